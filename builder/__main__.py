@@ -1,0 +1,155 @@
+"""The builder's command line: `python -m builder COMMAND`, one command a stage."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpperf_lite import GpperfError
+
+_RECIPE = Path(__file__).with_name("models.toml")
+_MODELS = Path(__file__).parents[1] / "gpperf_lite" / "models"
+_DOCS = Path(__file__).parents[1] / "docs"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except GpperfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; files that were finished are kept", file=sys.stderr)
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m builder", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_doctor(commands)
+    _add_import(commands)
+    _add_train(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    what: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=what,
+        description=what,
+        epilog=f"example: python -m builder {name} {example}",
+    )
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "doctor", "say what works on this machine", "")
+    parser.set_defaults(run=_run_doctor)
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    from .doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(finding.line())
+    return 1 if any(finding.status == "broken" for finding in findings) else 0
+
+
+def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from .importers import FORMATS
+
+    parser = _command(
+        commands,
+        "import",
+        "read a measured table of others into a dataset",
+        "--format aiconfigurator h200.parquet --output h200.dataset.parquet",
+    )
+    parser.add_argument("table", nargs="+", type=Path, help="files of one format")
+    parser.add_argument("--format", required=True, choices=sorted(FORMATS))
+    parser.add_argument("--gpu", help="short name of the GPU, where the table does not say it")
+    parser.add_argument("--output", required=True, type=Path, help="the dataset to write (Parquet)")
+    parser.set_defaults(run=_run_import)
+
+
+def _run_import(options: argparse.Namespace) -> int:
+    from . import dataset
+    from .importers import import_table
+
+    parts = []
+    for path in options.table:
+        part, report = import_table(path, options.format, options.gpu)
+        print("\n".join(report.lines()))
+        parts.append(part)
+    whole = dataset.concatenate(parts)
+    dataset.write(whole, options.output)
+    print(f"wrote {len(whole)} rows to {options.output}")
+    return 0
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from .split import N_FOLDS, SPLITS
+
+    parser = _command(
+        commands,
+        "train",
+        "train an artefact from datasets, or all models of a recipe from their sources",
+        "h200.dataset.parquet --name my_h200 --output my_h200.safetensors",
+    )
+    parser.add_argument("dataset", nargs="*", type=Path, help="datasets with runtimes of one GPU")
+    parser.add_argument("--power", nargs="*", type=Path, default=[], help="datasets with power")
+    parser.add_argument("--name", help="of the model")
+    parser.add_argument("--version", default="1", help="of the model")
+    parser.add_argument("--split", choices=SPLITS, default="pair", help="how accuracy is measured")
+    parser.add_argument("--folds", type=_positive, default=N_FOLDS)
+    parser.add_argument("--recipe", type=Path, nargs="?", const=_RECIPE, help="a TOML of models")
+    parser.add_argument("--sources", type=Path, help="folder of the recipe's sources")
+    parser.add_argument("--only", nargs="*", help="models of the recipe to build; all without it")
+    parser.add_argument("--output", type=Path, help="artefact; with --recipe, a folder of them")
+    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
+    parser.set_defaults(run=_run_train)
+
+
+def _run_train(options: argparse.Namespace) -> int:
+    from .building import build_from_datasets, build_from_recipe
+    from .train import TrainOptions
+
+    if options.recipe is not None:
+        if options.dataset or options.sources is None:
+            raise SystemExit("error: --recipe takes --sources, and no datasets")
+        folder = options.output or _MODELS
+        build_from_recipe(options.recipe, options.sources, folder, options.only, options.workers)
+        return 0
+    if not options.dataset or not options.name or options.output is None:
+        raise SystemExit("error: train takes datasets, --name and --output; or --recipe")
+    build_from_datasets(
+        options.dataset,
+        options.power,
+        options.name,
+        options.version,
+        TrainOptions(options.split, options.folds),
+        options.output,
+        options.workers,
+    )
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1 (got {value})")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Building: from files of measured tables to files of artefacts, one model after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpperf_lite._artefact import Artefact, write
+
+from .dataset import Dataset, read
+from .errors import RecipeError
+from .importers import import_table
+from .recipe import ModelRecipe, read_recipe
+from .train import TrainOptions, train
+
+
+def build_from_recipe(
+    recipe: Path, sources: Path, folder: Path, only: Sequence[str] | None, n_workers: int
+) -> None:
+    """Build the models of a recipe into a folder; each file is written when it is whole."""
+    models = read_recipe(recipe)
+    unknown = sorted(set(only or ()) - {model.name for model in models})
+    if unknown:
+        raise RecipeError(f"{recipe} has no model {', '.join(unknown)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in models:
+        if only is None or model.name in only:
+            artefact = build(model, sources, n_workers)
+            write_and_report(artefact, folder / f"{model.name}.safetensors")
+
+
+def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
+    """Import the sources of one model and train it."""
+    return train(
+        [_import(sources / name, model.format) for name in model.runtime],
+        [_import(sources / name, model.format) for name in model.power],
+        name=model.name,
+        version=model.version,
+        options=TrainOptions(model.split, model.folds),
+        stand_ins=model.stand_ins,
+        n_workers=n_workers,
+    )
+
+
+def build_from_datasets(
+    datasets: Sequence[Path],
+    power: Sequence[Path],
+    name: str,
+    version: str,
+    options: TrainOptions,
+    output: Path,
+    n_workers: int,
+) -> None:
+    """Train one model from datasets."""
+    artefact = train(
+        [read(path) for path in datasets],
+        [read(path) for path in power],
+        name=name,
+        version=version,
+        options=options,
+        n_workers=n_workers,
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write_and_report(artefact, output)
+
+
+def write_and_report(artefact: Artefact, path: Path) -> None:
+    """Write an artefact and print what its held-out rows say, a line an estimator."""
+    write(artefact, path)
+    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
+    for estimator in artefact.estimators:
+        accuracy = estimator.accuracy
+        print(
+            f"  {estimator.target:8}{estimator.dtype:10} by {accuracy['split']:6}"
+            f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
+            f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
+        )
+
+
+def _import(path: Path, format_name: str) -> Dataset:
+    dataset, report = import_table(path, format_name)
+    print("\n".join(report.lines()))
+    return dataset

@@ -1,0 +1,52 @@
+"""Calibration of intervals: conformal half-widths from rows that were held out of training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite._interval import Interval
+
+from .oblivious import to_units
+from .points import Floats
+
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
+_MOST_REGIMES = 8
+_ROWS_PER_REGIME = 200
+
+
+def calibrate(predicted_s: Floats, misses: Floats) -> Interval:
+    """Return the interval that held-out rows call for.
+
+    predicted_s: predicted runtimes, which the regimes divide; misses: |log2(measured / predicted)|
+    of the target; both of shape (n_rows,).
+    """
+    n_regimes = max(1, min(_MOST_REGIMES, len(misses) // _ROWS_PER_REGIME))
+    quantiles = np.quantile(predicted_s, np.arange(1, n_regimes) / n_regimes)
+    edges = sorted({float(f"{edge:.4g}") for edge in quantiles})
+    regime = np.searchsorted(edges, predicted_s, side="right")
+    rows = [_half_widths(misses[regime == number]) for number in range(len(edges) + 1)]
+    return Interval(tuple(edges), CONFIDENCES, tuple(rows))
+
+
+def _half_widths(misses: Floats) -> tuple[int, ...]:
+    """Return the conformal quantile at each confidence: the ceil((n + 1) c)-th smallest miss."""
+    ordered = np.sort(misses)
+    n = len(ordered)
+    ranks = [min(math.ceil((n + 1) * confidence), n) for confidence in CONFIDENCES]
+    return tuple(int(to_units(ordered[rank - 1])) for rank in ranks)
+
+
+def coverage(
+    predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float
+) -> float:
+    """Return which share of rows lies in intervals that were calibrated on the other folds."""
+    inside = np.zeros(len(misses), bool)
+    for number in np.unique(fold):
+        out = fold == number
+        interval = calibrate(predicted_s[~out], misses[~out])
+        half = interval.half_widths_at(predicted_s[out], confidence)
+        inside[out] = to_units(misses[out]) <= half
+    return float(inside.mean())

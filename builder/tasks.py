@@ -1,0 +1,66 @@
+"""Tasks: independent pieces of work, in parallel processes, in a fixed order, with progress."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """One call: a module-level function and its arguments, which must be picklable."""
+
+    label: str
+    function: Callable[..., T]
+    arguments: tuple[Any, ...]
+
+
+def run_tasks(tasks: Sequence[Task[T]], n_workers: int, title: str) -> list[T]:
+    """Return the results in the order of the tasks; what one raises is raised here."""
+    with _progress() as progress:
+        bar = progress.add_task(title, total=len(tasks))
+        if n_workers <= 1:
+            results = []
+            for task in tasks:
+                results.append(task.function(*task.arguments))
+                progress.advance(bar)
+            return results
+        # Spawned, so that no thread or lock of this process is copied into a worker.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_one_thread) as pool:
+            futures = [pool.submit(task.function, *task.arguments) for task in tasks]
+            try:
+                for future in futures:
+                    future.add_done_callback(lambda _: progress.advance(bar))
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _progress() -> Progress:
+    """Return a progress bar on standard error; silent where that is no terminal."""
+    console = Console(file=sys.stderr)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _one_thread() -> None:
+    """Keep a worker to one core: as many workers as cores run at once."""
+    os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,0 +1,56 @@
+"""The models that come with the package, and the names that people call them by."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ._errors import UnknownGpuError, nearest
+
+SUFFIX = ".safetensors"
+_FOLDER = Path(__file__).with_name("models")
+
+_ALIASES = {
+    "h100": "h100_sxm",
+    "h100_80gb_hbm3": "h100_sxm",
+    "h200": "h200_sxm",
+    "b200": "b200_sxm",
+    "b300": "b300_sxm",
+    "b300_sxm6_ac": "b300_sxm",
+    "rtx_pro_6000": "rtx_pro_6000_server",
+    "rtx_pro_6000_blackwell_server_edition": "rtx_pro_6000_server",
+    "rtx_4070": "rtx4070",
+}
+
+
+def available() -> tuple[str, ...]:
+    """Return the names of the built-in models, sorted."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob(f"*{SUFFIX}")))
+
+
+def built_in_path(name: str) -> Path:
+    """Return the file of a built-in model given by name, alias or NVML's name of its GPU.
+
+    Raises UnknownGpuError with the nearest name where there is none.
+    """
+    words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    short = words.removeprefix("nvidia_").removeprefix("geforce_")
+    path = _FOLDER / f"{_ALIASES.get(short, short)}{SUFFIX}"
+    if not short or not path.is_file():
+        known = available()
+        hint = nearest(short, [*known, *_ALIASES])
+        raise UnknownGpuError(
+            f"no built-in model {name!r}{hint} (there are: {', '.join(known) or 'none'}; "
+            f"an artefact of your own is given by its path, ending in {SUFFIX})"
+        )
+    return path
+
+
+def artefact_path(source: str | os.PathLike[str]) -> Path:
+    """Return the path of an artefact: a path as it is, a name as that of a built-in model."""
+    if isinstance(source, os.PathLike):
+        return Path(source)
+    if source.endswith(SUFFIX) or os.sep in source or (os.altsep and os.altsep in source):
+        return Path(source)
+    return built_in_path(source)

@@ -1,0 +1,222 @@
+"""The features: what the forests look at, computed here for training and for use alike.
+
+`describe` works on Python floats and on float64 arrays and gives the same bits for both: only
++ - * /, floor division, minimum and maximum, which IEEE 754 rounds in one way everywhere. Trees do
+not change under monotone transforms of a feature, so there are no logarithms here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ._numbers import Numbers
+from ._physics import View
+
+FEATURES = {
+    "m": "rows of C",
+    "n": "columns of C",
+    "k": "length of the sums",
+    "mn": "elements of C",
+    "mk": "elements of A",
+    "nk": "elements of B",
+    "mnk": "multiply-adds",
+    "bytes": "bytes of A, B and C, each once",
+    "intensity": "multiply-adds per byte",
+    "base_s": "the physical model's time",
+    "n_per_m": "shape of C",
+    "k_per_n": "shape of B",
+    "k_per_m": "shape of A",
+    "k_per_mn": "length of the sums over elements of C",
+    "compute_share": "compute time over base time",
+    "memory_share": "memory time over base time",
+    "fill_64x64": "tiles of 64x64 over waves: SMs at work on average",
+    "fill_128x64": "the same for tiles of 128x64",
+    "fill_64x128": "the same for tiles of 64x128",
+    "fill_128x128": "the same for tiles of 128x128",
+    "fill_256x128": "the same for tiles of 256x128",
+    "fill_128x256": "the same for tiles of 128x256",
+    "fill_64x256": "the same for tiles of 64x256",
+    "fill_256x256": "the same for tiles of 256x256",
+    "fill_128x192": "the same for tiles of 128x192",
+    "fill_192x128": "the same for tiles of 192x128",
+    "fill_16x128": "the same for tiles of 16x128",
+    "fill_32x64": "the same for tiles of 32x64",
+    "pad8_m": "m in steps of 8, over m",
+    "pad16_m": "m in steps of 16, over m",
+    "pad64_m": "m in steps of 64, over m",
+    "pad128_m": "m in steps of 128, over m",
+    "pad256_m": "m in steps of 256, over m",
+    "pad128_n": "n in steps of 128, over n",
+    "pad256_n": "n in steps of 256, over n",
+    "reads_c": "1 where beta is not 0, so that C is read",
+    "a_row_major": "1 where A is row-major",
+    "b_row_major": "1 where B is row-major",
+    "own_fill": "tiles of the kernel itself over waves; 0 for the library",
+    "own_k_steps": "steps of the kernel's main loop; 0 for the library",
+}
+"""Names, in the order of the columns, and what they mean. Sizes count all GEMMs of a batch."""
+
+
+class Description(NamedTuple):
+    """One GEMM, or many: every entry a float or a float64 array of shape (n_rows,).
+
+    base_s: the physical model's time; light_s: what no kernel can beat, at peak FLOP/s and at
+    the peak bandwidth of L2 where the operands fit there, of DRAM where not.
+    compute_s, memory_s: the two parts of base_s beside the launch.
+    row: the features, in the order of FEATURES.
+    """
+
+    base_s: Any
+    light_s: Any
+    compute_s: Any
+    memory_s: Any
+    macs: Any
+    bytes: Any
+    row: tuple[Any, ...]
+
+
+def describe(
+    m: Any, n: Any, k: Any, batch: Any, reads_c: float, view: View, numbers: Numbers
+) -> Description:
+    """Return base time, speed of light and features.
+
+    m, n, k, batch: floats, or float64 arrays of shape (n_rows,), of whole numbers from 1 on.
+    reads_c: 1.0 where beta is not 0.
+    """
+    minimum, maximum = numbers.minimum, numbers.maximum
+    sms = view.sm_count
+    more = sms - 1.0
+    # Blocks of rows and columns. A batch is a stack of GEMMs: its blocks of rows add up.
+    m16 = (m + 15.0) // 16.0 * batch
+    m32 = (m + 31.0) // 32.0 * batch
+    m64 = (m + 63.0) // 64.0 * batch
+    m128 = (m + 127.0) // 128.0 * batch
+    m192 = (m + 191.0) // 192.0 * batch
+    m256 = (m + 255.0) // 256.0 * batch
+    n64 = (n + 63.0) // 64.0
+    n128 = (n + 127.0) // 128.0
+    n192 = (n + 191.0) // 192.0
+    n256 = (n + 255.0) // 256.0
+    # Tiles and waves, in the order of TILES.
+    t0 = m64 * n64
+    t1 = m128 * n64
+    t2 = m64 * n128
+    t3 = m128 * n128
+    t4 = m256 * n128
+    t5 = m128 * n256
+    t6 = m64 * n256
+    w0 = (t0 + more) // sms
+    w1 = (t1 + more) // sms
+    w2 = (t2 + more) // sms
+    w3 = (t3 + more) // sms
+    w4 = (t4 + more) // sms
+    w5 = (t5 + more) // sms
+    w6 = (t6 + more) // sms
+    rows = m * batch
+    mn = rows * n
+    mk = rows * k
+    nk = n * k * batch
+    macs = mn * k
+    moved = (mk + nk) * view.operand_bytes + mn * (view.output_bytes * (1.0 + reads_c))
+
+    if view.tile is None:
+        g0, g1, g2, g3, g4, g5, g6 = view.s_per_k
+        p0, p1, p2, p3, p4, p5, p6 = view.s_per_tile
+        whole_s = minimum(
+            minimum(
+                minimum(w0 * (k * g0 + p0), w1 * (k * g1 + p1)),
+                minimum(w2 * (k * g2 + p2), w3 * (k * g3 + p3)),
+            ),
+            minimum(
+                minimum(w4 * (k * g4 + p4), w5 * (k * g5 + p5)),
+                w6 * (k * g6 + p6),
+            ),
+        )
+        # Slices of k that a library may choose: 2 or 4 of 128x128, 4 of 128x64, 4 or 8 of 64x64.
+        join_s = mn * view.split_s_per_element
+        join4_s = join_s * 4.0
+        k4 = k * 0.25
+        split_s = minimum(
+            minimum(
+                (t3 * 2.0 + more) // sms * (k * 0.5 * g3 + p3) + join_s * 2.0,
+                (t3 * 4.0 + more) // sms * (k4 * g3 + p3) + join4_s,
+            ),
+            minimum(
+                (t1 * 4.0 + more) // sms * (k4 * g1 + p1) + join4_s,
+                minimum(
+                    (t0 * 8.0 + more) // sms * (k * 0.125 * g0 + p0) + join_s * 8.0,
+                    (t0 * 4.0 + more) // sms * (k4 * g0 + p0) + join4_s,
+                ),
+            ),
+        )
+        tiles_s = minimum(whole_s, split_s + view.split_s)
+        own_fill = own_k_steps = m * 0.0
+    else:
+        tile, slices = view.tile, view.slices
+        own = (m + (tile.m - 1.0)) // tile.m * batch * ((n + (tile.n - 1.0)) // tile.n) * slices
+        own_waves = (own + more) // sms
+        tiles_s = own_waves * (k / slices * view.s_per_k[0] + view.s_per_tile[0])
+        if slices > 1.0:
+            tiles_s = tiles_s + mn * view.split_s_per_element * slices + view.split_s
+        own_fill = own / own_waves
+        own_k_steps = (k + (tile.k * slices - 1.0)) // (tile.k * slices)
+
+    compute_s = maximum(tiles_s, macs * view.s_per_mac)
+    beyond = maximum(moved - view.l2_bytes, 0.0)
+    memory_s = beyond * view.s_per_dram_byte + (moved - beyond) * view.s_per_l2_byte
+    longer, shorter = maximum(compute_s, memory_s), minimum(compute_s, memory_s)
+    written = maximum(mn * view.output_bytes - 0.25 * view.l2_bytes, 0.0)
+    unhidden_s = view.unhidden * shorter + written * view.s_per_written_byte
+    base_s = longer + unhidden_s + view.launch_s
+    # Where the operands do not fit in L2, all of them come through DRAM at least once.
+    dram_bytes = moved * (beyond > 0.0)
+    light_s = maximum(macs * view.macs_s, maximum(moved * view.l2_s, dram_bytes * view.dram_s))
+
+    t7 = m256 * n256
+    t8 = m128 * n192
+    t9 = m192 * n128
+    t10 = m16 * n128
+    t11 = m32 * n64
+    row = (
+        m,
+        n,
+        k,
+        mn,
+        mk,
+        nk,
+        macs,
+        moved,
+        macs / moved,
+        base_s,
+        n / m,
+        k / n,
+        k / m,
+        k / mn,
+        compute_s / base_s,
+        memory_s / base_s,
+        t0 / w0,
+        t1 / w1,
+        t2 / w2,
+        t3 / w3,
+        t4 / w4,
+        t5 / w5,
+        t6 / w6,
+        t7 / ((t7 + more) // sms),
+        t8 / ((t8 + more) // sms),
+        t9 / ((t9 + more) // sms),
+        t10 / ((t10 + more) // sms),
+        t11 / ((t11 + more) // sms),
+        (m + 7.0) // 8.0 / m,
+        m16 / rows,
+        m64 / rows,
+        m128 / rows,
+        m256 / rows,
+        n128 / n,
+        n256 / n,
+        reads_c,
+        view.a_is_row_major,
+        view.b_is_row_major,
+        own_fill,
+        own_k_steps,
+    )
+    return Description(base_s, light_s, compute_s, memory_s, macs, moved, row)

@@ -1,0 +1,128 @@
+"""A forest of oblivious (symmetric) trees with integer leaves, and what its sum means.
+
+In an oblivious tree every node of one level asks the same question, so the answers of all
+levels, read as a binary number, are the index of the leaf. A leaf is a 16-bit integer in units
+of 1/8192 octave, so a sum is exact in any order, on any machine, and the prediction for one row
+is the prediction for that row in any batch, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNITS_PER_OCTAVE = 8192
+LARGEST_DEPTH = 8
+LARGEST_SUM = 8 * UNITS_PER_OCTAVE
+"""A sum is cut at 8 octaves either way, so that no prediction ever overflows."""
+
+_ROWS_PER_BLOCK = 512
+"""Rows at a time in a batch, so that what is in between stays in a cache."""
+
+
+def _octave_table() -> NDArray[np.float64]:
+    """Return 2**(i / 8192) for i = 0 ... 8191, float64 array of shape (8192,).
+
+    Made of square roots and products alone: IEEE 754 rounds both the same everywhere, which it
+    does not promise of an exponential.
+    """
+    roots = [2.0]
+    while 2 ** len(roots) <= UNITS_PER_OCTAVE:
+        roots.append(math.sqrt(roots[-1]))
+    table = np.ones(1)
+    for root in reversed(roots[1:]):
+        table = np.concatenate([table, table * root])
+    table.flags.writeable = False
+    return table
+
+
+_OCTAVE = _octave_table()
+_OCTAVE_LIST: list[float] = _OCTAVE.tolist()
+
+
+def power_of_two(units: int) -> float:
+    """Return 2**(units / 8192); the same bits as `powers_of_two` of an array."""
+    octaves, rest = divmod(units, UNITS_PER_OCTAVE)
+    return math.ldexp(_OCTAVE_LIST[rest], octaves)
+
+
+def powers_of_two(units: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return 2**(units / 8192), float64 array of the shape of `units`."""
+    octaves, rest = np.divmod(units, UNITS_PER_OCTAVE)
+    result: NDArray[np.float64] = np.ldexp(_OCTAVE[rest], octaves.astype(np.int32))
+    return result
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A sum of oblivious trees.
+
+    feature: uint8 array of shape (n_trees, depth), column that each level looks at.
+    threshold: float32 array of shape (n_trees, depth); a level answers 1 where the feature,
+        rounded to float32, is greater.
+    leaves: int16 array of shape (n_trees, 2**depth), in units of 1/8192 octave; the first
+        level's answer is the most significant bit of the index.
+    bias: added to the sum, in the same units.
+    """
+
+    feature: NDArray[np.uint8]
+    threshold: NDArray[np.float32]
+    leaves: NDArray[np.int16]
+    bias: int
+    _column: NDArray[np.intp] = field(init=False, repr=False)
+    _flat_threshold: NDArray[np.float32] = field(init=False, repr=False)
+    _flat_leaves: NDArray[np.int16] = field(init=False, repr=False)
+    _first_leaf: NDArray[np.intp] = field(init=False, repr=False)
+    _level_column: NDArray[np.intp] = field(init=False, repr=False)
+    _level_threshold: NDArray[np.float32] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        n_trees, depth = self.feature.shape
+        # For one row, tree by tree: every tree is asked eight questions, those in front always
+        # answered "no", because `packbits` makes bytes.
+        column = np.zeros((n_trees, LARGEST_DEPTH), np.intp)
+        threshold = np.full((n_trees, LARGEST_DEPTH), np.inf, np.float32)
+        column[:, LARGEST_DEPTH - depth :] = self.feature
+        threshold[:, LARGEST_DEPTH - depth :] = self.threshold
+        put = object.__setattr__
+        put(self, "_column", column.ravel())
+        put(self, "_flat_threshold", threshold.ravel())
+        put(self, "_flat_leaves", np.ascontiguousarray(self.leaves).ravel())
+        put(self, "_first_leaf", np.arange(n_trees, dtype=np.intp) << depth)
+        # For a batch, level by level: the rows of one level and tree lie side by side.
+        put(self, "_level_column", self.feature.T.ravel().astype(np.intp))
+        put(self, "_level_threshold", self.threshold.T.reshape(-1, 1).copy())
+
+    def sum_of(self, row: NDArray[np.float32]) -> int:
+        """Return the sum for one row, float32 array of shape (n_features,)."""
+        answers = row.take(self._column) > self._flat_threshold
+        leaf = np.packbits(answers) + self._first_leaf
+        total = int(np.add.reduce(self._flat_leaves.take(leaf), dtype=np.int64)) + self.bias
+        return max(-LARGEST_SUM, min(total, LARGEST_SUM))
+
+    def sums_of(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the sums, int64 array of shape (n_rows,).
+
+        columns: float32 array of shape (n_features, n_rows).
+        """
+        n_rows = columns.shape[1]
+        sums = np.empty(n_rows, np.int64)
+        for start in range(0, n_rows, _ROWS_PER_BLOCK):
+            block = columns[:, start : start + _ROWS_PER_BLOCK]
+            sums[start : start + block.shape[1]] = self._block_sums(block)
+        return np.clip(sums + self.bias, -LARGEST_SUM, LARGEST_SUM)
+
+    def _block_sums(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
+        n_rows = columns.shape[1]
+        answers = columns.take(self._level_column, axis=0) > self._level_threshold
+        levels = answers.view(np.uint8).reshape(-1, self._first_leaf.size, n_rows)
+        leaf = levels[0]
+        for level in levels[1:]:
+            np.add(leaf, leaf, out=leaf)
+            np.bitwise_or(leaf, level, out=leaf)
+        values = self._flat_leaves.take(leaf + self._first_leaf[:, None])
+        total: NDArray[np.int64] = np.add.reduce(values, axis=0, dtype=np.int64)
+        return total

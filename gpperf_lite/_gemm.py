@@ -1,0 +1,182 @@
+"""The question: one matrix multiplication, its data types and its layouts."""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn
+
+from ._errors import InputError, nearest
+
+LARGEST = 2**31 - 1
+"""Largest m, n, k or batch: CUTLASS and cuBLAS take 32-bit integers."""
+
+LAYOUTS = ("nn", "nt", "tn", "tt")
+"""Layouts of A and B as CUTLASS writes them: n = column-major, t = row-major."""
+
+
+class DataType(NamedTuple):
+    """What a dtype name means for memory: bytes of one element, scales included."""
+
+    name: str
+    operand_bytes: float
+    output_bytes: float
+
+
+DTYPES = {
+    dtype.name: dtype
+    for dtype in (
+        DataType("f64", 8.0, 8.0),
+        DataType("f32", 4.0, 4.0),
+        DataType("tf32", 4.0, 4.0),
+        DataType("f16", 2.0, 2.0),
+        DataType("bf16", 2.0, 2.0),
+        DataType("s8", 1.0, 4.0),
+        DataType("fp8", 1.0, 2.0),
+        # One f32 scale for each block of 128.
+        DataType("fp8_block", 1.0 + 4.0 / 128.0, 2.0),
+        # Two elements to a byte, and one fp8 scale for each block of 16.
+        DataType("nvfp4", 0.5 + 1.0 / 16.0, 2.0),
+    )
+}
+
+_ALIASES = {
+    "float64": "f64",
+    "fp64": "f64",
+    "double": "f64",
+    "float32": "f32",
+    "fp32": "f32",
+    "float": "f32",
+    "single": "f32",
+    "tfloat32": "tf32",
+    "float16": "f16",
+    "fp16": "f16",
+    "half": "f16",
+    "bfloat16": "bf16",
+    "int8": "s8",
+    "i8": "s8",
+    "e4m3": "fp8",
+    "e5m2": "fp8",
+    "float8_e4m3fn": "fp8",
+    "float8_e5m2": "fp8",
+    "fp8_e4m3": "fp8",
+    "fp8_e5m2": "fp8",
+    "fp4": "nvfp4",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """One GEMM: C[m, n] = alpha * A[m, k] B[k, n] + beta * C.
+
+    m, n, k, batch: integers from 1 to 2**31 - 1 (an integral float is taken as one).
+    dtype: of A and B, one of `f64 f32 tf32 f16 bf16 s8 fp8 fp8_block nvfp4` or a usual
+        alias (`float16`, `half`, `bfloat16`, `int8`, `e4m3`, ...).
+    layout: of A and B, one of `nn nt tn tt` (n = column-major, t = row-major).
+    alpha, beta: finite numbers; whether beta is 0 decides whether C is read.
+
+    Raises InputError where one of them is not valid.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtype: str = "f16"
+    layout: str = "tn"
+    batch: int = 1
+    alpha: float = 1.0
+    beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        m, n, k, batch = self.m, self.n, self.k, self.batch
+        # One chained test for the common case; everything else is sorted out below.
+        if not (
+            type(m) is type(n) is type(k) is type(batch) is int
+            and 1 <= m <= LARGEST
+            and 1 <= n <= LARGEST
+            and 1 <= k <= LARGEST
+            and 1 <= batch <= LARGEST
+        ):
+            for name in ("m", "n", "k", "batch"):
+                object.__setattr__(self, name, checked_size(name, getattr(self, name)))
+        if self.dtype not in DTYPES:
+            object.__setattr__(self, "dtype", checked_dtype(self.dtype))
+        if self.layout not in LAYOUTS:
+            object.__setattr__(self, "layout", checked_layout(self.layout))
+        if not (type(self.alpha) is type(self.beta) is float) or self.alpha - self.alpha != (
+            self.beta - self.beta
+        ):
+            for name in ("alpha", "beta"):
+                object.__setattr__(self, name, checked_scalar(name, getattr(self, name)))
+
+    @property
+    def flops(self) -> int:
+        """Floating-point (or integer) operations: 2 m n k batch."""
+        return 2 * self.m * self.n * self.k * self.batch
+
+    def with_dtype(self, dtype: str) -> Gemm:
+        """Return the same GEMM in another dtype."""
+        return replace(self, dtype=dtype)
+
+
+def checked_size(name: str, value: Any) -> int:
+    """Return `value` as an int in 1 ... LARGEST, or raise InputError naming `name`."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        _refuse(name, value, "an integer, not a boolean")
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = _integral(name, value)
+    if not 1 <= number <= LARGEST:
+        _refuse(name, value, f"an integer from 1 to {LARGEST}")
+    return number
+
+
+def checked_dtype(value: Any) -> str:
+    """Return the canonical name of a dtype, or raise InputError with the nearest one."""
+    name = str(getattr(value, "__name__", value)).lower().removeprefix("torch.")
+    name = _ALIASES.get(name, name)
+    if name not in DTYPES:
+        known = [*DTYPES, *_ALIASES]
+        allowed = f"one of {' '.join(DTYPES)}{nearest(name, known)}"
+        _refuse("dtype", value, allowed)
+    return name
+
+
+def checked_layout(value: Any) -> str:
+    """Return the canonical name of a layout, or raise InputError."""
+    name = str(value).lower()
+    if name not in LAYOUTS:
+        _refuse("layout", value, "one of nn nt tn tt (n = column-major, t = row-major)")
+    return name
+
+
+def checked_scalar(name: str, value: Any) -> float:
+    """Return `value` as a finite float, or raise InputError naming `name`."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        _refuse(name, value, "a finite number")
+    if isinstance(value, (bool, str)) or not math.isfinite(number):
+        _refuse(name, value, "a finite number")
+    return number
+
+
+def _integral(name: str, value: Any) -> int:
+    """Return an integral float (Python's, numpy's) as an int, or raise InputError."""
+    if isinstance(value, str):
+        _refuse(name, value, "an integer")
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        _refuse(name, value, "an integer")
+    if not number.is_integer():
+        _refuse(name, value, "a whole number")
+    return int(number)
+
+
+def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
+    text = repr(value)
+    shown = text if len(text) <= 60 else f"{text[:57]}..."
+    raise InputError(f"{name} must be {allowed} (got {shown})")

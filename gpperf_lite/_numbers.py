@@ -1,0 +1,47 @@
+"""The two ways of computing: one GEMM in Python floats, many in float64 arrays.
+
+The formulas of `_physics`, `_features` and `_head` are written once and take one of these for what
+differs. Both give the same bits for the same GEMM: that is a promise, and tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._forest import Forest, power_of_two, powers_of_two
+from ._interval import Interval
+
+
+class Numbers(NamedTuple):
+    """Operations on floats, or on float64 arrays of shape (n_rows,).
+
+    columns: features as forests take them; total: the sum of a forest over them, in units;
+    octaves: the factor that units stand for; half_width: of an interval at a runtime.
+    """
+
+    minimum: Callable[[Any, Any], Any]
+    maximum: Callable[[Any, Any], Any]
+    columns: Callable[[tuple[Any, ...]], Any]
+    total: Callable[[Forest, Any], Any]
+    octaves: Callable[[Any], Any]
+    half_width: Callable[[Interval, Any, float], Any]
+
+
+def _one_row(row: tuple[float, ...]) -> Any:
+    return np.array(row, np.float32)
+
+
+def _many_rows(row: tuple[Any, ...]) -> Any:
+    columns = np.empty((len(row), len(row[0])), np.float32)
+    for column, values in zip(columns, row, strict=True):
+        column[:] = values
+    return columns
+
+
+PLAIN = Numbers(min, max, _one_row, Forest.sum_of, power_of_two, Interval.half_width_at)
+ARRAYS = Numbers(
+    np.minimum, np.maximum, _many_rows, Forest.sums_of, powers_of_two, Interval.half_widths_at
+)

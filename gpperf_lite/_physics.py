@@ -1,0 +1,148 @@
+"""The physical model: tiles, waves, bytes and launches. Its constants are fitted, its form is not.
+
+It is a roofline (S. Williams et al., "Roofline: an insightful visual performance model for
+multicore architectures", CACM 52(4), 2009) refined by tile and wave quantisation (NVIDIA, "Matrix
+Multiplication Background User's Guide"):
+
+    tiles     = ceil(m / tile_m) * ceil(n / tile_n) * batch * slices
+    waves     = ceil(tiles / sm_count)
+    t_tiles   = waves * (k / slices * s_per_k + s_per_tile), plus the cost of joining slices
+    t_compute = max(t_tiles of the fastest candidate tile, multiply-adds * s_per_mac)
+    t_memory  = bytes that fit in L2 * s_per_l2_byte + all others * s_per_dram_byte
+    t         = max(t_compute, t_memory) + unhidden * min(t_compute, t_memory) + launch_s
+                + bytes of C beyond a quarter of L2 * s_per_written_byte
+
+What a library chooses is not known, so it is taken to have the fastest of a few usual tiles; a
+known kernel has its own. `View` is what these formulas need of one GPU, dtype and kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ._gemm import DTYPES
+from ._gpus import Gpu
+from ._kernel import Kernel, Tile
+from ._numbers import Numbers
+
+TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
+"""CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""
+
+_TIME = (0.0, 1e3)
+
+
+def _limits(*names: str) -> tuple[tuple[str, float, float], ...]:
+    return tuple((name, *_TIME) for name in names)
+
+
+_SHARED = _limits(
+    "launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"
+)
+_SPLIT = _limits("split_s", "split_s_per_element")
+
+CONSTANTS: dict[str, tuple[tuple[str, float, float], ...]] = {
+    "library": (
+        *_SHARED,
+        ("unhidden", 0.0, 1.0),
+        *_SPLIT,
+        *_limits(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
+        *_limits(*(f"tile_{m}x{n}_s" for m, n in TILES)),
+    ),
+    "kernel": (
+        *_SHARED,
+        ("unhidden", 0.0, 1.0),
+        *_SPLIT,
+        *_limits("sm_s_per_mac", "tile_s"),
+    ),
+    "power": (
+        ("share_at_rest", 0.0, 1.0),
+        ("share_per_compute", 0.0, 10.0),
+        ("share_per_dram", 0.0, 10.0),
+    ),
+}
+"""Names and limits of the fitted constants: of runtime, for the library and for known kernels, and
+of power. A share is one of the range between idle power and the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One GPU, dtype and kernel as the formulas see them.
+
+    macs_s: seconds for one multiply-add at the peak; l2_s, dram_s: for one byte at the peak.
+    tile is None for the library.
+    """
+
+    operand_bytes: float
+    output_bytes: float
+    sm_count: float
+    l2_bytes: float
+    macs_s: float
+    l2_s: float
+    dram_s: float
+    a_is_row_major: float
+    b_is_row_major: float
+    tile: Tile | None
+    slices: float
+    launch_s: float
+    s_per_mac: float
+    s_per_l2_byte: float
+    s_per_dram_byte: float
+    s_per_written_byte: float
+    unhidden: float
+    split_s: float
+    split_s_per_element: float
+    s_per_k: tuple[float, ...]
+    s_per_tile: tuple[float, ...]
+
+
+def view_of(
+    gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
+) -> View:
+    """Return the view of a kernel on a GPU, with the fitted constants of an estimator."""
+    shared = {name: constants[name] for name, _, _ in (*_SHARED, *_SPLIT)}
+    if kernel.tile is None:
+        s_per_k = tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES)
+        s_per_tile = tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES)
+    else:
+        s_per_k = (constants["sm_s_per_mac"] * kernel.tile.m * kernel.tile.n,)
+        s_per_tile = (constants["tile_s"],)
+    return View(
+        operand_bytes=DTYPES[dtype].operand_bytes,
+        output_bytes=DTYPES[dtype].output_bytes,
+        sm_count=float(gpu.sm_count),
+        l2_bytes=gpu.l2_bytes,
+        macs_s=2.0 / gpu.peak_flops[dtype],
+        l2_s=1.0 / gpu.l2_bytes_per_s,
+        dram_s=1.0 / gpu.dram_bytes_per_s,
+        a_is_row_major=float(layout[0] == "t"),
+        b_is_row_major=float(layout[1] == "t"),
+        tile=kernel.tile,
+        slices=float(kernel.split_k),
+        unhidden=constants["unhidden"],
+        s_per_k=s_per_k,
+        s_per_tile=s_per_tile,
+        **shared,
+    )
+
+
+def physics_of(kernel: Kernel) -> str:
+    """Return which set of CONSTANTS describes the runtime of a kernel."""
+    return "library" if kernel.tile is None else "kernel"
+
+
+def power_w(
+    gpu: Gpu, constants: Mapping[str, float], compute_use: Any, dram_use: Any, numbers: Numbers
+) -> Any:
+    """Return board power before the forest corrects it: rising with use, at most the limit.
+
+    compute_use, dram_use: achieved over peak FLOP/s and DRAM bytes/s, floats or float64 arrays.
+    """
+    idle_w, limit_w = gpu.idle_power_w or 0.0, gpu.power_limit_w or 0.0
+    share = (
+        constants["share_at_rest"]
+        + constants["share_per_compute"] * compute_use
+        + constants["share_per_dram"] * dram_use
+    )
+    return idle_w + (limit_w - idle_w) * numbers.minimum(share, 1.0)
