@@ -35,6 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_import(commands)
     _add_train(commands)
+    _add_evaluate(commands)
+    _add_docs(commands)
     return parser
 
 
@@ -122,16 +124,19 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run_train(options: argparse.Namespace) -> int:
     from .building import build_from_datasets, build_from_recipe
+    from .errors import BuilderError
     from .train import TrainOptions
 
     if options.recipe is not None:
         if options.dataset or options.sources is None:
-            raise SystemExit("error: --recipe takes --sources, and no datasets")
+            raise BuilderError(
+                "--recipe needs --sources, the folder of its tables, and no datasets"
+            )
         folder = options.output or _MODELS
         build_from_recipe(options.recipe, options.sources, folder, options.only, options.workers)
         return 0
     if not options.dataset or not options.name or options.output is None:
-        raise SystemExit("error: train takes datasets, --name and --output; or --recipe")
+        raise BuilderError("train takes datasets, --name and --output; or --recipe")
     build_from_datasets(
         options.dataset,
         options.power,
@@ -141,6 +146,85 @@ def _run_train(options: argparse.Namespace) -> int:
         options.output,
         options.workers,
     )
+    return 0
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from .split import SPLITS
+
+    parser = _command(
+        commands,
+        "evaluate",
+        "held-out accuracy of methods, of an artefact, or of everything",
+        "h200.dataset.parquet --method ours study roofline --split pair",
+    )
+    parser.add_argument("dataset", nargs="*", type=Path, help="datasets to predict")
+    parser.add_argument("--method", nargs="+", choices=("ours", "study", "roofline"))
+    parser.add_argument("--split", choices=SPLITS, default="pair", help="random is not honest")
+    parser.add_argument("--artefact", help="built-in model or path: its errors on these rows")
+    parser.add_argument("--study", type=Path, metavar="CSV", help="the GPPerf study's raw file")
+    parser.add_argument("--report", type=Path, help="write the accuracy of all built-in models")
+    parser.add_argument("--recipe", type=Path, default=_RECIPE)
+    parser.add_argument("--sources", type=Path, help="folder of the recipe's sources")
+    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
+    parser.set_defaults(run=_run_evaluate)
+
+
+def _run_evaluate(options: argparse.Namespace) -> int:
+    from .errors import BuilderError
+
+    if options.report is not None:
+        if options.sources is None:
+            raise BuilderError("--report needs --sources: the folder with the recipe's tables")
+        _write_accuracy(options)
+    elif options.study is not None:
+        from .accuracy import study_lines
+
+        print("\n".join(study_lines(options.study)))
+    elif not options.dataset or not (options.method or options.artefact):
+        raise BuilderError(
+            "evaluate takes datasets with --method or --artefact, or --study, or --report"
+        )
+    else:
+        _print_scores(options)
+    return 0
+
+
+def _write_accuracy(options: argparse.Namespace) -> None:
+    from .accuracy import write_report
+    from .files import write_text
+
+    write_text(options.report, write_report(options.recipe, options.sources, options.workers))
+    print(f"wrote {options.report}")
+
+
+def _print_scores(options: argparse.Namespace) -> None:
+    from gpperf_lite import load
+
+    from .evaluate import evaluate_methods, evaluate_model, read_datasets, score_lines
+
+    dataset = read_datasets(options.dataset)
+    if options.artefact:
+        print("\n".join(score_lines(evaluate_model(load(options.artefact), dataset))))
+        print("as given: whether these rows were held out of its training is not checked")
+    if options.method:
+        print("\n".join(score_lines(evaluate_methods(dataset, options.method, options.split))))
+        if options.split == "random":
+            print("random rows: not honest, only to compare with figures published that way")
+
+
+def _add_docs(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "docs", "write docs/features.md from the code", "")
+    parser.add_argument("--folder", type=Path, default=_DOCS)
+    parser.set_defaults(run=_run_docs)
+
+
+def _run_docs(options: argparse.Namespace) -> int:
+    from .featuredoc import feature_page
+    from .files import write_text
+
+    write_text(options.folder / "features.md", feature_page())
+    print(f"wrote {options.folder / 'features.md'}")
     return 0
 
 

@@ -1,9 +1,9 @@
 """The errors of the builder; each text says what was wrong and what to do.
 
-    BuilderError             (a GpperfError)
-    |-- SourceError          a file to import is not what its importer reads
-    |-- DatasetError         a dataset is broken, of another version, or holds too little
-    `-- RecipeError          a recipe of models asks for something impossible
+BuilderError             (a GpperfError)
+|-- SourceError          a file to import is not what its importer reads
+|-- DatasetError         a dataset is broken, of another version, or holds too little
+`-- RecipeError          a recipe of models asks for something impossible
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ seeds, so the same rows give the same forest.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from catboost import CatBoostRegressor
@@ -49,9 +50,7 @@ SMALL = LearnerOptions(
 FEW_ROWS = 2000
 
 
-def learn(
-    columns: Columns, target: Floats, unlabelled: Columns, options: LearnerOptions
-) -> Forest:
+def learn(columns: Columns, target: Floats, unlabelled: Columns, options: LearnerOptions) -> Forest:
     """Return a forest of log2 targets.
 
     columns: float32 array of shape (n_features, n_rows); target: shape (n_rows,);
@@ -76,7 +75,13 @@ def learn(
 
 def _taught(rows: Columns, target: Floats, asked: Columns, seed: int) -> Floats:
     """Return the teacher's answers for the rows of `asked`, which begins with `rows`."""
-    large = {"n_trees": 256, "depth": 8, "learning_rate": 0.2, "l2_leaf_reg": 1.0, "rsm": 0.2}
+    large: dict[str, Any] = {
+        "n_trees": 256,
+        "depth": 8,
+        "learning_rate": 0.2,
+        "l2_leaf_reg": 1.0,
+        "rsm": 0.2,
+    }
     robust = _catboost(**large, loss_function="MAE", random_seed=seed + 1).fit(rows, target)
     middle = robust.predict(asked)
     calm = _calmed(target, middle[: len(target)])

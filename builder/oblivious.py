@@ -38,9 +38,9 @@ def forest_of(model: CatBoostRegressor, depth: int) -> Forest:
 
 def to_units(octaves: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return log2 values in units of 1/8192 octave, within the range of a leaf."""
-    units: NDArray[np.int64] = np.clip(
-        np.rint(octaves * UNITS_PER_OCTAVE), -32768, 32767
-    ).astype(np.int64)
+    units: NDArray[np.int64] = np.clip(np.rint(octaves * UNITS_PER_OCTAVE), -32768, 32767).astype(
+        np.int64
+    )
     return units
 
 

@@ -58,13 +58,13 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
     return described
 
 
-def _uniform(points: Points, kernels: Kernels) -> list[tuple[Floats, Kernel, str, float]]:
+def _uniform(points: Points, kernels: Kernels) -> list[tuple[NDArray[np.intp], Kernel, str, float]]:
     """Return the parts of the points that share kernel, layout and whether C is read."""
     keys = list(zip(points.kernel, points.layout, points.beta != 0.0, strict=True))
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
     group = np.array([numbers[key] for key in keys])
     return [
-        (np.flatnonzero(group == number), kernels[kernel], layout, float(reads_c))
+        (np.flatnonzero(group == number), kernels[kernel], str(layout), float(reads_c))
         for (kernel, layout, reads_c), number in numbers.items()
     ]
 
@@ -140,7 +140,8 @@ def _start(
         "s_per_dram_byte": byte_s,
     }
     low = np.array([np.log(peaks[name]) if name in peaks else -np.inf for name in names])
-    return start, np.maximum(low, start - 6.0), to_constants
+    # The search must begin inside its limits, and a guess can be too hopeful.
+    return np.maximum(start, low + 0.01), np.maximum(low, start - 6.0), to_constants
 
 
 def _rounded(value: float) -> float:

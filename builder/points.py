@@ -72,10 +72,14 @@ def points_of(dataset: Dataset) -> Points:
     def same(name: str, kind: type) -> NDArray[Any]:
         return usable.column(name)[first].astype(kind)
 
-    texts = {name: same(name, object) for name in ("gpu", "kernel", "dtype", "layout")}
-    numbers = {name: same(name, float) for name in ("m", "n", "k", "batch", "alpha", "beta")}
-    labels = {name: median(name) for name in ("runtime_s", "power_w", "power_window_s")}
-    return Points(**texts, **numbers, **labels)
+    columns: dict[str, Any] = {}
+    for name in ("gpu", "kernel", "dtype", "layout"):
+        columns[name] = same(name, object)
+    for name in ("m", "n", "k", "batch", "alpha", "beta"):
+        columns[name] = same(name, float)
+    for name in ("runtime_s", "power_w", "power_window_s"):
+        columns[name] = median(name)
+    return Points(**columns)
 
 
 def _repeats(dataset: Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

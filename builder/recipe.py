@@ -1,12 +1,12 @@
 """A recipe: which models to build, from which sources. TOML, one table a model.
 
-    [defaults]           what a model does not say itself
-    [NAME]
-    version              of the model, a text
-    format               of its sources: a name of `importers.FORMATS`
-    runtime, power       lists of files, below the folder of sources; power may be missing
-    split, folds         how accuracy and intervals are measured
-    stand_ins            unmeasured dtypes and the measured ones that answer for them
+[defaults]           what a model does not say itself
+[NAME]
+version              of the model, a text
+format               of its sources: a name of `importers.FORMATS`
+runtime, power       lists of files, below the folder of sources; power may be missing
+split, folds         how accuracy and intervals are measured
+stand_ins            unmeasured dtypes and the measured ones that answer for them
 """
 
 from __future__ import annotations

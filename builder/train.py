@@ -128,9 +128,7 @@ def train(
         if powered is not None:
             same = (powered.dtype == mine.dtype[0]) & np.isin(powered.kernel, list(kernels))
             if same.any():
-                power = _power_estimator(
-                    powered.where(same), gpu, kernels, by_fold, whole, options
-                )
+                power = _power_estimator(powered.where(same), gpu, kernels, by_fold, whole, options)
                 estimators.append(replace(power, kernels=indices))
     provenance = {
         "runtime": list(runtime_data.provenance),
@@ -204,12 +202,7 @@ def _unmeasured(points: Points) -> Points:
     """
     measured = set(zip(points.m, points.n, points.k, strict=True))
     pairs = sorted({(n, k) for n in set(points.n) for k in set(points.k)})
-    gaps = [
-        (m, n, k)
-        for n, k in pairs
-        for m in sorted(set(points.m))
-        if (m, n, k) not in measured
-    ]
+    gaps = [(m, n, k) for n, k in pairs for m in sorted(set(points.m)) if (m, n, k) not in measured]
     random = np.random.default_rng(5)
     between = np.stack(
         [_log_uniform(random, sizes) for sizes in (points.m, points.n, points.k)], axis=1
@@ -283,7 +276,9 @@ def _power_points(datasets: list[Dataset], points: Points) -> Points:
     if set(powered.gpu) != set(points.gpu):
         raise DatasetError("power was measured on another GPU than runtime")
     long = powered.power_window_s >= POWER_WINDOW_S
-    return powered.where(long & np.isfinite(powered.power_w) & np.isin(powered.kernel, points.kernel))
+    return powered.where(
+        long & np.isfinite(powered.power_w) & np.isin(powered.kernel, points.kernel)
+    )
 
 
 def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:

@@ -49,11 +49,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import _safetensors
-from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, FeatureMismatchError, InputError, UnsupportedVersionError
 from ._features import FEATURES
 from ._forest import LARGEST_DEPTH, Forest
+from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._gpus import Gpu
 from ._interval import Interval
 from ._kernel import Kernel, Tile
@@ -132,7 +132,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def encode(artefact: Artefact) -> bytes:
     """Return the bytes of an artefact's file."""
-    tensors = {}
+    tensors: dict[str, _safetensors.Array] = {}
     for index, estimator in enumerate(artefact.estimators):
         forest = estimator.forest
         tensors[f"{index}.feature"] = forest.feature
@@ -259,9 +259,7 @@ def _forest(entry: _Fields, tensors: dict[str, _safetensors.Array]) -> Forest:
     return Forest(feature, threshold, leaves, bias)
 
 
-def _tensor(
-    tensors: dict[str, _safetensors.Array], name: str, dtype: str
-) -> _safetensors.Array:
+def _tensor(tensors: dict[str, _safetensors.Array], name: str, dtype: str) -> _safetensors.Array:
     tensor = tensors.get(name)
     if tensor is None or tensor.dtype != np.dtype(dtype) or tensor.ndim != 2:
         _refuse(f"tensor {name!r} must be there, of type {dtype} and with two axes")

@@ -1,12 +1,12 @@
 """The errors that this package raises, and nothing else escapes.
 
-    GpperfError
-    |-- InputError               (also a ValueError)   an argument is not valid
-    |-- UnknownGpuError          (also a LookupError)  no built-in model of that name
-    |-- UnknownKernelError       (also a LookupError)  the artefact does not know that kernel
-    `-- ArtefactError            (also a ValueError)   a file is not a valid artefact
-        |-- UnsupportedVersionError                    ... it needs a newer gpperf-lite
-        `-- FeatureMismatchError                       ... it was trained on other features
+GpperfError
+|-- InputError               (also a ValueError)   an argument is not valid
+|-- UnknownGpuError          (also a LookupError)  no built-in model of that name
+|-- UnknownKernelError       (also a LookupError)  the artefact does not know that kernel
+`-- ArtefactError            (also a ValueError)   a file is not a valid artefact
+    |-- UnsupportedVersionError                    ... it needs a newer gpperf-lite
+    `-- FeatureMismatchError                       ... it was trained on other features
 """
 
 from __future__ import annotations

@@ -39,7 +39,14 @@ class Head:
     remarks: tuple[str, ...]
 
     def answer(
-        self, m: Any, n: Any, k: Any, batch: Any, reads_c: float, confidence: float, numbers: Numbers
+        self,
+        m: Any,
+        n: Any,
+        k: Any,
+        batch: Any,
+        reads_c: float,
+        confidence: float,
+        numbers: Numbers,
     ) -> Answer:
         """Predict one GEMM in Python floats, or many in arrays.
 

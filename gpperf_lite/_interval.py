@@ -7,6 +7,7 @@ apart by predicted runtime, because short kernels are noisier than long ones.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,7 +48,9 @@ class Interval:
         """Return the half-width at one predicted runtime."""
         return _widths(self, confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
 
-    def half_widths_at(self, runtime_s: NDArray[np.float64], confidence: float) -> NDArray[np.int64]:
+    def half_widths_at(
+        self, runtime_s: NDArray[np.float64], confidence: float
+    ) -> NDArray[np.int64]:
         """Return the half-widths at predicted runtimes, int64 array of shape (n_rows,)."""
         regime = np.searchsorted(np.array(self.runtime_edges_s), runtime_s, side="right")
         return np.array(_widths(self, confidence), np.int64)[regime]
@@ -73,5 +76,5 @@ def checked_confidence(confidence: object) -> float:
 
 
 def _rising(values: tuple[float, ...], *, strictly: bool) -> bool:
-    pairs = zip(values, values[1:], strict=False)
+    pairs = itertools.pairwise(values)
     return all(a < b or (a == b and not strictly) for a, b in pairs)

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ._gemm import DTYPES, Gemm
 from ._errors import InputError
+from ._gemm import DTYPES, Gemm
 
 FAMILIES = ("library", "tiled", "cutlass2", "cutlass3")
 

@@ -186,7 +186,7 @@ class Model:
         """Return the first of `rank`."""
         return self.rank(gemm, objective, confidence=confidence)[0]
 
-    def predict_batch(
+    def predict_batch(  # noqa: PLR0913 - the fields of Gemm, as arrays
         self,
         m: ArrayLike,
         n: ArrayLike,
@@ -216,10 +216,11 @@ class Model:
         chosen = self.kernels if kernel is None else (self._kernel(kernel),)
         heads = [head for one in chosen if (head := self._head(one, example)) is not None]
         able = [_able(sizes, example, head.kernel) for head in heads]
-        stuck = np.flatnonzero(~np.any(able, axis=0)) if heads else np.array([0])
+        runnable = np.any(able, axis=0) if heads else np.zeros(len(sizes["m"]), bool)
+        stuck = np.flatnonzero(~runnable)
         if stuck.size:
-            row = [int(sizes[name][stuck[0]]) for name in ("m", "n", "k")] if len(sizes["m"]) else [1, 1, 1]
-            raise self._nothing_runs(Gemm(*row, example.dtype, example.layout), chosen)
+            m1, n1, k1 = (int(sizes[name][stuck[0]]) for name in ("m", "n", "k"))
+            raise self._nothing_runs(Gemm(m1, n1, k1, example.dtype, example.layout), chosen)
         reads_c = 1.0 if example.beta else 0.0
         answers = [
             head.answer(**sizes, reads_c=reads_c, confidence=confidence, numbers=ARRAYS)
@@ -327,7 +328,9 @@ def _batch(
     confidence: float,
 ) -> PredictionBatch:
     """Return, for each row, the answer of the fastest kernel that can run it."""
-    runtimes = np.stack([np.where(a, b.runtime_s, np.inf) for a, b in zip(able, answers, strict=True)])
+    runtimes = np.stack(
+        [np.where(a, b.runtime_s, np.inf) for a, b in zip(able, answers, strict=True)]
+    )
     # Ties go to the kernel whose name comes first, as in `rank`.
     order = sorted(range(len(heads)), key=lambda i: heads[i].kernel.name)
     chosen = np.array(order)[np.argmin(runtimes[order], axis=0)]
@@ -345,7 +348,7 @@ def _batch(
     launch_s = np.array([head.view.launch_s for head in heads])[chosen]
     parts = np.stack([pick("compute_s"), pick("memory_s"), launch_s])
     reasons = _reasons(sizes, heads, chosen)
-    in_domain = ~np.any([where for _, where in reasons], axis=0, initial=False)
+    in_domain = ~np.any([where for _, where in reasons], axis=0)
     reasons += _power_reasons(runtime_s, heads, chosen)
     return PredictionBatch(
         flops=2.0 * sizes["m"] * sizes["n"] * sizes["k"] * sizes["batch"],

@@ -37,9 +37,7 @@ def _limits(*names: str) -> tuple[tuple[str, float, float], ...]:
     return tuple((name, *_TIME) for name in names)
 
 
-_SHARED = _limits(
-    "launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"
-)
+_SHARED = _limits("launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte")
 _SPLIT = _limits("split_s", "split_s_per_element")
 
 CONSTANTS: dict[str, tuple[tuple[str, float, float], ...]] = {

@@ -22,7 +22,11 @@ from numpy.typing import NDArray
 
 from ._errors import ArtefactError
 
-DTYPES = {"U8": np.dtype("u1"), "I16": np.dtype("<i2"), "F32": np.dtype("<f4")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "U8": np.dtype("u1"),
+    "I16": np.dtype("<i2"),
+    "F32": np.dtype("<f4"),
+}
 LARGEST_FILE_BYTES = 1 << 26
 LARGEST_HEADER_BYTES = 1 << 22
 
@@ -108,9 +112,7 @@ def _first_offset(item: tuple[str, Any]) -> int:
     return first
 
 
-def _tensor(
-    name: str, entry: dict[str, Any], payload: memoryview, start: int
-) -> tuple[Array, int]:
+def _tensor(name: str, entry: dict[str, Any], payload: memoryview, start: int) -> tuple[Array, int]:
     """Return one tensor and the offset behind it; it must begin at `start`."""
     first, last = entry["data_offsets"]
     if first != start:

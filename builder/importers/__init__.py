@@ -28,7 +28,9 @@ FORMATS: dict[str, Importer] = {
 }
 
 
-def import_table(path: Path, format_name: str, gpu: str | None = None) -> tuple[Dataset, ImportReport]:
+def import_table(
+    path: Path, format_name: str, gpu: str | None = None
+) -> tuple[Dataset, ImportReport]:
     """Read one table of the named format.
 
     gpu: short name of the GPU it was measured on; needed where the table does not say, refused

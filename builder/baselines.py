@@ -1,0 +1,75 @@
+"""What our figures are held against: the original study's forest, and the roofline."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gpperf_lite import Gpu
+
+from .physics import Kernels, describe_points
+from .points import Floats, Points
+
+STUDY_FEATURES = (
+    "m",
+    "n",
+    "k",
+    "block_m",
+    "block_n",
+    "block_k",
+    "arithmetic_intensity",
+    "bytes_accessed",
+    "total_flops",
+)
+"""The nine features of the GPPerf study, cutlass_predictor.py of its repository at b30a60b."""
+
+
+def study_forest(seed: int = 0) -> Pipeline:
+    """Return the study's learner: scaling, then one random forest of 100 trees a target.
+
+    The study fixes no seed for it; a fixed one makes our figures repeatable.
+    """
+    forest = RandomForestRegressor(n_estimators=100, max_depth=6, n_jobs=-1, random_state=seed)
+    return make_pipeline(StandardScaler(), MultiOutputRegressor(forest))
+
+
+def study_features(
+    m: Floats, n: Floats, k: Floats, block: Floats, element_bytes: float = 4.0
+) -> Floats:
+    """Return the nine features, float64 array of shape (n_rows, 9); block: shape (n_rows, 3)."""
+    flops = 2.0 * m * n * k
+    moved = (m * k + k * n + m * n) * element_bytes
+    return np.column_stack([m, n, k, block, flops / moved, moved, flops])
+
+
+def study_predictions(points: Points, held_out: NDArray[np.bool_]) -> Floats:
+    """Return the runtimes of the held-out points, predicted in the study's way from the others.
+
+    Block sizes are not known for a library's kernels and are the same for every row.
+    """
+    block = np.ones((len(points), 3))
+    features = study_features(points.m, points.n, points.k, block)
+    targets = np.column_stack([points.runtime_s, points.flops / points.runtime_s])
+    model = study_forest().fit(features[~held_out], targets[~held_out])
+    predicted: Floats = model.predict(features[held_out])[:, 0]
+    return predicted
+
+
+def roofline(points: Points, gpu: Gpu, kernels: Kernels, launch_s: float) -> Floats:
+    """Return the time at the speed of light plus one launch, s, shape (n_points,)."""
+    light_s: Floats = describe_points(points, gpu, kernels, _Costless()).light_s
+    return light_s + launch_s
+
+
+class _Costless(dict[str, float]):
+    """Constants of a physical model whose kernels cost nothing but a launch of one second.
+
+    Only its speed of light is used, which does not depend on them.
+    """
+
+    def __missing__(self, name: str) -> float:
+        return 1.0 if name == "launch_s" else 0.0

@@ -1,0 +1,154 @@
+"""Evaluation: an artefact or a method against measured rows, beside the baselines.
+
+A method is held out honestly here: fold by fold, it is trained on the other groups. An artefact is
+taken as it is: whether its rows were held out of its training is for the caller to know, and the
+text says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite import Gpu, Model
+
+from .baselines import roofline, study_predictions
+from .dataset import Dataset
+from .metrics import Errors, errors_of, slices
+from .physics import Kernels
+from .points import Floats, Points, points_of
+from .split import held_out
+from .train import fit_runtime
+
+Predictor = Callable[[Points, NDArray[np.bool_], Gpu, Kernels], Floats]
+
+
+def _ours(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+    predicted, _ = fit_runtime(points.where(~out), gpu, kernels).predict(
+        points.where(out), gpu, kernels
+    )
+    return predicted
+
+
+def _study(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+    return study_predictions(points, out)
+
+
+def _roofline(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+    launch_s = float(points.runtime_s[~out].min())
+    return roofline(points.where(out), gpu, kernels, launch_s)
+
+
+METHODS: dict[str, Predictor] = {"ours": _ours, "study": _study, "roofline": _roofline}
+"""How runtimes of held-out points are predicted from the others."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The errors of one method, or artefact, on rows of one GPU and dtype."""
+
+    method: str
+    target: str
+    gpu: str
+    dtype: str
+    held_out: str
+    errors: Errors
+    slices: dict[str, Errors]
+
+
+def evaluate_methods(dataset: Dataset, methods: Sequence[str], split: str) -> list[Score]:
+    """Return the errors of methods on groups held out, for each GPU and dtype of a dataset."""
+    points = points_of(dataset)
+    scores = []
+    for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
+        part = points.where((points.gpu == gpu) & (points.dtype == dtype))
+        kernels = {name: dataset.kernel(name) for name in sorted(set(part.kernel))}
+        for method in methods:
+            predicted = np.full(len(part), np.nan)
+            for out in held_out(part, split):
+                predicted[out] = METHODS[method](part, out, dataset.gpus[gpu], kernels)
+            scores.append(_score(method, "runtime", part, predicted, part.runtime_s, split))
+    return scores
+
+
+def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
+    """Return the errors of a model on a dataset's rows, for each target and dtype it answers."""
+    points = points_of(dataset)
+    scores = []
+    for dtype in sorted(set(points.dtype) & set(model.dtypes)):
+        part = points.where(points.dtype == dtype)
+        runtime_s, power = _predict(model, part)
+        scores.append(_score(model.name, "runtime", part, runtime_s, part.runtime_s, "as given"))
+        known = np.isfinite(part.power_w) & np.isfinite(power)
+        if known.any():
+            powered = part.where(known)
+            scores.append(
+                _score(model.name, "power", powered, power[known], powered.power_w, "as given")
+            )
+    return scores
+
+
+def _predict(model: Model, points: Points) -> tuple[Floats, Floats]:
+    """Return predicted runtime in s and power in W (NaN where unknown), shape (n_points,)."""
+    runtime_s, power = np.empty(len(points)), np.full(len(points), np.nan)
+    keys = list(zip(points.kernel, points.layout, points.beta, strict=True))
+    for key in sorted(set(keys)):
+        kernel, layout, beta = key
+        rows = np.array([other == key for other in keys])
+        part = points.where(rows)
+        batch = model.predict_batch(
+            part.m,
+            part.n,
+            part.k,
+            str(part.dtype[0]),
+            layout,
+            batch=part.batch,
+            beta=beta,
+            kernel=kernel,
+        )
+        runtime_s[rows] = batch.runtime_s
+        if batch.power_w is not None:
+            power[rows] = batch.power_w
+    return runtime_s, power
+
+
+def _score(
+    method: str, target: str, points: Points, predicted: Floats, measured: Floats, split: str
+) -> Score:
+    known = np.isfinite(predicted) & np.isfinite(measured)
+    points, predicted, measured = points.where(known), predicted[known], measured[known]
+    parts = {name: errors_of(predicted[s], measured[s]) for name, s in slices(points).items()}
+    gpu, dtype = str(points.gpu[0]), str(points.dtype[0])
+    return Score(method, target, gpu, dtype, split, errors_of(predicted, measured), parts)
+
+
+def score_lines(scores: Sequence[Score], *, with_slices: bool = True) -> list[str]:
+    """Return scores as aligned lines for people."""
+    lines = [
+        f"{'method':14}{'target':9}{'gpu':21}{'dtype':11}{'held out':11}{'rows':>7}"
+        f"{'mean':>10}{'median':>9}{'p90':>9}{'bias':>9}{'R2':>8}"
+    ]
+    for score in scores:
+        label = f"{score.method:14}{score.target:9}{score.gpu:21}{score.dtype:11}"
+        lines.append(f"{label}{score.held_out:11}{_figures(score.errors)}")
+        if with_slices:
+            lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
+    return lines
+
+
+def _figures(errors: Errors) -> str:
+    return (
+        f"{errors.n:7}{errors.mean_ape:10.2%}{errors.median_ape:9.2%}{errors.p90_ape:9.2%}"
+        f"{errors.bias:+9.2%}{errors.r2:8.3f}"
+    )
+
+
+def read_datasets(paths: Sequence[Path]) -> Dataset:
+    """Return the rows of several dataset files."""
+    from .dataset import concatenate, read
+
+    return concatenate([read(path) for path in paths])

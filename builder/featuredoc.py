@@ -1,0 +1,35 @@
+"""docs/features.md, written from the features themselves."""
+
+from __future__ import annotations
+
+from gpperf_lite._features import FEATURES
+from gpperf_lite._physics import CONSTANTS
+
+_HEAD = """# Features
+
+Written from the code by `python -m builder docs`; do not edit.
+
+`gpperf_lite/_features.py` computes them, once, for training and for use. The forests compare them
+as float32. All tile counts are for the whole batch.
+
+| column | feature | meaning |
+|---|---|---|
+"""
+
+_CONSTANTS = """
+## Constants of the physical model
+
+`gpperf_lite/_physics.py` says what they do. They are fitted for each dtype and GPU, and stored in
+the artefact.
+
+"""
+
+
+def feature_page() -> str:
+    """Return the page as Markdown."""
+    rows = [f"| {i} | `{name}` | {text} |" for i, (name, text) in enumerate(FEATURES.items())]
+    constants = [
+        f"- **{physics}**: " + ", ".join(f"`{name}`" for name, _, _ in entries)
+        for physics, entries in CONSTANTS.items()
+    ]
+    return _HEAD + "\n".join(rows) + "\n" + _CONSTANTS + "\n".join(constants) + "\n"
