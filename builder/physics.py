@@ -116,6 +116,9 @@ def _start(
         "s_per_dram_byte": byte_s / 0.9,
         "s_per_written_byte": byte_s / 5.0,
         "unhidden": 0.1,
+        "resident_bytes": 0.9 * gpu.l2_bytes,
+        "miss_growth": 2.0,
+        "rotation": 3.0,
         "split_s": 1e-6,
         "split_s_per_element": 8.0 * byte_s,
     }

@@ -48,6 +48,8 @@ FEATURES = {
     "pad256_m": "m in steps of 256, over m",
     "pad128_n": "n in steps of 128, over n",
     "pad256_n": "n in steps of 256, over n",
+    "footprint": "bytes that must stay in L2 for the next launch to find its operands there",
+    "miss_share": "share of the bytes that come through DRAM",
     "reads_c": "1 where beta is not 0, so that C is read",
     "a_row_major": "1 where A is row-major",
     "b_row_major": "1 where B is row-major",
@@ -162,14 +164,16 @@ def describe(
         own_k_steps = (k + (tile.k * slices - 1.0)) // (tile.k * slices)
 
     compute_s = maximum(tiles_s, macs * view.s_per_mac)
-    beyond = maximum(moved - view.l2_bytes, 0.0)
-    memory_s = beyond * view.s_per_dram_byte + (moved - beyond) * view.s_per_l2_byte
+    over_l2 = moved > view.l2_bytes
+    footprint = moved + nk * (view.operand_bytes * view.rotation)
+    misses = minimum(moved, maximum(footprint - view.resident_bytes, 0.0) * view.miss_growth)
+    memory_s = misses * view.s_per_dram_byte + (moved - misses) * view.s_per_l2_byte
     longer, shorter = maximum(compute_s, memory_s), minimum(compute_s, memory_s)
     written = maximum(mn * view.output_bytes - 0.25 * view.l2_bytes, 0.0)
     unhidden_s = view.unhidden * shorter + written * view.s_per_written_byte
     base_s = longer + unhidden_s + view.launch_s
     # Where the operands do not fit in L2, all of them come through DRAM at least once.
-    dram_bytes = moved * (beyond > 0.0)
+    dram_bytes = moved * over_l2
     light_s = maximum(macs * view.macs_s, maximum(moved * view.l2_s, dram_bytes * view.dram_s))
 
     t7 = m256 * n256
@@ -213,6 +217,8 @@ def describe(
         m256 / rows,
         n128 / n,
         n256 / n,
+        footprint,
+        misses / moved,
         reads_c,
         view.a_is_row_major,
         view.b_is_row_major,

@@ -407,24 +407,31 @@ def _sizes(**values: ArrayLike) -> dict[str, Floats]:
 
 
 def _size_column(name: str, value: ArrayLike) -> Floats:
+    """Return sizes as float64; numpy would take True for 1 among integers, so that is looked for."""
+    if isinstance(value, (list, tuple)) and not {type(item) for item in value}.isdisjoint(_BOOLS):
+        row = next(i for i, item in enumerate(value) if type(item) in _BOOLS)
+        raise InputError(f"{name} must be an integer, not a boolean (got it in row {row})")
     try:
         array = np.asarray(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(f"{name} must be a whole number or a flat array of them") from error
     if array.ndim > 1:
         raise InputError(f"{name} must be flat (got an array of shape {array.shape})")
-    if array.size == 0:
-        array = array.astype(float)
     if array.dtype.kind not in "iuf":
-        bad = next(iter(array.ravel()), value)
-        checked_size(name, bad)  # raises for what cannot be a size, and says why
-        array = np.array([checked_size(name, item) for item in array.ravel()], float)
+        array = np.array([_size_in_row(name, row, item) for row, item in enumerate(array.flat)])
     good = (array >= 1) & (array <= LARGEST) & (array == np.floor(array))
     if not good.all():
         row = int(np.argmin(good))
-        try:
-            checked_size(name, array.ravel()[row].item())
-        except InputError as error:
-            raise InputError(f"{error} in row {row}") from None
+        _size_in_row(name, row, array.flat[row].item())
     columns: Floats = array.astype(np.float64)
     return columns
+
+
+_BOOLS = {bool, np.bool_}
+
+
+def _size_in_row(name: str, row: int, value: object) -> int:
+    try:
+        return checked_size(name, value)
+    except InputError as error:
+        raise InputError(f"{error} in row {row}") from None

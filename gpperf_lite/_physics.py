@@ -8,9 +8,13 @@ Multiplication Background User's Guide"):
     waves     = ceil(tiles / sm_count)
     t_tiles   = waves * (k / slices * s_per_k + s_per_tile), plus the cost of joining slices
     t_compute = max(t_tiles of the fastest candidate tile, multiply-adds * s_per_mac)
-    t_memory  = bytes that fit in L2 * s_per_l2_byte + all others * s_per_dram_byte
+    misses    = min(bytes, miss_growth * max(footprint - resident_bytes, 0))
+    t_memory  = (bytes - misses) * s_per_l2_byte + misses * s_per_dram_byte
     t         = max(t_compute, t_memory) + unhidden * min(t_compute, t_memory) + launch_s
                 + bytes of C beyond a quarter of L2 * s_per_written_byte
+
+The footprint is what must stay in L2 for the next launch to find its operands there: all bytes of
+A, B and C, and B `rotation` times more where measuring went through several weights in turn.
 
 What a library chooses is not known, so it is taken to have the fastest of a few usual tiles; a
 known kernel has its own. `View` is what these formulas need of one GPU, dtype and kernel.
@@ -30,30 +34,29 @@ from ._numbers import Numbers
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
 """CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""
 
-_TIME = (0.0, 1e3)
+Constants = tuple[tuple[str, float, float], ...]
 
 
-def _limits(*names: str) -> tuple[tuple[str, float, float], ...]:
-    return tuple((name, *_TIME) for name in names)
+def _times(*names: str) -> Constants:
+    return tuple((name, 0.0, 1e3) for name in names)
 
 
-_SHARED = _limits("launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte")
-_SPLIT = _limits("split_s", "split_s_per_element")
+_SHARED: Constants = (
+    *_times("launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
+    ("unhidden", 0.0, 1.0),
+    ("resident_bytes", 1.0, 1e15),
+    ("miss_growth", 0.0, 1e6),
+    ("rotation", 0.0, 1e3),
+    *_times("split_s", "split_s_per_element"),
+)
 
-CONSTANTS: dict[str, tuple[tuple[str, float, float], ...]] = {
+CONSTANTS: dict[str, Constants] = {
     "library": (
         *_SHARED,
-        ("unhidden", 0.0, 1.0),
-        *_SPLIT,
-        *_limits(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
-        *_limits(*(f"tile_{m}x{n}_s" for m, n in TILES)),
+        *_times(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
+        *_times(*(f"tile_{m}x{n}_s" for m, n in TILES)),
     ),
-    "kernel": (
-        *_SHARED,
-        ("unhidden", 0.0, 1.0),
-        *_SPLIT,
-        *_limits("sm_s_per_mac", "tile_s"),
-    ),
+    "kernel": (*_SHARED, *_times("sm_s_per_mac", "tile_s")),
     "power": (
         ("share_at_rest", 0.0, 1.0),
         ("share_per_compute", 0.0, 10.0),
@@ -89,6 +92,9 @@ class View:
     s_per_dram_byte: float
     s_per_written_byte: float
     unhidden: float
+    resident_bytes: float
+    miss_growth: float
+    rotation: float
     split_s: float
     split_s_per_element: float
     s_per_k: tuple[float, ...]
@@ -99,7 +105,7 @@ def view_of(
     gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
 ) -> View:
     """Return the view of a kernel on a GPU, with the fitted constants of an estimator."""
-    shared = {name: constants[name] for name, _, _ in (*_SHARED, *_SPLIT)}
+    shared = {name: constants[name] for name, _, _ in _SHARED}
     if kernel.tile is None:
         s_per_k = tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES)
         s_per_tile = tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES)
@@ -118,7 +124,6 @@ def view_of(
         b_is_row_major=float(layout[1] == "t"),
         tile=kernel.tile,
         slices=float(kernel.split_k),
-        unhidden=constants["unhidden"],
         s_per_k=s_per_k,
         s_per_tile=s_per_tile,
         **shared,

@@ -51,13 +51,13 @@ class Prediction:
     @property
     def tflops(self) -> float:
         """Throughput: 1e12 operations per second (2 m n k batch over runtime_s)."""
-        return self.gemm.flops / self.runtime_s / 1e12
+        return _flops(self.gemm) / self.runtime_s / 1e12
 
     @property
     def tflops_per_w(self) -> float | None:
         """Efficiency under sustained load: 1e12 operations per joule."""
         energy_j = self.energy_j
-        return None if energy_j is None else self.gemm.flops / energy_j / 1e12
+        return None if energy_j is None else _flops(self.gemm) / energy_j / 1e12
 
     @property
     def edp_js(self) -> float | None:
@@ -77,6 +77,11 @@ class Prediction:
             "notes": list(self.notes),
             "confidence": self.confidence,
         }
+
+
+def _flops(gemm: Gemm) -> float:
+    """Return the operations, rounded at each step as the arrays of a batch are."""
+    return 2.0 * gemm.m * gemm.n * gemm.k * gemm.batch
 
 
 FIELDS = (

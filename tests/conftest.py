@@ -1,0 +1,55 @@
+"""Hypothesis profiles, and what many tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import gpperf_lite as gp
+
+_SHARED = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", max_examples=100, **_SHARED)
+# The same examples on every run, so that a failure is the change's and not the dice's.
+settings.register_profile("ci", max_examples=200, derandomize=True, **_SHARED)
+settings.register_profile("thorough", max_examples=5000, **_SHARED)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev")
+)
+
+_LOADED: dict[str, gp.Model] = {}
+
+
+def built_in(name: str) -> gp.Model:
+    """Return a built-in model, loaded once a process."""
+    if name not in _LOADED:
+        _LOADED[name] = gp.load(name)
+    return _LOADED[name]
+
+
+@pytest.fixture(params=gp.available())
+def model(request: pytest.FixtureRequest) -> gp.Model:
+    """Each built-in model in turn."""
+    return built_in(request.param)
+
+
+@pytest.fixture
+def h200() -> gp.Model:
+    return built_in("h200_sxm")
+
+
+@pytest.fixture
+def rtx4070() -> gp.Model:
+    return built_in("rtx4070")
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path) -> Iterator[Path]:
+    """Run a test with an empty folder as the current one."""
+    before = Path.cwd()
+    os.chdir(tmp_path)
+    yield tmp_path
+    os.chdir(before)
