@@ -76,7 +76,7 @@ def fit_constants(points: Points, gpu: Gpu, kernels: Kernels) -> dict[str, float
     rows give the same constants. They are rounded, so that the last bits of the machine's linear
     algebra do not matter.
     """
-    start, low, to_constants = _start(points, gpu, kernels)
+    start, low, high, to_constants = _start(points, gpu, kernels)
     chosen = np.random.default_rng(_SEED).permutation(len(points))[:_ROWS]
     rows = points.where(np.sort(chosen))
     label = np.log(rows.runtime_s)
@@ -91,7 +91,7 @@ def fit_constants(points: Points, gpu: Gpu, kernels: Kernels) -> dict[str, float
     result = least_squares(
         residual,
         start,
-        bounds=(low, start + 6.0),
+        bounds=(low, high),
         loss="soft_l1",
         f_scale=0.1,
         max_nfev=_EVALUATIONS,
@@ -101,11 +101,8 @@ def fit_constants(points: Points, gpu: Gpu, kernels: Kernels) -> dict[str, float
 
 def _start(
     points: Points, gpu: Gpu, kernels: Kernels
-) -> tuple[Floats, Floats, Callable[[Floats], dict[str, float]]]:
-    """Return start and lower limits of the search, in logs, and its parameters' meaning.
-
-    No rate may be faster than the hardware's peak.
-    """
+) -> tuple[Floats, Floats, Floats, Callable[[Floats], dict[str, float]]]:
+    """Return start and limits of the search, in logs, and what its parameters mean."""
     mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
     sm_mac_s = mac_s * gpu.sm_count
     byte_s = 1.0 / gpu.dram_bytes_per_s
@@ -137,14 +134,20 @@ def _start(
         return constants | {"unhidden": odds / (1.0 + odds)}
 
     start = np.log(np.array(list(guess.values())))
-    peaks = {
-        "s_per_mac": mac_s,
-        "s_per_l2_byte": 1.0 / gpu.l2_bytes_per_s,
-        "s_per_dram_byte": byte_s,
+    # No rate is faster than the hardware's peak, L2 is not much slower than DRAM, and what stays
+    # in L2 is not larger than it.
+    limits = {
+        "s_per_mac": (mac_s, np.inf),
+        "s_per_l2_byte": (1.0 / gpu.l2_bytes_per_s, 1.5 * byte_s),
+        "s_per_dram_byte": (byte_s, np.inf),
+        "resident_bytes": (0.05 * gpu.l2_bytes, 1.2 * gpu.l2_bytes),
+        "rotation": (0.05, 8.0),
+        "miss_growth": (0.1, 20.0),
     }
-    low = np.array([np.log(peaks[name]) if name in peaks else -np.inf for name in names])
+    low, high = np.log(np.array([limits.get(name, (np.exp(-700.0), np.inf)) for name in names])).T
+    low, high = np.maximum(low, start - 6.0), np.minimum(high, start + 6.0)
     # The search must begin inside its limits, and a guess can be too hopeful.
-    return np.maximum(start, low + 0.01), np.maximum(low, start - 6.0), to_constants
+    return np.clip(start, low + 0.01, high - 0.01), low, high, to_constants
 
 
 def _rounded(value: float) -> float:
