@@ -27,9 +27,9 @@ Written by `python -m builder evaluate --report {arguments}`; do not edit.
 
 Errors are absolute percentage errors of rows whose whole group was held out of training: the group
 is an (n, k) pair for library kernels (another layer of a network) and an (m, n, k) shape for the
-RTX 4070. *Ours* is what the card of each built-in model says; the *study's forest* (nine features, a
-random forest of 100 trees of depth 6 a target) and the *roofline* (speed of light plus the fastest
-launch of the training rows) are held out by the same groups. Sources and licences are in NOTICE.
+RTX 4070. *Ours* is what the card of each built-in model says; the *study's forest* (nine features,
+a random forest of 100 trees of depth 6 a target) and the *roofline* (speed of light plus the
+fastest launch of the training rows) are held out by the same groups. NOTICE names the sources.
 """
 
 

@@ -20,7 +20,7 @@ Schema, version 1. A column that the source knows nothing about is null, never 0
 | power_limit_w | float64 | the enforced limit |
 | sm_clock_hz | float64 | while it ran |
 | temperature_c | float64 | while it ran |
-| flags | list of string | what is wrong with the row; a row with any of UNUSABLE is kept, not used |
+| flags | list of string | what is wrong with the row; one with any of UNUSABLE is kept, not used |
 | source | string | the file it came from |
 | source_version | string | release of the software that measured |
 | source_row | int64 | its line or row there, counted from 1 |
@@ -35,21 +35,24 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from gpperf_lite import Gpu, Kernel
+from gpperf_lite import GpperfError, Gpu, Kernel
 from gpperf_lite._artefact import gpu_from_json, gpu_to_json, kernel_from_json, kernel_to_json
+from gpperf_lite._gemm import DTYPES, LARGEST, LAYOUTS
 
 from .errors import DatasetError
 from .files import write_atomically
+from .parquet import read_parquet
 
 T = TypeVar("T")
 
@@ -92,6 +95,9 @@ POINT = ("gpu", "kernel", "m", "n", "k", "batch", "dtype", "layout", "alpha", "b
 UNUSABLE = frozenset({"conflicting_duplicate", "failed", "below_resolution", "simulated"})
 """Flags that keep a row out of training and evaluation."""
 
+SHORTEST_S, LONGEST_S = 1e-9, 1e6
+"""No launch takes less or more: what lies beyond is no time, or one in another unit."""
+
 _METADATA_KEY = b"gpperf_lite"
 
 
@@ -112,7 +118,7 @@ class Dataset:
 
     def __post_init__(self) -> None:
         if not self.table.schema.equals(SCHEMA):
-            raise DatasetError(f"a dataset's columns must be {SCHEMA.names}")
+            raise DatasetError(f"a dataset must have the columns {_described(SCHEMA)}")
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -153,6 +159,15 @@ def table_of(columns: Mapping[str, Any], n_rows: int) -> pa.Table:
     return pa.table(arrays, schema=SCHEMA)
 
 
+@lru_cache(maxsize=4096)
+def is_storable(kernel: Kernel) -> bool:
+    """Return whether a dataset that describes this kernel can be read back."""
+    try:
+        return kernel_from_json(json.loads(json.dumps(kernel_to_json(kernel)))) == kernel
+    except GpperfError:
+        return False
+
+
 def concatenate(datasets: Sequence[Dataset]) -> Dataset:
     """Return all rows of several datasets, in order.
 
@@ -178,7 +193,10 @@ def _union(what: str, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write a dataset as Parquet, whole or not at all."""
+    """Write a dataset as Parquet, whole or not at all.
+
+    Raises DatasetError where the file cannot be written.
+    """
     metadata = {
         "schema_version": SCHEMA_VERSION,
         "kernels": {name: kernel_to_json(kernel) for name, kernel in dataset.kernels.items()},
@@ -189,36 +207,96 @@ def write(dataset: Dataset, path: Path) -> None:
     buffer = io.BytesIO()
     table = dataset.table.replace_schema_metadata({_METADATA_KEY: text.encode()})
     pq.write_table(table, buffer, compression="zstd")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, buffer.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, buffer.getvalue())
+    except OSError as error:
+        raise DatasetError(f"cannot write the dataset {path}: {error.strerror}") from error
 
 
 def read(path: Path) -> Dataset:
-    """Read a dataset.
+    """Read a dataset; everything in it is checked.
 
-    Raises DatasetError for a file that is not one, or is of another schema version.
+    Raises DatasetError for a file that is not one, is of another schema version, or is broken.
     """
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError as error:
-        raise DatasetError(f"there is no dataset {path}") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{path} is not a Parquet file ({error})") from error
+    table = read_parquet(path, DatasetError)
     text = (table.schema.metadata or {}).get(_METADATA_KEY)
     if text is None:
         raise DatasetError(
             f"{path} is Parquet but not a dataset of ours: bring measured tables of others in "
             "with 'python -m builder import'"
         )
-    metadata = json.loads(text)
-    if metadata["schema_version"] != SCHEMA_VERSION:
-        raise DatasetError(
-            f"{path} has schema version {metadata['schema_version']}, this builder reads "
-            f"{SCHEMA_VERSION}"
-        )
-    return Dataset(
-        table.replace_schema_metadata(None),
-        tuple(metadata["provenance"]),
-        {name: kernel_from_json(entry) for name, entry in metadata["kernels"].items()},
-        {name: gpu_from_json(entry) for name, entry in metadata["gpus"].items()},
-    )
+    try:
+        metadata = json.loads(text, parse_constant=_refuse_constant)
+        return _dataset(table.replace_schema_metadata(None), metadata)
+    except (GpperfError, ValueError, RecursionError) as error:
+        reason = str(error).removeprefix("not a valid artefact: ")
+        raise DatasetError(f"{path} is not a valid dataset: {reason}") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise DatasetError(f"its metadata holds {name}")
+
+
+def _dataset(table: pa.Table, metadata: Any) -> Dataset:
+    """Return the dataset of a file's table and metadata, or raise an error that says why not."""
+    if not isinstance(metadata, dict) or type(metadata.get("schema_version")) is not int:
+        raise DatasetError("its metadata must be a JSON object with a schema_version")
+    version = metadata["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise DatasetError(f"it has schema version {version}, this builder reads {SCHEMA_VERSION}")
+    provenance = metadata.get("provenance")
+    if not isinstance(provenance, list) or not all(isinstance(one, dict) for one in provenance):
+        raise DatasetError("the provenance in its metadata must be a list of JSON objects")
+    kernels = {name: kernel_from_json(one) for name, one in _objects(metadata, "kernels")}
+    if any(name != kernel.name for name, kernel in kernels.items()):
+        raise DatasetError("a kernel in its metadata has two names")
+    gpus = {name: gpu_from_json(one) for name, one in _objects(metadata, "gpus")}
+    dataset = Dataset(table, tuple(provenance), kernels, gpus)
+    _check_values(dataset)
+    return dataset
+
+
+def _objects(metadata: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:
+    values = metadata.get(name)
+    if not isinstance(values, dict):
+        raise DatasetError(f"the {name} in its metadata must be a JSON object")
+    return values.items()
+
+
+def _check_values(dataset: Dataset) -> None:
+    """Raise DatasetError where a row is no point, or a usable row has no runtime."""
+    for name in POINT:
+        if dataset.table.column(name).null_count:
+            raise DatasetError(f"column {name} must not be null")
+    _check_texts(dataset, "dtype", DTYPES)
+    _check_texts(dataset, "layout", LAYOUTS)
+    for name in ("m", "n", "k", "batch"):
+        _check_range(dataset, name, 1, LARGEST)
+    for name in ("alpha", "beta"):
+        _check_range(dataset, name, -_LARGEST_FLOAT, _LARGEST_FLOAT)
+    for name in ("power_w", "power_window_s"):
+        known = dataset.table.column(name).is_valid().to_numpy()
+        _check_range(dataset.where(known), name, 0.0, _LARGEST_FLOAT)
+    _check_range(dataset.usable(), "runtime_s", SHORTEST_S, LONGEST_S)
+
+
+_LARGEST_FLOAT = float(np.finfo(float).max)
+
+
+def _check_texts(dataset: Dataset, name: str, allowed: Collection[str]) -> None:
+    found = set(dataset.table.column(name).unique().to_pylist())
+    if not found <= set(allowed):
+        wrong = sorted(found - set(allowed))
+        raise DatasetError(f"column {name} must be of {' '.join(allowed)} (got {wrong[:3]})")
+
+
+def _check_range(dataset: Dataset, name: str, low: float, high: float) -> None:
+    values = dataset.column(name).astype(float)
+    wrong = values[~((values >= low) & (values <= high))]
+    if wrong.size:
+        raise DatasetError(f"column {name} must be from {low:g} to {high:g} (got {wrong[0]:g})")
+
+
+def _described(schema: pa.Schema) -> str:
+    return ", ".join(f"{column.name} ({column.type})" for column in schema)

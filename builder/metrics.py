@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ class Errors:
     """Errors of n rows; ape is the absolute error over the measured value.
 
     bias: geometric mean of predicted over measured, minus 1. r2: of the values themselves, as the
-    original study computes it.
+    original study computes it; NaN where all measured values are equal.
     """
 
     n: int
@@ -26,7 +27,7 @@ class Errors:
     r2: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures, rounded to what they are worth."""
+        """Return the figures, rounded to what they are worth; NaN is None."""
         return {name: _rounded(value) for name, value in asdict(self).items()}
 
 
@@ -56,5 +57,7 @@ def slices(points: Points) -> dict[str, Floats]:
     return {name: part for name, part in parts.items() if part.any()}
 
 
-def _rounded(value: float) -> float | int:
-    return value if isinstance(value, int) else float(f"{value:.4g}")
+def _rounded(value: float) -> float | int | None:
+    if isinstance(value, int):
+        return value
+    return None if math.isnan(value) else float(f"{value:.4g}")

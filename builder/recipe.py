@@ -7,18 +7,24 @@ format               of its sources: a name of `importers.FORMATS`
 runtime, power       lists of files, below the folder of sources; power may be missing
 split, folds         how accuracy and intervals are measured
 stand_ins            unmeasured dtypes and the measured ones that answer for them
+
+The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
 """
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpperf_lite._gemm import DTYPES
+
 from .errors import RecipeError
 from .importers import FORMATS
-from .split import SPLITS
+from .split import FOLDED
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,35 +46,77 @@ class ModelRecipe:
     stand_ins: dict[str, str] = field(default_factory=dict)
 
 
-_KEYS = frozenset(ModelRecipe.__dataclass_fields__) - {"name"}
-
-
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
     """Return the models of a recipe, in its order.
 
     Raises RecipeError where the file is missing, no TOML, or asks for what is not there.
     """
+    tables = _load(path)
+    defaults = _table("defaults", tables.pop("defaults", {}))
+    if not tables:
+        raise RecipeError(f"{path} names no model: give each a table of its own, [NAME]")
+    return tuple(
+        _model(name, {**defaults, **_table(name, values)}) for name, values in tables.items()
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            tables: dict[str, Any] = tomllib.load(file)
+            return tomllib.load(file)
     except FileNotFoundError as error:
         raise RecipeError(f"there is no recipe {path}") from error
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
+    # Broken TOML, or text that is not UTF-8; both are ValueErrors.
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path} is no valid TOML ({error})") from error
-    defaults = tables.pop("defaults", {})
-    return tuple(_model(name, {**defaults, **table}) for name, table in tables.items())
+
+
+def _table(name: str, values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise RecipeError(f"{name} must be a table, [{name}] (got {values!r:.40})")
+    return values
 
 
 def _model(name: str, values: dict[str, Any]) -> ModelRecipe:
-    unknown = sorted(set(values) - _KEYS)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
+        raise RecipeError(f"[{name}] is no name of a file: use letters, digits, '_', '-' and '.'")
+    unknown = sorted(set(values) - set(_CHECKS))
     if unknown:
-        raise RecipeError(f"[{name}] has unknown keys {unknown}: allowed are {sorted(_KEYS)}")
+        raise RecipeError(f"[{name}] has unknown keys {unknown}: allowed are {sorted(_CHECKS)}")
     for key in ("version", "format", "runtime", "split", "folds"):
         if key not in values:
             raise RecipeError(f"[{name}] must say its {key}")
-    if values["format"] not in FORMATS:
-        raise RecipeError(f"[{name}] format must be one of {', '.join(FORMATS)}")
-    if values["split"] not in SPLITS:
-        raise RecipeError(f"[{name}] split must be one of {', '.join(SPLITS)}")
+    for key, value in values.items():
+        is_valid, allowed = _CHECKS[key]
+        if not is_valid(value):
+            raise RecipeError(f"[{name}] {key} must be {allowed} (got {value!r:.60})")
     lists = {key: tuple(values.get(key, ())) for key in ("runtime", "power")}
     return ModelRecipe(name, **{**values, **lists})
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_files(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_text(name) for name in value)
+
+
+def _is_stand_ins(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        dtype in DTYPES and other in list(DTYPES) for dtype, other in value.items()
+    )
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "version": (_is_text, "a text"),
+    "format": (list(FORMATS).__contains__, f"one of {', '.join(FORMATS)}"),
+    "runtime": (lambda value: _is_files(value) and bool(value), "a list of files, at least one"),
+    "power": (_is_files, "a list of files"),
+    "split": (FOLDED.__contains__, f"one of {', '.join(FOLDED)}"),
+    "folds": (lambda value: type(value) is int and value >= 2, "an integer of at least 2"),
+    "stand_ins": (_is_stand_ins, f"a table of dtypes, of {' '.join(DTYPES)}"),
+}
+"""What the value of each key must be, and how to say so."""

@@ -22,6 +22,9 @@ from .errors import DatasetError
 from .points import Mask, Points
 
 SPLITS = ("pair", "shape", "kernel", "gpu", "extrapolate", "random")
+FOLDED = tuple(split for split in SPLITS if split != "extrapolate")
+"""The splits in which every group is held out once; `extrapolate` holds out the largest alone."""
+
 N_FOLDS = 5
 _SEED = "gpperf-lite"
 _EXTRAPOLATED = 0.1
@@ -30,16 +33,22 @@ _EXTRAPOLATED = 0.1
 def held_out(points: Points, split: str, n_folds: int = N_FOLDS) -> Iterator[Mask]:
     """Yield which points are held out, fold by fold: bool arrays of shape (n_points,).
 
-    Raises DatasetError where there are fewer than two groups.
+    Raises DatasetError where nothing can be held out, or nothing would be left to learn from.
     """
     if split == "extrapolate":
         flops = points.flops
-        yield flops > np.quantile(flops, 1 - _EXTRAPOLATED)
+        largest = flops > np.quantile(flops, 1 - _EXTRAPOLATED)
+        if not largest.any():
+            raise DatasetError("cannot hold out by extrapolate: no problem is larger than the rest")
+        yield largest
         return
     fold = folds(points, split, n_folds)
     numbers = np.unique(fold)
     if len(numbers) < 2:
-        raise DatasetError(f"cannot hold out by {split}: all rows are in one group")
+        raise DatasetError(
+            f"cannot hold out by {split}: all groups are in one fold of {n_folds}; take more "
+            "folds, another split or more rows"
+        )
     for number in numbers:
         yield fold == number
 
@@ -48,7 +57,11 @@ def folds(points: Points, split: str, n_folds: int = N_FOLDS) -> NDArray[np.intp
     """Return the fold of each point, intp array of shape (n_points,).
 
     It depends on the group alone, so two tables agree on it, and more rows do not change it.
+
+    Raises DatasetError for a split that has no folds.
     """
+    if split not in FOLDED:
+        raise DatasetError(f"split must be one of {' '.join(FOLDED)} to have folds (got {split!r})")
     columns = {
         "pair": (points.n, points.k),
         "shape": (points.m, points.n, points.k),

@@ -34,7 +34,7 @@ from .split import N_FOLDS, folds
 from .tasks import Task, run_tasks
 
 POWER_WINDOW_S = 0.9
-"""A power reading counts only where the load had run for this long: shorter ones read far too low."""
+"""A power reading counts only where the load had run for this long: others read far too low."""
 
 _POWER_FOREST = LearnerOptions(
     n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=False

@@ -31,6 +31,10 @@ The manifest, format version 1; every number finite, every unit in its name:
     stand_ins       {dtype: dtype}: an unmeasured dtype and the measured one that answers for it
     provenance      free-form: sources, licences, hashes, how it was measured and trained
 
+What a file says is checked before any of it is used: every length, range and name, that each
+tensor belongs to one forest, and that no two estimators answer for the same target, dtype and
+kernel. A file that fails is refused with the reason; nothing in it is ever executed.
+
 History of format versions: 1, gpperf-lite 0.1.0.
 """
 
@@ -38,13 +42,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -52,19 +54,25 @@ from . import _safetensors
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, FeatureMismatchError, InputError, UnsupportedVersionError
 from ._features import FEATURES
+from ._fields import Fields
 from ._forest import LARGEST_DEPTH, Forest
 from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._gpus import Gpu
 from ._interval import Interval
-from ._kernel import Kernel, Tile
+from ._kernel import LIBRARY, Kernel, Tile
 from ._physics import CONSTANTS, physics_of
+from ._safetensors import Array, refuse
 
 FORMAT = "gpperf-lite artefact"
 FORMAT_VERSION = 1
 NEEDS = "0.1.0"
 TARGETS = ("runtime", "power")
 _LARGEST_BIAS = 1 << 20
-_LARGEST_LIST = 4096
+_LONGEST_S = 1e9
+_MOST_TREES = 4096
+_LONGEST_DTYPE = 32
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -102,8 +110,9 @@ def read(path: str | os.PathLike[str]) -> Artefact:
     try:
         with open(path, "rb") as file:
             data = file.read(_safetensors.LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise ArtefactError(f"cannot read {os.fspath(path)}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise ArtefactError(f"cannot read {os.fspath(path)!r}: {reason}") from error
     try:
         return decode(data)
     except ArtefactError as error:
@@ -111,12 +120,19 @@ def read(path: str | os.PathLike[str]) -> Artefact:
 
 
 def write(artefact: Artefact, path: str | os.PathLike[str]) -> None:
-    """Write an artefact, whole or not at all; equal artefacts give equal bytes."""
-    write_atomically(Path(path), encode(artefact))
+    """Write an artefact, whole or not at all; equal artefacts give equal bytes.
+
+    Raises ArtefactError, and writes nothing, where the file could not be read again.
+    """
+    data = encode(artefact)
+    decode(data)
+    write_atomically(Path(path), data)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put `data` under `path` so that a reader sees the old file or the new one."""
+    import tempfile  # only the writer needs it, and it is slow to import
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -131,8 +147,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def encode(artefact: Artefact) -> bytes:
-    """Return the bytes of an artefact's file."""
-    tensors: dict[str, _safetensors.Array] = {}
+    """Return the bytes of an artefact's file.
+
+    Raises ArtefactError where it holds what JSON cannot say, such as a NaN.
+    """
+    tensors: dict[str, Array] = {}
     for index, estimator in enumerate(artefact.estimators):
         forest = estimator.forest
         tensors[f"{index}.feature"] = forest.feature
@@ -153,7 +172,10 @@ def encode(artefact: Artefact) -> bytes:
         "stand_ins": dict(artefact.stand_ins),
         "provenance": dict(artefact.provenance),
     }
-    text = json.dumps(manifest, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    try:
+        text = json.dumps(manifest, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ArtefactError(f"the artefact cannot be written as JSON: {error}") from error
     header, payload = _safetensors.pack(tensors)
     metadata = {"format": FORMAT, "manifest": text, "sha256": _checksum(text, payload)}
     return _safetensors.encode(metadata, payload, header)
@@ -165,82 +187,111 @@ def decode(data: bytes) -> Artefact:
     Raises ArtefactError with the reason.
     """
     if len(data) > _safetensors.LARGEST_FILE_BYTES:
-        _refuse(f"it is larger than {_safetensors.LARGEST_FILE_BYTES} bytes")
+        refuse(f"it is larger than {_safetensors.LARGEST_FILE_BYTES} bytes")
     metadata, tensors, payload = _safetensors.decode(data)
     if metadata.get("format") != FORMAT or "manifest" not in metadata:
-        _refuse("it is a safetensors file, but not an artefact of gpperf-lite")
-    manifest = _Fields(_safetensors.loads(metadata["manifest"]), "manifest")
+        refuse("it is a safetensors file, but not an artefact of gpperf-lite")
+    manifest = Fields(_safetensors.loads(metadata["manifest"]), "manifest")
     # The version before the checksum: a newer format may compute it in another way.
     _check_version(manifest)
     if metadata.get("sha256") != _checksum(metadata["manifest"], payload):
-        _refuse("its checksum does not match: the file was changed or damaged")
-    names = tuple(manifest.texts("features"))
-    if names != tuple(FEATURES):
-        raise FeatureMismatchError(_feature_mismatch(names))
+        refuse("its checksum does not match: the file was changed or damaged")
+    _check_features(manifest.texts("features"))
     return _artefact(manifest, tensors)
 
 
-def _artefact(manifest: _Fields, tensors: dict[str, _safetensors.Array]) -> Artefact:
-    kernels = tuple(_kernel(entry) for entry in manifest.objects("kernels"))
-    estimators = tuple(
-        _estimator(entry, kernels, tensors) for entry in manifest.objects("estimators")
-    )
-    if len({kernel.name for kernel in kernels}) != len(kernels):
-        _refuse("two kernels have the same name")
-    if not any(estimator.target == "runtime" for estimator in estimators):
-        _refuse("it has no estimator of runtime")
-    if len(tensors) != 3 * len(estimators):
-        _refuse("it holds tensors that no estimator uses")
+def _artefact(manifest: Fields, tensors: dict[str, Array]) -> Artefact:
     gpu = _gpu(manifest.object("gpu"))
-    keys = set()
-    for estimator in estimators:
-        if estimator.dtype not in gpu.peak_flops:
-            _refuse(f"its GPU has no peak for dtype {estimator.dtype}")
-        if estimator.target == "power" and not (gpu.idle_power_w and gpu.power_limit_w):
-            _refuse("it predicts power, but its GPU has no idle power or no limit")
-        for kernel in estimator.kernels:
-            key = (estimator.target, estimator.dtype, kernel)
-            if key in keys:
-                _refuse(f"two estimators answer for {key}")
-            keys.add(key)
-    stand_ins = manifest.object("stand_ins").strings()
-    for dtype, other in stand_ins.items():
-        if dtype not in DTYPES or other not in {estimator.dtype for estimator in estimators}:
-            _refuse(f"stand_ins must name dtypes that it knows (got {dtype!r}: {other!r})")
+    kernels = _kernels(manifest.objects("kernels"))
+    # Each forest takes its tensors away, so that no two can share one.
+    estimators = tuple(
+        _estimator(entry, gpu, kernels, tensors) for entry in manifest.objects("estimators")
+    )
+    if tensors:
+        refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
+    _check_keys(estimators)
     return Artefact(
         manifest.text("name"),
         manifest.text("version"),
         gpu,
         kernels,
         estimators,
-        stand_ins,
-        manifest.object("provenance").values,
+        _stand_ins(manifest.object("stand_ins"), gpu, estimators),
+        manifest.free_form("provenance"),
     )
 
 
+def _kernels(entries: list[Fields]) -> tuple[Kernel, ...]:
+    kernels = tuple(_kernel(entry) for entry in entries)
+    if len({kernel.name for kernel in kernels}) != len(kernels):
+        refuse("two kernels have the same name")
+    for kernel in kernels:
+        if LIBRARY.name in (kernel.name, kernel.family) and kernel != LIBRARY:
+            refuse(f"{LIBRARY.name} must be a kernel of that name, of which nothing else is known")
+    return kernels
+
+
+def _check_keys(estimators: tuple[Estimator, ...]) -> None:
+    """Refuse two answers to one question, and a file that answers none."""
+    keys = set()
+    for estimator in estimators:
+        for kernel in estimator.kernels:
+            key = (estimator.target, estimator.dtype, kernel)
+            if key in keys:
+                refuse(f"two estimators answer for {key}")
+            keys.add(key)
+    if not any(estimator.target == "runtime" for estimator in estimators):
+        refuse("it has no estimator of runtime")
+
+
+def _stand_ins(entry: Fields, gpu: Gpu, estimators: tuple[Estimator, ...]) -> dict[str, str]:
+    measured = {estimator.dtype for estimator in estimators if estimator.target == "runtime"}
+    stand_ins = {}
+    for dtype in entry.values:
+        if dtype not in DTYPES or dtype in measured or dtype not in gpu.peak_flops:
+            refuse(
+                f"{entry.path} must be of dtypes that were not measured and of which the GPU has "
+                f"a peak (got {dtype[:40]!r})"
+            )
+        stand_ins[dtype] = entry.choice(dtype, tuple(sorted(measured)))
+    return stand_ins
+
+
 def _estimator(
-    entry: _Fields, kernels: tuple[Kernel, ...], tensors: dict[str, _safetensors.Array]
+    entry: Fields, gpu: Gpu, kernels: tuple[Kernel, ...], tensors: dict[str, Array]
 ) -> Estimator:
     target, dtype = entry.choice("target", TARGETS), entry.choice("dtype", tuple(DTYPES))
-    indices = tuple(entry.integers("kernels", 0, len(kernels) - 1))
+    if dtype not in gpu.peak_flops:
+        refuse(f"{entry.path}.dtype is {dtype}, of which its GPU has no peak")
+    if target == "power" and not (gpu.idle_power_w and gpu.power_limit_w):
+        refuse(f"{entry.path} predicts power, but its GPU has no idle power or no limit")
+    indices = entry.integers("kernels", 0, len(kernels) - 1)
+    if any(kernels[index].dtype not in (None, dtype) for index in indices):
+        refuse(f"{entry.path}.kernels has a kernel of another dtype than {dtype}")
     forms = {physics_of(kernels[index]) for index in indices}
     if len(forms) != 1:
-        _refuse(f"{entry.path}.kernels must be the library or known kernels, not both or none")
-    physics = "power" if target == "power" else forms.pop()
-    constants = entry.object("constants")
+        refuse(f"{entry.path}.kernels must be the library or known kernels, not both or none")
     return Estimator(
         target,
         dtype,
         indices,
-        {name: constants.number(name, low, high) for name, low, high in CONSTANTS[physics]},
+        _constants(entry.object("constants"), "power" if target == "power" else forms.pop()),
         _forest(entry.object("forest"), tensors),
         _domain(entry.object("domain")),
         _interval(entry.object("interval")),
-        entry.object("accuracy").values,
+        entry.free_form("accuracy"),
     )
 
 
-def _forest(entry: _Fields, tensors: dict[str, _safetensors.Array]) -> Forest:
+def _constants(entry: Fields, physics: str) -> dict[str, float]:
+    constants = {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
+    # Every feature is a share of the physical model's time, which must not be zero.
+    if constants.get("launch_s") == 0.0:
+        refuse(f"{entry.path}.launch_s must be above 0")
+    return constants
+
+
+def _forest(entry: Fields, tensors: dict[str, Array]) -> Forest:
     prefix = entry.text("tensors")
     feature, threshold, leaves = (
         _tensor(tensors, f"{prefix}.{name}", dtype)
@@ -248,44 +299,56 @@ def _forest(entry: _Fields, tensors: dict[str, _safetensors.Array]) -> Forest:
     )
     n_trees, depth = feature.shape
     if not 1 <= depth <= LARGEST_DEPTH or threshold.shape != feature.shape:
-        _refuse(f"{entry.path}: a tree must have 1 to {LARGEST_DEPTH} levels, each one threshold")
-    if leaves.shape != (n_trees, 2**depth):
-        _refuse(f"{entry.path}: trees of depth {depth} must have {2**depth} leaves")
+        refuse(f"{entry.path}: a tree must have 1 to {LARGEST_DEPTH} levels, each one threshold")
+    if n_trees > _MOST_TREES or leaves.shape != (n_trees, 2**depth):
+        refuse(f"{entry.path}: at most {_MOST_TREES} trees, of {2**depth} leaves at depth {depth}")
     if feature.size and int(feature.max()) >= len(FEATURES):
-        _refuse(f"{entry.path}: a tree looks at a feature that there is not")
+        refuse(f"{entry.path}: a tree looks at a feature that there is not")
     if not np.isfinite(threshold).all():
-        _refuse(f"{entry.path}: a threshold is not finite")
+        refuse(f"{entry.path}: a threshold is not finite")
     bias = entry.integer("bias", -_LARGEST_BIAS, _LARGEST_BIAS)
     return Forest(feature, threshold, leaves, bias)
 
 
-def _tensor(tensors: dict[str, _safetensors.Array], name: str, dtype: str) -> _safetensors.Array:
-    tensor = tensors.get(name)
+def _tensor(tensors: dict[str, Array], name: str, dtype: str) -> Array:
+    """Take a tensor away from those that are left."""
+    tensor = tensors.pop(name, None)
     if tensor is None or tensor.dtype != np.dtype(dtype) or tensor.ndim != 2:
-        _refuse(f"tensor {name!r} must be there, of type {dtype} and with two axes")
+        refuse(
+            f"tensor {name[:60]!r} must be there for one forest alone, of type {dtype} and with "
+            "two axes"
+        )
     return tensor
 
 
-def _domain(entry: _Fields) -> Domain:
-    sizes = [entry.range(name, 1, LARGEST) for name in ("m", "n", "k", "batch")]
-    m, n, k, batch = ((int(low), int(high)) for low, high in sizes)
-    layouts = tuple(entry.texts("layouts"))
-    if not set(layouts) <= set(LAYOUTS):
-        _refuse(f"{entry.path}.layouts must be of {' '.join(LAYOUTS)}")
-    runtime_s = entry.range("runtime_s", 0.0, 1e9)
-    return Domain(m, n, k, batch, runtime_s, layouts, entry.choice("beta", BETAS))
+def _domain(entry: Fields) -> Domain:
+    return Domain(
+        _sizes(entry, "m"),
+        _sizes(entry, "n"),
+        _sizes(entry, "k"),
+        _sizes(entry, "batch"),
+        _pair(entry, "runtime_s", entry.numbers("runtime_s", 0.0, _LONGEST_S)),
+        entry.choices("layouts", LAYOUTS),
+        entry.choice("beta", BETAS),
+    )
 
 
-def _interval(entry: _Fields) -> Interval:
-    edges = entry.numbers("runtime_edges_s", 0.0, 1e9)
+def _sizes(entry: Fields, name: str) -> tuple[int, int]:
+    return _pair(entry, name, entry.integers(name, 1, LARGEST))
+
+
+def _pair(entry: Fields, name: str, values: tuple[_Number, ...]) -> tuple[_Number, _Number]:
+    if len(values) != 2 or values[0] > values[1]:
+        refuse(f"{entry.path}.{name} must be a low and a high number")
+    return values[0], values[1]
+
+
+def _interval(entry: Fields) -> Interval:
+    edges = entry.numbers("runtime_edges_s", 0.0, _LONGEST_S)
     confidences = entry.numbers("confidences", 0.0, 1.0)
-    rows = entry.items("half_widths")
-    widths = [
-        _Fields({"row": row}, f"{entry.path}.half_widths").integers("row", 0, _LARGEST_BIAS)
-        for row in rows
-    ]
+    widths = entry.rows("half_widths", 0, _LARGEST_BIAS)
     try:
-        return Interval(tuple(edges), tuple(confidences), tuple(map(tuple, widths)))
+        return Interval(edges, confidences, widths)
     except InputError as error:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
 
@@ -310,7 +373,7 @@ def kernel_to_json(kernel: Kernel) -> dict[str, Any]:
 
 def kernel_from_json(values: Any) -> Kernel:
     """Return the kernel whose fields these are; raises ArtefactError where they are not."""
-    return _kernel(_Fields(values, "kernel"))
+    return _kernel(Fields(values, "kernel"))
 
 
 def gpu_to_json(gpu: Gpu) -> dict[str, Any]:
@@ -320,46 +383,51 @@ def gpu_to_json(gpu: Gpu) -> dict[str, Any]:
 
 def gpu_from_json(values: Any) -> Gpu:
     """Return the GPU whose facts these are; raises ArtefactError where they are not."""
-    return _gpu(_Fields(values, "gpu"))
+    return _gpu(Fields(values, "gpu"))
 
 
-_TEXT_FIELDS = ("dtype", "layout", "schedule")
-_TILE_FIELDS = ("tile", "warp_tile", "instruction", "cluster")
-_COUNT_FIELDS = ("stages", "swizzle", "threads", "registers", "shared_bytes", "spill_bytes")
+def _tile(entry: Fields, name: str) -> Tile:
+    extents = entry.integers(name, 1, LARGEST)
+    if len(extents) != 3:
+        refuse(f"{entry.path}.{name} must have three extents")
+    return Tile(*extents)
 
 
-def _kernel(entry: _Fields) -> Kernel:
-    optional: dict[str, Any] = {}
-    for name in _TEXT_FIELDS:
-        if name in entry.values:
-            optional[name] = entry.text(name)
-    for name in _TILE_FIELDS:
-        if name in entry.values:
-            extents = entry.integers(name, 1, LARGEST)
-            if len(extents) != 3:
-                _refuse(f"{entry.path}.{name} must have three extents")
-            optional[name] = Tile(*extents)
-    for name in _COUNT_FIELDS:
-        if name in entry.values:
-            optional[name] = entry.integer(name, 0, LARGEST)
-    for name in ("alignment", "split_k"):
-        if name in entry.values:
-            optional[name] = entry.integer(name, 1, LARGEST)
+def _count(entry: Fields, name: str) -> int:
+    return entry.integer(name, 0, LARGEST)
+
+
+def _factor(entry: Fields, name: str) -> int:
+    return entry.integer(name, 1, LARGEST)
+
+
+_OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
+    **dict.fromkeys(("dtype", "layout", "schedule"), Fields.text),
+    **dict.fromkeys(("alignment", "split_k"), _factor),
+    **dict.fromkeys(("tile", "warp_tile", "instruction", "cluster"), _tile),
+    **dict.fromkeys(("stages", "swizzle", "threads"), _count),
+    **dict.fromkeys(("registers", "shared_bytes", "spill_bytes"), _count),
+}
+"""How each field of Kernel is read that a file may leave out."""
+
+
+def _kernel(entry: Fields) -> Kernel:
+    optional = {name: read(entry, name) for name, read in _OPTIONAL.items() if name in entry}
     try:
         return Kernel(entry.text("name"), entry.text("family"), **optional)
     except InputError as error:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
 
 
-def _gpu(entry: _Fields) -> Gpu:
+def _gpu(entry: Fields) -> Gpu:
     capability = entry.integers("compute_capability", 0, 999)
     if len(capability) != 2:
-        _refuse(f"{entry.path}.compute_capability must be a major and a minor number")
+        refuse(f"{entry.path}.compute_capability must be a major and a minor number")
     peaks = entry.object("peak_flops")
     powers = {
         name: entry.number(name, 1e-3, 1e6)
         for name in ("power_limit_w", "idle_power_w")
-        if name in entry.values
+        if name in entry
     }
     try:
         return Gpu(
@@ -370,14 +438,21 @@ def _gpu(entry: _Fields) -> Gpu:
             entry.number("memory_bytes", 1.0, 1e18),
             entry.number("l2_bytes", 1.0, 1e15),
             entry.number("dram_bytes_per_s", 1e3, 1e18),
-            {name: peaks.number(name, 1e3, 1e21) for name in peaks.values},
+            {_checked_name(peaks, dtype): peaks.number(dtype, 1e3, 1e21) for dtype in peaks.values},
             **powers,
         )
     except InputError as error:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
 
 
-def _check_version(manifest: _Fields) -> None:
+def _checked_name(entry: Fields, dtype: str) -> str:
+    """Return the name of a dtype, which may be one that only a newer gpperf-lite knows."""
+    if not (dtype.isascii() and dtype.isidentifier() and len(dtype) <= _LONGEST_DTYPE):
+        refuse(f"{entry.path} must have names of dtypes (got {dtype[:40]!r})")
+    return dtype
+
+
+def _check_version(manifest: Fields) -> None:
     version = manifest.integer("format_version", 1, LARGEST)
     if version > FORMAT_VERSION:
         needs = manifest.text("needs")
@@ -387,107 +462,23 @@ def _check_version(manifest: _Fields) -> None:
         )
 
 
-def _feature_mismatch(names: tuple[str, ...]) -> str:
-    unknown = [name for name in names if name not in FEATURES]
+def _check_features(names: list[str]) -> None:
+    if names == list(FEATURES):
+        return
+    unknown = [name[:40] for name in names if name not in FEATURES]
     lacking = [name for name in FEATURES if name not in names]
-    return (
-        "the artefact was trained on other features than this gpperf-lite computes (unknown "
-        f"here: {unknown[:5]}; missing there: {lacking[:5]}): train it again or install the "
-        "matching gpperf-lite"
+    differences = (
+        f"unknown here: {unknown[:5]}; missing there: {lacking[:5]}"
+        if unknown or lacking
+        else "the same, but in another order or twice"
+    )
+    raise FeatureMismatchError(
+        f"the artefact was trained on other features than this gpperf-lite computes ({differences})"
+        ": train it again or install the matching gpperf-lite"
     )
 
 
 def _checksum(manifest: str, payload: bytes | memoryview) -> str:
-    digest = hashlib.sha256(manifest.encode("utf-8", "surrogatepass"))
+    digest = hashlib.sha256(manifest.encode("utf-8"))
     digest.update(payload)
     return digest.hexdigest()
-
-
-class _Fields:
-    """Typed, checked access to the fields of a JSON object; `path` is for error texts."""
-
-    def __init__(self, values: Any, path: str) -> None:
-        if not isinstance(values, dict):
-            _refuse(f"{path} must be a JSON object")
-        self.values: dict[str, Any] = values
-        self.path = path
-
-    def _get(self, name: str) -> Any:
-        if name not in self.values:
-            _refuse(f"{self.path}.{name} is missing")
-        return self.values[name]
-
-    def text(self, name: str) -> str:
-        value = self._get(name)
-        if not isinstance(value, str):
-            _refuse(f"{self.path}.{name} must be a text")
-        return value
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        value = self.text(name)
-        if value not in allowed:
-            _refuse(f"{self.path}.{name} must be one of {' '.join(allowed)} (got {value[:40]!r})")
-        return value
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        return _checked_integer(self._get(name), f"{self.path}.{name}", low, high)
-
-    def number(self, name: str, low: float, high: float) -> float:
-        return _checked_number(self._get(name), f"{self.path}.{name}", low, high)
-
-    def items(self, name: str) -> list[Any]:
-        value = self._get(name)
-        if not isinstance(value, list) or len(value) > _LARGEST_LIST:
-            _refuse(f"{self.path}.{name} must be a list of at most {_LARGEST_LIST}")
-        return value
-
-    def integers(self, name: str, low: int, high: int) -> list[int]:
-        path = f"{self.path}.{name}"
-        return [_checked_integer(item, path, low, high) for item in self.items(name)]
-
-    def numbers(self, name: str, low: float, high: float) -> list[float]:
-        path = f"{self.path}.{name}"
-        return [_checked_number(item, path, low, high) for item in self.items(name)]
-
-    def range(self, name: str, low: float, high: float) -> tuple[float, float]:
-        values = self.numbers(name, low, high)
-        if len(values) != 2 or values[0] > values[1]:
-            _refuse(f"{self.path}.{name} must be a low and a high number")
-        return values[0], values[1]
-
-    def texts(self, name: str) -> list[str]:
-        items = self.items(name)
-        if not all(isinstance(item, str) for item in items):
-            _refuse(f"{self.path}.{name} must be a list of texts")
-        return items
-
-    def object(self, name: str) -> _Fields:
-        return _Fields(self._get(name), f"{self.path}.{name}")
-
-    def objects(self, name: str) -> list[_Fields]:
-        items = self.items(name)
-        return [_Fields(item, f"{self.path}.{name}[{i}]") for i, item in enumerate(items)]
-
-    def strings(self) -> dict[str, str]:
-        return {name: self.text(name) for name in self.values}
-
-
-def _checked_integer(value: Any, path: str, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        _refuse(f"{path} must be an integer from {low} to {high}")
-    return value
-
-
-def _checked_number(value: Any, path: str, low: float, high: float) -> float:
-    if type(value) not in (int, float) or not low <= value <= high or not math.isfinite(value):
-        _refuse(f"{path} must be a number from {low:g} to {high:g}")
-    return float(value)
-
-
-def _refuse(reason: str) -> NoReturn:
-    raise ArtefactError(f"not a valid artefact: {reason}")
-
-
-assert {item.name for item in fields(Kernel)} == {
-    "name", "family", "alignment", "split_k", *_TEXT_FIELDS, *_TILE_FIELDS, *_COUNT_FIELDS
-}  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line, `gpperf`: predictions as aligned text for people, as JSON or CSV for programs."""
+"""The command line, `gpperf`: aligned text for people, JSON or CSV for programs."""
 
 from __future__ import annotations
 

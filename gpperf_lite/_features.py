@@ -50,6 +50,7 @@ FEATURES = {
     "pad256_n": "n in steps of 256, over n",
     "footprint": "bytes that must stay in L2 for the next launch to find its operands there",
     "miss_share": "share of the bytes that come through DRAM",
+    "rows_share": "time for preparing the rows of A over base time",
     "reads_c": "1 where beta is not 0, so that C is read",
     "a_row_major": "1 where A is row-major",
     "b_row_major": "1 where B is row-major",
@@ -89,39 +90,30 @@ def describe(
     sms = view.sm_count
     more = sms - 1.0
     # Blocks of rows and columns. A batch is a stack of GEMMs: its blocks of rows add up.
-    m16 = (m + 15.0) // 16.0 * batch
-    m32 = (m + 31.0) // 32.0 * batch
-    m64 = (m + 63.0) // 64.0 * batch
-    m128 = (m + 127.0) // 128.0 * batch
-    m192 = (m + 191.0) // 192.0 * batch
+    m16, m32, m64 = (
+        (m + 15.0) // 16.0 * batch,
+        (m + 31.0) // 32.0 * batch,
+        (m + 63.0) // 64.0 * batch,
+    )
+    m128, m192 = (m + 127.0) // 128.0 * batch, (m + 191.0) // 192.0 * batch
     m256 = (m + 255.0) // 256.0 * batch
-    n64 = (n + 63.0) // 64.0
-    n128 = (n + 127.0) // 128.0
-    n192 = (n + 191.0) // 192.0
-    n256 = (n + 255.0) // 256.0
-    # Tiles and waves, in the order of TILES.
-    t0 = m64 * n64
-    t1 = m128 * n64
-    t2 = m64 * n128
-    t3 = m128 * n128
-    t4 = m256 * n128
-    t5 = m128 * n256
-    t6 = m64 * n256
-    w0 = (t0 + more) // sms
-    w1 = (t1 + more) // sms
-    w2 = (t2 + more) // sms
-    w3 = (t3 + more) // sms
-    w4 = (t4 + more) // sms
-    w5 = (t5 + more) // sms
-    w6 = (t6 + more) // sms
+    n64, n128 = (n + 63.0) // 64.0, (n + 127.0) // 128.0
+    n192, n256 = (n + 191.0) // 192.0, (n + 255.0) // 256.0
+    # Tiles and waves, in the order of TILES, then of tiles that only the forests look at.
+    t0, t1, t2, t3 = m64 * n64, m128 * n64, m64 * n128, m128 * n128
+    t4, t5, t6 = m256 * n128, m128 * n256, m64 * n256
+    w0, w1 = (t0 + more) // sms, (t1 + more) // sms
+    w2, w3 = (t2 + more) // sms, (t3 + more) // sms
+    w4, w5, w6 = (t4 + more) // sms, (t5 + more) // sms, (t6 + more) // sms
+    t7, t8, t9 = m256 * n256, m128 * n192, m192 * n128
+    t10, t11 = m16 * n128, m32 * n64
     rows = m * batch
-    mn = rows * n
-    mk = rows * k
-    nk = n * k * batch
+    mn, mk, nk = rows * n, rows * k, n * k * batch
     macs = mn * k
     moved = (mk + nk) * view.operand_bytes + mn * (view.output_bytes * (1.0 + reads_c))
 
     if view.tile is None:
+        own_fill = own_k_steps = m * 0.0
         g0, g1, g2, g3, g4, g5, g6 = view.s_per_k
         p0, p1, p2, p3, p4, p5, p6 = view.s_per_tile
         whole_s = minimum(
@@ -136,8 +128,7 @@ def describe(
         )
         # Slices of k that a library may choose: 2 or 4 of 128x128, 4 of 128x64, 4 or 8 of 64x64.
         join_s = mn * view.split_s_per_element
-        join4_s = join_s * 4.0
-        k4 = k * 0.25
+        join4_s, k4 = join_s * 4.0, k * 0.25
         split_s = minimum(
             minimum(
                 (t3 * 2.0 + more) // sms * (k * 0.5 * g3 + p3) + join_s * 2.0,
@@ -152,16 +143,8 @@ def describe(
             ),
         )
         tiles_s = minimum(whole_s, split_s + view.split_s)
-        own_fill = own_k_steps = m * 0.0
     else:
-        tile, slices = view.tile, view.slices
-        own = (m + (tile.m - 1.0)) // tile.m * batch * ((n + (tile.n - 1.0)) // tile.n) * slices
-        own_waves = (own + more) // sms
-        tiles_s = own_waves * (k / slices * view.s_per_k[0] + view.s_per_tile[0])
-        if slices > 1.0:
-            tiles_s = tiles_s + mn * view.split_s_per_element * slices + view.split_s
-        own_fill = own / own_waves
-        own_k_steps = (k + (tile.k * slices - 1.0)) // (tile.k * slices)
+        own_fill, own_k_steps, tiles_s = _own_tiles(m, n, k, batch, mn, view)
 
     compute_s = maximum(tiles_s, macs * view.s_per_mac)
     over_l2 = moved > view.l2_bytes
@@ -171,16 +154,12 @@ def describe(
     longer, shorter = maximum(compute_s, memory_s), minimum(compute_s, memory_s)
     written = maximum(mn * view.output_bytes - 0.25 * view.l2_bytes, 0.0)
     unhidden_s = view.unhidden * shorter + written * view.s_per_written_byte
-    base_s = longer + unhidden_s + view.launch_s
+    rows_s = rows * (view.s_per_row + ((k + 2047.0) // 2048.0) * view.s_per_row_step)
+    base_s = maximum(longer + unhidden_s + rows_s + view.launch_s, view.host_s)
     # Where the operands do not fit in L2, all of them come through DRAM at least once.
     dram_bytes = moved * over_l2
     light_s = maximum(macs * view.macs_s, maximum(moved * view.l2_s, dram_bytes * view.dram_s))
 
-    t7 = m256 * n256
-    t8 = m128 * n192
-    t9 = m192 * n128
-    t10 = m16 * n128
-    t11 = m32 * n64
     row = (
         m,
         n,
@@ -219,6 +198,7 @@ def describe(
         n256 / n,
         footprint,
         misses / moved,
+        rows_s / base_s,
         reads_c,
         view.a_is_row_major,
         view.b_is_row_major,
@@ -226,3 +206,16 @@ def describe(
         own_k_steps,
     )
     return Description(base_s, light_s, compute_s, memory_s, macs, moved, row)
+
+
+def _own_tiles(m: Any, n: Any, k: Any, batch: Any, mn: Any, view: View) -> tuple[Any, Any, Any]:
+    """Return tiles over waves, steps of the main loop and time of a kernel whose tile is known."""
+    tile, slices = view.tile, view.slices
+    assert tile is not None
+    blocks = (m + (tile.m - 1.0)) // tile.m * ((n + (tile.n - 1.0)) // tile.n)
+    tiles = blocks * batch * slices
+    waves = (tiles + (view.sm_count - 1.0)) // view.sm_count
+    tiles_s = waves * (k / slices * view.s_per_k[0] + view.s_per_tile[0])
+    if slices > 1.0:
+        tiles_s = tiles_s + mn * view.split_s_per_element * slices + view.split_s
+    return tiles / waves, (k + (tile.k * slices - 1.0)) // (tile.k * slices), tiles_s

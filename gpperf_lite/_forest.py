@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 
 UNITS_PER_OCTAVE = 8192
 LARGEST_DEPTH = 8
-LARGEST_SUM = 8 * UNITS_PER_OCTAVE
-"""A sum is cut at 8 octaves either way, so that no prediction ever overflows."""
+LARGEST_SUM = 3 * UNITS_PER_OCTAVE // 2
+"""A sum is cut at one and a half octaves either way: no correction is larger than a factor of 2.83.
+
+So nothing ever overflows, and because the physical model never falls when a size is doubled, no
+prediction falls under an eighth (2**-3) of what it was.
+"""
 
 _ROWS_PER_BLOCK = 512
 """Rows at a time in a batch, so that what is in between stays in a cache."""
@@ -56,9 +60,9 @@ def powers_of_two(units: NDArray[np.int64]) -> NDArray[np.float64]:
     return result
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forest:
-    """A sum of oblivious trees.
+    """A sum of oblivious trees; two are equal where their trees and biases are.
 
     feature: uint8 array of shape (n_trees, depth), column that each level looks at.
     threshold: float32 array of shape (n_trees, depth); a level answers 1 where the feature,
@@ -76,6 +80,8 @@ class Forest:
     _flat_threshold: NDArray[np.float32] = field(init=False, repr=False)
     _flat_leaves: NDArray[np.int16] = field(init=False, repr=False)
     _first_leaf: NDArray[np.intp] = field(init=False, repr=False)
+    _leaf_values: NDArray[np.float64] = field(init=False, repr=False)
+    _ones: NDArray[np.float64] = field(init=False, repr=False)
     _level_column: NDArray[np.intp] = field(init=False, repr=False)
     _level_threshold: NDArray[np.float32] = field(init=False, repr=False)
 
@@ -90,17 +96,30 @@ class Forest:
         put = object.__setattr__
         put(self, "_column", column.ravel())
         put(self, "_flat_threshold", threshold.ravel())
-        put(self, "_flat_leaves", np.ascontiguousarray(self.leaves).ravel())
+        # A copy: what was read off a file may lie at any address, and numpy is slow on odd ones.
+        put(self, "_flat_leaves", np.array(self.leaves, np.int16).ravel())
         put(self, "_first_leaf", np.arange(n_trees, dtype=np.intp) << depth)
+        # A sum of one row's leaves is a dot product with ones: exact, because they are integers
+        # far below 2**53, and the fastest sum of a few hundred numbers that numpy has.
+        put(self, "_leaf_values", self._flat_leaves.astype(np.float64))
+        put(self, "_ones", np.ones(n_trees))
         # For a batch, level by level: the rows of one level and tree lie side by side.
         put(self, "_level_column", self.feature.T.ravel().astype(np.intp))
-        put(self, "_level_threshold", self.threshold.T.reshape(-1, 1).copy())
+        put(self, "_level_threshold", self.threshold.T.reshape(-1, 1).astype(np.float32))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Forest):
+            return NotImplemented
+        names = ("feature", "threshold", "leaves", "bias")
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
 
     def sum_of(self, row: NDArray[np.float32]) -> int:
         """Return the sum for one row, float32 array of shape (n_features,)."""
         answers = row.take(self._column) > self._flat_threshold
         leaf = np.packbits(answers) + self._first_leaf
-        total = int(np.add.reduce(self._flat_leaves.take(leaf), dtype=np.int64)) + self.bias
+        total = int(self._leaf_values.take(leaf).dot(self._ones)) + self.bias
         return max(-LARGEST_SUM, min(total, LARGEST_SUM))
 
     def sums_of(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -118,7 +137,8 @@ class Forest:
     def _block_sums(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
         n_rows = columns.shape[1]
         answers = columns.take(self._level_column, axis=0) > self._level_threshold
-        levels = answers.view(np.uint8).reshape(-1, self._first_leaf.size, n_rows)
+        n_trees, depth = self.feature.shape
+        levels = answers.view(np.uint8).reshape(depth, n_trees, n_rows)
         leaf = levels[0]
         for level in levels[1:]:
             np.add(leaf, leaf, out=leaf)

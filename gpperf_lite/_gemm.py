@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, NamedTuple, NoReturn
 
 from ._errors import InputError, nearest
@@ -100,9 +101,9 @@ class Gemm:
         ):
             for name in ("m", "n", "k", "batch"):
                 object.__setattr__(self, name, checked_size(name, getattr(self, name)))
-        if self.dtype not in DTYPES:
+        if type(self.dtype) is not str or self.dtype not in DTYPES:
             object.__setattr__(self, "dtype", checked_dtype(self.dtype))
-        if self.layout not in LAYOUTS:
+        if type(self.layout) is not str or self.layout not in LAYOUTS:
             object.__setattr__(self, "layout", checked_layout(self.layout))
         if not (type(self.alpha) is type(self.beta) is float) or self.alpha - self.alpha != (
             self.beta - self.beta
@@ -122,7 +123,7 @@ class Gemm:
 
 def checked_size(name: str, value: Any) -> int:
     """Return `value` as an int in 1 ... LARGEST, or raise InputError naming `name`."""
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+    if _is_bool(value):
         _refuse(name, value, "an integer, not a boolean")
     try:
         number = operator.index(value)
@@ -134,19 +135,23 @@ def checked_size(name: str, value: Any) -> int:
 
 
 def checked_dtype(value: Any) -> str:
-    """Return the canonical name of a dtype, or raise InputError with the nearest one."""
-    name = str(getattr(value, "__name__", value)).lower().removeprefix("torch.")
+    """Return the canonical name of a dtype, or raise InputError with the nearest one.
+
+    Takes names and aliases in any case, and the types and dtypes of numpy and torch; not Python's
+    own `float`, which is f64 to the one and f32 to the other.
+    """
+    name = _dtype_name(value).lower().removeprefix("torch.")
     name = _ALIASES.get(name, name)
     if name not in DTYPES:
         known = [*DTYPES, *_ALIASES]
-        allowed = f"one of {' '.join(DTYPES)}{nearest(name, known)}"
+        allowed = f"one of {' '.join(DTYPES)}{nearest(name[:40], known)}"
         _refuse("dtype", value, allowed)
     return name
 
 
 def checked_layout(value: Any) -> str:
     """Return the canonical name of a layout, or raise InputError."""
-    name = str(value).lower()
+    name = value.lower() if isinstance(value, str) else ""
     if name not in LAYOUTS:
         _refuse("layout", value, "one of nn nt tn tt (n = column-major, t = row-major)")
     return name
@@ -154,29 +159,53 @@ def checked_layout(value: Any) -> str:
 
 def checked_scalar(name: str, value: Any) -> float:
     """Return `value` as a finite float, or raise InputError naming `name`."""
+    if not isinstance(value, Real) or _is_bool(value):
+        _refuse(name, value, "a finite number")
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        _refuse(name, value, "a finite number")
-    if isinstance(value, (bool, str)) or not math.isfinite(number):
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
         _refuse(name, value, "a finite number")
     return number
 
 
+def _is_bool(value: Any) -> bool:
+    """Return whether a value is a boolean: Python's, numpy's or an array of them."""
+    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
+        return True
+    return str(getattr(value, "dtype", "")).removeprefix("torch.") == "bool"
+
+
 def _integral(name: str, value: Any) -> int:
     """Return an integral float (Python's, numpy's) as an int, or raise InputError."""
-    if isinstance(value, str):
+    if not isinstance(value, Real):
         _refuse(name, value, "an integer")
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        _refuse(name, value, "an integer")
-    if not number.is_integer():
+    except OverflowError:
+        number = math.inf
+    if not number.is_integer() or number != value:
         _refuse(name, value, "a whole number")
     return int(number)
 
 
+def _dtype_name(value: Any) -> str:
+    """Return what a dtype calls itself; "" where it is none."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, type):
+        return "" if value.__module__ == "builtins" else value.__name__
+    try:
+        return str(value)
+    except Exception:  # whatever is wrong with it, it is no dtype
+        return ""
+
+
 def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # such as an int of more digits than Python is willing to print
+        text = f"an unprintable {type(value).__name__}"
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     raise InputError(f"{name} must be {allowed} (got {shown})")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 
 from ._errors import InputError
 
@@ -23,7 +24,8 @@ class Gpu:
     power_limit_w, idle_power_w: board power at the default limit, and with an open context
         but no work; None where nobody knows.
 
-    Raises InputError where a fact is not a positive finite number.
+    Numbers of any type become int (sm_count) and float. Raises InputError where a fact is not a
+    positive finite number.
     """
 
     name: str
@@ -38,16 +40,28 @@ class Gpu:
     idle_power_w: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("sm_count", "clock_hz", "memory_bytes", "l2_bytes", "dram_bytes_per_s"):
-            _check_positive(name, getattr(self, name))
-        for dtype, peak in self.peak_flops.items():
-            _check_positive(f"peak_flops[{dtype!r}]", peak)
+        put = object.__setattr__
+        if not isinstance(self.name, str) or not self.name:
+            raise InputError(f"name must be a text (got {self.name!r:.60})")
+        put(self, "compute_capability", _checked_capability(self.compute_capability))
+        put(self, "sm_count", _checked_count("sm_count", self.sm_count))
+        for name in ("clock_hz", "memory_bytes", "l2_bytes", "dram_bytes_per_s"):
+            put(self, name, _checked_fact(name, getattr(self, name)))
+        if not isinstance(self.peak_flops, Mapping):
+            raise InputError(f"peak_flops must be a mapping (got {self.peak_flops!r:.60})")
+        peaks = {
+            str(dtype): _checked_fact(f"peak_flops[{dtype!r:.20}]", peak)
+            for dtype, peak in self.peak_flops.items()
+        }
+        put(self, "peak_flops", peaks)
         for name in ("power_limit_w", "idle_power_w"):
             if getattr(self, name) is not None:
-                _check_positive(name, getattr(self, name))
+                put(self, name, _checked_fact(name, getattr(self, name)))
         if self.power_limit_w and self.idle_power_w and self.idle_power_w >= self.power_limit_w:
-            raise InputError("idle_power_w must be below power_limit_w")
-        object.__setattr__(self, "peak_flops", dict(self.peak_flops))
+            raise InputError(
+                f"idle_power_w must be below power_limit_w (got {self.idle_power_w} and "
+                f"{self.power_limit_w})"
+            )
 
     @property
     def l2_bytes_per_s(self) -> float:
@@ -55,7 +69,37 @@ class Gpu:
         return L2_BYTES_PER_CLOCK_PER_SM * self.sm_count * self.clock_hz
 
 
-def _check_positive(name: str, value: float) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value <= 0:
-        raise InputError(f"{name} must be a positive finite number (got {value!r})")
+def _checked_capability(value: object) -> tuple[int, int]:
+    """Return a compute capability, such as (9, 0), or raise InputError."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        major, minor = value
+        if type(major) is type(minor) is int and 0 <= major < 1000 and 0 <= minor < 1000:
+            return major, minor
+    raise InputError(f"compute_capability must be like (9, 0) (got {value!r:.60})")
+
+
+def _checked_count(name: str, value: object) -> int:
+    """Return a whole number above 0 as an int, or raise InputError naming `name`."""
+    number = _checked_fact(name, value)
+    if not number.is_integer():
+        raise InputError(f"{name} must be a whole number (got {number!r})")
+    return int(number)
+
+
+def _checked_fact(name: str, value: object) -> float:
+    """Return a positive finite number as a float, or raise InputError naming `name`."""
+    number = _as_float(value)
+    if not 0.0 < number < math.inf:
+        got = value if math.isnan(number) else number
+        raise InputError(f"{name} must be a positive finite number (got {got!r:.60})")
+    return number
+
+
+def _as_float(value: object) -> float:
+    """Return a real number as a float, and NaN for what is none."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf

@@ -8,14 +8,18 @@ apart by predicted runtime, because short kernels are noisier than long ones.
 from __future__ import annotations
 
 import itertools
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import InputError
+
+_WIDEST = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,8 @@ class Interval:
     """Half-widths in units of 1/8192 octave.
 
     runtime_edges_s: rising edges between the regimes, n_regimes - 1 of them.
-    confidences: rising, between 0 and 1.
-    half_widths: n_regimes rows of len(confidences), none falling.
+    confidences: rising, from 0 to 1.
+    half_widths: n_regimes rows of len(confidences), none negative, none falling.
 
     Raises InputError where they are not so.
     """
@@ -36,13 +40,13 @@ class Interval:
     def __post_init__(self) -> None:
         if len(self.half_widths) != len(self.runtime_edges_s) + 1:
             raise InputError("there must be one row of half_widths more than edges")
-        if not self.confidences or not _rising(self.confidences, strictly=True):
-            raise InputError("confidences must rise")
-        if not _rising(self.runtime_edges_s, strictly=True):
-            raise InputError("runtime_edges_s must rise")
+        if not self.confidences or not _rises(self.confidences, 1.0, strictly=True):
+            raise InputError("confidences must rise, from 0 to 1")
+        if not _rises(self.runtime_edges_s, math.inf, strictly=True):
+            raise InputError("runtime_edges_s must rise, from 0 on")
         for row in self.half_widths:
-            if len(row) != len(self.confidences) or not _rising(row, strictly=False):
-                raise InputError("each row of half_widths must rise with the confidences")
+            if len(row) != len(self.confidences) or not _rises(row, _WIDEST, strictly=False):
+                raise InputError("half_widths must rise in each row, from 0 on")
 
     def half_width_at(self, runtime_s: float, confidence: float) -> int:
         """Return the half-width at one predicted runtime."""
@@ -63,18 +67,43 @@ def _widths(interval: Interval, confidence: float) -> tuple[int, ...]:
     Between two known confidences they are interpolated; beyond the last they are those of the
     last, because the data cannot say more.
     """
-    rows = interval.half_widths
-    return tuple(int(np.interp(confidence, interval.confidences, row)) for row in rows)
+    known = interval.confidences
+    return tuple(_between(confidence, known, row) for row in interval.half_widths)
+
+
+def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) -> int:
+    """Return a half-width between its neighbours in a row.
+
+    In plain floats: numpy's interpolation may round in another way on another processor.
+    """
+    after = bisect_right(known, confidence)
+    if after in (0, len(known)):
+        return row[max(after - 1, 0)]
+    share = (confidence - known[after - 1]) / (known[after] - known[after - 1])
+    return row[after - 1] + int((row[after] - row[after - 1]) * share)
 
 
 def checked_confidence(confidence: object) -> float:
     """Return a confidence strictly between 0 and 1, or raise InputError."""
-    if isinstance(confidence, (int, float)) and not isinstance(confidence, bool):
-        if 0.0 < confidence < 1.0:
-            return float(confidence)
-    raise InputError(f"confidence must be a number between 0 and 1 (got {confidence!r})")
+    number = _as_float(confidence)
+    if not 0.0 < number < 1.0:
+        got = confidence if math.isnan(number) else number
+        raise InputError(f"confidence must be a number between 0 and 1 (got {got!r:.60})")
+    return number
 
 
-def _rising(values: tuple[float, ...], *, strictly: bool) -> bool:
-    pairs = itertools.pairwise(values)
-    return all(a < b or (a == b and not strictly) for a, b in pairs)
+def _as_float(value: object) -> float:
+    """Return a real number as a float, and NaN for what is none."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _rises(values: tuple[float, ...], highest: float, *, strictly: bool) -> bool:
+    """Return whether values from 0 to `highest` rise, or at least do not fall."""
+    if not all(0 <= value <= highest for value in values):
+        return False
+    return all(a < b or (a == b and not strictly) for a, b in itertools.pairwise(values))

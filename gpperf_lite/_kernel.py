@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from ._errors import InputError
-from ._gemm import DTYPES, Gemm
+from ._gemm import DTYPES, LAYOUTS, Gemm
 
 FAMILIES = ("library", "tiled", "cutlass2", "cutlass3")
+
+_Parts = dict[str, str | None]
+"""The named groups of a pattern; None where a part that may be missing is."""
 
 
 class Tile(NamedTuple):
@@ -18,6 +22,11 @@ class Tile(NamedTuple):
     m: int
     n: int
     k: int
+
+
+def _check_one_of(name: str, value: object, allowed: Collection[str]) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise InputError(f"{name} must be one of {' '.join(allowed)} (got {value!r:.60})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,13 @@ class Kernel:
     spill_bytes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            raise InputError(f"family must be one of {' '.join(FAMILIES)} (got {self.family!r})")
-        if self.dtype is not None and self.dtype not in DTYPES:
-            raise InputError(f"dtype must be one of {' '.join(DTYPES)} (got {self.dtype!r})")
+        if not isinstance(self.name, str):
+            raise InputError(f"name must be a text (got {self.name!r:.60})")
+        _check_one_of("family", self.family, FAMILIES)
+        if self.dtype is not None:
+            _check_one_of("dtype", self.dtype, DTYPES)
+        if self.layout is not None:
+            _check_one_of("layout", self.layout, LAYOUTS)
 
     @classmethod
     def from_name(cls, name: str) -> Kernel:
@@ -73,13 +85,14 @@ class Kernel:
         """
         if name == "library":
             return LIBRARY
-        for pattern, build in ((_TILED, _tiled), (_CUTLASS2, _cutlass2), (_CUTLASS3, _cutlass3)):
+        short = isinstance(name, str) and len(name) <= _LONGEST_NAME
+        for pattern, build in _PATTERNS if short else ():
             match = pattern.fullmatch(name)
             if match:
                 return build(name, match.groupdict())
         raise InputError(
             "kernel name must be 'library', 'tiled_sgemm_16' or one that CUTLASS gives, such as "
-            f"'cutlass_simt_sgemm_128x128_8x2_nn_align1' (got {name!r})"
+            f"'cutlass_simt_sgemm_128x128_8x2_nn_align1' (got {name!r:.120})"
         )
 
     def obstacle(self, gemm: Gemm) -> str | None:
@@ -105,22 +118,30 @@ def contiguous_extents(gemm: Gemm) -> tuple[tuple[str, int], tuple[str, int]]:
 LIBRARY = Kernel("library", "library")
 """What cuBLAS and the frameworks run: the kernel is theirs to choose."""
 
-_TILED = re.compile(r"tiled_(?P<opcode>[dsh])gemm_(?P<side>[1-9]\d?)")
+_LONGEST_NAME = 512
 
-# class, [output], opcode, [instruction], [math], gemm, [operand], tile, layout, alignment
+_TILED = re.compile(r"tiled_(?P<opcode>[dsh])gemm_(?P<side>[1-9][0-9]?)")
+
+# class, [type of C], opcode, [instruction], [how it multiplies], [operand types where they differ
+# from the accumulator's], tile, stages, layout, alignment
 _CUTLASS2 = re.compile(
-    r"cutlass_(?P<unit>simt|tensorop|wmma_tensorop)_(?:(?P<output>[a-z]+\d+)_)?"
-    r"(?P<opcode>[a-z])(?P<instruction>\d+)?(?P<math>tf32|bf16|f16|fastf32)?gemm"
-    r"(?:_(?P<operand>[a-z0-9]+?))??(?:_[a-z0-9]+?)?_(?P<m>\d+)x(?P<n>\d+)_(?P<k>\d+)x"
-    r"(?P<stages>\d+)_(?P<layout>[nt]{2})_align(?P<alignment>\d+)"
+    r"cutlass_(?P<unit>simt|tensorop|wmma_tensorop)_(?:[a-z][a-z0-9]*_)?"
+    r"(?P<opcode>[a-z])(?P<instruction>[0-9]{3,6})?(?P<math>[a-z][a-z0-9]*?)??gemm"
+    r"(?:_(?P<a>[a-z0-9]+)(?:_(?P<b>[a-z0-9]+))??)??"
+    r"_(?P<m>N)x(?P<n>N)_(?P<k>N)x(?P<stages>N)_(?P<layout>[nt]{2})_align(?P<alignment>N)".replace(
+        "N", "[1-9][0-9]{0,4}"
+    )
 )
 
-# architecture, unit, operand types (A, B, accumulator, C, D), tile, cluster, stages, layout
+# architecture, class, [instruction], [how it multiplies], types of A, B, accumulator, [C,] D, tile,
+# cluster, stages or 0, layouts of A, B [and C], alignment, [schedule]
 _CUTLASS3 = re.compile(
-    r"cutlass3x_sm\d+_(?P<unit>tensorop|simt|bstensorop)_(?:(?P<shape>[a-z]\d+x\d+x\d+))?gemm_"
-    r"(?P<operand>[a-z0-9]+)_[a-z0-9]+_[a-z0-9]+_[a-z0-9]+_[a-z0-9]+_"
-    r"(?P<m>\d+)x(?P<n>\d+)x(?P<k>\d+)_(?P<cm>\d+)x(?P<cn>\d+)x(?P<ck>\d+)_(?P<stages>\d+)_"
-    r"(?P<layout>[nt]{2})[nt]?_align(?P<alignment>\d+)(?:_(?P<schedule>\w+))?"
+    r"cutlass3x_sm[0-9]+_(?:tensorop|simt|bstensorop)_(?:[a-z](?P<im>N)x(?P<in>N)x(?P<ik>N))?"
+    r"(?P<math>[a-z][a-z0-9]*?)??gemm_(?P<a>[a-z0-9]+)_(?P<b>[a-z0-9]+)(?:_[a-z0-9]+){2,3}"
+    r"_(?P<m>N)x(?P<n>N)x(?P<k>N)_(?P<cm>N)x(?P<cn>N)x(?P<ck>N)_(?P<stages>[0-9]{1,5})_"
+    r"(?P<layout>[nt]{2})[nt]?_align(?P<alignment>N)(?:_(?P<schedule>[A-Za-z0-9_]+))?".replace(
+        "N", "[1-9][0-9]{0,4}"
+    )
 )
 
 _OPCODE_DTYPES = {"d": "f64", "s": "f32", "h": "f16", "i": "s8"}
@@ -132,8 +153,18 @@ _INSTRUCTIONS = {
     "16832": Tile(16, 8, 32),
     "8816": Tile(8, 8, 16),
     "161616": Tile(16, 16, 16),
+    "32816": Tile(32, 8, 16),
+    "83216": Tile(8, 32, 16),
 }
-_OPERAND_DTYPES = {"e4m3": "fp8", "e5m2": "fp8", "e2m1": "nvfp4", "u8": "s8"}
+_OPERAND_DTYPES = {
+    "e4m3": "fp8",
+    "e5m2": "fp8",
+    "e2m1": "nvfp4",
+    "ue4m3xe2m1": "nvfp4",
+    "u8": "s8",
+}
+# How a kernel multiplies: "tf32" rounds f32 operands, "fastaccum" only adds in another way.
+_MATH_DTYPES = {"tf32": "tf32", "fastaccum": None, None: None}
 
 
 def operand_dtype(name: str) -> str:
@@ -143,47 +174,75 @@ def operand_dtype(name: str) -> str:
     """
     dtype = _OPERAND_DTYPES.get(name, name)
     if dtype not in DTYPES:
-        raise InputError(f"operand type must be one of {' '.join(DTYPES)} (got {name!r})")
+        raise InputError(f"operand type must be one of {' '.join(DTYPES)} (got {name!r:.60})")
     return dtype
 
 
-def _tiled(name: str, part: dict[str, str]) -> Kernel:
-    side = int(part["side"])
+def _tiled(name: str, part: _Parts) -> Kernel:
+    side = int(part["side"] or 0)
     if side > 32:
         raise InputError(f"a tile of the tiled kernel has a side of at most 32 (got {name!r})")
     tile = Tile(side, side, side)
-    dtype = _OPCODE_DTYPES[part["opcode"]]
+    dtype = _OPCODE_DTYPES[part["opcode"] or ""]
     return Kernel(name, "tiled", dtype, tile=tile, stages=1, threads=side * side)
 
 
-def _cutlass2(name: str, part: dict[str, str]) -> Kernel:
-    operand = part["math"] or part["operand"]
-    if operand == "fastf32":
-        operand = "f32"
-    dtype = operand_dtype(operand) if operand else _OPCODE_DTYPES.get(part["opcode"])
-    if dtype is None:
-        raise InputError(f"unknown opcode {part['opcode']!r} in kernel name {name!r}")
+def _cutlass2(name: str, part: _Parts) -> Kernel:
+    opcode, instruction = part["opcode"] or "", part["instruction"]
+    if opcode not in _OPCODE_DTYPES:
+        known = " ".join(_OPCODE_DTYPES)
+        raise InputError(f"opcode must be one of {known} (got {opcode!r} in {name!r:.120})")
+    if (part["unit"] == "simt") != (instruction is None):
+        raise InputError(f"only tensor cores have a shape of instruction (got {name!r:.120})")
+    single = Tile(1, 1, 1) if instruction is None else None
     return Kernel(
         name,
         "cutlass2",
-        dtype,
+        _multiplied(name, part, _OPCODE_DTYPES[opcode]),
         part["layout"],
-        int(part["alignment"]),
-        Tile(int(part["m"]), int(part["n"]), int(part["k"])),
-        instruction=_INSTRUCTIONS.get(part["instruction"] or "", Tile(1, 1, 1)),
-        stages=int(part["stages"]),
+        int(part["alignment"] or 1),
+        _tile(part, "m", "n", "k"),
+        instruction=_INSTRUCTIONS.get(instruction or "", single),
+        stages=int(part["stages"] or 0),
     )
 
 
-def _cutlass3(name: str, part: dict[str, str]) -> Kernel:
+def _cutlass3(name: str, part: _Parts) -> Kernel:
     return Kernel(
         name,
         "cutlass3",
-        operand_dtype(part["operand"]),
+        _multiplied(name, part, None),
         part["layout"],
-        int(part["alignment"]),
-        Tile(int(part["m"]), int(part["n"]), int(part["k"])),
-        stages=int(part["stages"]) or None,
-        cluster=Tile(int(part["cm"]), int(part["cn"]), int(part["ck"])),
+        int(part["alignment"] or 1),
+        _tile(part, "m", "n", "k"),
+        instruction=_tile(part, "im", "in", "ik"),
+        stages=int(part["stages"] or 0) or None,
+        cluster=_tile(part, "cm", "cn", "ck"),
         schedule=part["schedule"],
     )
+
+
+def _multiplied(name: str, part: _Parts, accumulated: str | None) -> str | None:
+    """Return the dtype of A and B, which a name gives only where it is not the accumulator's."""
+    a = operand_dtype(part["a"]) if part["a"] else accumulated
+    b = operand_dtype(part["b"]) if part["b"] else a
+    if a != b:
+        raise InputError(f"A and B must be of one dtype (got {name!r:.120})")
+    if part["math"] not in _MATH_DTYPES:
+        raise InputError(
+            f"operands must be multiplied as they are, or f32 as tf32 (got {part['math']!r} in "
+            f"{name!r:.120})"
+        )
+    return _MATH_DTYPES[part["math"]] or a
+
+
+def _tile(part: _Parts, *names: str) -> Tile | None:
+    extents = [int(part[name] or 0) for name in names]
+    return Tile(*extents) if all(extents) else None
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, _Parts], Kernel]], ...] = (
+    (_TILED, _tiled),
+    (_CUTLASS2, _cutlass2),
+    (_CUTLASS3, _cutlass3),
+)

@@ -407,7 +407,7 @@ def _sizes(**values: ArrayLike) -> dict[str, Floats]:
 
 
 def _size_column(name: str, value: ArrayLike) -> Floats:
-    """Return sizes as float64; numpy would take True for 1 among integers, so that is looked for."""
+    """Return sizes as float64. Among integers numpy takes True for 1, so that is looked for."""
     if isinstance(value, (list, tuple)) and not {type(item) for item in value}.isdisjoint(_BOOLS):
         row = next(i for i, item in enumerate(value) if type(item) in _BOOLS)
         raise InputError(f"{name} must be an integer, not a boolean (got it in row {row})")

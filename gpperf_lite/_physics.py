@@ -10,8 +10,13 @@ Multiplication Background User's Guide"):
     t_compute = max(t_tiles of the fastest candidate tile, multiply-adds * s_per_mac)
     misses    = min(bytes, miss_growth * max(footprint - resident_bytes, 0))
     t_memory  = (bytes - misses) * s_per_l2_byte + misses * s_per_dram_byte
-    t         = max(t_compute, t_memory) + unhidden * min(t_compute, t_memory) + launch_s
+    t_device  = max(t_compute, t_memory) + unhidden * min(t_compute, t_memory) + launch_s
                 + bytes of C beyond a quarter of L2 * s_per_written_byte
+                + m * (s_per_row + ceil(k / 2048) * s_per_row_step)
+    t         = max(t_device, host_s)
+
+The work for each row is what some libraries do to A before they multiply: an fp8 linear layer
+quantises its activations. host_s is what the host needs to launch; it shows where no graph does.
 
 The footprint is what must stay in L2 for the next launch to find its operands there: all bytes of
 A, B and C, and B `rotation` times more where measuring went through several weights in turn.
@@ -43,6 +48,7 @@ def _times(*names: str) -> Constants:
 
 _SHARED: Constants = (
     *_times("launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
+    *_times("host_s", "s_per_row", "s_per_row_step"),
     ("unhidden", 0.0, 1.0),
     ("resident_bytes", 1.0, 1e15),
     ("miss_growth", 0.0, 1e6),
@@ -91,6 +97,9 @@ class View:
     s_per_l2_byte: float
     s_per_dram_byte: float
     s_per_written_byte: float
+    host_s: float
+    s_per_row: float
+    s_per_row_step: float
     unhidden: float
     resident_bytes: float
     miss_growth: float

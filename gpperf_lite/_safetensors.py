@@ -8,12 +8,14 @@
               offsets count from the start of the payload
 
 Specification: https://github.com/huggingface/safetensors#format. Of its dtypes only those in
-DTYPES are used here. Writing is deterministic: the same tensors and metadata give the same bytes.
+DTYPES are used here, and at most two axes. Writing is deterministic: the same tensors and metadata
+give the same bytes.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -29,6 +31,11 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }
 LARGEST_FILE_BYTES = 1 << 26
 LARGEST_HEADER_BYTES = 1 << 22
+_MOST_TENSORS = 1 << 14
+_MOST_AXES = 2
+_LONGEST_INTEGER = 20
+_LONGEST_NUMBER = 64
+_LONGEST_REASON = 300
 
 Array = NDArray[Any]
 
@@ -47,9 +54,10 @@ def pack(tensors: Mapping[str, Array]) -> tuple[dict[str, Any], bytes]:
     names = {dtype: name for name, dtype in DTYPES.items()}
     header, parts, start = {}, [], 0
     for name, tensor in tensors.items():
-        data = np.ascontiguousarray(tensor).astype(tensor.dtype.newbyteorder("<")).tobytes()
+        dtype = tensor.dtype.newbyteorder("<")
+        data = np.ascontiguousarray(tensor).astype(dtype).tobytes()
         header[name] = {
-            "dtype": names[tensor.dtype.newbyteorder("<")],
+            "dtype": names[dtype],
             "shape": list(tensor.shape),
             "data_offsets": [start, start + len(data)],
         }
@@ -64,83 +72,132 @@ def decode(data: bytes) -> tuple[dict[str, str], dict[str, Array], memoryview]:
     Raises ArtefactError, with the reason, unless every length, offset, dtype and shape holds.
     """
     header, payload = _split(data)
-    metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        _refuse("__metadata__ must be an object of texts")
+    metadata = _metadata(header.pop("__metadata__", {}))
+    if len(header) > _MOST_TENSORS:
+        refuse(f"it has {len(header)} tensors, more than {_MOST_TENSORS}")
     tensors, end = {}, 0
-    for name, entry in sorted(header.items(), key=_first_offset):
+    for name, entry in sorted(header.items(), key=_offsets):
         tensors[name], end = _tensor(name, entry, payload, end)
     if end != len(payload):
-        _refuse(f"the payload has {len(payload)} bytes, its tensors {end}")
+        refuse(f"the payload has {len(payload)} bytes, its tensors {end}")
     return metadata, tensors, payload
 
 
-def loads(text: str | bytes) -> Any:
-    """Parse JSON strictly: no duplicate keys, no NaN or infinity, no bottomless nesting."""
+def loads(text: str) -> Any:
+    """Parse JSON strictly: no duplicate keys, no NaN or infinity, no endless numbers or nesting.
+
+    Raises ArtefactError where the text is anything else.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_number,
+        )
     except RecursionError:
-        _refuse("its JSON is nested too deeply")
+        refuse("its JSON is nested too deeply")
     except ArtefactError:
         raise
     except ValueError as error:
         raise ArtefactError(f"not a valid artefact: its JSON is broken ({error})") from error
 
 
+def refuse(reason: str) -> NoReturn:
+    """Raise ArtefactError; a long reason is cut, because a file may have put a lot into it."""
+    if len(reason) > _LONGEST_REASON:
+        reason = f"{reason[:_LONGEST_REASON]}..."
+    raise ArtefactError(f"not a valid artefact: {reason}")
+
+
 def _split(data: bytes) -> tuple[dict[str, Any], memoryview]:
     """Return the parsed header and the payload."""
     if len(data) < 8:
-        _refuse(f"a file of {len(data)} bytes has no header")
+        refuse(f"a file of {len(data)} bytes has no header")
     length = int.from_bytes(data[:8], "little")
     if length > LARGEST_HEADER_BYTES:
-        _refuse(f"its header would have {length} bytes, more than {LARGEST_HEADER_BYTES}")
+        refuse(f"its header would have {length} bytes, more than {LARGEST_HEADER_BYTES}")
     if length > len(data) - 8:
-        _refuse(f"its header should have {length} bytes, {len(data) - 8} are there")
-    header = loads(data[8 : 8 + length])
-    if not isinstance(header, dict):
-        _refuse("its header must be a JSON object")
+        refuse(f"its header should have {length} bytes, {len(data) - 8} are there")
+    try:
+        text = data[8 : 8 + length].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ArtefactError(f"not a valid artefact: its header is not UTF-8 ({error})") from error
+    if not text.startswith("{"):
+        refuse("its header must be a JSON object")
+    header: dict[str, Any] = loads(text)
     return header, memoryview(data)[8 + length :]
 
 
-def _first_offset(item: tuple[str, Any]) -> int:
-    offsets = item[1].get("data_offsets") if isinstance(item[1], dict) else None
+def _metadata(values: Any) -> dict[str, str]:
+    if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+        refuse("__metadata__ must be an object of texts")
+    if not all(is_unicode(text) for text in values.values()):
+        refuse("__metadata__ holds half of a surrogate pair")
+    return values
+
+
+def is_unicode(text: str) -> bool:
+    r"""Return whether a text can be written: JSON's \\ud800 alone cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _offsets(item: tuple[str, Any]) -> tuple[int, int]:
+    """Return both offsets of a tensor: an empty one shares its first with the tensor behind it."""
+    name, entry = item
+    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
     if not isinstance(offsets, list) or len(offsets) != 2:
-        _refuse(f"tensor {item[0]!r} must have two data_offsets")
+        refuse(f"tensor {name[:60]!r} must have two data_offsets")
     if not all(type(offset) is int and offset >= 0 for offset in offsets):
-        _refuse(f"data_offsets of tensor {item[0]!r} must be whole numbers")
-    first: int = offsets[0]
-    return first
+        refuse(f"data_offsets of tensor {name[:60]!r} must be whole numbers")
+    return offsets[0], offsets[1]
 
 
 def _tensor(name: str, entry: dict[str, Any], payload: memoryview, start: int) -> tuple[Array, int]:
     """Return one tensor and the offset behind it; it must begin at `start`."""
     first, last = entry["data_offsets"]
+    label = f"tensor {name[:60]!r}"
     if first != start:
-        _refuse(f"tensor {name!r} begins at {first}, not at {start}: a gap or an overlap")
-    dtype = DTYPES.get(entry.get("dtype", "")) if isinstance(entry.get("dtype"), str) else None
+        refuse(f"{label} begins at {first}, not at {start}: a gap or an overlap")
+    code = entry.get("dtype")
+    dtype = DTYPES.get(code) if isinstance(code, str) else None
     if dtype is None:
-        _refuse(f"tensor {name!r} must have a dtype of {' '.join(DTYPES)}")
+        refuse(f"{label} must have a dtype of {' '.join(DTYPES)}")
     shape = entry.get("shape")
-    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
-        _refuse(f"tensor {name!r} must have a shape of whole numbers")
-    size = dtype.itemsize
-    for extent in shape:
-        size *= extent
-    if size != last - first or last > len(payload) or len(shape) > 8:
-        _refuse(f"tensor {name!r} of shape {shape} does not fill bytes {first} to {last}")
+    if not isinstance(shape, list) or len(shape) > _MOST_AXES:
+        refuse(f"{label} must have a shape of at most {_MOST_AXES} axes")
+    if not all(type(extent) is int and 0 <= extent <= LARGEST_FILE_BYTES for extent in shape):
+        refuse(f"{label} must have a shape of whole numbers up to {LARGEST_FILE_BYTES}")
+    size = dtype.itemsize * math.prod(shape)
+    if size != last - first or last > len(payload):
+        refuse(f"{label} of shape {shape} does not fill bytes {first} to {last}")
     return np.frombuffer(payload[first:last], dtype).reshape(shape), last
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        _refuse("its JSON has the same key twice")
+        refuse("its JSON has the same key twice")
     return result
 
 
 def _no_constant(name: str) -> NoReturn:
-    _refuse(f"its JSON holds {name}")
+    refuse(f"its JSON holds {name}")
 
 
-def _refuse(reason: str) -> NoReturn:
-    raise ArtefactError(f"not a valid artefact: {reason}")
+def _integer(text: str) -> int:
+    # Reading a number takes the square of its digits in some versions of Python.
+    if len(text) > _LONGEST_INTEGER:
+        refuse(f"its JSON holds an integer of {len(text)} characters")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if len(text) > _LONGEST_NUMBER or not math.isfinite(float(text)):
+        refuse(f"its JSON holds a number that is not finite or too long: {text[:40]}")
+    return float(text)

@@ -11,14 +11,12 @@ from hypothesis import HealthCheck, settings
 
 import gpperf_lite as gp
 
-_SHARED = dict(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=100, **_SHARED)
 # The same examples on every run, so that a failure is the change's and not the dice's.
 settings.register_profile("ci", max_examples=200, derandomize=True, **_SHARED)
 settings.register_profile("thorough", max_examples=5000, **_SHARED)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev")
-)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 _LOADED: dict[str, gp.Model] = {}
 

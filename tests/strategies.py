@@ -26,9 +26,7 @@ betas = st.sampled_from([0.0, 1.0, -0.5])
 
 
 @st.composite
-def gemms(
-    draw: st.DrawFn, model: gp.Model, size: st.SearchStrategy[int] = sizes
-) -> gp.Gemm:
+def gemms(draw: st.DrawFn, model: gp.Model, size: st.SearchStrategy[int] = sizes) -> gp.Gemm:
     """Any GEMM that a model answers for, within its domain or far outside."""
     return gp.Gemm(
         draw(size),

@@ -37,6 +37,11 @@ def import_table(
         where it says otherwise.
     Raises SourceError where the file is missing or not of that format.
     """
+    if format_name not in FORMATS:
+        raise SourceError(f"format must be one of {', '.join(FORMATS)} (got {format_name!r})")
     if not path.is_file():
         raise SourceError(f"there is no file {path}")
-    return FORMATS[format_name](path, gpu)
+    try:
+        return FORMATS[format_name](path, gpu)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error

@@ -17,16 +17,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..dataset import Dataset, table_of
+from gpperf_lite._gemm import LARGEST
+
+from ..dataset import LONGEST_S, SHORTEST_S, Dataset, table_of
 from ..errors import SourceError
 from ..gpus import find_gpu
+from ..parquet import read_parquet
 from .report import ImportReport
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
-_COLUMNS = {"version", "device", "kernel_source", "gemm_dtype", "m", "n", "k", "latency"}
+_TEXTS = ("version", "device", "kernel_source", "gemm_dtype")
+_SIZES = ("m", "n", "k")
+_OPTIONAL = ("power", "power_limit")
 _DTYPES = {"bfloat16": "bf16", "float16": "f16", "fp8": "fp8", "fp8_block": "fp8_block"} | {
     "nvfp4": "nvfp4",
     "int8_wo": None,
@@ -38,40 +42,49 @@ _MOST_PASSES = 3000
 
 def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one AIConfigurator GEMM table."""
-    table = _read(path)
-    report = ImportReport("aiconfigurator", path, LICENCE, ", ".join(_unique(table, "version")))
-    short, facts = find_gpu(_device(table, path, gpu))
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    columns = _read(path)
+    report = ImportReport("aiconfigurator", path, LICENCE, ", ".join(_known(columns["version"])))
+    short, facts = find_gpu(_device(columns, path, gpu))
     keep = _keep(columns, report)
     kept = {name: values[keep] for name, values in columns.items()}
-    dtype = np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object)
-    runtime_s = kept["latency"] / 1e3
     report.taken = int(keep.sum())
-    rows = {
+    rows: dict[str, Any] = {
         "gpu": short,
         "kernel": "library",
         "provider": kept["kernel_source"],
         "regime": "repeated",
         "batch": 1,
-        "dtype": dtype,
+        "dtype": np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object),
         "layout": "tn",
         "alpha": 1.0,
         "beta": 0.0,
-        "runtime_s": runtime_s,
+        "runtime_s": kept["latency"] / 1e3,
         "flags": [[]] * report.taken,
         "source": path.name,
         "source_version": kept["version"],
         "source_row": np.flatnonzero(keep) + 1,
     }
-    rows |= {name: kept[name] for name in ("m", "n", "k")}
+    rows |= {name: kept[name].astype(np.int64) for name in _SIZES}
     if "power" in kept:
-        rows["power_w"] = np.where(kept["power"] > 0, kept["power"], np.nan)
-        rows["power_window_s"] = power_window_s(runtime_s, dtype)
-        rows["power_limit_w"] = kept["power_limit"]
+        rows |= _power(kept, rows["runtime_s"], rows["dtype"])
         report.notes.append("power_window_s follows from the collector's rules for repeating")
     report.notes.append("read as layout tn, alpha 1, beta 0, batch 1, kernel 'library'")
-    dataset = Dataset(table_of(rows, report.taken), gpus={short: facts})
-    return Dataset(dataset.table, (report.provenance(),), gpus=dataset.gpus), report
+    table = table_of(rows, report.taken)
+    return Dataset(table, (report.provenance(),), gpus={short: facts}), report
+
+
+def _power(
+    kept: dict[str, NDArray[Any]], runtime_s: NDArray[np.float64], dtype: NDArray[Any]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the columns of power, each of shape (n_rows,); NaN where there is no reading."""
+    known = np.isfinite(kept["power"]) & (kept["power"] > 0)
+    columns = {
+        "power_w": np.where(known, kept["power"], np.nan),
+        "power_window_s": np.where(known, power_window_s(runtime_s, dtype), np.nan),
+    }
+    if "power_limit" in kept:
+        columns["power_limit_w"] = kept["power_limit"]
+    return columns
 
 
 def power_window_s(runtime_s: NDArray[np.float64], dtype: NDArray[Any]) -> NDArray[np.float64]:
@@ -83,25 +96,36 @@ def power_window_s(runtime_s: NDArray[np.float64], dtype: NDArray[Any]) -> NDArr
     return window
 
 
-def _read(path: Path) -> pa.Table:
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise SourceError(f"{path} is not a Parquet file ({error})") from error
-    missing = _COLUMNS - set(table.column_names)
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the columns that are read: float64 or texts, of shape (n_rows,); null is NaN or None.
+
+    Other columns play no part, not even in what is a repeated row.
+    """
+    table = read_parquet(path, SourceError)
+    wanted = [*_TEXTS, *_SIZES, "latency"]
+    missing = sorted(set(wanted) - set(table.column_names))
     if missing:
-        raise SourceError(f"{path} is no AIConfigurator GEMM table: it lacks {sorted(missing)}")
-    return table
+        raise SourceError(f"{path} is no AIConfigurator GEMM table: it lacks {missing}")
+    wanted += [name for name in _OPTIONAL if name in table.column_names]
+    columns = {}
+    for name in wanted:
+        kind = pa.string() if name in _TEXTS else pa.float64()
+        try:
+            columns[name] = table.column(name).cast(kind, safe=False).to_numpy()
+        except pa.ArrowException as error:
+            found = table.schema.field(name).type
+            raise SourceError(f"{path}: column {name} must be of {kind} (got {found})") from error
+    return columns
 
 
-def _unique(table: pa.Table, name: str) -> list[str]:
-    return sorted(str(value) for value in table.column(name).unique().to_pylist())
+def _known(texts: NDArray[Any]) -> list[str]:
+    return sorted({text for text in texts if text is not None})
 
 
-def _device(table: pa.Table, path: Path, gpu: str | None) -> str:
-    devices = _unique(table, "device")
+def _device(columns: dict[str, NDArray[Any]], path: Path, gpu: str | None) -> str:
+    devices = _known(columns["device"])
     if len(devices) != 1:
-        raise SourceError(f"{path} holds rows of several GPUs ({', '.join(devices)})")
+        raise SourceError(f"{path} must hold rows of one GPU (got {devices[:5]})")
     if gpu is not None and find_gpu(gpu) != find_gpu(devices[0]):
         raise SourceError(f"{path} was measured on {devices[0]}, not on {gpu}")
     return devices[0]
@@ -110,13 +134,17 @@ def _device(table: pa.Table, path: Path, gpu: str | None) -> str:
 def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.bool_]:
     """Return which rows are good, bool array of shape (n_rows,); count the others."""
     keep = np.ones(len(columns["m"]), bool)
-    sizes = np.stack([columns["m"], columns["n"], columns["k"]])
-    latency = columns["latency"]
-    unknown = np.array([_DTYPES.get(name) is None for name in columns["gemm_dtype"]], bool)
+    sizes = np.stack([columns[name] for name in _SIZES])
+    runtime_s = columns["latency"] / 1e3
     checks = {
-        "unknown gemm_dtype": unknown,
+        "no device": np.array([name is None for name in columns["device"]], bool),
+        "unknown gemm_dtype": np.array(
+            [_DTYPES.get(name) is None for name in columns["gemm_dtype"]], bool
+        ),
+        "a size that is missing or no whole number": (sizes != np.floor(sizes)).any(axis=0),
         "a size of zero or below": (sizes < 1).any(axis=0),
-        "latency is missing or not positive": ~(np.isfinite(latency) & (latency > 0)),
+        f"a size above {LARGEST}": (sizes > LARGEST).any(axis=0),
+        "latency is missing or no time": ~((runtime_s >= SHORTEST_S) & (runtime_s <= LONGEST_S)),
         "the same row again": _repeated(columns),
     }
     for reason, bad in checks.items():
@@ -127,9 +155,11 @@ def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.
 
 def _repeated(columns: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
     """Return which rows repeat an earlier one to the letter, bool array of shape (n_rows,)."""
+    # NaN is not equal to itself, None is.
+    lists = [[None if cell != cell else cell for cell in column] for column in columns.values()]
     seen: set[tuple[Any, ...]] = set()
     repeated = np.zeros(len(columns["m"]), bool)
-    for index, row in enumerate(zip(*columns.values(), strict=True)):
+    for index, row in enumerate(zip(*lists, strict=True)):
         repeated[index] = row in seen
         seen.add(row)
     return repeated

@@ -1,14 +1,16 @@
 """GEMM results of `cutlass_profiler` (CSV) of any release: columns are found by name.
 
 Releases differ in which columns there are and in their order; `--tags` puts columns in front;
-several GPUs add `Runtime_<i>`; rows that failed have blank tails. Runtime is in ms. Operands read
-like `f16:column`: column-major is `n` in a layout, row-major `t`. The table does not name the GPU.
+rows that failed have blank tails. Runtime is in ms; several GPUs add `Runtime_<i>`, and `Runtime`
+is then their mean (tools/profiler/src/operation_profiler.cu of CUTLASS 4). Operands read like
+`f16:column`: column-major is `n` in a layout, row-major `t`. The table does not name the GPU.
 """
 
 from __future__ import annotations
 
-import csv
 import re
+import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,18 @@ from typing import Any
 from gpperf_lite import InputError, Kernel
 from gpperf_lite._kernel import Tile, operand_dtype
 
-from ..dataset import Dataset, table_of
+from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
 from ..gpus import find_gpu
+from .cells import Row, UnusableError, read_rows, scalar, seconds, sizes
 from .report import ImportReport
 
 LICENCE = "the measurer's"
 _COLUMNS = {"Operation", "Status", "m", "n", "k", "A", "B", "C"}
 _GEMM_KINDS = {"", "gemm", "universal"}
+_NOT_RUN = {"not_run", "not_supported", "invalid_problem", "invalid"}
 _LETTERS = {"column": "n", "row": "t"}
+_OPERANDS = {"fe4m3": "e4m3", "fe5m2": "e5m2"}
 
 
 def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
@@ -33,16 +38,15 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
         raise SourceError(f"{path} does not say which GPU it was measured on: name it with --gpu")
     short, facts = find_gpu(gpu)
     report = ImportReport("cutlass-profiler", path, LICENCE)
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(file, restval="")
-        names = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = names
-        timings = [name for name in names if re.fullmatch(r"Runtime(_\d+)?", name)]
-        missing = _COLUMNS - set(names)
-        if missing or not timings:
-            lacking = sorted(missing) or ["Runtime"]
-            raise SourceError(f"{path} is no GEMM table of cutlass_profiler: it lacks {lacking}")
-        rows, kernels = _rows(reader, timings, report)
+    names, lines = read_rows(path)
+    timings = [name for name in names if re.fullmatch(r"Runtime_\d+", name)] or ["Runtime"]
+    missing = (_COLUMNS | set(timings)) - set(names)
+    if missing:
+        lacks = sorted(missing)
+        raise SourceError(f"{path} is no GEMM table of cutlass_profiler: it lacks {lacks}")
+    rows, kernels = _rows(lines, timings, report)
+    if len(timings) > 1:
+        report.notes.append(f"the runtime is the median of {', '.join(timings)}")
     report.taken = len(rows)
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     shared = {"gpu": short, "provider": "cutlass_profiler", "regime": "repeated"}
@@ -51,89 +55,94 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
 
 
 def _rows(
-    reader: csv.DictReader[str], timings: list[str], report: ImportReport
+    lines: Sequence[Row], timings: Sequence[str], report: ImportReport
 ) -> tuple[list[dict[str, Any]], dict[str, Kernel]]:
     """Return the rows that can be taken, and their kernels by name."""
     rows: list[dict[str, Any]] = []
     kernels: dict[str, Kernel] = {}
-    for line in reader:
+    for line in lines:
         try:
-            kernel, row = _row(line)
-        except _Unusable as reason:
+            kernel, row = _row(line, timings)
+        except UnusableError as reason:
             report.drop(str(reason))
             continue
-        runtimes = [time for name in timings if (time := _positive(line[name])) is not None]
-        if not runtimes:
-            report.drop("no runtime")
-            continue
-        known = kernels.setdefault(kernel.name, kernel)
-        if known != kernel:
+        if kernels.setdefault(kernel.name, kernel) != kernel:
             report.drop("its kernel is described differently elsewhere in the table")
             continue
-        flags = ["failed"] if line.get("Disposition") in ("incorrect", "failed") else []
-        for runtime_ms in runtimes:
-            report.flagged.update(flags)
-            extra = {"runtime_s": runtime_ms / 1e3, "flags": flags, "source_row": reader.line_num}
-            rows.append(row | extra)
-    if len(timings) > 1:
-        report.notes.append(f"each of {', '.join(timings)} became a row of its own")
+        report.flagged.update(row["flags"])
+        rows.append(row)
     return rows, kernels
 
 
-class _Unusable(Exception):
-    """A row that cannot be taken; the text is the reason that the report counts."""
+def _row(line: Row, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
+    cells = line.cells
+    if cells.get("Provider", "").lower() not in ("", "cutlass"):
+        raise UnusableError("it was run by something else than CUTLASS")
+    kind = cells.get("gemm_kind", "")
+    if cells.get("OperationKind", "gemm") != "gemm" or kind not in _GEMM_KINDS:
+        raise UnusableError("not a plain dense GEMM")
+    disposition = cells.get("Disposition", "")
+    if cells["Status"] != "success" or disposition in _NOT_RUN:
+        raise UnusableError("it did not run")
+    if not line.is_whole:
+        raise UnusableError("it has more or fewer cells than there are columns")
+    dtype, layout = _operands(cells)
+    m, n, k, batch = sizes(cells["m"], cells["n"], cells["k"], cells.get("batch_count") or "1")
+    kernel = _kernel(cells, dtype, layout)
+    if not is_storable(kernel):
+        raise UnusableError("its kernel is described by figures that cannot be")
+    runtimes = [seconds(cells[name]) for name in timings]
+    several = len(runtimes) > 1
+    return kernel, {
+        "kernel": kernel.name,
+        "m": m,
+        "n": n,
+        "k": k,
+        "batch": batch,
+        "dtype": dtype,
+        "layout": layout,
+        "alpha": scalar(cells.get("alpha") or "1"),
+        "beta": scalar(cells.get("beta") or "0"),
+        "runtime_s": statistics.median(runtimes),
+        "runtime_min_s": min(runtimes) if several else None,
+        "runtime_max_s": max(runtimes) if several else None,
+        "n_repeats": len(runtimes) if several else None,
+        "flags": ["failed"] if disposition in ("incorrect", "failed") else [],
+        "source_row": line.line,
+    }
 
 
-def _row(line: dict[str, str]) -> tuple[Kernel, dict[str, Any]]:
-    if line.get("OperationKind", "gemm") != "gemm" or line.get("gemm_kind", "") not in _GEMM_KINDS:
-        raise _Unusable("not a plain dense GEMM")
-    if line["Status"] != "success" or line.get("Disposition") == "not_run":
-        raise _Unusable("it did not run")
-    dtype, layout = _operands(line)
-    try:
-        sizes = {name: int(line[name]) for name in ("m", "n", "k")}
-        batch = int(line.get("batch_count") or 1)
-        alpha, beta = float(line.get("alpha") or 1), float(line.get("beta") or 0)
-    except ValueError as error:
-        raise _Unusable("a number that cannot be read") from error
-    if min(*sizes.values(), batch) < 1:
-        raise _Unusable("a size of zero or below")
-    kernel = _kernel(line, dtype, layout)
-    scalars = {"batch": batch, "alpha": alpha, "beta": beta, "dtype": dtype, "layout": layout}
-    return kernel, {"kernel": kernel.name, **sizes, **scalars}
-
-
-def _operands(line: dict[str, str]) -> tuple[str, str]:
+def _operands(cells: dict[str, str]) -> tuple[str, str]:
     """Return dtype and layout, from operands such as `f16:column`."""
     types, letters = [], ""
     for name in ("A", "B"):
-        kind, _, order = line[name].partition(":")
+        kind, _, order = cells[name].partition(":")
         if order not in _LETTERS:
-            raise _Unusable(f"operand {name} has a layout that is not column or row")
+            raise UnusableError(f"operand {name} has a layout that is not column or row")
         letters += _LETTERS[order]
-        types.append(kind)
+        types.append(_OPERANDS.get(kind, kind))
     # "f32" operands of a tensor-core kernel are multiplied as tf32, as its name says.
-    if types == ["f32", "f32"] and "tf32gemm" in line["Operation"]:
+    if types == ["f32", "f32"] and "tf32gemm" in cells["Operation"]:
         types = ["tf32", "tf32"]
     try:
         dtypes = {operand_dtype(kind) for kind in types}
     except InputError as error:
-        raise _Unusable(f"operand type {'/'.join(types)} is not known here") from error
+        raise UnusableError("its operands are of a type that is not known here") from error
     if len(dtypes) != 1:
-        raise _Unusable("A and B have different types")
+        raise UnusableError("A and B have different types")
     return dtypes.pop(), letters
 
 
-def _kernel(line: dict[str, str], dtype: str, layout: str) -> Kernel:
+def _kernel(cells: dict[str, str], dtype: str, layout: str) -> Kernel:
     """Return the kernel that the name describes, completed by the table's own columns."""
-    name = line["Operation"]
+    name = cells["Operation"]
     family = "cutlass3" if name.startswith("cutlass3x") else "cutlass2"
     try:
         kernel = Kernel.from_name(name)
     except InputError:
         kernel = Kernel(name, family, dtype, layout)
-    split_k = _count(line.get("split_k_slices", "")) or 1
-    swizzle = _count(line.get("swizzle_size", "")) or kernel.swizzle
+    split_k = _count(cells, "split_k_slices") or 1
+    swizzle = _count(cells, "swizzle_size") or kernel.swizzle
     # Both are arguments of a run, not of the template, so one operation has them in many values.
     suffix = f"_splitk{split_k}" if split_k > 1 else ""
     suffix += f"_swizzle{swizzle}" if (swizzle or 1) > 1 else ""
@@ -142,28 +151,21 @@ def _kernel(line: dict[str, str], dtype: str, layout: str) -> Kernel:
         name=name + suffix,
         dtype=dtype,
         layout=layout,
-        tile=_tile(line, "cta") or kernel.tile,
-        instruction=_tile(line, "inst") or kernel.instruction,
-        stages=_count(line.get("stages", "")) or kernel.stages,
+        tile=_tile(cells, "cta") or kernel.tile,
+        instruction=_tile(cells, "inst") or kernel.instruction,
+        stages=_count(cells, "stages") or kernel.stages,
         swizzle=swizzle,
         split_k=split_k,
-        cluster=_tile(line, "cluster") or kernel.cluster,
+        cluster=_tile(cells, "cluster") or kernel.cluster,
     )
 
 
-def _tile(line: dict[str, str], prefix: str) -> Tile | None:
-    extents = [_count(line.get(f"{prefix}_{axis}", "")) for axis in "mnk"]
-    m, n, k = extents
+def _tile(cells: dict[str, str], prefix: str) -> Tile | None:
+    m, n, k = (_count(cells, f"{prefix}_{axis}") for axis in "mnk")
     return Tile(m, n, k) if m and n and k else None
 
 
-def _count(text: str) -> int | None:
-    return int(text) if text.strip().isdigit() and int(text) > 0 else None
-
-
-def _positive(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if 0 < number < float("inf") else None
+def _count(cells: dict[str, str], name: str) -> int | None:
+    """Return a number of things; None where the cell holds none, or zero for "any"."""
+    text = cells.get(name, "")
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None

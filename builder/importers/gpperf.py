@@ -18,16 +18,20 @@ from typing import Any, NamedTuple
 
 from gpperf_lite import InputError, Kernel
 
-from ..dataset import Dataset, table_of
+from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
 from ..gpus import find_gpu
+from .cells import UnusableError, scalar, seconds, sizes
 from .report import ImportReport
 
 LICENCE = "none stated; figures only (GPPerf)"
 _HEADER = "Energy_Joules,GFLOPS_per_Watt,TFLOPS"
+_DERIVED = re.compile(
+    r"(arithmetic_intensity|uses_shared_memory|computation_pattern|problem_size_[mnk]),.*"
+)
 _RECORD = re.compile(
-    r"\d{9,11},(?P<m>\d+),(?P<n>\d+),(?P<k>\d+),(?P<kernel>cutlass_\w+),[^,]*,"
-    r"(?P<block_m>\d+),(?P<block_n>\d+),(?P<block_k>\d+),[^,]*,[^,]*,"
+    r"\d{9,11},(?P<m>-?\d+),(?P<n>-?\d+),(?P<k>-?\d+),(?P<kernel>cutlass_\w+),[^,]*,"
+    r"(?P<block_m>\d{1,9}),(?P<block_n>\d{1,9}),(?P<block_k>\d{1,9}),[^,]*,[^,]*,"
     r"(?P<alpha>[^,]*),(?P<beta>[^,]*),(?P<runtime_ms>[^,]*),[^,]*,(?P<smi>.*)"
 )
 
@@ -86,7 +90,7 @@ def read_records(path: Path, report: ImportReport) -> list[Record]:
 
     Raises SourceError where the file is not the study's.
     """
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     records = list(_records(text, report))
     if not records:
         raise SourceError(
@@ -97,32 +101,41 @@ def read_records(path: Path, report: ImportReport) -> list[Record]:
 
 
 def _records(text: str, report: ImportReport) -> Iterator[Record]:
+    """Yield the records; their other lines hold derived figures, and no line is lost silently."""
     for number, line in enumerate(text.splitlines(), 1):
         line = line.removeprefix(_HEADER)
-        if not re.match(r"\d{9,11},", line):
-            continue  # the tail of a record: derived figures, all of them
+        if not line.strip() or _DERIVED.fullmatch(line):
+            continue
         match = _RECORD.fullmatch(line)
-        record = _record(number, match.groupdict()) if match else None
-        if record is None:
-            report.drop("a record that cannot be read")
-        else:
-            yield record
+        if match is None:
+            report.drop("a line that is no record, nor part of one")
+            continue
+        try:
+            yield _record(number, match.groupdict())
+        except UnusableError as reason:
+            report.drop(str(reason))
 
 
-def _record(line: int, part: dict[str, str]) -> Record | None:
+def _record(line: int, part: dict[str, str]) -> Record:
     smi = [field.strip() for field in part["smi"].split(",")]
-    try:
-        kernel = Kernel.from_name(part["kernel"])
-        m, n, k = (int(part[name]) for name in ("m", "n", "k"))
-        block = (int(part["block_m"]), int(part["block_n"]), int(part["block_k"]))
-        power = None if smi[0] in ("[N/A]", "") else float(smi[0])
-        clock_mhz, temperature_c, gpu_name = float(smi[1]), float(smi[3]), smi[6]
-        alpha, beta = float(part["alpha"]), float(part["beta"])
-        runtime_s = float(part["runtime_ms"]) / 1e3
-    except (InputError, ValueError, IndexError):
-        return None
-    if min(m, n, k) < 1 or not 0 < runtime_s < float("inf"):
-        return None
-    clock_hz = clock_mhz * 1e6
-    scalars = (alpha, beta, runtime_s, power, clock_hz, temperature_c, gpu_name)
+    if len(smi) < 7:
+        raise UnusableError("a record without the GPU's state")
+    kernel = _kernel(part["kernel"])
+    m, n, k = sizes(part["m"], part["n"], part["k"])
+    block = (int(part["block_m"]), int(part["block_n"]), int(part["block_k"]))
+    power = None if smi[0] in ("[N/A]", "") else scalar(smi[0])
+    clock_hz, temperature_c = scalar(smi[1]) * 1e6, scalar(smi[3])
+    alpha, beta = scalar(part["alpha"]), scalar(part["beta"])
+    runtime_s = seconds(part["runtime_ms"])
+    scalars = (alpha, beta, runtime_s, power, clock_hz, temperature_c, smi[6])
     return Record(line, m, n, k, kernel, block, *scalars)
+
+
+def _kernel(name: str) -> Kernel:
+    try:
+        kernel = Kernel.from_name(name)
+    except InputError as error:
+        raise UnusableError("a kernel whose name says nothing") from error
+    if not is_storable(kernel):
+        raise UnusableError("a kernel whose name holds figures that cannot be")
+    return kernel

@@ -1,0 +1,81 @@
+"""Cells of a CSV table: read by column name, and as sizes, times and scalars of a dataset."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from gpperf_lite._gemm import LARGEST
+
+from ..dataset import LONGEST_S, SHORTEST_S
+from ..errors import SourceError
+
+
+class UnusableError(Exception):
+    """A row that cannot be taken; the text is the reason that the report counts."""
+
+
+class Row(NamedTuple):
+    """One row: its line in the file, its cells by column, whether it has one for each column.
+
+    A cell that is not there is an empty text.
+    """
+
+    line: int
+    cells: dict[str, str]
+    is_whole: bool
+
+
+def read_rows(path: Path) -> tuple[list[str], list[Row]]:
+    """Return the column names and the rows of a CSV file; lines without a cell are no rows.
+
+    Where two columns have one name, the later one counts.
+
+    Raises SourceError where the file is no CSV.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            reader = csv.reader(file)
+            names = [name.strip() for name in next(reader, [])]
+            return names, [_row(reader.line_num, names, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise SourceError(f"{path} is no CSV file ({error})") from error
+
+
+def _row(line: int, names: list[str], cells: list[str]) -> Row:
+    found = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+    return Row(line, dict.fromkeys(names, "") | found, len(cells) == len(names))
+
+
+def sizes(*texts: str) -> tuple[int, ...]:
+    """Return extents of a GEMM; raises UnusableError where one is no number or out of range."""
+    try:
+        extents = tuple(int(text) for text in texts)
+    except ValueError as error:
+        raise UnusableError("a number that cannot be read") from error
+    if min(extents) < 1:
+        raise UnusableError("a size of zero or below")
+    if max(extents) > LARGEST:
+        raise UnusableError(f"a size above {LARGEST}")
+    return extents
+
+
+def seconds(milliseconds: str) -> float:
+    """Return a runtime in s; raises UnusableError where it is missing, or no time that can be."""
+    runtime_s = scalar(milliseconds, "no runtime") / 1e3
+    if not SHORTEST_S <= runtime_s <= LONGEST_S:
+        raise UnusableError("a runtime that is no time")
+    return runtime_s
+
+
+def scalar(text: str, reason: str = "a number that cannot be read") -> float:
+    """Return a finite number; raises UnusableError with the reason where it is none."""
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise UnusableError(reason) from error
+    if not math.isfinite(number):
+        raise UnusableError(reason)
+    return number

@@ -1,0 +1,152 @@
+"""Small artefacts, made in memory from seeded dice: equal arguments give equal artefacts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpperf_lite import _safetensors
+from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._domain import Domain
+from gpperf_lite._features import FEATURES
+from gpperf_lite._forest import Forest
+from gpperf_lite._gpus import Gpu
+from gpperf_lite._interval import Interval
+from gpperf_lite._kernel import LIBRARY, Kernel
+from gpperf_lite._physics import CONSTANTS
+
+GPU = Gpu(
+    name="NVIDIA Test 100",
+    compute_capability=(9, 0),
+    sm_count=100,
+    clock_hz=1.5e9,
+    memory_bytes=80e9,
+    l2_bytes=50.0 * 2**20,
+    dram_bytes_per_s=2e12,
+    peak_flops={"f32": 5e13, "f16": 8e14, "bf16": 8e14, "fp8": 1.6e15},
+    power_limit_w=700.0,
+    idle_power_w=100.0,
+)
+
+KERNEL_NAMES = (
+    "cutlass_simt_sgemm_128x128_8x2_nn_align1",
+    "cutlass_simt_sgemm_64x128_8x2_nn_align1",
+    "cutlass_simt_sgemm_128x64_8x2_nt_align4",
+    "cutlass_simt_sgemm_64x64_8x2_tn_align1",
+)
+
+# What constants are like, by the end of their names; the first that fits counts.
+_TYPICAL = (
+    ("launch_s", 2.5e-6),
+    ("split_s", 2.0e-6),
+    ("per_element", 1e-12),
+    ("sm_s_per_mac", 5e-12),
+    ("s_per_mac", 3e-15),
+    ("s_per_k", 2e-9),
+    ("per_dram_byte", 6e-13),
+    ("byte", 2e-13),
+    ("resident_bytes", 3e7),
+    ("growth", 2.0),
+    ("rotation", 4.0),
+    ("at_rest", 0.05),
+    ("compute", 0.8),
+    ("dram", 0.7),
+    ("unhidden", 0.1),
+    ("_s", 1e-6),
+)
+
+
+def small_artefact(seed: int = 1, n_trees: int = 5, depth: int = 3, power: bool = True) -> Artefact:
+    """Return an artefact of the library in bf16, for which f16 stands in."""
+    dice = np.random.default_rng(seed)
+    targets = ("runtime", "power") if power else ("runtime",)
+    estimators = tuple(
+        estimator(dice, target, "bf16", (0,), "library", n_trees, depth) for target in targets
+    )
+    provenance = {"runtime": [{"source": "dice", "licence": "none", "taken": 3, "notes": []}]}
+    return Artefact(
+        "small", "1", GPU, (LIBRARY,), estimators, {"f16": "bf16"}, {"seed": seed, **provenance}
+    )
+
+
+def kernels_artefact(seed: int = 2, n_trees: int = 4, depth: int = 2) -> Artefact:
+    """Return an artefact of a few CUTLASS 2.x kernels of f32, without power."""
+    dice = np.random.default_rng(seed)
+    kernels = tuple(Kernel.from_name(name) for name in KERNEL_NAMES)
+    halves = ((0, 1), (2, 3))
+    estimators = tuple(
+        estimator(dice, "runtime", "f32", some, "kernel", n_trees, depth) for some in halves
+    )
+    return Artefact("kernels", "2", GPU, kernels, estimators, {}, {"seed": seed})
+
+
+def estimator(
+    dice: np.random.Generator,
+    target: str,
+    dtype: str,
+    kernels: Sequence[int],
+    physics: str,
+    n_trees: int = 5,
+    depth: int = 3,
+) -> Estimator:
+    """Return an estimator with usual constants and a forest of dice."""
+    return Estimator(
+        target,
+        dtype,
+        tuple(kernels),
+        constants("power" if target == "power" else physics),
+        forest(dice, n_trees, depth),
+        domain(),
+        interval(),
+        {"split": "none", "mean_ape": 0.25, "n": 3},
+    )
+
+
+def forest(dice: np.random.Generator, n_trees: int, depth: int, largest_leaf: int = 400) -> Forest:
+    """Return a forest that asks for numbers of the magnitudes that features have."""
+    shape = (n_trees, depth)
+    return Forest(
+        dice.integers(0, len(FEATURES), shape).astype(np.uint8),
+        np.exp2(dice.uniform(-4.0, 16.0, shape)).astype(np.float32),
+        dice.integers(-largest_leaf, largest_leaf + 1, (n_trees, 2**depth)).astype(np.int16),
+        int(dice.integers(-50, 51)),
+    )
+
+
+def constants(physics: str) -> dict[str, float]:
+    """Return usual values of the physical constants, whatever they are called today."""
+    values = {}
+    for name, low, high in CONSTANTS[physics]:
+        value = next((value for end, value in _TYPICAL if name.endswith(end)), low)
+        values[name] = min(max(value, low), high)
+    return values
+
+
+def domain() -> Domain:
+    """Return a domain of everyday sizes."""
+    sizes = (16, 65536)
+    return Domain(sizes, sizes, sizes, (1, 64), (2e-6, 0.25), ("nt", "tn"), "zero")
+
+
+def interval() -> Interval:
+    """Return an interval of three regimes and three confidences."""
+    widths = ((300, 900, 1500), (200, 700, 1200), (100, 500, 1000))
+    return Interval((1e-5, 1e-3), (0.5, 0.9, 0.99), widths)
+
+
+def remade(data: bytes, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> bytes:
+    """Return a file after `change` has edited its manifest and its tensors, with a right checksum.
+
+    Written by the specification, not by the code under test, as far as the checksum goes.
+    """
+    metadata, tensors, _ = _safetensors.decode(data)
+    manifest = json.loads(metadata["manifest"])
+    change(manifest, tensors)
+    header, payload = _safetensors.pack(tensors)
+    text = json.dumps(manifest)
+    digest = hashlib.sha256(text.encode() + payload).hexdigest()
+    return _safetensors.encode({**metadata, "manifest": text, "sha256": digest}, payload, header)

@@ -1,0 +1,163 @@
+"""The command line: aligned text for people, JSON and CSV for programs, 2 for a mistake."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gpperf_lite as gp
+from gpperf_lite._cli import main
+
+SQUARE = ["4096", "4096", "4096", "--dtype", "bf16"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return out
+
+
+def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the one line that a mistake is answered with."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("gpperf")
+    return err
+
+
+def test_predict_says_all_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    text = run(capsys, "predict", *SQUARE, "--gpu", "h200")
+    for word in ("runtime", "power", "energy", "TFLOP/s", "bound", "compute", "NVIDIA H200"):
+        assert word in text
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_json_is_the_prediction(capsys: pytest.CaptureFixture[str], h200: gp.Model) -> None:
+    document = json.loads(run(capsys, "predict", *SQUARE, "--json"))
+    expected = h200.predict(gp.Gemm(4096, 4096, 4096, "bf16"))
+    assert document["runtime_s"] == expected.runtime_s
+    assert document["power_w"] == expected.power_w
+    assert (document["model"], document["gpu"]) == ("h200_sxm", "NVIDIA H200")
+
+
+def test_what_a_model_does_not_know_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    text = run(capsys, "predict", "512", "512", "512", "--dtype", "f32", "--gpu", "rtx4070")
+    assert text.count("not known to this model") == 3
+    document = json.loads(
+        run(capsys, "predict", "512", "512", "512", "--dtype=f32", "--gpu=rtx4070", "--json")
+    )
+    assert document["power_w"] is None
+
+
+def test_a_sweep_is_a_table_with_a_row_for_each_point(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = ["--m=1024:4096:256", "--n=4096", "--k=1024,4096", "--dtype=bf16"]
+    text = run(capsys, "predict", *sweep)
+    assert len(text.splitlines()) == 2 + 13 * 2
+    rows = json.loads(run(capsys, "predict", *sweep, "--json"))
+    assert [(row["m"], row["k"]) for row in rows[:3]] == [(1024, 1024), (1024, 4096), (1280, 1024)]
+
+
+def test_csv_holds_every_field_in_si_units(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, h200: gp.Model
+) -> None:
+    path = tmp_path / "sweep.csv"
+    run(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", str(path))
+    rows = list(csv.DictReader(path.open()))
+    assert [row["m"] for row in rows] == ["1", "2", "3"]
+    expected = h200.predict(gp.Gemm(2, 64, 64, "bf16"))
+    assert float(rows[1]["runtime_s"]) == expected.runtime_s
+    assert float(rows[1]["runtime_high_s"]) == expected.runtime_interval_s[1]
+    printed = run(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", "-")
+    assert list(csv.DictReader(io.StringIO(printed))) == rows
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.csv"]
+
+
+def test_a_long_sweep_is_cut_for_people_and_whole_for_programs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = run(capsys, "predict", "1:300", "64", "64", "--dtype=bf16")
+    assert "and 100 more rows" in text
+    document = run(capsys, "predict", "1:300", "64", "64", "--dtype=bf16", "--json")
+    assert len(json.loads(document)) == 300
+
+
+def test_rank_lists_kernels_best_first(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["2048", "2048", "2048", "--dtype=f32", "--layout=nn", "--gpu=rtx4070"]
+    assert "cutlass_simt_sgemm_128x128_8x2_nn_align1" in run(capsys, "rank", *arguments)
+    ranking = json.loads(run(capsys, "rank", *arguments, "--json"))
+    assert len(ranking) == 1
+
+
+def test_models_and_cards_name_every_built_in_model(capsys: pytest.CaptureFixture[str]) -> None:
+    text = run(capsys, "models")
+    listed = json.loads(run(capsys, "models", "--json"))
+    assert [one["name"] for one in listed] == list(gp.available())
+    for name in gp.available():
+        assert name in text
+        assert "held-out accuracy" in run(capsys, "card", name)
+        assert json.loads(run(capsys, "card", name, "--json"))["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["predict", "4096", "4096"], "three sizes"),
+        (["predict", *SQUARE, "--m=3"], "not both"),
+        (["predict", "0", "1", "1"], "m must be an integer from 1"),
+        (["predict", "4k", "1", "1"], "m must be a whole number"),
+        (["predict", "9:1", "1", "1"], "that rises"),
+        (["predict", "1:9:0", "1", "1"], "that rises"),
+        (["predict", "1:9:1:1", "1", "1"], "1024:4096:256"),
+        (["predict", "1:2000000000", "1", "1"], "more than 1000000 values"),
+        (["predict", "1:2000", "1:2000", "1"], "at most 1000000 rows"),
+        (["predict", *SQUARE, "--gpu", "h2000"], "did you mean 'h200'"),
+        (["predict", *SQUARE, "--layout", "rc"], "nn nt tn tt"),
+        (["predict", *SQUARE, "--kernel", "libary"], "did you mean 'library'"),
+        (["predict", *SQUARE, "--confidence", "90"], "between 0 and 1"),
+        (["predict", *SQUARE, "--alpha", "x"], "--alpha"),
+        (["predict", *SQUARE, "--csv", "no/such/folder/x.csv"], "no/such/folder"),
+        (["predict", "64", "64", "64", "--dtype", "bf17"], "did you mean 'bf16'"),
+        (["rank", *SQUARE, "--objective", "speed"], "runtime energy edp power"),
+        (["rank", *SQUARE, "--top", "0"], "--top"),
+        (["rank", "1,2", "1", "1"], "rank takes one GEMM"),
+        (["card", "nothing.safetensors"], "cannot read"),
+        (["frobnicate"], "--help"),
+        ([], "--help"),
+    ],
+)
+def test_a_mistake_is_answered_with_one_helpful_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
+) -> None:
+    assert hint in mistake(capsys, *arguments)
+
+
+@pytest.mark.parametrize("command", [[], ["predict"], ["rank"], ["models"], ["card"]])
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert "example: gpperf" in capsys.readouterr().out
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    """`gpperf ... | head -1` ends quietly."""
+    command = [sys.executable, "-m", "gpperf_lite", "predict", "1:5000", "64", "64", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), errors) == (0, b"")

@@ -1,0 +1,156 @@
+"""The architecture: which module may import which, as a table."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
+
+# Standard library and numpy aside, a module of the runtime may import only these.
+RUNTIME_IMPORTS = {
+    "_errors": set(),
+    "_fields": {"_errors", "_safetensors"},
+    "_safetensors": {"_errors"},
+    "_gemm": {"_errors"},
+    "_gpus": {"_errors"},
+    "_kernel": {"_errors", "_gemm"},
+    "_domain": {"_gemm"},
+    "_forest": set(),
+    "_interval": {"_errors"},
+    "_numbers": {"_forest", "_interval"},
+    "_physics": {"_gemm", "_gpus", "_kernel", "_numbers"},
+    "_features": {"_numbers", "_physics"},
+    "_artefact": {
+        "_domain", "_errors", "_features", "_fields", "_forest", "_gemm", "_gpus", "_interval",
+        "_kernel", "_physics", "_safetensors",
+    },
+    "_builtin": {"_errors"},
+    "_head": {"_artefact", "_features", "_gpus", "_kernel", "_numbers", "_physics"},
+    "_prediction": {"_gemm", "_kernel"},
+    "_model": {
+        "_artefact", "_builtin", "_errors", "_gemm", "_gpus", "_head", "_interval", "_kernel",
+        "_numbers", "_physics", "_prediction",
+    },
+    "_cli": {
+        "", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction",
+    },
+    "__main__": {"_cli"},
+    "__init__": {
+        "_builtin", "_errors", "_gemm", "_gpus", "_kernel", "_model", "_prediction",
+    },
+}  # fmt: skip
+
+# What the builder may import beside the standard library, numpy and itself.
+BUILDER_LIBRARIES = {
+    "__main__": set(),
+    "accuracy": set(),
+    "baselines": {"sklearn"},
+    "building": set(),
+    "calibration": set(),
+    "dataset": {"pyarrow"},
+    "doctor": set(),
+    "errors": set(),
+    "evaluate": set(),
+    "featuredoc": set(),
+    "files": set(),
+    "gpus": {"tomli"},
+    "importers": set(),
+    "importers.aiconfigurator": {"pyarrow"},
+    "importers.cutlass_profiler": set(),
+    "importers.gpperf": set(),
+    "importers.neusight": set(),
+    "importers.report": set(),
+    "learner": {"catboost", "sklearn"},
+    "metrics": set(),
+    "oblivious": {"catboost"},
+    "physics": {"scipy"},
+    "points": set(),
+    "recipe": {"tomli"},
+    "split": set(),
+    "study": {"sklearn"},
+    "tasks": {"rich"},
+    "train": {"catboost", "scipy", "sklearn"},
+}
+
+
+def modules(folder: Path) -> dict[str, Path]:
+    """Return the modules of a package by dotted name."""
+    named = {}
+    for path in sorted(folder.rglob("*.py")):
+        name = ".".join(path.relative_to(folder).with_suffix("").parts)
+        name = name.removesuffix(".__init__")
+        named[name] = path
+    return named
+
+
+def imports(path: Path) -> set[tuple[int, str]]:
+    """Return (level, module) of every import of a file."""
+    found: set[tuple[int, str]] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {(0, alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level and node.module is None:
+                found |= {
+                    (node.level, alias.name if alias.name.startswith("_") else "")
+                    if not alias.name.startswith("__")
+                    else (node.level, "")
+                    for alias in node.names
+                }
+            else:
+                found.add((node.level, node.module or ""))
+    return found
+
+
+def foreign(path: Path) -> set[str]:
+    """Return the top-level packages that a file imports, the standard library aside."""
+    absolute = {name.split(".")[0] for level, name in imports(path) if level == 0}
+    return absolute - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("name", modules(RUNTIME))
+def test_a_module_of_the_runtime_imports_only_what_the_table_allows(name: str) -> None:
+    path = modules(RUNTIME)[name]
+    own = {module for level, module in imports(path) if level == 1}
+    assert own <= RUNTIME_IMPORTS[name]
+    assert foreign(path) <= {"numpy"}
+
+
+@pytest.mark.parametrize("name", modules(BUILDER))
+def test_a_module_of_the_builder_imports_only_what_the_table_allows(name: str) -> None:
+    path = modules(BUILDER)[name]
+    allowed = {"numpy", "gpperf_lite"} | (BUILDER_LIBRARIES[name] if name != "__init__" else set())
+    assert foreign(path) <= allowed
+
+
+def test_the_tables_name_no_module_that_is_gone() -> None:
+    assert set(RUNTIME_IMPORTS) == set(modules(RUNTIME))
+    assert set(BUILDER_LIBRARIES) | {"__init__"} == set(modules(BUILDER))
+
+
+def test_importing_the_runtime_loads_numpy_and_the_standard_library_only() -> None:
+    """In a fresh interpreter, whatever else is installed beside it."""
+    code = (
+        "import sys; before = set(sys.modules); import gpperf_lite; "
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split()) - set(sys.stdlib_module_names)
+    assert {name for name in loaded if not name.startswith("_")} == {"gpperf_lite", "numpy"}
+
+
+def test_nothing_of_the_runtime_is_executed_from_data() -> None:
+    """No pickle, no eval, no exec: an artefact is data."""
+    for path in modules(RUNTIME).values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"eval", "exec", "compile", "__import__"}
+        assert not {"pickle", "marshal", "shelve"} & {name for _, name in imports(path)}
