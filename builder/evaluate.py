@@ -21,8 +21,8 @@ from .dataset import Dataset
 from .metrics import Errors, errors_of, slices
 from .physics import Kernels
 from .points import Floats, Points, points_of
+from .runtime import fit_runtime
 from .split import held_out
-from .train import fit_runtime
 
 Predictor = Callable[[Points, NDArray[np.bool_], Gpu, Kernels], Floats]
 

@@ -20,7 +20,7 @@ from .importers.gpperf import Record, import_gpperf, read_records
 from .importers.report import ImportReport
 from .metrics import Errors, errors_of
 from .points import Floats, points_of
-from .train import fit_runtime
+from .runtime import fit_runtime
 
 _CLIPPED = (0.01, 0.99)
 

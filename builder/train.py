@@ -13,34 +13,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
 
 from gpperf_lite import Gpu, Kernel, __version__
 from gpperf_lite._artefact import Artefact, Estimator
 from gpperf_lite._domain import Domain
-from gpperf_lite._forest import Forest, powers_of_two
-from gpperf_lite._interval import Interval
-from gpperf_lite._numbers import ARRAYS
-from gpperf_lite._physics import physics_of, power_w
+from gpperf_lite._physics import physics_of
 
 from .calibration import calibrate, coverage
 from .dataset import Dataset, concatenate
 from .errors import DatasetError
-from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
+from .learner import LearnerOptions
 from .metrics import errors_of, slices
-from .physics import Constants, Described, Kernels, describe_points, fit_constants
+from .physics import Kernels, describe_points
 from .points import Floats, Points, points_of
+from .power import POWER_WINDOW_S, fit_power, power_points, widened_below
+from .runtime import RuntimeFit, fit_runtime
 from .split import N_FOLDS, folds
 from .tasks import Task, run_tasks
-
-POWER_WINDOW_S = 0.9
-"""A power reading counts only where the load had run for this long: others read far too low."""
-
-_POWER_FOREST = LearnerOptions(
-    n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=False
-)
-_UNLABELLED_BETWEEN = 8000
-_MAC_FACTOR_BEYOND = 1.01
 
 
 @dataclass(frozen=True)
@@ -54,36 +43,6 @@ class TrainOptions:
     split: str = "pair"
     n_folds: int = N_FOLDS
     learner: LearnerOptions | None = None
-
-
-@dataclass(frozen=True)
-class RuntimeFit:
-    """Constants and forest fitted to some points of one dtype and family."""
-
-    constants: Constants
-    forest: Forest
-
-    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
-        """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
-        described = describe_points(points, gpu, kernels, self.constants)
-        factor = powers_of_two(self.forest.sums_of(described.columns))
-        runtime_s: Floats = np.maximum(described.base_s * factor, described.light_s)
-        return runtime_s, described
-
-
-@dataclass(frozen=True)
-class PowerFit:
-    """Constants and forest of power, fitted to some points of one dtype and family."""
-
-    constants: Constants
-    forest: Forest
-
-    def predict(self, described: Described, runtime_s: Floats, gpu: Gpu) -> Floats:
-        """Return power in W of shape (n_points,) at predicted or measured runtimes."""
-        base_w = _power_base(gpu, self.constants, described, runtime_s)
-        factor = powers_of_two(self.forest.sums_of(described.columns))
-        power: Floats = np.clip(base_w * factor, gpu.idle_power_w, gpu.power_limit_w)
-        return power
 
 
 def train(
@@ -107,7 +66,7 @@ def train(
     runtime_data = concatenate(datasets)
     points = points_of(runtime_data)
     gpu = _one_gpu(runtime_data, points)
-    powered = _power_points(power_datasets, points) if power_datasets else None
+    powered = power_points(power_datasets, points) if power_datasets else None
     families = list(_families(points, runtime_data))
     tasks = [
         task
@@ -182,46 +141,6 @@ def _runtime_tasks(
     yield Task(f"{label}, all", fit_runtime, (points, gpu, kernels, options.learner))
 
 
-def fit_runtime(
-    points: Points, gpu: Gpu, kernels: Kernels, learner: LearnerOptions | None = None
-) -> RuntimeFit:
-    """Fit constants and forest to points of one dtype and form of physics."""
-    constants = fit_constants(points, gpu, kernels)
-    described = describe_points(points, gpu, kernels, constants)
-    target = np.log2(points.runtime_s / described.base_s)
-    options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
-    between = _unmeasured(points) if options.teacher else points.where(np.array([], int))
-    unlabelled = describe_points(between, gpu, kernels, constants).columns
-    return RuntimeFit(constants, learn(described.columns, target, unlabelled, options))
-
-
-def _unmeasured(points: Points) -> Points:
-    """Return shapes that were not measured: the gaps in the grid of sizes, and some between.
-
-    They have no label: the teacher gives them one. None is larger than what was measured.
-    """
-    measured = set(zip(points.m, points.n, points.k, strict=True))
-    pairs = sorted({(n, k) for n in set(points.n) for k in set(points.k)})
-    gaps = [(m, n, k) for n, k in pairs for m in sorted(set(points.m)) if (m, n, k) not in measured]
-    random = np.random.default_rng(5)
-    between = np.stack(
-        [_log_uniform(random, sizes) for sizes in (points.m, points.n, points.k)], axis=1
-    )
-    m, n, k = np.concatenate([np.array(gaps).reshape(-1, 3), between]).T
-    kept = m * n * k <= np.max(points.m * points.n * points.k) * _MAC_FACTOR_BEYOND
-    chosen = random.integers(0, len(points), int(kept.sum()))
-    return replace(points.where(chosen), m=m[kept], n=n[kept], k=k[kept])
-
-
-def _log_uniform(random: np.random.Generator, sizes: Floats) -> Floats:
-    """Return sizes spread evenly over the logarithm, on the grid that all measured ones share."""
-    step = float(np.gcd.reduce(sizes.astype(np.int64)))
-    low, high = np.log2(sizes.min()), np.log2(sizes.max())
-    values = np.rint(np.exp2(random.uniform(low, high, _UNLABELLED_BETWEEN)) / step) * step
-    spread: Floats = np.clip(values, sizes.min(), sizes.max())
-    return spread
-
-
 def _runtime_estimator(
     points: Points,
     gpu: Gpu,
@@ -270,42 +189,6 @@ def _domain(points: Points, runtime_s: Floats) -> Domain:
     return Domain(**ranges, runtime_s=span, layouts=tuple(sorted(set(points.layout))), beta=beta)
 
 
-def _power_points(datasets: list[Dataset], points: Points) -> Points:
-    """Return the points whose power was averaged over a window that is long enough."""
-    powered = points_of(concatenate(datasets))
-    if set(powered.gpu) != set(points.gpu):
-        raise DatasetError("power was measured on another GPU than runtime")
-    long = powered.power_window_s >= POWER_WINDOW_S
-    return powered.where(
-        long & np.isfinite(powered.power_w) & np.isin(powered.kernel, points.kernel)
-    )
-
-
-def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
-    """Fit the constants and the forest of power, in W, to described points."""
-    # Long windows hold busy GPUs only, so the share at rest is bounded, not found.
-    start = np.array([0.05, 1.2, 0.8])
-    names = ("share_at_rest", "share_per_compute", "share_per_dram")
-
-    def residual(values: Floats) -> Floats:
-        constants = dict(zip(names, values.tolist(), strict=True))
-        error: Floats = np.log(_power_base(gpu, constants, described, runtime_s) / power)
-        return error
-
-    limits = ([0.0, 0.0, 0.0], [0.1, 10.0, 10.0])
-    result = least_squares(residual, start, bounds=limits, loss="soft_l1", f_scale=0.1)
-    constants = {n: float(f"{v:.5g}") for n, v in zip(names, result.x, strict=True)}
-    target = np.log2(power / _power_base(gpu, constants, described, runtime_s))
-    nothing = np.empty((len(described.columns), 0), np.float32)
-    return PowerFit(constants, learn(described.columns, target, nothing, _POWER_FOREST))
-
-
-def _power_base(gpu: Gpu, constants: Constants, described: Described, runtime_s: Floats) -> Floats:
-    compute_use, dram_use = described.macs_s / runtime_s, described.dram_s / runtime_s
-    base_w: Floats = power_w(gpu, constants, compute_use, dram_use, ARRAYS)
-    return base_w
-
-
 def _power_estimator(
     points: Points,
     gpu: Gpu,
@@ -337,21 +220,9 @@ def _power_estimator(
         shipped.constants,
         shipped.forest,
         _domain(points, points.runtime_s),
-        _widened_below(calibrate(runtime_s, misses), float(points.runtime_s.min())),
+        widened_below(calibrate(runtime_s, misses), float(points.runtime_s.min())),
         accuracy,
     )
-
-
-def _widened_below(interval: Interval, shortest_s: float) -> Interval:
-    """Return an interval with a regime of its own below the shortest runtime with power.
-
-    Nothing was measured there, so its width is a judgement: three times the nearest regime's.
-    """
-    edge = float(f"{shortest_s:.4g}")
-    edges = tuple(other for other in interval.runtime_edges_s if other > edge)
-    rows = interval.half_widths[len(interval.runtime_edges_s) - len(edges) :]
-    widened = tuple(3 * width for width in rows[0])
-    return Interval((edge, *edges), interval.confidences, (widened, *rows))
 
 
 def _versions() -> dict[str, str]:

@@ -361,7 +361,7 @@ def _estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "constants": dict(estimator.constants),
         "forest": {"bias": estimator.forest.bias, "tensors": str(index)},
         "domain": asdict(estimator.domain),
-        "interval": asdict(estimator.interval),
+        "interval": estimator.interval.to_json(),
         "accuracy": dict(estimator.accuracy),
     }
 

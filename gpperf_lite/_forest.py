@@ -119,7 +119,11 @@ class Forest:
         """Return the sum for one row, float32 array of shape (n_features,)."""
         answers = row.take(self._column) > self._flat_threshold
         leaf = np.packbits(answers) + self._first_leaf
-        total = int(self._leaf_values.take(leaf).dot(self._ones)) + self.bias
+        return self.total(self._leaf_values.take(leaf))
+
+    def total(self, values: NDArray[np.float64]) -> int:
+        """Return the sum of one leaf of each tree, float64 array of shape (n_trees,), and bias."""
+        total = int(values.dot(self._ones)) + self.bias
         return max(-LARGEST_SUM, min(total, LARGEST_SUM))
 
     def sums_of(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -146,3 +150,31 @@ class Forest:
         values = self._flat_leaves.take(leaf + self._first_leaf[:, None])
         total: NDArray[np.int64] = np.add.reduce(values, axis=0, dtype=np.int64)
         return total
+
+
+class Forests:
+    """Several forests that look at the same row: asked one by one in a batch, at once for a row."""
+
+    def __init__(self, *forests: Forest) -> None:
+        self._forests = forests
+        self._column = np.concatenate([forest._column for forest in forests])
+        self._threshold = np.concatenate([forest._flat_threshold for forest in forests])
+        self._leaf_values = np.concatenate([forest._leaf_values for forest in forests])
+        offsets = np.cumsum([0, *(forest._leaf_values.size for forest in forests)])
+        pairs = zip(forests, offsets, strict=False)
+        self._first_leaf = np.concatenate([forest._first_leaf + start for forest, start in pairs])
+        ends = np.cumsum([len(forest.feature) for forest in forests]).tolist()
+        self._parts = list(zip([0, *ends], ends, forests, strict=False))
+
+    def sums_of_row(self, row: NDArray[np.float32]) -> list[int]:
+        """Return the sum of each forest for one row, float32 array of shape (n_features,)."""
+        answers = row.take(self._column) > self._threshold
+        values = self._leaf_values.take(np.packbits(answers) + self._first_leaf)
+        return [forest.total(values[start:end]) for start, end, forest in self._parts]
+
+    def sums_of_rows(self, columns: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+        """Return the sums of each forest, int64 arrays of shape (n_rows,).
+
+        columns: float32 array of shape (n_features, n_rows).
+        """
+        return [forest.sums_of(columns) for forest in self._forests]

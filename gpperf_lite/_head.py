@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ._artefact import Estimator
 from ._features import Description, describe
+from ._forest import Forests
 from ._gpus import Gpu
 from ._kernel import Kernel
 from ._numbers import Numbers
@@ -26,17 +26,26 @@ class Answer(NamedTuple):
     memory_s: Any
 
 
-@dataclass(frozen=True, slots=True)
 class Head:
     """What answers for one kernel and dtype in one layout on one GPU."""
 
-    gpu: Gpu
-    kernel: Kernel
-    dtype: str
-    view: View
-    runtime: Estimator
-    power: Estimator | None
-    remarks: tuple[str, ...]
+    def __init__(
+        self,
+        gpu: Gpu,
+        kernel: Kernel,
+        view: View,
+        runtime: Estimator,
+        power: Estimator | None,
+        remarks: tuple[str, ...],
+    ) -> None:
+        self.gpu = gpu
+        self.kernel = kernel
+        self.view = view
+        self.runtime = runtime
+        self.power = power
+        self.remarks = remarks
+        both = [runtime.forest] if power is None else [runtime.forest, power.forest]
+        self._forests = Forests(*both)
 
     def answer(
         self,
@@ -53,14 +62,15 @@ class Head:
         The physical model's time, corrected by the forest, but never beyond the speed of light.
         """
         what = describe(m, n, k, batch, reads_c, self.view, numbers)
-        columns = numbers.columns(what.row)
-        estimator, light_s = self.runtime, what.light_s
-        factor = numbers.octaves(numbers.total(estimator.forest, columns))
-        runtime_s = numbers.maximum(what.base_s * factor, light_s)
-        half = numbers.half_width(estimator.interval, runtime_s, confidence)
-        low_s = numbers.maximum(runtime_s * numbers.octaves(-half), light_s)
-        high_s = runtime_s * numbers.octaves(half)
-        power = self._power(what, columns, runtime_s, confidence, numbers)
+        totals = numbers.totals(self._forests, numbers.columns(what.row))
+        octaves, light_s = numbers.octaves, what.light_s
+        runtime_s = numbers.maximum(what.base_s * octaves(totals[0]), light_s)
+        half = numbers.half_width(self.runtime.interval, runtime_s, confidence)
+        low_s = numbers.maximum(runtime_s * octaves(-half), light_s)
+        high_s = runtime_s * octaves(half)
+        power: tuple[Any, Any, Any] = (None, None, None)
+        if self.power is not None:
+            power = self._power(self.power, what, totals[1], runtime_s, confidence, numbers)
         return Answer(runtime_s, low_s, high_s, *power, what.compute_s, what.memory_s)
 
     def power_remark(self) -> str:
@@ -72,18 +82,21 @@ class Head:
         )
 
     def _power(
-        self, what: Description, columns: Any, runtime_s: Any, confidence: float, numbers: Numbers
+        self,
+        estimator: Estimator,
+        what: Description,
+        total: Any,
+        runtime_s: Any,
+        confidence: float,
+        numbers: Numbers,
     ) -> tuple[Any, Any, Any]:
         """Return power and its interval in W, between idle and the limit."""
-        estimator = self.power
-        if estimator is None:
-            return None, None, None
         idle_w, limit_w = self.gpu.idle_power_w, self.gpu.power_limit_w
         compute_use = what.macs * self.view.macs_s / runtime_s
         dram_use = what.bytes * self.view.dram_s / runtime_s
         base_w = power_w(self.gpu, estimator.constants, compute_use, dram_use, numbers)
-        factor = numbers.octaves(numbers.total(estimator.forest, columns))
-        point_w = numbers.minimum(numbers.maximum(base_w * factor, idle_w), limit_w)
+        corrected_w = base_w * numbers.octaves(total)
+        point_w = numbers.minimum(numbers.maximum(corrected_w, idle_w), limit_w)
         half = numbers.half_width(estimator.interval, runtime_s, confidence)
         low_w = numbers.maximum(point_w * numbers.octaves(-half), idle_w)
         high_w = numbers.minimum(point_w * numbers.octaves(half), limit_w)

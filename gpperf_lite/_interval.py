@@ -10,9 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_right
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ._errors import InputError
 
 _WIDEST = 1 << 30
+_MOST_ASKED = 256
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Interval:
     runtime_edges_s: tuple[float, ...]
     confidences: tuple[float, ...]
     half_widths: tuple[tuple[int, ...], ...]
+    _asked: dict[float, tuple[int, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if len(self.half_widths) != len(self.runtime_edges_s) + 1:
@@ -50,25 +54,36 @@ class Interval:
 
     def half_width_at(self, runtime_s: float, confidence: float) -> int:
         """Return the half-width at one predicted runtime."""
-        return _widths(self, confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
+        return self._widths(confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
 
     def half_widths_at(
         self, runtime_s: NDArray[np.float64], confidence: float
     ) -> NDArray[np.int64]:
         """Return the half-widths at predicted runtimes, int64 array of shape (n_rows,)."""
         regime = np.searchsorted(np.array(self.runtime_edges_s), runtime_s, side="right")
-        return np.array(_widths(self, confidence), np.int64)[regime]
+        return np.array(self._widths(confidence), np.int64)[regime]
 
+    def _widths(self, confidence: float) -> tuple[int, ...]:
+        """Return the half-width of each regime, worked out once for each confidence.
 
-@lru_cache(maxsize=1024)
-def _widths(interval: Interval, confidence: float) -> tuple[int, ...]:
-    """Return the half-width of each regime.
+        Between two known confidences they are interpolated; beyond the last they are those of
+        the last, because the data cannot say more.
+        """
+        widths = self._asked.get(confidence)
+        if widths is None:
+            known = self.confidences
+            widths = tuple(_between(confidence, known, row) for row in self.half_widths)
+            if len(self._asked) < _MOST_ASKED:
+                self._asked[confidence] = widths
+        return widths
 
-    Between two known confidences they are interpolated; beyond the last they are those of the
-    last, because the data cannot say more.
-    """
-    known = interval.confidences
-    return tuple(_between(confidence, known, row) for row in interval.half_widths)
+    def to_json(self) -> dict[str, Any]:
+        """Return the three fields as the manifest holds them."""
+        return {
+            "runtime_edges_s": self.runtime_edges_s,
+            "confidences": self.confidences,
+            "half_widths": self.half_widths,
+        }
 
 
 def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) -> int:
@@ -80,12 +95,12 @@ def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) 
     if after in (0, len(known)):
         return row[max(after - 1, 0)]
     share = (confidence - known[after - 1]) / (known[after] - known[after - 1])
-    return row[after - 1] + int((row[after] - row[after - 1]) * share)
+    return row[after - 1] + round((row[after] - row[after - 1]) * share)
 
 
 def checked_confidence(confidence: object) -> float:
     """Return a confidence strictly between 0 and 1, or raise InputError."""
-    number = _as_float(confidence)
+    number = confidence if type(confidence) is float else _as_float(confidence)
     if not 0.0 < number < 1.0:
         got = confidence if math.isnan(number) else number
         raise InputError(f"confidence must be a number between 0 and 1 (got {got!r:.60})")

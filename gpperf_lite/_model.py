@@ -9,20 +9,21 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from . import _artefact
 from ._artefact import Artefact
+from ._batch import able_rows, batch_of, sizes_of
 from ._builtin import artefact_path
 from ._errors import InputError, UnknownKernelError, nearest
-from ._gemm import LARGEST, Gemm, checked_size
+from ._gemm import Gemm
 from ._gpus import Gpu
 from ._head import Answer, Head
 from ._interval import checked_confidence
-from ._kernel import Kernel, contiguous_extents
+from ._kernel import Kernel
 from ._numbers import ARRAYS, PLAIN
 from ._physics import view_of
-from ._prediction import BOUNDS, NotesByRow, Prediction, PredictionBatch
+from ._prediction import BOUNDS, Prediction, PredictionBatch
 
 OBJECTIVES = {
     "runtime": "runtime_s",
@@ -31,8 +32,6 @@ OBJECTIVES = {
     "power": "power_w",
 }
 """What `rank` can sort by, and the field of Prediction that holds it."""
-
-Floats = NDArray[np.float64]
 
 
 def load(source: str | os.PathLike[str]) -> Model:
@@ -209,13 +208,13 @@ class Model:
         """
         example = Gemm(1, 1, 1, dtype, layout, 1, alpha, beta)
         confidence = checked_confidence(confidence)
-        sizes = _sizes(m=m, n=n, k=k, batch=batch)
+        sizes = sizes_of(m=m, n=n, k=k, batch=batch)
         self._check_dtype(example.dtype)
         if kernel is None and "library" in self._kernels:
             kernel = "library"
         chosen = self.kernels if kernel is None else (self._kernel(kernel),)
         heads = [head for one in chosen if (head := self._head(one, example)) is not None]
-        able = [_able(sizes, example, head.kernel) for head in heads]
+        able = [able_rows(sizes, example, head.kernel) for head in heads]
         runnable = np.any(able, axis=0) if heads else np.zeros(len(sizes["m"]), bool)
         stuck = np.flatnonzero(~runnable)
         if stuck.size:
@@ -226,7 +225,7 @@ class Model:
             head.answer(**sizes, reads_c=reads_c, confidence=confidence, numbers=ARRAYS)
             for head in heads
         ]
-        return _batch(sizes, heads, answers, able, confidence)
+        return batch_of(sizes, heads, answers, able, confidence)
 
     def _kernel(self, kernel: Kernel | str) -> Kernel:
         """Return the artefact's own kernel of that name, or raise UnknownKernelError."""
@@ -285,7 +284,7 @@ class Model:
                 remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
             view = view_of(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
             power = self._estimators.get(("power", measured, kernel.name))
-            self._heads[key] = Head(self.gpu, kernel, gemm.dtype, view, runtime, power, remarks)
+            self._heads[key] = Head(self.gpu, kernel, view, runtime, power, remarks)
         return self._heads[key]
 
 
@@ -318,120 +317,3 @@ def _largest(compute: float, memory: float, latency: float) -> int:
     if compute >= memory:
         return 0 if compute >= latency else 2
     return 1 if memory >= latency else 2
-
-
-def _batch(
-    sizes: dict[str, Floats],
-    heads: list[Head],
-    answers: list[Answer],
-    able: list[NDArray[np.bool_]],
-    confidence: float,
-) -> PredictionBatch:
-    """Return, for each row, the answer of the fastest kernel that can run it."""
-    runtimes = np.stack(
-        [np.where(a, b.runtime_s, np.inf) for a, b in zip(able, answers, strict=True)]
-    )
-    # Ties go to the kernel whose name comes first, as in `rank`.
-    order = sorted(range(len(heads)), key=lambda i: heads[i].kernel.name)
-    chosen = np.array(order)[np.argmin(runtimes[order], axis=0)]
-    rows = np.arange(runtimes.shape[1])
-
-    def pick(name: str) -> Floats:
-        columns = np.stack([getattr(answer, name) for answer in answers])
-        picked: Floats = columns[chosen, rows]
-        return picked
-
-    runtime_s = pick("runtime_s")
-    has_power = all(head.power is not None for head in heads)
-    low_s, high_s = pick("runtime_low_s"), pick("runtime_high_s")
-    power_interval = [pick("power_low_w"), pick("power_high_w")] if has_power else None
-    launch_s = np.array([head.view.launch_s for head in heads])[chosen]
-    parts = np.stack([pick("compute_s"), pick("memory_s"), launch_s])
-    reasons = _reasons(sizes, heads, chosen)
-    in_domain = ~np.any([where for _, where in reasons], axis=0)
-    reasons += _power_reasons(runtime_s, heads, chosen)
-    return PredictionBatch(
-        flops=2.0 * sizes["m"] * sizes["n"] * sizes["k"] * sizes["batch"],
-        kernel=np.array([head.kernel.name for head in heads], object)[chosen],
-        runtime_s=runtime_s,
-        sustained_runtime_s=runtime_s.copy(),
-        runtime_interval_s=np.stack([low_s, high_s], axis=1),
-        power_w=pick("power_w") if has_power else None,
-        power_interval_w=None if power_interval is None else np.stack(power_interval, axis=1),
-        bound=np.array(BOUNDS)[np.argmax(parts, axis=0)],
-        in_domain=in_domain,
-        notes=NotesByRow(len(runtime_s), tuple(r for r in reasons if r[1].any())),
-        confidence=confidence,
-    )
-
-
-_Reasons = list[tuple[str, NDArray[np.bool_]]]
-
-
-def _reasons(sizes: dict[str, Floats], heads: list[Head], chosen: NDArray[np.intp]) -> _Reasons:
-    """Return each way to be outside the domain, and the rows whose kernel it holds for."""
-    reasons: _Reasons = []
-    for number, head in enumerate(heads):
-        mine = chosen == number
-        reasons += [(text, mine) for text in head.remarks]
-        reasons += [(text, mine & out) for text, out in head.runtime.domain.strays(**sizes)]
-    return reasons
-
-
-def _power_reasons(runtime_s: Floats, heads: list[Head], chosen: NDArray[np.intp]) -> _Reasons:
-    """Return what to say of power, and the rows that it holds for."""
-    return [
-        (head.power_remark(), (chosen == number) & (runtime_s < head.power.domain.runtime_s[0]))
-        for number, head in enumerate(heads)
-        if head.power is not None
-    ]
-
-
-def _able(sizes: dict[str, Floats], example: Gemm, kernel: Kernel) -> NDArray[np.bool_]:
-    """Return which rows a kernel's alignment allows, bool array of shape (n_rows,)."""
-    able = np.ones(len(sizes["m"]), bool)
-    for name, _ in contiguous_extents(example):
-        able &= sizes[name] % kernel.alignment == 0
-    return able
-
-
-def _sizes(**values: ArrayLike) -> dict[str, Floats]:
-    """Return sizes as float64 arrays of one shape (n_rows,), or raise InputError."""
-    arrays = {name: _size_column(name, value) for name, value in values.items()}
-    try:
-        columns = np.broadcast_arrays(*arrays.values())
-    except ValueError as error:
-        lengths = ", ".join(f"{name}: {array.size}" for name, array in arrays.items())
-        raise InputError(f"m, n, k and batch must have one length ({lengths})") from error
-    return {name: np.atleast_1d(column) for name, column in zip(arrays, columns, strict=True)}
-
-
-def _size_column(name: str, value: ArrayLike) -> Floats:
-    """Return sizes as float64. Among integers numpy takes True for 1, so that is looked for."""
-    if isinstance(value, (list, tuple)) and not {type(item) for item in value}.isdisjoint(_BOOLS):
-        row = next(i for i, item in enumerate(value) if type(item) in _BOOLS)
-        raise InputError(f"{name} must be an integer, not a boolean (got it in row {row})")
-    try:
-        array = np.asarray(value)
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{name} must be a whole number or a flat array of them") from error
-    if array.ndim > 1:
-        raise InputError(f"{name} must be flat (got an array of shape {array.shape})")
-    if array.dtype.kind not in "iuf":
-        array = np.array([_size_in_row(name, row, item) for row, item in enumerate(array.flat)])
-    good = (array >= 1) & (array <= LARGEST) & (array == np.floor(array))
-    if not good.all():
-        row = int(np.argmin(good))
-        _size_in_row(name, row, array.flat[row].item())
-    columns: Floats = array.astype(np.float64)
-    return columns
-
-
-_BOOLS = {bool, np.bool_}
-
-
-def _size_in_row(name: str, row: int, value: object) -> int:
-    try:
-        return checked_size(name, value)
-    except InputError as error:
-        raise InputError(f"{error} in row {row}") from None

@@ -11,21 +11,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._forest import Forest, power_of_two, powers_of_two
+from ._forest import Forests, power_of_two, powers_of_two
 from ._interval import Interval
 
 
 class Numbers(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
-    columns: features as forests take them; total: the sum of a forest over them, in units;
+    columns: features as forests take them; totals: the sum of each forest over them, in units;
     octaves: the factor that units stand for; half_width: of an interval at a runtime.
     """
 
     minimum: Callable[[Any, Any], Any]
     maximum: Callable[[Any, Any], Any]
     columns: Callable[[tuple[Any, ...]], Any]
-    total: Callable[[Forest, Any], Any]
+    totals: Callable[[Forests, Any], Any]
     octaves: Callable[[Any], Any]
     half_width: Callable[[Interval, Any, float], Any]
 
@@ -41,7 +41,7 @@ def _many_rows(row: tuple[Any, ...]) -> Any:
     return columns
 
 
-PLAIN = Numbers(min, max, _one_row, Forest.sum_of, power_of_two, Interval.half_width_at)
+PLAIN = Numbers(min, max, _one_row, Forests.sums_of_row, power_of_two, Interval.half_width_at)
 ARRAYS = Numbers(
-    np.minimum, np.maximum, _many_rows, Forest.sums_of, powers_of_two, Interval.half_widths_at
+    np.minimum, np.maximum, _many_rows, Forests.sums_of_rows, powers_of_two, Interval.half_widths_at
 )

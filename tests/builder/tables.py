@@ -105,14 +105,15 @@ LARGE_GRID = [
 ]
 """30 sizes whose kernels run long enough for their power to count."""
 
-CUTLASS_COLUMNS = (
+_CUTLASS_HEADER = (
     "Problem,Provider,OperationKind,Operation,Disposition,Status,gemm_kind,m,n,k,A,B,C,D,alpha,"
     "beta,split_k_mode,split_k_slices,batch_count,raster_order,runtime_input_datatype_a,"
     "runtime_input_datatype_b,use_pdl,enable_sm90_mixed_dtype_shuffle_test,swizzle_size,op_class,"
     "accum,cta_m,cta_n,cta_k,cluster_m,cluster_n,cluster_k,cluster_m_fallback,cluster_n_fallback,"
     "cluster_k_fallback,stages,warps_m,warps_n,warps_k,inst_m,inst_n,inst_k,min_cc,max_cc,Bytes,"
     "Flops,Flops/Byte,Runtime,GB/s,GFLOPs"
-).split(",")
+)
+CUTLASS_COLUMNS = _CUTLASS_HEADER.split(",")
 """The columns of cutlass_profiler's CSV in CUTLASS 4.7."""
 
 _CUTLASS_ROW = {
@@ -174,10 +175,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[str]])
     return path
 
 
-NEUSIGHT_COLUMNS = (
+_NEUSIGHT_HEADER = (
     "OPName,Latency,Device,Torch Version,CUDNN Version,Kernel Name,Warps per SM,Blocks per SM,"
     "Grid x,Grid y,Grid z,Block x,Block y,Block z,CUDA Version,Kernels,B,M,N,K"
-).split(",")
+)
+NEUSIGHT_COLUMNS = _NEUSIGHT_HEADER.split(",")
 
 _NEUSIGHT_ROW = {
     "OPName": "linear",

@@ -1,0 +1,90 @@
+"""Power: the share of the range between idle and limit, and the forest that corrects it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from gpperf_lite import Gpu
+from gpperf_lite._forest import Forest, powers_of_two
+from gpperf_lite._interval import Interval
+from gpperf_lite._numbers import ARRAYS
+from gpperf_lite._physics import power_w
+
+from .dataset import Dataset, concatenate
+from .errors import DatasetError
+from .learner import LearnerOptions, learn
+from .physics import Constants, Described
+from .points import Floats, Points, points_of
+
+POWER_WINDOW_S = 0.9
+"""A power reading counts only where the load had run for this long: others read far too low."""
+
+_POWER_FOREST = LearnerOptions(
+    n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=False
+)
+
+
+@dataclass(frozen=True)
+class PowerFit:
+    """Constants and forest of power, fitted to some points of one dtype and family."""
+
+    constants: Constants
+    forest: Forest
+
+    def predict(self, described: Described, runtime_s: Floats, gpu: Gpu) -> Floats:
+        """Return power in W of shape (n_points,) at predicted or measured runtimes."""
+        base_w = _power_base(gpu, self.constants, described, runtime_s)
+        factor = powers_of_two(self.forest.sums_of(described.columns))
+        power: Floats = np.clip(base_w * factor, gpu.idle_power_w, gpu.power_limit_w)
+        return power
+
+
+def power_points(datasets: list[Dataset], points: Points) -> Points:
+    """Return the points whose power was averaged over a window that is long enough."""
+    powered = points_of(concatenate(datasets))
+    if set(powered.gpu) != set(points.gpu):
+        raise DatasetError("power was measured on another GPU than runtime")
+    long = powered.power_window_s >= POWER_WINDOW_S
+    return powered.where(
+        long & np.isfinite(powered.power_w) & np.isin(powered.kernel, points.kernel)
+    )
+
+
+def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
+    """Fit the constants and the forest of power, in W, to described points."""
+    # Long windows hold busy GPUs only, so the share at rest is bounded, not found.
+    start = np.array([0.05, 1.2, 0.8])
+    names = ("share_at_rest", "share_per_compute", "share_per_dram")
+
+    def residual(values: Floats) -> Floats:
+        constants = dict(zip(names, values.tolist(), strict=True))
+        error: Floats = np.log(_power_base(gpu, constants, described, runtime_s) / power)
+        return error
+
+    limits = ([0.0, 0.0, 0.0], [0.1, 10.0, 10.0])
+    result = least_squares(residual, start, bounds=limits, loss="soft_l1", f_scale=0.1)
+    constants = {n: float(f"{v:.5g}") for n, v in zip(names, result.x, strict=True)}
+    target = np.log2(power / _power_base(gpu, constants, described, runtime_s))
+    nothing = np.empty((len(described.columns), 0), np.float32)
+    return PowerFit(constants, learn(described.columns, target, nothing, _POWER_FOREST))
+
+
+def _power_base(gpu: Gpu, constants: Constants, described: Described, runtime_s: Floats) -> Floats:
+    compute_use, dram_use = described.macs_s / runtime_s, described.dram_s / runtime_s
+    base_w: Floats = power_w(gpu, constants, compute_use, dram_use, ARRAYS)
+    return base_w
+
+
+def widened_below(interval: Interval, shortest_s: float) -> Interval:
+    """Return an interval with a regime of its own below the shortest runtime with power.
+
+    Nothing was measured there, so its width is a judgement: three times the nearest regime's.
+    """
+    edge = float(f"{shortest_s:.4g}")
+    edges = tuple(other for other in interval.runtime_edges_s if other > edge)
+    rows = interval.half_widths[len(interval.runtime_edges_s) - len(edges) :]
+    widened = tuple(3 * width for width in rows[0])
+    return Interval((edge, *edges), interval.confidences, (widened, *rows))

@@ -1,0 +1,72 @@
+"""Runtime: the physical constants and the forest that corrects them, fitted to points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpperf_lite import Gpu
+from gpperf_lite._forest import Forest, powers_of_two
+
+from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
+from .physics import Constants, Described, Kernels, describe_points, fit_constants
+from .points import Floats, Points
+
+_UNLABELLED_BETWEEN = 8000
+_MAC_FACTOR_BEYOND = 1.01
+
+
+@dataclass(frozen=True)
+class RuntimeFit:
+    """Constants and forest fitted to some points of one dtype and family."""
+
+    constants: Constants
+    forest: Forest
+
+    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
+        """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
+        described = describe_points(points, gpu, kernels, self.constants)
+        factor = powers_of_two(self.forest.sums_of(described.columns))
+        runtime_s: Floats = np.maximum(described.base_s * factor, described.light_s)
+        return runtime_s, described
+
+
+def fit_runtime(
+    points: Points, gpu: Gpu, kernels: Kernels, learner: LearnerOptions | None = None
+) -> RuntimeFit:
+    """Fit constants and forest to points of one dtype and form of physics."""
+    constants = fit_constants(points, gpu, kernels)
+    described = describe_points(points, gpu, kernels, constants)
+    target = np.log2(points.runtime_s / described.base_s)
+    options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
+    between = _unmeasured(points) if options.teacher else points.where(np.array([], int))
+    unlabelled = describe_points(between, gpu, kernels, constants).columns
+    return RuntimeFit(constants, learn(described.columns, target, unlabelled, options))
+
+
+def _unmeasured(points: Points) -> Points:
+    """Return shapes that were not measured: the gaps in the grid of sizes, and some between.
+
+    They have no label: the teacher gives them one. None is larger than what was measured.
+    """
+    measured = set(zip(points.m, points.n, points.k, strict=True))
+    pairs = sorted({(n, k) for n in set(points.n) for k in set(points.k)})
+    gaps = [(m, n, k) for n, k in pairs for m in sorted(set(points.m)) if (m, n, k) not in measured]
+    random = np.random.default_rng(5)
+    between = np.stack(
+        [_log_uniform(random, sizes) for sizes in (points.m, points.n, points.k)], axis=1
+    )
+    m, n, k = np.concatenate([np.array(gaps).reshape(-1, 3), between]).T
+    kept = m * n * k <= np.max(points.m * points.n * points.k) * _MAC_FACTOR_BEYOND
+    chosen = random.integers(0, len(points), int(kept.sum()))
+    return replace(points.where(chosen), m=m[kept], n=n[kept], k=k[kept])
+
+
+def _log_uniform(random: np.random.Generator, sizes: Floats) -> Floats:
+    """Return sizes spread evenly over the logarithm, on the grid that all measured ones share."""
+    step = float(np.gcd.reduce(sizes.astype(np.int64)))
+    low, high = np.log2(sizes.min()), np.log2(sizes.max())
+    values = np.rint(np.exp2(random.uniform(low, high, _UNLABELLED_BETWEEN)) / step) * step
+    spread: Floats = np.clip(values, sizes.min(), sizes.max())
+    return spread

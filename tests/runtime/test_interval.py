@@ -1,0 +1,152 @@
+"""The interval: half-widths by regime and by confidence."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from artefacts import interval
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpperf_lite import InputError
+from gpperf_lite._interval import Interval, checked_confidence
+
+EDGES, CONFIDENCES = (1e-5, 1e-3), (0.5, 0.9, 0.99)
+ROWS = ((300, 900, 1500), (200, 700, 1200), (100, 500, 1000))
+
+
+@pytest.mark.parametrize("column", range(3))
+@pytest.mark.parametrize("regime", range(3))
+def test_a_known_confidence_has_the_half_width_of_its_column(regime: int, column: int) -> None:
+    runtime_s = (1e-6, 1e-4, 1e-2)[regime]
+    assert interval().half_width_at(runtime_s, CONFIDENCES[column]) == ROWS[regime][column]
+
+
+def test_an_edge_belongs_to_the_regime_above_it() -> None:
+    for number, edge in enumerate(EDGES):
+        below, above = math.nextafter(edge, 0.0), math.nextafter(edge, 1.0)
+        at = [interval().half_width_at(runtime_s, 0.9) for runtime_s in (below, edge, above)]
+        assert at == [ROWS[number][1], ROWS[number + 1][1], ROWS[number + 1][1]]
+
+
+def test_between_two_confidences_the_half_width_lies_between() -> None:
+    assert interval().half_width_at(1e-6, 0.7) == 600
+    assert interval().half_width_at(1e-6, 0.6) == 450
+    assert interval().half_width_at(1e-2, 0.945) == 750
+
+
+def test_beyond_the_known_confidences_the_nearest_answers() -> None:
+    assert interval().half_width_at(1e-6, 0.01) == 300
+    assert interval().half_width_at(1e-6, 0.999999) == 1500
+
+
+@st.composite
+def intervals(draw: st.DrawFn) -> Interval:
+    """Any valid interval."""
+    edges = sorted(draw(st.sets(st.floats(1e-7, 10.0), max_size=5)))
+    confidences = sorted(draw(st.sets(st.floats(0.0, 1.0), min_size=1, max_size=6)))
+    widths = st.lists(
+        st.integers(0, 2**20), min_size=len(confidences), max_size=len(confidences)
+    ).map(lambda row: tuple(sorted(row)))
+    rows = draw(st.lists(widths, min_size=len(edges) + 1, max_size=len(edges) + 1))
+    return Interval(tuple(edges), tuple(confidences), tuple(rows))
+
+
+confidences = st.floats(0.0, 1.0, exclude_min=True, exclude_max=True)
+
+
+@given(intervals(), st.floats(0.0, 100.0), confidences, confidences)
+def test_a_wider_confidence_never_has_a_narrower_half_width(
+    some: Interval, runtime_s: float, one: float, other: float
+) -> None:
+    low, high = sorted((one, other))
+    assert 0 <= some.half_width_at(runtime_s, low) <= some.half_width_at(runtime_s, high) <= 2**20
+
+
+@given(intervals(), st.lists(st.floats(0.0, 100.0), max_size=20), confidences)
+def test_many_runtimes_have_the_half_widths_of_each(
+    some: Interval, runtimes_s: list[float], confidence: float
+) -> None:
+    runtimes_s = [*runtimes_s, *some.runtime_edges_s]
+    many = some.half_widths_at(np.array(runtimes_s), confidence)
+    assert many.dtype == np.int64
+    assert many.tolist() == [some.half_width_at(one, confidence) for one in runtimes_s]
+
+
+BROKEN = [
+    ((), CONFIDENCES, (), "one row of half_widths more than edges"),
+    (EDGES, CONFIDENCES, ROWS[:2], "one row of half_widths more than edges"),
+    (EDGES, CONFIDENCES, (*ROWS, (1, 2, 3)), "one row of half_widths more than edges"),
+    (EDGES, (), ((), (), ()), "confidences must rise"),
+    (EDGES, (0.5, 0.5, 0.9), ROWS, "confidences must rise"),
+    (EDGES, (0.9, 0.5, 0.99), ROWS, "confidences must rise"),
+    (EDGES, (-0.1, 0.5, 0.99), ROWS, "confidences must rise"),
+    (EDGES, (0.5, 0.9, 1.01), ROWS, "confidences must rise"),
+    (EDGES, (0.5, math.nan, 0.9), ROWS, "confidences must rise"),
+    ((), (math.nan,), ((1,),), "confidences must rise"),
+    ((1e-3, 1e-5), CONFIDENCES, ROWS, "runtime_edges_s must rise"),
+    ((1e-5, 1e-5), CONFIDENCES, ROWS, "runtime_edges_s must rise"),
+    ((-1.0, 1e-5), CONFIDENCES, ROWS, "runtime_edges_s must rise"),
+    ((math.nan, 1e-5), CONFIDENCES, ROWS, "runtime_edges_s must rise"),
+    ((math.nan,), CONFIDENCES, ROWS[:2], "runtime_edges_s must rise"),
+    (EDGES, CONFIDENCES, ((1, 2), (1, 2), (1, 2)), "half_widths must rise"),
+    (EDGES, CONFIDENCES, (ROWS[0], ROWS[1], (3, 2, 4)), "half_widths must rise"),
+    (EDGES, CONFIDENCES, (ROWS[0], ROWS[1], (-1, 2, 4)), "half_widths must rise"),
+    (EDGES, CONFIDENCES, (ROWS[0], ROWS[1], (1, 2, 2**62)), "half_widths must rise"),
+]
+
+
+@pytest.mark.parametrize(("edges", "known", "rows", "reason"), BROKEN)
+def test_an_interval_that_is_none_is_refused(
+    edges: tuple[float, ...], known: tuple[float, ...], rows: tuple[tuple[int, ...]], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        Interval(edges, known, rows)
+
+
+@pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.float32(0.5), Fraction(1, 2)])
+def test_a_confidence_of_any_type_of_number_becomes_a_float(value: object) -> None:
+    assert checked_confidence(value) == 0.5
+    assert type(checked_confidence(value)) is float
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        0,
+        1,
+        0.0,
+        1.0,
+        -0.5,
+        90,
+        True,
+        False,
+        math.nan,
+        math.inf,
+        -math.inf,
+        None,
+        "0.9",
+        b"0.9",
+        [0.9],
+        0.9j,
+        np.array([0.9]),
+        np.bool_(True),
+        10**400,
+        -(10**5000),
+        Fraction(1, 10**400),
+        10**5000,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_confidence_is_refused(value: object) -> None:
+    with pytest.raises(InputError, match=r"^confidence must be a number between 0 and 1 \(got "):
+        checked_confidence(value)
+
+
+def test_the_refusal_of_a_confidence_says_what_was_got() -> None:
+    for value, text in ((90, "got 90"), ("high", "got 'high'"), (None, "got None")):
+        with pytest.raises(InputError, match=text):
+            checked_confidence(value)
