@@ -139,14 +139,15 @@ def interval() -> Interval:
 
 
 def remade(data: bytes, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> bytes:
-    """Return a file after `change` has edited its manifest and its tensors, with a right checksum.
-
-    Written by the specification, not by the code under test, as far as the checksum goes.
-    """
+    """Return a file whose manifest and tensors `change` has edited, with a right checksum."""
     metadata, tensors, _ = _safetensors.decode(data)
     manifest = json.loads(metadata["manifest"])
     change(manifest, tensors)
-    header, payload = _safetensors.pack(tensors)
-    text = json.dumps(manifest)
-    digest = hashlib.sha256(text.encode() + payload).hexdigest()
-    return _safetensors.encode({**metadata, "manifest": text, "sha256": digest}, payload, header)
+    return sealed(json.dumps(manifest), *_safetensors.pack(tensors))
+
+
+def sealed(manifest: str, header: dict[str, Any], payload: bytes) -> bytes:
+    """Return a file of these parts with a right checksum: by the specification, not by our code."""
+    digest = hashlib.sha256(manifest.encode() + payload).hexdigest()
+    metadata = {"format": "gpperf-lite artefact", "manifest": manifest, "sha256": digest}
+    return _safetensors.encode(metadata, payload, header)

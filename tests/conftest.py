@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from loaded import built_in
 
 import gpperf_lite as gp
 
@@ -17,15 +18,6 @@ settings.register_profile("dev", max_examples=100, **_SHARED)
 settings.register_profile("ci", max_examples=200, derandomize=True, **_SHARED)
 settings.register_profile("thorough", max_examples=5000, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
-
-_LOADED: dict[str, gp.Model] = {}
-
-
-def built_in(name: str) -> gp.Model:
-    """Return a built-in model, loaded once a process."""
-    if name not in _LOADED:
-        _LOADED[name] = gp.load(name)
-    return _LOADED[name]
 
 
 @pytest.fixture(params=gp.available())

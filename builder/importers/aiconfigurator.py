@@ -31,10 +31,12 @@ LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
 _TEXTS = ("version", "device", "kernel_source", "gemm_dtype")
 _SIZES = ("m", "n", "k")
 _OPTIONAL = ("power", "power_limit")
-_DTYPES = {"bfloat16": "bf16", "float16": "f16", "fp8": "fp8", "fp8_block": "fp8_block"} | {
+_DTYPES = {
+    "bfloat16": "bf16",
+    "float16": "f16",
+    "fp8": "fp8",
+    "fp8_block": "fp8_block",
     "nvfp4": "nvfp4",
-    "int8_wo": None,
-    "int4_wo": None,
 }
 _LAYERS = {"bf16": 6, "f16": 6, "fp8": 6, "fp8_block": 1, "nvfp4": 1}
 _MOST_PASSES = 3000

@@ -74,7 +74,7 @@ def test_csv_holds_every_field_in_si_units(
 ) -> None:
     path = tmp_path / "sweep.csv"
     run(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", str(path))
-    rows = list(csv.DictReader(path.open()))
+    rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert [row["m"] for row in rows] == ["1", "2", "3"]
     expected = h200.predict(gp.Gemm(2, 64, 64, "bf16"))
     assert float(rows[1]["runtime_s"]) == expected.runtime_s

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from conftest import built_in
 from hypothesis import given
 from hypothesis import strategies as st
+from loaded import built_in
 from strategies import batches, layouts, sizes
 
 import gpperf_lite as gp

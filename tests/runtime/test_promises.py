@@ -9,9 +9,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import built_in
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loaded import built_in
 from strategies import batches, betas, gemms, layouts, sizes, usual_sizes
 
 import gpperf_lite as gp
