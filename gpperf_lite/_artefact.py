@@ -70,6 +70,8 @@ TARGETS = ("runtime", "power")
 _LARGEST_BIAS = 1 << 20
 _LONGEST_S = 1e9
 _MOST_TREES = 4096
+_LARGEST_TILE = 1 << 14
+_LARGEST_FACTOR = 1 << 16
 _LONGEST_DTYPE = 32
 
 _Number = TypeVar("_Number", int, float)
@@ -387,7 +389,7 @@ def gpu_from_json(values: Any) -> Gpu:
 
 
 def _tile(entry: Fields, name: str) -> Tile:
-    extents = entry.integers(name, 1, LARGEST)
+    extents = entry.integers(name, 1, _LARGEST_TILE)
     if len(extents) != 3:
         refuse(f"{entry.path}.{name} must have three extents")
     return Tile(*extents)
@@ -398,7 +400,7 @@ def _count(entry: Fields, name: str) -> int:
 
 
 def _factor(entry: Fields, name: str) -> int:
-    return entry.integer(name, 1, LARGEST)
+    return entry.integer(name, 1, _LARGEST_FACTOR)
 
 
 _OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {

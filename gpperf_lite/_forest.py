@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-UNITS_PER_OCTAVE = 8192
+_OCTAVE_BITS = 13
+UNITS_PER_OCTAVE = 1 << _OCTAVE_BITS
+_REST = UNITS_PER_OCTAVE - 1
 LARGEST_DEPTH = 8
 LARGEST_SUM = 3 * UNITS_PER_OCTAVE // 2
 """A sum is cut at one and a half octaves either way: no correction is larger than a factor of 2.83.
@@ -49,14 +51,13 @@ _OCTAVE_LIST: list[float] = _OCTAVE.tolist()
 
 def power_of_two(units: int) -> float:
     """Return 2**(units / 8192); the same bits as `powers_of_two` of an array."""
-    octaves, rest = divmod(units, UNITS_PER_OCTAVE)
-    return math.ldexp(_OCTAVE_LIST[rest], octaves)
+    return math.ldexp(_OCTAVE_LIST[units & _REST], units >> _OCTAVE_BITS)
 
 
 def powers_of_two(units: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return 2**(units / 8192), float64 array of the shape of `units`."""
-    octaves, rest = np.divmod(units, UNITS_PER_OCTAVE)
-    result: NDArray[np.float64] = np.ldexp(_OCTAVE[rest], octaves.astype(np.int32))
+    octaves = (units >> _OCTAVE_BITS).astype(np.int32)
+    result: NDArray[np.float64] = np.ldexp(_OCTAVE[units & _REST], octaves)
     return result
 
 

@@ -42,6 +42,9 @@ KERNEL_NAMES = (
 # What constants are like, by the end of their names; the first that fits counts.
 _TYPICAL = (
     ("launch_s", 2.5e-6),
+    ("host_s", 3e-6),
+    ("per_row", 1e-10),
+    ("row_step", 1e-11),
     ("split_s", 2.0e-6),
     ("per_element", 1e-12),
     ("sm_s_per_mac", 5e-12),

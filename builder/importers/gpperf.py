@@ -90,7 +90,10 @@ def read_records(path: Path, report: ImportReport) -> list[Record]:
 
     Raises SourceError where the file is not the study's.
     """
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise SourceError(f"there is no file {path} to read: {error.strerror}") from error
     records = list(_records(text, report))
     if not records:
         raise SourceError(

@@ -6,15 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from tables import GRID, aiconfigurator, write_parquet
+from tables import GRID, QUICK, aiconfigurator, write_parquet
 
 from builder.dataset import Dataset
 from builder.importers import import_table
-from builder.learner import LearnerOptions
-from builder.train import TrainOptions, train
+from builder.train import train
 from gpperf_lite._artefact import Artefact
-
-QUICK = TrainOptions("pair", 2, LearnerOptions(n_trees=8, depth=3, teacher=False))
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,14 @@ import pyarrow.parquet as pq
 
 from builder.dataset import Dataset, table_of
 from builder.gpus import known_gpus
+from builder.learner import LearnerOptions
 from builder.points import Points
+from builder.train import TrainOptions
 
 GPU = known_gpus()["h200_sxm"]
+QUICK = TrainOptions("pair", 2, LearnerOptions(n_trees=8, depth=3, teacher=False))
+"""How to train in a fraction of a second."""
+
 CUTLASS_KERNEL = "cutlass_simt_sgemm_128x128_8x2_nn_align1"
 
 _POINT = {

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUICK
 from tables import (
     CUTLASS_COLUMNS,
     CUTLASS_KERNEL,
     GPU,
     GRID,
     LARGE_GRID,
+    QUICK,
     aiconfigurator,
     cutlass_row,
     dataset_of,
@@ -28,7 +28,8 @@ from builder.dataset import Dataset, concatenate
 from builder.errors import DatasetError
 from builder.importers import import_table
 from builder.learner import LearnerOptions
-from builder.train import POWER_WINDOW_S, train
+from builder.power import POWER_WINDOW_S
+from builder.train import train
 from gpperf_lite._artefact import Artefact, encode, read, write
 
 SHORT = [size for size in GRID if size[0] <= 256]

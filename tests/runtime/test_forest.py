@@ -17,6 +17,7 @@ from gpperf_lite._forest import (
     LARGEST_SUM,
     UNITS_PER_OCTAVE,
     Forest,
+    Forests,
     power_of_two,
     powers_of_two,
 )
@@ -142,6 +143,27 @@ def test_a_sum_is_cut_at_eight_octaves_and_never_wraps(leaf: int, bias: int) -> 
     assert abs(expected) == LARGEST_SUM
     assert big.sum_of(np.zeros(1, np.float32)) == expected
     assert big.sums_of(np.zeros((1, 3), np.float32)).tolist() == [expected] * 3
+    assert Forests(big, big).sums_of_row(np.zeros(1, np.float32)) == [expected] * 2
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shapes=st.lists(st.tuples(st.integers(0, 9), st.integers(1, LARGEST_DEPTH)), min_size=1),
+    n_rows=st.integers(1, 5),
+)
+def test_forests_asked_together_say_what_each_says_alone(
+    seed: int, shapes: list[tuple[int, int]], n_rows: int
+) -> None:
+    dice = np.random.default_rng(seed)
+    alone = [random_forest(dice, *shape) for shape in shapes]
+    together = Forests(*alone)
+    columns = random_columns(dice, n_rows)
+    batches = together.sums_of_rows(columns)
+    for number in range(n_rows):
+        row = np.ascontiguousarray(columns[:, number])
+        expected = [slow_sum(forest, row) for forest in alone]
+        assert together.sums_of_row(row) == expected
+        assert [batch[number] for batch in batches] == expected
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 600))

@@ -25,6 +25,7 @@ import gpperf_lite as gp
 from gpperf_lite import _safetensors
 from gpperf_lite._artefact import decode, encode
 from gpperf_lite._gemm import LARGEST
+from gpperf_lite._physics import CONSTANTS
 
 ORIGINALS = [
     encode(small_artefact(n_trees=2, depth=2)),
@@ -273,6 +274,50 @@ def test_a_small_file_takes_little_memory(chunk: int) -> None:
             assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY_BYTES, f"file {number} ({way})"
     finally:
         tracemalloc.stop()
+
+
+def limits(dice: random.Random, low: float, high: float) -> float:
+    """Return a number at one of its limits, or of any magnitude between them."""
+    anywhere = 10.0 ** dice.uniform(-320.0, math.log10(high))
+    return dice.choice([low, high, min(max(anywhere, low), high)])
+
+
+def extreme(number: int) -> bytes:
+    """Return a valid file whose every number is as extreme as the format allows."""
+    dice = random.Random(number)
+
+    def change(manifest: dict[str, Any], _: object) -> None:
+        facts = {"clock_hz": (1e3, 1e12), "l2_bytes": (1.0, 1e15), "dram_bytes_per_s": (1e3, 1e18)}
+        gpu = manifest["gpu"]
+        gpu |= {name: limits(dice, *ends) for name, ends in facts.items()}
+        gpu |= {"sm_count": dice.choice([1, 100, 2**20]), "idle_power_w": 1e-3}
+        gpu |= {"power_limit_w": dice.choice([math.nextafter(1e-3, 1.0), 1e6])}
+        gpu["peak_flops"] = {name: limits(dice, 1e3, 1e21) for name in gpu["peak_flops"]}
+        for kernel in manifest["kernels"]:
+            if kernel["family"] != "library":
+                kernel["tile"] = [dice.choice([1, 128, 2**14]) for _ in "mnk"]
+                kernel["split_k"] = dice.choice([1, 2, 2**16])
+        for estimator in manifest["estimators"]:
+            library = manifest["kernels"][0]["family"] == "library"
+            physics = "library" if library else "kernel"
+            names = CONSTANTS["power" if estimator["target"] == "power" else physics]
+            constants = {name: limits(dice, low, high) for name, low, high in names}
+            if constants.get("launch_s") == 0.0:
+                constants["launch_s"] = 5e-324
+            estimator["constants"] = constants
+            estimator["forest"]["bias"] = dice.choice([-(2**20), 0, 2**20])
+            rows = estimator["interval"]["half_widths"]
+            widths = [sorted(dice.choice([0, 1, 2**13, 2**20]) for _ in row) for row in rows]
+            estimator["interval"]["half_widths"] = widths
+
+    return remade(dice.choice(ORIGINALS), change)
+
+
+# Times that no kernel takes leave the range of float32, in which forests compare.
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_a_valid_file_of_extreme_numbers_predicts_sane_ones() -> None:
+    for number in range(500):
+        assert outcome(extreme(number)) == "valid", f"extreme file {number}"
 
 
 @given(st.binary(max_size=300))

@@ -76,6 +76,18 @@ def test_many_runtimes_have_the_half_widths_of_each(
     assert many.tolist() == [some.half_width_at(one, confidence) for one in runtimes_s]
 
 
+def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:
+    asked, fresh = interval(), interval()
+    for _ in range(2):
+        for number in range(1, 1000):
+            confidence = number / 1000
+            expected = interval().half_width_at(1e-4, confidence)
+            assert asked.half_width_at(1e-4, confidence) == expected
+    assert asked == fresh
+    assert hash(asked) == hash(fresh)
+    assert asked.to_json() == fresh.to_json()
+
+
 BROKEN = [
     ((), CONFIDENCES, (), "one row of half_widths more than edges"),
     (EDGES, CONFIDENCES, ROWS[:2], "one row of half_widths more than edges"),
