@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -37,14 +38,17 @@ def run_tasks(tasks: Sequence[Task[T]], n_workers: int, title: str) -> list[T]:
             return results
         # Spawned, so that no thread or lock of this process is copied into a worker.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_one_thread) as pool:
+        with ProcessPoolExecutor(n_workers, mp_context=context, initializer=_quiet_worker) as pool:
             futures = [pool.submit(task.function, *task.arguments) for task in tasks]
             try:
                 for future in futures:
                     future.add_done_callback(lambda _: progress.advance(bar))
                 return [future.result() for future in futures]
             except BaseException:
-                pool.shutdown(cancel_futures=True)
+                # Without this, Ctrl-C would wait for what the workers are at.
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
 
@@ -61,6 +65,7 @@ def _progress() -> Progress:
     )
 
 
-def _one_thread() -> None:
-    """Keep a worker to one core: as many workers as cores run at once."""
+def _quiet_worker() -> None:
+    """Keep a worker to one core, and leave Ctrl-C to the process that started it."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -30,7 +30,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
 }
 LARGEST_FILE_BYTES = 1 << 26
-LARGEST_HEADER_BYTES = 1 << 22
+LARGEST_HEADER_BYTES = 1 << 21
 _MOST_TENSORS = 1 << 14
 _MOST_AXES = 2
 _LONGEST_INTEGER = 20

@@ -114,7 +114,9 @@ def forest(dice: np.random.Generator, n_trees: int, depth: int, largest_leaf: in
     shape = (n_trees, depth)
     return Forest(
         dice.integers(0, len(FEATURES), shape).astype(np.uint8),
-        np.exp2(dice.uniform(-4.0, 16.0, shape)).astype(np.float32),
+        np.ldexp(dice.integers(1, 16, shape) / 16.0, dice.integers(-3, 17, shape)).astype(
+            np.float32
+        ),
         dice.integers(-largest_leaf, largest_leaf + 1, (n_trees, 2**depth)).astype(np.int16),
         int(dice.integers(-50, 51)),
     )

@@ -90,10 +90,9 @@ def read_records(path: Path, report: ImportReport) -> list[Record]:
 
     Raises SourceError where the file is not the study's.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise SourceError(f"there is no file {path} to read: {error.strerror}") from error
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     records = list(_records(text, report))
     if not records:
         raise SourceError(

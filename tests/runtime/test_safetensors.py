@@ -128,7 +128,7 @@ def test_a_header_that_ends_behind_the_file_is_refused(missing: int) -> None:
 @pytest.mark.parametrize("length", [container.LARGEST_HEADER_BYTES + 1, 2**63, 2**64 - 1])
 def test_a_header_above_the_cap_is_refused_before_it_is_looked_at(length: int) -> None:
     data = length.to_bytes(8, "little") + b"{" * (container.LARGEST_HEADER_BYTES + 1)
-    assert "more than 4194304" in refusal(data)
+    assert f"more than {container.LARGEST_HEADER_BYTES}" in refusal(data)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "1", '"a"', "null", " {}", "\ufeff{}", "x"])
@@ -171,7 +171,7 @@ def test_an_endless_number_is_refused(number: str) -> None:
 
 
 @pytest.mark.parametrize("bracket", ["[", '{"a":'])
-@pytest.mark.parametrize("depth", [100_000, 500_000])
+@pytest.mark.parametrize("depth", [100_000, 300_000])
 def test_bottomless_nesting_is_refused(bracket: str, depth: int) -> None:
     text = '{"a":' + bracket * depth
     assert "nested too deeply" in refusal(file_of(text, b""))
@@ -206,7 +206,7 @@ def test_a_shape_that_is_none_is_refused(shape: object) -> None:
 
 
 def test_a_shape_of_very_many_axes_is_refused_without_multiplying_them() -> None:
-    shape = [9_223_372_036_854_775_807] * 100_000
+    shape = [9_223_372_036_854_775_807] * 50_000
     assert "at most 2 axes" in refusal(file_of({"a": {**GOOD, "shape": shape}}))
 
 

@@ -1,0 +1,100 @@
+"""The golden files: artefacts of every released format go on predicting the same, bit for bit.
+
+Only + - * / and square roots of IEEE 754, and sums of integers, decide a prediction, so the bits
+are the same on every machine.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import gpperf_lite as gp
+from gpperf_lite._artefact import FORMAT_VERSION, decode, encode
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+VERSIONS = range(1, FORMAT_VERSION + 1)
+
+
+def load_make() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("golden_make", GOLDEN / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make = load_make()
+
+
+def model_of(version: int) -> gp.Model:
+    return gp.load(GOLDEN / f"format_{version}.safetensors")
+
+
+def cases_of(version: int) -> list[dict[str, Any]]:
+    cases: list[dict[str, Any]] = json.loads((GOLDEN / f"format_{version}.json").read_text("utf-8"))
+    return cases
+
+
+CASES = [(version, case) for version in VERSIONS for case in cases_of(version)]
+
+
+@pytest.mark.parametrize(("version", "case"), CASES)
+def test_a_golden_file_predicts_what_it_always_did(version: int, case: dict[str, Any]) -> None:
+    assert make.answer(model_of(version), case["question"]) == case["answer"]
+
+
+@pytest.mark.parametrize(("version", "case"), CASES)
+def test_a_batch_predicts_the_same_bits(version: int, case: dict[str, Any]) -> None:
+    answer = case["answer"]
+    batch = model_of(version).predict_batch(**case["question"])
+    columns = ["runtime_s", "power_w", "energy_j", "tflops", "tflops_per_w", "edp_js"]
+    for name in columns:
+        column = getattr(batch, name)
+        if answer[name] is None:
+            assert column is None
+        else:
+            assert float(column[0]).hex() == answer[name], name
+    for name in ("runtime_interval_s", "power_interval_w"):
+        column = getattr(batch, name)
+        assert (None if column is None else make.exact(column[0].tolist())) == answer[name]
+    assert [batch.bound[0], batch.kernel[0]] == [answer["bound"], answer["kernel"]]
+    assert bool(batch.in_domain[0]) == answer["in_domain"]
+
+
+def test_the_cases_reach_every_kind_of_answer() -> None:
+    answers = [case["answer"] for _, case in CASES]
+    assert {answer["bound"] for answer in answers} == {"compute", "memory", "latency"}
+    assert {answer["in_domain"] for answer in answers} == {True, False}
+    assert {answer["power_w"] is None for answer in answers} == {True, False}
+    assert len({answer["kernel"] for answer in answers}) == 5
+    assert len({answer["runtime_s"] for answer in answers}) == len(answers)
+
+
+def test_the_current_format_is_still_written_as_its_golden_file() -> None:
+    """Byte for byte; a change of what is written is a new format version, or is none at all."""
+    data = (GOLDEN / f"format_{FORMAT_VERSION}.safetensors").read_bytes()
+    assert encode(decode(data)) == data
+    assert len(data) < 10_000
+
+
+def test_the_script_makes_both_files_and_they_agree(tmp_path: Path) -> None:
+    make.main(tmp_path, released=())
+    name = f"format_{FORMAT_VERSION}"
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.safetensors", f"{name}.json"}
+    model = gp.load(tmp_path / f"{name}.safetensors")
+    cases = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
+    assert len(cases) == len(make.QUESTIONS)
+    assert all(make.answer(model, case["question"]) == case["answer"] for case in cases)
+
+
+def test_golden_files_of_a_released_format_are_never_written_again(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="was released"):
+        make.main(tmp_path, released=(FORMAT_VERSION,))
+    assert list(tmp_path.iterdir()) == []
