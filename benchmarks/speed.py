@@ -63,7 +63,7 @@ def main() -> None:
     targets = np.column_stack([labels.runtime_s, labels.tflops])
     block = np.ones((ROWS, 3))
     features = study_features(m, n, k, block)
-    forest = study_forest().fit(features[:20_000], targets[:20_000])
+    forest = study_forest(n_jobs=-1).fit(features[:20_000], targets[:20_000])
 
     sizes = [tuple(map(int, row)) for row in zip(m[:2000], n[:2000], k[:2000], strict=True)]
 

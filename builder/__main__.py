@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GpperfError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted; files that were finished are kept", file=sys.stderr)
         return 130
@@ -100,7 +103,7 @@ def _run_import(options: argparse.Namespace) -> int:
 
 
 def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from .split import N_FOLDS, SPLITS
+    from .split import FOLDED, N_FOLDS
 
     parser = _command(
         commands,
@@ -112,8 +115,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--power", nargs="*", type=Path, default=[], help="datasets with power")
     parser.add_argument("--name", help="of the model")
     parser.add_argument("--version", default="1", help="of the model")
-    parser.add_argument("--split", choices=SPLITS, default="pair", help="how accuracy is measured")
-    parser.add_argument("--folds", type=_positive, default=N_FOLDS)
+    parser.add_argument("--split", choices=FOLDED, default="pair", help="how accuracy is measured")
+    parser.add_argument("--folds", type=_folds, default=N_FOLDS)
     parser.add_argument("--recipe", type=Path, nargs="?", const=_RECIPE, help="a TOML of models")
     parser.add_argument("--sources", type=Path, help="folder of the recipe's sources")
     parser.add_argument("--only", nargs="*", help="models of the recipe to build; all without it")
@@ -229,10 +232,17 @@ def _run_docs(options: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1 (got {value})")
-    return value
+    return _at_least(1, text)
+
+
+def _folds(text: str) -> int:
+    return _at_least(2, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.strip().isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} on (got {text!r})")
+    return int(text)
 
 
 if __name__ == "__main__":

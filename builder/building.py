@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._artefact import Artefact, decode, encode, write
 
 from .dataset import Dataset, read
 from .errors import RecipeError
@@ -36,8 +36,7 @@ def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
         [_import(sources / name, model.format) for name in model.power],
         name=model.name,
         version=model.version,
-        options=TrainOptions(model.split, model.folds),
-        stand_ins=model.stand_ins,
+        options=TrainOptions(model.split, model.folds, stand_ins=model.stand_ins),
         n_workers=n_workers,
     )
 
@@ -51,7 +50,10 @@ def build_from_datasets(
     output: Path,
     n_workers: int,
 ) -> None:
-    """Train one model from datasets."""
+    """Train one model from datasets; whether its file can be written is found out first."""
+    if output.is_dir():
+        raise RecipeError(f"output must be a file (got the folder {output})")
+    output.parent.mkdir(parents=True, exist_ok=True)
     artefact = train(
         [read(path) for path in datasets],
         [read(path) for path in power],
@@ -60,12 +62,15 @@ def build_from_datasets(
         options=options,
         n_workers=n_workers,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
     write_and_report(artefact, output)
 
 
 def write_and_report(artefact: Artefact, path: Path) -> None:
-    """Write an artefact and print what its held-out rows say, a line an estimator."""
+    """Write an artefact and print what its held-out rows say, a line an estimator.
+
+    It is read back first: a file that could not be loaded is never written.
+    """
+    decode(encode(artefact))
     write(artefact, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
     for estimator in artefact.estimators:

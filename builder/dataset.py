@@ -92,7 +92,7 @@ SCHEMA = pa.schema(
 POINT = ("gpu", "kernel", "m", "n", "k", "batch", "dtype", "layout", "alpha", "beta", "regime")
 """The columns that make a row the same point as another."""
 
-UNUSABLE = frozenset({"conflicting_duplicate", "failed", "below_resolution", "simulated"})
+UNUSABLE = frozenset({"failed", "below_resolution", "simulated"})
 """Flags that keep a row out of training and evaluation."""
 
 SHORTEST_S, LONGEST_S = 1e-9, 1e6

@@ -18,6 +18,7 @@ from gpperf_lite import Gpu, Model
 
 from .baselines import roofline, study_predictions
 from .dataset import Dataset
+from .errors import DatasetError
 from .metrics import Errors, errors_of, slices
 from .physics import Kernels
 from .points import Floats, Points, points_of
@@ -65,6 +66,7 @@ def evaluate_methods(dataset: Dataset, methods: Sequence[str], split: str) -> li
     points = points_of(dataset)
     scores = []
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
+        _check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))
         kernels = {name: dataset.kernel(name) for name in sorted(set(part.kernel))}
         for method in methods:
@@ -75,11 +77,26 @@ def evaluate_methods(dataset: Dataset, methods: Sequence[str], split: str) -> li
     return scores
 
 
+def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
+    """Raise DatasetError where the dataset lacks a fact that the physical model needs."""
+    facts = dataset.gpus.get(gpu)
+    if facts is None:
+        raise DatasetError(f"the dataset does not hold the facts of its GPU {gpu!r}")
+    if dtype not in facts.peak_flops:
+        raise DatasetError(f"{facts.name} has no peak for {dtype}: add it to builder/gpus.toml")
+
+
 def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
     """Return the errors of a model on a dataset's rows, for each target and dtype it answers."""
     points = points_of(dataset)
+    names = {dataset.gpus[gpu].name if gpu in dataset.gpus else gpu for gpu in set(points.gpu)}
+    if names != {model.gpu.name}:
+        raise DatasetError(f"{model.name} is of {model.gpu.name}, the rows of {sorted(names)}")
+    dtypes = sorted(set(points.dtype) & set(model.dtypes))
+    if not dtypes:
+        raise DatasetError(f"{model.name} answers for none of {sorted(set(points.dtype))}")
     scores = []
-    for dtype in sorted(set(points.dtype) & set(model.dtypes)):
+    for dtype in dtypes:
         part = points.where(points.dtype == dtype)
         runtime_s, power = _predict(model, part)
         scores.append(_score(model.name, "runtime", part, runtime_s, part.runtime_s, "as given"))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gpperf_lite import Gpu
+from gpperf_lite._builtin import short_name
 
 from .errors import SourceError
 
@@ -27,13 +28,13 @@ def known_gpus() -> dict[str, Gpu]:
 
 
 def find_gpu(name: str) -> tuple[str, Gpu]:
-    """Return the short name and the facts of a GPU given by either of its names.
+    """Return the short name and the facts of a GPU given by any name that people type.
 
     Raises SourceError for a GPU whose facts we do not hold.
     """
-    for short, gpu in known_gpus().items():
-        if name in (short, gpu.name):
-            return short, gpu
+    gpu = known_gpus().get(short_name(name))
+    if gpu is not None:
+        return short_name(name), gpu
     known = ", ".join(known_gpus())
     raise SourceError(f"no facts of a GPU called {name!r}: add it to builder/gpus.toml ({known})")
 

@@ -20,7 +20,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from gpperf_lite._forest import Forest
 
-from .oblivious import forest_of
+from .oblivious import constant_forest, forest_of
 from .points import Floats
 
 Columns = NDArray[np.float32]
@@ -57,6 +57,8 @@ def learn(columns: Columns, target: Floats, unlabelled: Columns, options: Learne
     unlabelled: float32 array of shape (n_features, n_more), shapes that were not measured.
     """
     rows = columns.T
+    if np.ptp(target) == 0.0 or not np.ptp(rows, axis=0).any():
+        return constant_forest(float(target.mean()))
     if options.teacher:
         rows = np.concatenate([rows, unlabelled.T])
         target = _taught(columns.T, target, rows, options.seed)

@@ -36,6 +36,16 @@ def forest_of(model: CatBoostRegressor, depth: int) -> Forest:
     return Forest(feature, threshold, leaves, int(to_units(np.array(bias))))
 
 
+def constant_forest(octaves: float) -> Forest:
+    """Return a forest that answers the same log2 value for every row."""
+    return Forest(
+        np.zeros((1, 1), np.uint8),
+        np.zeros((1, 1), np.float32),
+        np.zeros((1, 2), np.int16),
+        int(to_units(np.array(octaves))),
+    )
+
+
 def to_units(octaves: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return log2 values in units of 1/8192 octave, within the range of a leaf."""
     units: NDArray[np.int64] = np.clip(np.rint(octaves * UNITS_PER_OCTAVE), -32768, 32767).astype(

@@ -44,13 +44,25 @@ class PowerFit:
 
 def power_points(datasets: list[Dataset], points: Points) -> Points:
     """Return the points whose power was averaged over a window that is long enough."""
-    powered = points_of(concatenate(datasets))
+    data = concatenate(datasets)
+    # Before repeats are joined: a median over windows of every length would mean nothing.
+    power, window_s = data.column("power_w"), data.column("power_window_s")
+    long = (window_s.astype(float) >= POWER_WINDOW_S) & np.isfinite(power.astype(float))
+    if not long.any():
+        raise DatasetError(f"no row holds power averaged over {POWER_WINDOW_S} s or longer")
+    powered = points_of(data.where(long))
     if set(powered.gpu) != set(points.gpu):
         raise DatasetError("power was measured on another GPU than runtime")
-    long = powered.power_window_s >= POWER_WINDOW_S
-    return powered.where(
-        long & np.isfinite(powered.power_w) & np.isin(powered.kernel, points.kernel)
-    )
+    return powered.where(np.isin(powered.kernel, points.kernel))
+
+
+def check_power_limits(gpu: Gpu) -> None:
+    """Raise DatasetError where the range that power moves in is not known."""
+    if gpu.idle_power_w is None or gpu.power_limit_w is None:
+        raise DatasetError(
+            f"power of {gpu.name} needs its idle power and its limit: add idle_w and "
+            "power_limit_w to builder/gpus.toml, or leave power out"
+        )
 
 
 def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:

@@ -7,8 +7,9 @@ on groups that they never saw, and once on everything, to be shipped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,12 @@ from .learner import LearnerOptions
 from .metrics import errors_of, slices
 from .physics import Kernels, describe_points
 from .points import Floats, Points, points_of
-from .power import POWER_WINDOW_S, fit_power, power_points, widened_below
+from .power import POWER_WINDOW_S, check_power_limits, fit_power, power_points, widened_below
 from .runtime import RuntimeFit, fit_runtime
 from .split import N_FOLDS, folds
 from .tasks import Task, run_tasks
+
+_FEWEST_POWER_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class TrainOptions:
     """How a model is trained.
 
     split, n_folds: how accuracy and intervals are measured; learner: None for the usual one, or
-    the small one where there are few rows.
+    the small one where there are few rows; stand_ins: unmeasured dtypes and the measured ones
+    that answer for them.
     """
 
     split: str = "pair"
     n_folds: int = N_FOLDS
     learner: LearnerOptions | None = None
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
 
 
 def train(
@@ -52,54 +57,176 @@ def train(
     name: str,
     version: str,
     options: TrainOptions,
-    stand_ins: Mapping[str, str] | None = None,
     n_workers: int = 1,
 ) -> Artefact:
     """Train a model of one GPU.
 
     datasets: measured runtimes; power_datasets: measured power, which may be the same.
-    stand_ins: unmeasured dtypes and the measured ones that answer for them.
 
-    Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, or
-    where none is usable.
+    Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
+    none is usable, or where nothing can be held out.
     """
-    runtime_data = concatenate(datasets)
-    points = points_of(runtime_data)
-    gpu = _one_gpu(runtime_data, points)
-    powered = power_points(power_datasets, points) if power_datasets else None
-    families = list(_families(points, runtime_data))
-    tasks = [
-        task
-        for part, kernels in families
-        for task in _runtime_tasks(points.where(part), gpu, kernels, options)
-    ]
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+        raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
+    data = concatenate(datasets)
+    points = points_of(data.where(data.column("regime") != "sustained"))
+    gpu = _one_gpu(data, points)
+    families = list(_families(points, data, gpu, options))
+    powered = None
+    if power_datasets:
+        check_power_limits(gpu)
+        powered = power_points(power_datasets, points)
+    tasks = [task for family in families for task in family.tasks()]
     fits = iter(run_tasks(tasks, n_workers, f"training {name}"))
+    kernels = _kernels_in_order(families)
     estimators: list[Estimator] = []
-    all_kernels = _kernels_in_order(families)
-    for part, kernels in families:
-        mine = points.where(part)
-        fold = folds(mine, options.split, options.n_folds)
-        by_fold = {int(number): next(fits) for number in np.unique(fold)}
+    left_out: dict[str, int] = {}
+    for family in families:
+        by_fold = {number: next(fits) for number in family.numbers}
         whole = next(fits)
-        indices = tuple(all_kernels.index(kernel) for kernel in kernels.values())
-        runtime = _runtime_estimator(mine, gpu, kernels, fold, by_fold, whole, options)
-        estimators.append(replace(runtime, kernels=indices))
-        if powered is not None:
-            same = (powered.dtype == mine.dtype[0]) & np.isin(powered.kernel, list(kernels))
-            if same.any():
-                power = _power_estimator(powered.where(same), gpu, kernels, by_fold, whole, options)
-                estimators.append(replace(power, kernels=indices))
-    provenance = {
-        "runtime": list(runtime_data.provenance),
-        "power": [entry for dataset in power_datasets for entry in dataset.provenance],
-        "power_window_s": POWER_WINDOW_S if powered is not None else None,
-        "trained_with": {"gpperf-lite": __version__, **_versions()},
-        "split": options.split,
-        "folds": options.n_folds,
+        mine = [family.runtime_estimator(by_fold, whole)]
+        part = family.power_part(powered) if powered is not None else None
+        if part is not None and family.can_hold_out(part):
+            mine.append(family.power_estimator(part, by_fold, whole))
+        elif part is not None:
+            left_out[family.dtype] = len(part)
+        indices = tuple(kernels.index(kernel) for kernel in family.kernels.values())
+        estimators += [replace(estimator, kernels=indices) for estimator in mine]
+    if powered is not None and len(left_out) == len(families):
+        raise DatasetError(
+            f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
+            f"hold out ({left_out}): leave power out, or measure more"
+        )
+    provenance = _provenance(data, power_datasets, left_out, options)
+    measured = {family.dtype for family in families}
+    stand_ins = {
+        dtype: other
+        for dtype, other in options.stand_ins.items()
+        if other in measured and dtype not in measured
     }
-    known = {estimator.dtype for estimator in estimators}
-    used = {a: b for a, b in (stand_ins or {}).items() if b in known and a not in known}
-    return Artefact(name, version, gpu, tuple(all_kernels), tuple(estimators), used, provenance)
+    return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
+
+
+@dataclass(frozen=True)
+class _Family:
+    """The points of one dtype and one form of physics; fold: of each point, from its group."""
+
+    points: Points
+    gpu: Gpu
+    kernels: Kernels
+    options: TrainOptions
+    fold: NDArray[np.intp]
+
+    @property
+    def dtype(self) -> str:
+        return str(self.points.dtype[0])
+
+    @property
+    def numbers(self) -> list[int]:
+        """The folds that occur."""
+        return [int(number) for number in np.unique(self.fold)]
+
+    def tasks(self) -> Iterator[Task[RuntimeFit]]:
+        """Yield one task for each fold, trained on the others, and one for all points."""
+        shared = (self.gpu, self.kernels, self.options.learner)
+        for number in self.numbers:
+            rest = self.points.where(self.fold != number)
+            yield Task(f"{self.dtype}, fold {number}", fit_runtime, (rest, *shared))
+        yield Task(f"{self.dtype}, all", fit_runtime, (self.points, *shared))
+
+    def runtime_estimator(self, by_fold: dict[int, RuntimeFit], whole: RuntimeFit) -> Estimator:
+        """Return the estimator fitted to everything, with what the folds say of it."""
+        points, predicted = self.points, np.empty(len(self.points))
+        for number, fit in by_fold.items():
+            out = self.fold == number
+            predicted[out], _ = fit.predict(points.where(out), self.gpu, self.kernels)
+        misses = np.abs(np.log2(points.runtime_s / predicted))
+        accuracy = self._accuracy(points, predicted, points.runtime_s)
+        accuracy["coverage_90"] = round(coverage(predicted, misses, self.fold, 0.9), 4)
+        return Estimator(
+            "runtime",
+            self.dtype,
+            (),
+            whole.constants,
+            whole.forest,
+            _domain(points),
+            calibrate(predicted, misses),
+            accuracy,
+        )
+
+    def power_part(self, powered: Points) -> Points:
+        """Return the points with power that belong to this family."""
+        return powered.where(
+            (powered.dtype == self.dtype) & np.isin(powered.kernel, list(self.kernels))
+        )
+
+    def can_hold_out(self, part: Points) -> bool:
+        """Return whether there are enough rows with power to train on some and test on others."""
+        if len(part) < _FEWEST_POWER_ROWS:
+            return False
+        return len(np.unique(folds(part, self.options.split, self.options.n_folds))) > 1
+
+    def power_estimator(
+        self, points: Points, by_fold: dict[int, RuntimeFit], whole: RuntimeFit
+    ) -> Estimator:
+        """Return the estimator of power; a group is held out of runtime and power alike."""
+        gpu, kernels = self.gpu, self.kernels
+        fold = folds(points, self.options.split, self.options.n_folds)
+        runtime_s, predicted = np.empty(len(points)), np.empty(len(points))
+        for number in np.unique(fold):
+            out = fold == number
+            fit = by_fold.get(int(number), whole)
+            runtime_s[out], seen = fit.predict(points.where(out), gpu, kernels)
+            rest = points.where(~out)
+            learned = describe_points(rest, gpu, kernels, fit.constants)
+            power = fit_power(learned, rest.runtime_s, rest.power_w, gpu)
+            predicted[out] = power.predict(seen, runtime_s[out], gpu)
+        described = describe_points(points, gpu, kernels, whole.constants)
+        shipped = fit_power(described, points.runtime_s, points.power_w, gpu)
+        misses = np.abs(np.log2(points.power_w / predicted))
+        accuracy = self._accuracy(points, predicted, points.power_w)
+        accuracy["coverage_90"] = round(coverage(runtime_s, misses, fold, 0.9), 4)
+        return Estimator(
+            "power",
+            self.dtype,
+            (),
+            shipped.constants,
+            shipped.forest,
+            _domain(points),
+            widened_below(calibrate(runtime_s, misses), float(points.runtime_s.min())),
+            accuracy,
+        )
+
+    def _accuracy(self, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
+        parts = {
+            name: errors_of(predicted[part], measured[part]).to_json()
+            for name, part in slices(points).items()
+        }
+        errors = errors_of(predicted, measured).to_json()
+        return {"split": self.options.split, **errors, "slices": parts}
+
+
+def _families(
+    points: Points, dataset: Dataset, gpu: Gpu, options: TrainOptions
+) -> Iterator[_Family]:
+    """Yield the families of a table, by dtype and form of physics.
+
+    Raises DatasetError where a dtype has no peak, or all rows fall into one fold.
+    """
+    kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}
+    form = np.array([physics_of(kernels[name]) for name in points.kernel], object)
+    for dtype, physics in sorted(set(zip(points.dtype, form, strict=True))):
+        if dtype not in gpu.peak_flops:
+            raise DatasetError(f"{gpu.name} has no peak for {dtype}: add it to builder/gpus.toml")
+        part = points.where((points.dtype == dtype) & (form == physics))
+        fold = folds(part, options.split, options.n_folds)
+        if len(np.unique(fold)) < 2:
+            raise DatasetError(
+                f"all {len(part)} rows of {dtype} are in one fold by {options.split}: nothing can "
+                "be held out (more groups, more folds or another split are needed)"
+            )
+        mine = {name: kernels[name] for name in sorted(set(part.kernel))}
+        yield _Family(part, gpu, mine, options, fold)
 
 
 def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
@@ -112,124 +239,41 @@ def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
     return gpu
 
 
-def _families(points: Points, dataset: Dataset) -> Iterator[tuple[NDArray[np.bool_], Kernels]]:
-    """Yield, for each dtype and form of physics, which points it has and their kernels."""
-    kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}
-    form = np.array([physics_of(kernels[name]) for name in points.kernel], object)
-    for dtype, physics in sorted(set(zip(points.dtype, form, strict=True))):
-        part = (points.dtype == dtype) & (form == physics)
-        names = sorted(set(points.kernel[part]))
-        yield part, {name: kernels[name] for name in names}
-
-
-def _kernels_in_order(families: list[tuple[NDArray[np.bool_], Kernels]]) -> list[Kernel]:
+def _kernels_in_order(families: list[_Family]) -> tuple[Kernel, ...]:
     kernels: dict[str, Kernel] = {}
-    for _, some in families:
-        kernels.update(some)
-    return list(kernels.values())
+    for family in families:
+        kernels.update(family.kernels)
+    return tuple(kernels.values())
 
 
-def _runtime_tasks(
-    points: Points, gpu: Gpu, kernels: Kernels, options: TrainOptions
-) -> Iterator[Task[RuntimeFit]]:
-    """Yield one task for each fold, trained on the others, and one for all points."""
-    fold = folds(points, options.split, options.n_folds)
-    label = f"{points.dtype[0]} {next(iter(kernels.values())).family}"
-    for number in np.unique(fold):
-        rest = points.where(fold != number)
-        yield Task(f"{label}, fold {number}", fit_runtime, (rest, gpu, kernels, options.learner))
-    yield Task(f"{label}, all", fit_runtime, (points, gpu, kernels, options.learner))
-
-
-def _runtime_estimator(
-    points: Points,
-    gpu: Gpu,
-    kernels: Kernels,
-    fold: NDArray[np.intp],
-    by_fold: dict[int, RuntimeFit],
-    whole: RuntimeFit,
-    options: TrainOptions,
-) -> Estimator:
-    """Return the estimator fitted to everything, with what the folds say of it."""
-    predicted = np.empty(len(points))
-    for number, fit in by_fold.items():
-        out = fold == number
-        predicted[out], _ = fit.predict(points.where(out), gpu, kernels)
-    misses = np.abs(np.log2(points.runtime_s / predicted))
-    accuracy = _accuracy(points, predicted, points.runtime_s, options.split)
-    accuracy["coverage_90"] = round(coverage(predicted, misses, fold, 0.9), 4)
-    return Estimator(
-        "runtime",
-        str(points.dtype[0]),
-        (),
-        whole.constants,
-        whole.forest,
-        _domain(points, points.runtime_s),
-        calibrate(predicted, misses),
-        accuracy,
-    )
-
-
-def _accuracy(points: Points, predicted: Floats, measured: Floats, split: str) -> dict[str, Any]:
-    parts = {
-        name: errors_of(predicted[part], measured[part]).to_json()
-        for name, part in slices(points).items()
-    }
-    return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
-
-
-def _domain(points: Points, runtime_s: Floats) -> Domain:
+def _domain(points: Points) -> Domain:
     ranges = {
         name: (int(getattr(points, name).min()), int(getattr(points, name).max()))
         for name in ("m", "n", "k", "batch")
     }
     zero = points.beta == 0.0
     beta = "zero" if zero.all() else "any" if zero.any() else "nonzero"
-    span = (float(f"{runtime_s.min():.4g}"), float(f"{runtime_s.max():.4g}"))
+    shortest, longest = points.runtime_s.min(), points.runtime_s.max()
+    span = (float(f"{shortest:.4g}"), float(f"{longest:.4g}"))
     return Domain(**ranges, runtime_s=span, layouts=tuple(sorted(set(points.layout))), beta=beta)
 
 
-def _power_estimator(
-    points: Points,
-    gpu: Gpu,
-    kernels: Kernels,
-    by_fold: dict[int, RuntimeFit],
-    whole: RuntimeFit,
-    options: TrainOptions,
-) -> Estimator:
-    """Return the estimator of power; held-out groups are held out of runtime and power alike."""
-    fold = folds(points, options.split, options.n_folds)
-    described = describe_points(points, gpu, kernels, whole.constants)
-    runtime_s, predicted = np.empty(len(points)), np.empty(len(points))
-    for number in np.unique(fold):
-        out = fold == number
-        fit = by_fold.get(int(number), whole)
-        runtime_s[out], seen = fit.predict(points.where(out), gpu, kernels)
-        rest = points.where(~out)
-        learned = describe_points(rest, gpu, kernels, fit.constants)
-        power = fit_power(learned, rest.runtime_s, rest.power_w, gpu)
-        predicted[out] = power.predict(seen, runtime_s[out], gpu)
-    shipped = fit_power(described, points.runtime_s, points.power_w, gpu)
-    misses = np.abs(np.log2(points.power_w / predicted))
-    accuracy = _accuracy(points, predicted, points.power_w, options.split)
-    accuracy["coverage_90"] = round(coverage(runtime_s, misses, fold, 0.9), 4)
-    return Estimator(
-        "power",
-        str(points.dtype[0]),
-        (),
-        shipped.constants,
-        shipped.forest,
-        _domain(points, points.runtime_s),
-        widened_below(calibrate(runtime_s, misses), float(points.runtime_s.min())),
-        accuracy,
-    )
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of what decides the bits of a forest."""
+def _provenance(
+    data: Dataset, power: list[Dataset], left_out: dict[str, int], options: TrainOptions
+) -> dict[str, Any]:
+    """Return where the rows come from, and what decides the bits of a forest."""
     import catboost
     import scipy
     import sklearn
 
     modules = {"catboost": catboost, "numpy": np, "scikit-learn": sklearn, "scipy": scipy}
-    return {name: str(module.__version__) for name, module in modules.items()}
+    return {
+        "runtime": list(data.provenance),
+        "power": [entry for dataset in power for entry in dataset.provenance],
+        "power_window_s": POWER_WINDOW_S if power else None,
+        "power_left_out": left_out,
+        "trained_with": {"gpperf-lite": __version__}
+        | {name: str(module.__version__) for name, module in modules.items()},
+        "split": options.split,
+        "folds": options.n_folds,
+    }

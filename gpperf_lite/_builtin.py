@@ -29,14 +29,20 @@ def available() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _FOLDER.glob(f"*{SUFFIX}")))
 
 
+def short_name(name: str) -> str:
+    """Return the short name of a GPU that people call `name`: "NVIDIA H200" is "h200_sxm"."""
+    words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    short = words.removeprefix("nvidia_").removeprefix("geforce_").removeprefix("tesla_")
+    return _ALIASES.get(short, short)
+
+
 def built_in_path(name: str) -> Path:
     """Return the file of a built-in model given by name, alias or NVML's name of its GPU.
 
     Raises UnknownGpuError with the nearest name where there is none.
     """
-    words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    short = words.removeprefix("nvidia_").removeprefix("geforce_")
-    path = _FOLDER / f"{_ALIASES.get(short, short)}{SUFFIX}"
+    short = short_name(name)
+    path = _FOLDER / f"{short}{SUFFIX}"
     if not short or not path.is_file():
         known = available()
         hint = nearest(short, [*known, *_ALIASES])

@@ -170,8 +170,31 @@ def test_power_of_short_kernels_is_said_to_be_unmeasured(
 
 def test_power_needs_rows_with_a_window_that_is_long_enough(small_dataset: Dataset) -> None:
     short = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=0.2)
-    artefact = train([small_dataset], [short], name="cold", version="1", options=QUICK)
-    assert [estimator.target for estimator in artefact.estimators] == ["runtime"]
+    with pytest.raises(DatasetError, match="no row holds power averaged over 0.9 s"):
+        train([small_dataset], [short], name="cold", version="1", options=QUICK)
+
+
+def test_too_few_rows_with_power_are_no_model_of_power(small_dataset: Dataset) -> None:
+    few = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=1.0)
+    with pytest.raises(DatasetError, match="too few rows with power"):
+        train([small_dataset], [few], name="cold", version="1", options=QUICK)
+
+
+def test_one_group_cannot_be_held_out(small_dataset: Dataset) -> None:
+    with pytest.raises(DatasetError, match="nothing can be held out"):
+        train([small_dataset], [], name="x", version="1", options=replace(QUICK, split="gpu"))
+
+
+def test_a_dtype_without_a_peak_is_refused() -> None:
+    rows = dataset_of(3, m=[1, 2, 3], dtype="nvfp4")
+    with pytest.raises(DatasetError, match="no peak for nvfp4"):
+        train([rows], [], name="x", version="1", options=QUICK)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "a\nb"])
+def test_a_name_that_could_not_be_a_file_is_refused(name: str, small_dataset: Dataset) -> None:
+    with pytest.raises(DatasetError, match="name must be"):
+        train([small_dataset], [], name=name, version="1", options=QUICK)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +209,8 @@ def test_power_needs_rows_with_a_window_that_is_long_enough(small_dataset: Datas
 def test_stand_ins_answer_for_what_was_not_measured(
     small_dataset: Dataset, asked: dict[str, str], used: dict[str, str]
 ) -> None:
-    artefact = train([small_dataset], [], name="small", version="1", options=QUICK, stand_ins=asked)
+    options = replace(QUICK, stand_ins=asked)
+    artefact = train([small_dataset], [], name="small", version="1", options=options)
     assert artefact.stand_ins == used
     model = gp.Model(artefact)
     if not used:
