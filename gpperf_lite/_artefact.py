@@ -33,7 +33,9 @@ The manifest, format version 1; every number finite, every unit in its name:
 
 What a file says is checked before any of it is used: every length, range and name, that each
 tensor belongs to one forest, and that no two estimators answer for the same target, dtype and
-kernel. A file that fails is refused with the reason; nothing in it is ever executed.
+kernel. A file that fails is refused with the reason; nothing in it is ever executed. No more than
+64 MiB of file, 2 MiB of header, 4096 trees in a forest and 4096 entries in a list; texts of 1 to
+512 printable characters; free form at most 16 deep; launch_s above 0.
 
 History of format versions: 1, gpperf-lite 0.1.0.
 """

@@ -172,9 +172,8 @@ def checked_scalar(name: str, value: Any) -> float:
 
 def _is_bool(value: Any) -> bool:
     """Return whether a value is a boolean: Python's, numpy's or an array of them."""
-    if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
-        return True
-    return str(getattr(value, "dtype", "")).removeprefix("torch.") == "bool"
+    dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    return isinstance(value, bool) or dtype == "bool"
 
 
 def _integral(name: str, value: Any) -> int:

@@ -235,6 +235,13 @@ def test_a_whole_number_of_any_type_becomes_an_int(name: str, value: object) -> 
     assert type(size) is int
 
 
+@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("kind", [int, float, np.int64, np.float64, Fraction])
+@pytest.mark.parametrize("size", [1, LARGEST])
+def test_the_smallest_and_the_largest_size_are_taken(name: str, kind: Any, size: int) -> None:
+    assert getattr(gemm(**{name: kind(size)}), name) == size
+
+
 @pytest.mark.parametrize("name", SCALARS)
 @pytest.mark.parametrize(
     "value", [2, 2.0, np.int8(2), np.float16(2), np.float64(2), np.longdouble(2), Fraction(2)]

@@ -83,6 +83,7 @@ def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:
             confidence = number / 1000
             expected = interval().half_width_at(1e-4, confidence)
             assert asked.half_width_at(1e-4, confidence) == expected
+    assert len(asked._asked) <= 256
     assert asked == fresh
     assert hash(asked) == hash(fresh)
     assert asked.to_json() == fresh.to_json()
@@ -159,6 +160,11 @@ def test_what_is_no_confidence_is_refused(value: object) -> None:
 
 
 def test_the_refusal_of_a_confidence_says_what_was_got() -> None:
-    for value, text in ((90, "got 90"), ("high", "got 'high'"), (None, "got None")):
+    for value, text in (
+        (90, "got 90"),
+        ("high", "got 'high'"),
+        (None, "got None"),
+        (True, "got True"),
+    ):
         with pytest.raises(InputError, match=text):
             checked_confidence(value)

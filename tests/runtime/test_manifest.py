@@ -314,6 +314,20 @@ def test_power_needs_both_idle_power_and_limit() -> None:
         assert "no idle power or no limit" in refusal(drop(("gpu", name)))
 
 
+def test_without_power_neither_is_needed() -> None:
+    for name in ("idle_power_w", "power_limit_w"):
+        model = gp.Model(decode(remade(KERNELS, drop(("gpu", name)))))
+        assert model.predict(gp.Gemm(64, 64, 64, "f32", "nn")).power_w is None
+
+
+def test_a_stand_in_for_a_dtype_of_the_future_is_refused() -> None:
+    def change(manifest: dict[str, Any], _: object) -> None:
+        manifest["gpu"]["peak_flops"]["mxfp8"] = 1e12
+        manifest["stand_ins"]["mxfp8"] = "bf16"
+
+    assert "got 'mxfp8'" in refusal(change)
+
+
 def test_every_dtype_that_is_answered_for_needs_a_peak() -> None:
     assert "bf16, of which its GPU has no peak" in refusal(drop(("gpu", "peak_flops", "bf16")))
     assert "a peak (got 'f16')" in refusal(drop(("gpu", "peak_flops", "f16")))
@@ -447,6 +461,11 @@ def test_a_threshold_that_is_not_finite_is_refused(threshold: float) -> None:
 )
 def test_an_extreme_entry_of_a_forest_is_taken(name: str, value: float) -> None:
     model = gp.Model(decode(remade(SMALL, with_entry(name, value))))
+    assert model.predict(gp.Gemm(512, 512, 512, "bf16")).runtime_s > 0
+
+
+def test_the_largest_forest_is_taken() -> None:
+    model = gp.Model(decode(remade(SMALL, shaped((4096, 1), (4096, 1), (4096, 2)))))
     assert model.predict(gp.Gemm(512, 512, 512, "bf16")).runtime_s > 0
 
 

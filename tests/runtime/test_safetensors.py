@@ -314,6 +314,14 @@ def test_more_tensors_than_any_artefact_has_are_refused() -> None:
     assert "20000 tensors" in refusal(file_of(header, b""))
 
 
+def test_a_long_reason_is_cut() -> None:
+    with pytest.raises(ArtefactError) as error:
+        container.refuse("x" * 301)
+    assert str(error.value).endswith("x" * 300 + "...")
+    with pytest.raises(ArtefactError, match="x{300}$"):
+        container.refuse("x" * 300)
+
+
 def test_an_overlong_name_is_cut_in_the_text_of_the_refusal() -> None:
     """And what is not printable in it is shown escaped."""
     text = refusal(file_of({"\x1b[31m" + "x" * 100_000: None}))
