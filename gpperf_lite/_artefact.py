@@ -45,7 +45,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,13 +55,14 @@ import numpy as np
 from . import _safetensors
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, FeatureMismatchError, InputError, UnsupportedVersionError
+from ._facts import gpu_of, gpu_to_json, kernel_of, kernel_to_json
 from ._features import FEATURES
 from ._fields import Fields
 from ._forest import LARGEST_DEPTH, Forest
 from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._gpus import Gpu
 from ._interval import Interval
-from ._kernel import LIBRARY, Kernel, Tile
+from ._kernel import LIBRARY, Kernel
 from ._physics import CONSTANTS, physics_of
 from ._safetensors import Array, refuse
 
@@ -72,9 +73,6 @@ TARGETS = ("runtime", "power")
 _LARGEST_BIAS = 1 << 20
 _LONGEST_S = 1e9
 _MOST_TREES = 4096
-_LARGEST_TILE = 1 << 14
-_LARGEST_FACTOR = 1 << 16
-_LONGEST_DTYPE = 32
 
 _Number = TypeVar("_Number", int, float)
 
@@ -205,7 +203,7 @@ def decode(data: bytes) -> Artefact:
 
 
 def _artefact(manifest: Fields, tensors: dict[str, Array]) -> Artefact:
-    gpu = _gpu(manifest.object("gpu"))
+    gpu = gpu_of(manifest.object("gpu"))
     kernels = _kernels(manifest.objects("kernels"))
     # Each forest takes its tensors away, so that no two can share one.
     estimators = tuple(
@@ -226,7 +224,7 @@ def _artefact(manifest: Fields, tensors: dict[str, Array]) -> Artefact:
 
 
 def _kernels(entries: list[Fields]) -> tuple[Kernel, ...]:
-    kernels = tuple(_kernel(entry) for entry in entries)
+    kernels = tuple(kernel_of(entry) for entry in entries)
     if len({kernel.name for kernel in kernels}) != len(kernels):
         refuse("two kernels have the same name")
     for kernel in kernels:
@@ -288,11 +286,7 @@ def _estimator(
 
 
 def _constants(entry: Fields, physics: str) -> dict[str, float]:
-    constants = {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
-    # Every feature is a share of the physical model's time, which must not be zero.
-    if constants.get("launch_s") == 0.0:
-        refuse(f"{entry.path}.launch_s must be above 0")
-    return constants
+    return {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
 
 
 def _forest(entry: Fields, tensors: dict[str, Array]) -> Forest:
@@ -368,92 +362,6 @@ def _estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "interval": estimator.interval.to_json(),
         "accuracy": dict(estimator.accuracy),
     }
-
-
-def kernel_to_json(kernel: Kernel) -> dict[str, Any]:
-    """Return the fields of a kernel that say something."""
-    return {name: value for name, value in asdict(kernel).items() if value is not None}
-
-
-def kernel_from_json(values: Any) -> Kernel:
-    """Return the kernel whose fields these are; raises ArtefactError where they are not."""
-    return _kernel(Fields(values, "kernel"))
-
-
-def gpu_to_json(gpu: Gpu) -> dict[str, Any]:
-    """Return the fields of a GPU that say something."""
-    return {name: value for name, value in asdict(gpu).items() if value is not None}
-
-
-def gpu_from_json(values: Any) -> Gpu:
-    """Return the GPU whose facts these are; raises ArtefactError where they are not."""
-    return _gpu(Fields(values, "gpu"))
-
-
-def _tile(entry: Fields, name: str) -> Tile:
-    extents = entry.integers(name, 1, _LARGEST_TILE)
-    if len(extents) != 3:
-        refuse(f"{entry.path}.{name} must have three extents")
-    return Tile(*extents)
-
-
-def _count(entry: Fields, name: str) -> int:
-    return entry.integer(name, 0, LARGEST)
-
-
-def _factor(entry: Fields, name: str) -> int:
-    return entry.integer(name, 1, _LARGEST_FACTOR)
-
-
-_OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
-    **dict.fromkeys(("dtype", "layout", "schedule"), Fields.text),
-    **dict.fromkeys(("alignment", "split_k"), _factor),
-    **dict.fromkeys(("tile", "warp_tile", "instruction", "cluster"), _tile),
-    **dict.fromkeys(("stages", "swizzle", "threads"), _count),
-    **dict.fromkeys(("registers", "shared_bytes", "spill_bytes"), _count),
-}
-"""How each field of Kernel is read that a file may leave out."""
-
-
-def _kernel(entry: Fields) -> Kernel:
-    optional = {name: read(entry, name) for name, read in _OPTIONAL.items() if name in entry}
-    try:
-        return Kernel(entry.text("name"), entry.text("family"), **optional)
-    except InputError as error:
-        raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
-
-
-def _gpu(entry: Fields) -> Gpu:
-    capability = entry.integers("compute_capability", 0, 999)
-    if len(capability) != 2:
-        refuse(f"{entry.path}.compute_capability must be a major and a minor number")
-    peaks = entry.object("peak_flops")
-    powers = {
-        name: entry.number(name, 1e-3, 1e6)
-        for name in ("power_limit_w", "idle_power_w")
-        if name in entry
-    }
-    try:
-        return Gpu(
-            entry.text("name"),
-            (capability[0], capability[1]),
-            entry.integer("sm_count", 1, 1 << 20),
-            entry.number("clock_hz", 1e3, 1e12),
-            entry.number("memory_bytes", 1.0, 1e18),
-            entry.number("l2_bytes", 1.0, 1e15),
-            entry.number("dram_bytes_per_s", 1e3, 1e18),
-            {_checked_name(peaks, dtype): peaks.number(dtype, 1e3, 1e21) for dtype in peaks.values},
-            **powers,
-        )
-    except InputError as error:
-        raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
-
-
-def _checked_name(entry: Fields, dtype: str) -> str:
-    """Return the name of a dtype, which may be one that only a newer gpperf-lite knows."""
-    if not (dtype.isascii() and dtype.isidentifier() and len(dtype) <= _LONGEST_DTYPE):
-        refuse(f"{entry.path} must have names of dtypes (got {dtype[:40]!r})")
-    return dtype
 
 
 def _check_version(manifest: Fields) -> None:

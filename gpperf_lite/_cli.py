@@ -189,25 +189,45 @@ def _run_card(options: argparse.Namespace) -> None:
     for one in card["estimators"]:
         accuracy = one["accuracy"]
         errors = [_percent(accuracy.get(name)) for name in ("mean_ape", "median_ape", "p90_ape")]
-        held_out = (str(accuracy.get("split", "")), str(accuracy.get("n", "")))
+        held_out = [_plain(accuracy.get(name, "-")) for name in ("split", "n")]
         covered = _percent(accuracy.get("coverage_90"))
         rows.append((one["target"], one["dtype"], *held_out, *errors, covered))
     print("\n".join(f"  {line}" for line in _aligned(rows)))
     for dtype, other in card["stand_ins"].items():
         print(f"{dtype} was not measured: it is predicted as {other}")
     for target in ("runtime", "power"):
-        for source in card["provenance"].get(target, []):
-            print(f"{target} from {source['source']} ({source['licence']}), {source['taken']} rows")
+        for source in _sources(card, target):
+            print(f"{target} from {source}")
     window_s = card["provenance"].get("power_window_s")
     if window_s:
         print(
-            f"power: only readings averaged over at least {window_s} s of load count, from a "
-            "one-second running average; shorter kernels follow from the physical model alone"
+            f"power: only readings averaged over at least {_plain(window_s)} s of load count, from "
+            "a one-second running average; shorter kernels follow from the physical model alone"
         )
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2%}"
+def _sources(card: dict[str, Any], target: str) -> list[str]:
+    """Return a text for each source; provenance is free-form, so nothing is taken for granted."""
+    entries = card["provenance"].get(target)
+    texts = []
+    for entry in entries if isinstance(entries, list) else []:
+        fields = entry if isinstance(entry, dict) else {}
+        source, licence, taken = (_plain(fields.get(name, "?")) for name in _SOURCE_FIELDS)
+        texts.append(f"{source} ({licence}), {taken} rows")
+    return texts
+
+
+_SOURCE_FIELDS = ("source", "licence", "taken")
+
+
+def _plain(value: object) -> str:
+    """Return free-form text without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:200])
+
+
+def _percent(value: object) -> str:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.2%}" if known else "-"
 
 
 def _gemms(options: argparse.Namespace) -> list[Gemm]:

@@ -11,7 +11,9 @@ GpperfError
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from numbers import Real
 
 
 class GpperfError(Exception):
@@ -40,6 +42,25 @@ class UnsupportedVersionError(ArtefactError):
 
 class FeatureMismatchError(ArtefactError):
     """The artefact was trained on features that this package does not compute."""
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """Return a value as an error's text shows it: short, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # such as an int of more digits than Python is willing to print
+        text = f"an unprintable {type(value).__name__}"
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def as_float(value: object) -> float:
+    """Return a real number as a float, infinity where it is too large, NaN where it is none."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

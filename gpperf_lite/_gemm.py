@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, NamedTuple, NoReturn
 
-from ._errors import InputError, nearest
+from ._errors import InputError, nearest, shown
 
 LARGEST = 2**31 - 1
 """Largest m, n, k or batch: CUTLASS and cuBLAS take 32-bit integers."""
@@ -202,9 +202,4 @@ def _dtype_name(value: Any) -> str:
 
 
 def _refuse(name: str, value: Any, allowed: str) -> NoReturn:
-    try:
-        text = repr(value)
-    except Exception:  # such as an int of more digits than Python is willing to print
-        text = f"an unprintable {type(value).__name__}"
-    shown = text if len(text) <= 60 else f"{text[:57]}..."
-    raise InputError(f"{name} must be {allowed} (got {shown})")
+    raise InputError(f"{name} must be {allowed} (got {shown(value)})")

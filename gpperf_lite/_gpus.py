@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 
-from ._errors import InputError
+from ._errors import InputError, as_float, shown
 
 L2_BYTES_PER_CLOCK_PER_SM = 64.0
 """Width of the port between one SM and L2, from Volta to Blackwell: an upper bound."""
@@ -88,18 +87,8 @@ def _checked_count(name: str, value: object) -> int:
 
 def _checked_fact(name: str, value: object) -> float:
     """Return a positive finite number as a float, or raise InputError naming `name`."""
-    number = _as_float(value)
+    number = as_float(value)
     if not 0.0 < number < math.inf:
         got = value if math.isnan(number) else number
-        raise InputError(f"{name} must be a positive finite number (got {got!r:.60})")
+        raise InputError(f"{name} must be a positive finite number (got {shown(got)})")
     return number
-
-
-def _as_float(value: object) -> float:
-    """Return a real number as a float, and NaN for what is none."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf

@@ -11,13 +11,12 @@ import itertools
 import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ._errors import InputError
+from ._errors import InputError, as_float, shown
 
 _WIDEST = 1 << 30
 _MOST_ASKED = 256
@@ -100,21 +99,11 @@ def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) 
 
 def checked_confidence(confidence: object) -> float:
     """Return a confidence strictly between 0 and 1, or raise InputError."""
-    number = confidence if type(confidence) is float else _as_float(confidence)
+    number = confidence if type(confidence) is float else as_float(confidence)
     if not 0.0 < number < 1.0:
         got = confidence if math.isnan(number) else number
-        raise InputError(f"confidence must be a number between 0 and 1 (got {got!r:.60})")
+        raise InputError(f"confidence must be a number between 0 and 1 (got {shown(got)})")
     return number
-
-
-def _as_float(value: object) -> float:
-    """Return a real number as a float, and NaN for what is none."""
-    if not isinstance(value, Real) or isinstance(value, bool):
-        return math.nan
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _rises(values: tuple[float, ...], highest: float, *, strictly: bool) -> bool:

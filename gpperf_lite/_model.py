@@ -15,7 +15,8 @@ from . import _artefact
 from ._artefact import Artefact
 from ._batch import able_rows, batch_of, sizes_of
 from ._builtin import artefact_path
-from ._errors import InputError, UnknownKernelError, nearest
+from ._errors import InputError, UnknownKernelError, nearest, shown
+from ._facts import gpu_to_json
 from ._gemm import Gemm
 from ._gpus import Gpu
 from ._head import Answer, Head
@@ -41,7 +42,7 @@ def load(source: str | os.PathLike[str]) -> Model:
     artefact, with the reason.
     """
     if not isinstance(source, (str, os.PathLike)):
-        raise InputError(f"source must be a name or a path (got {source!r:.60})")
+        raise InputError(f"source must be a name or a path (got {shown(source)})")
     return Model(_artefact.read(artefact_path(source)))
 
 
@@ -104,7 +105,7 @@ class Model:
         return {
             "name": artefact.name,
             "version": artefact.version,
-            "gpu": _artefact.gpu_to_json(artefact.gpu),
+            "gpu": gpu_to_json(artefact.gpu),
             "kernels": [kernel.name for kernel in artefact.kernels],
             "estimators": estimators,
             "stand_ins": dict(artefact.stand_ins),
@@ -124,7 +125,7 @@ class Model:
         range, UnknownKernelError where no kernel, or not this one, can run the GEMM.
         """
         if not isinstance(gemm, Gemm):
-            raise InputError(f"gemm must be a gpperf_lite.Gemm (got {gemm!r:.60})")
+            raise InputError(f"gemm must be a gpperf_lite.Gemm (got {shown(gemm)})")
         if kernel is None:
             if "library" not in self._kernels:
                 return self.best(gemm, confidence=confidence)
@@ -163,12 +164,12 @@ class Model:
         UnknownKernelError where no kernel can run the GEMM.
         """
         if not isinstance(gemm, Gemm):
-            raise InputError(f"gemm must be a gpperf_lite.Gemm (got {gemm!r:.60})")
+            raise InputError(f"gemm must be a gpperf_lite.Gemm (got {shown(gemm)})")
         field = OBJECTIVES.get(objective) if isinstance(objective, str) else None
         if field is None:
             hint = nearest(str(objective), OBJECTIVES)
             allowed = " ".join(OBJECTIVES)
-            raise InputError(f"objective must be one of {allowed} (got {objective!r}){hint}")
+            raise InputError(f"objective must be one of {allowed} (got {shown(objective)}){hint}")
         self._check_dtype(gemm.dtype)
         chosen = [self._kernel(one) for one in (self.kernels if kernels is None else kernels)]
         able = [kernel for kernel in chosen if self._obstacle(gemm, kernel) is None]
@@ -235,7 +236,7 @@ class Model:
             some = ", ".join(list(self._kernels)[:6])
             hint = nearest(name, self._kernels)
             raise UnknownKernelError(
-                f"kernel must be one that {self.name} knows ({some}) (got {name!r}){hint}"
+                f"kernel must be one that {self.name} knows ({some}) (got {shown(name)}){hint}"
             )
         return known
 

@@ -43,11 +43,12 @@ Constants = tuple[tuple[str, float, float], ...]
 
 
 def _times(*names: str) -> Constants:
-    return tuple((name, 0.0, 1e3) for name in names)
+    return tuple((name, 0.0, 1.0) for name in names)
 
 
 _SHARED: Constants = (
-    *_times("launch_s", "s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
+    ("launch_s", 1e-12, 1.0),
+    *_times("s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
     *_times("host_s", "s_per_row", "s_per_row_step"),
     ("unhidden", 0.0, 1.0),
     ("resident_bytes", 1.0, 1e15),

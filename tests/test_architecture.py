@@ -26,17 +26,18 @@ RUNTIME_IMPORTS = {
     "_numbers": {"_forest", "_interval"},
     "_physics": {"_gemm", "_gpus", "_kernel", "_numbers"},
     "_features": {"_numbers", "_physics"},
+    "_facts": {"_errors", "_fields", "_gemm", "_gpus", "_kernel", "_safetensors"},
     "_artefact": {
-        "_domain", "_errors", "_features", "_fields", "_forest", "_gemm", "_gpus", "_interval",
-        "_kernel", "_physics", "_safetensors",
+        "_domain", "_errors", "_facts", "_features", "_fields", "_forest", "_gemm", "_gpus",
+        "_interval", "_kernel", "_physics", "_safetensors",
     },
     "_builtin": {"_errors"},
     "_batch": {"_errors", "_gemm", "_head", "_kernel", "_prediction"},
     "_head": {"_artefact", "_features", "_forest", "_gpus", "_kernel", "_numbers", "_physics"},
     "_prediction": {"_gemm", "_kernel"},
     "_model": {
-        "_artefact", "_batch", "_builtin", "_errors", "_gemm", "_gpus", "_head", "_interval",
-        "_kernel", "_numbers", "_physics", "_prediction",
+        "_artefact", "_batch", "_builtin", "_errors", "_facts", "_gemm", "_gpus", "_head",
+        "_interval", "_kernel", "_numbers", "_physics", "_prediction",
     },
     "_cli": {
         "", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction",

@@ -1,0 +1,104 @@
+"""Kernels and GPUs as JSON, in artefacts and in datasets: written, and read back checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ._errors import ArtefactError, InputError
+from ._fields import Fields
+from ._gemm import LARGEST
+from ._gpus import Gpu
+from ._kernel import Kernel, Tile
+from ._safetensors import refuse
+
+_LARGEST_TILE = 1 << 14
+_LARGEST_FACTOR = 1 << 16
+_LONGEST_DTYPE = 32
+
+
+def kernel_to_json(kernel: Kernel) -> dict[str, Any]:
+    """Return the fields of a kernel that say something."""
+    return {name: value for name, value in asdict(kernel).items() if value is not None}
+
+
+def kernel_from_json(values: Any) -> Kernel:
+    """Return the kernel whose fields these are; raises ArtefactError where they are not."""
+    return kernel_of(Fields(values, "kernel"))
+
+
+def gpu_to_json(gpu: Gpu) -> dict[str, Any]:
+    """Return the fields of a GPU that say something."""
+    return {name: value for name, value in asdict(gpu).items() if value is not None}
+
+
+def gpu_from_json(values: Any) -> Gpu:
+    """Return the GPU whose facts these are; raises ArtefactError where they are not."""
+    return gpu_of(Fields(values, "gpu"))
+
+
+def _tile(entry: Fields, name: str) -> Tile:
+    extents = entry.integers(name, 1, _LARGEST_TILE)
+    if len(extents) != 3:
+        refuse(f"{entry.path}.{name} must have three extents")
+    return Tile(*extents)
+
+
+def _count(entry: Fields, name: str) -> int:
+    return entry.integer(name, 0, LARGEST)
+
+
+def _factor(entry: Fields, name: str) -> int:
+    return entry.integer(name, 1, _LARGEST_FACTOR)
+
+
+_OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
+    **dict.fromkeys(("dtype", "layout", "schedule"), Fields.text),
+    **dict.fromkeys(("alignment", "split_k"), _factor),
+    **dict.fromkeys(("tile", "warp_tile", "instruction", "cluster"), _tile),
+    **dict.fromkeys(("stages", "swizzle", "threads"), _count),
+    **dict.fromkeys(("registers", "shared_bytes", "spill_bytes"), _count),
+}
+"""How each field of Kernel is read that a file may leave out."""
+
+
+def kernel_of(entry: Fields) -> Kernel:
+    optional = {name: read(entry, name) for name, read in _OPTIONAL.items() if name in entry}
+    try:
+        return Kernel(entry.text("name"), entry.text("family"), **optional)
+    except InputError as error:
+        raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
+
+
+def gpu_of(entry: Fields) -> Gpu:
+    capability = entry.integers("compute_capability", 0, 999)
+    if len(capability) != 2:
+        refuse(f"{entry.path}.compute_capability must be a major and a minor number")
+    peaks = entry.object("peak_flops")
+    powers = {
+        name: entry.number(name, 1e-3, 1e6)
+        for name in ("power_limit_w", "idle_power_w")
+        if name in entry
+    }
+    try:
+        return Gpu(
+            entry.text("name"),
+            (capability[0], capability[1]),
+            entry.integer("sm_count", 1, 1 << 20),
+            entry.number("clock_hz", 1e3, 1e12),
+            entry.number("memory_bytes", 1.0, 1e18),
+            entry.number("l2_bytes", 1.0, 1e15),
+            entry.number("dram_bytes_per_s", 1e3, 1e18),
+            {_checked_name(peaks, dtype): peaks.number(dtype, 1e3, 1e21) for dtype in peaks.values},
+            **powers,
+        )
+    except InputError as error:
+        raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
+
+
+def _checked_name(entry: Fields, dtype: str) -> str:
+    """Return the name of a dtype, which may be one that only a newer gpperf-lite knows."""
+    if not (dtype.isascii() and dtype.isidentifier() and len(dtype) <= _LONGEST_DTYPE):
+        refuse(f"{entry.path} must have names of dtypes (got {dtype[:40]!r})")
+    return dtype
