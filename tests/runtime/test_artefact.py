@@ -15,7 +15,7 @@ import pytest
 from artefacts import GPU, kernels_artefact, remade, small_artefact
 
 import gpperf_lite as gp
-from gpperf_lite import _artefact, _safetensors
+from gpperf_lite import _artefact, _facts, _safetensors
 from gpperf_lite._artefact import Artefact, decode, encode
 from gpperf_lite._features import FEATURES
 from gpperf_lite._forest import Forest
