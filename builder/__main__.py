@@ -183,7 +183,7 @@ def _run_evaluate(options: argparse.Namespace) -> int:
     elif options.study is not None:
         from .accuracy import study_lines
 
-        print("\n".join(study_lines(options.study)))
+        print("\n".join(study_lines(options.study, options.workers)))
     elif not options.dataset or not (options.method or options.artefact):
         raise BuilderError(
             "evaluate takes datasets with --method or --artefact, or --study, or --report"
@@ -211,7 +211,13 @@ def _print_scores(options: argparse.Namespace) -> None:
         print("\n".join(score_lines(evaluate_model(load(options.artefact), dataset))))
         print("as given: whether these rows were held out of its training is not checked")
     if options.method:
-        print("\n".join(score_lines(evaluate_methods(dataset, options.method, options.split))))
+        print(
+            "\n".join(
+                score_lines(
+                    evaluate_methods(dataset, options.method, options.split, options.workers)
+                )
+            )
+        )
         if options.split == "random":
             print("random rows: not honest, only to compare with figures published that way")
 

@@ -53,13 +53,18 @@ def write_report(recipe: Path, sources: Path, n_workers: int) -> str:
         sources / name for model in recipes if model.format == "gpperf" for name in model.runtime
     ]
     for path in studies:
-        parts += ["## The original study, reproduced and put right", "", *study_lines(path), ""]
+        parts += [
+            "## The original study, reproduced and put right",
+            "",
+            *study_lines(path, n_workers),
+            "",
+        ]
     return "\n".join(parts).rstrip() + "\n"
 
 
-def study_lines(path: Path) -> list[str]:
+def study_lines(path: Path, n_workers: int = 1) -> list[str]:
     """Return the study's table as Markdown lines."""
-    rows = study_table(path)
+    rows = study_table(path, n_workers)
     text = (
         "On the study's own rows (RTX 4070). Its forest is shown by its own test (a fifth of the "
         "rows at random, tails clipped beforehand), and with one shape held out at a time. Its "

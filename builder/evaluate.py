@@ -24,6 +24,7 @@ from .physics import Kernels
 from .points import Floats, Points, points_of
 from .runtime import fit_runtime
 from .split import held_out
+from .tasks import Task, run_tasks
 
 Predictor = Callable[[Points, NDArray[np.bool_], Gpu, Kernels], Floats]
 
@@ -61,20 +62,31 @@ class Score:
     slices: dict[str, Errors]
 
 
-def evaluate_methods(dataset: Dataset, methods: Sequence[str], split: str) -> list[Score]:
-    """Return the errors of methods on groups held out, for each GPU and dtype of a dataset."""
+def evaluate_methods(
+    dataset: Dataset, methods: Sequence[str], split: str, n_workers: int = 1
+) -> list[Score]:
+    """Return the errors of methods on groups held out, for each GPU and dtype of a dataset.
+
+    Raises DatasetError where a fact of a GPU is missing, or nothing can be held out.
+    """
     points = points_of(dataset)
-    scores = []
+    tasks = []
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
         _check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))
         kernels = {name: dataset.kernel(name) for name in sorted(set(part.kernel))}
         for method in methods:
-            predicted = np.full(len(part), np.nan)
-            for out in held_out(part, split):
-                predicted[out] = METHODS[method](part, out, dataset.gpus[gpu], kernels)
-            scores.append(_score(method, "runtime", part, predicted, part.runtime_s, split))
-    return scores
+            arguments = (method, part, dataset.gpus[gpu], kernels, split)
+            tasks.append(Task(f"{gpu} {dtype} {method}", _evaluate_method, arguments))
+    return run_tasks(tasks, n_workers, "evaluating")
+
+
+def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, split: str) -> Score:
+    """Return the errors of one method on points of one GPU and dtype."""
+    predicted = np.full(len(points), np.nan)
+    for out in held_out(points, split):
+        predicted[out] = METHODS[method](points, out, gpu, kernels)
+    return _score(method, "runtime", points, predicted, points.runtime_s, split)
 
 
 def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:

@@ -21,6 +21,7 @@ from .importers.report import ImportReport
 from .metrics import Errors, errors_of
 from .points import Floats, points_of
 from .runtime import fit_runtime
+from .tasks import Task, run_tasks
 
 _CLIPPED = (0.01, 0.99)
 
@@ -35,19 +36,27 @@ class Row:
     errors: Errors
 
 
-def study_table(path: Path) -> list[Row]:
+def study_table(path: Path, n_workers: int = 1) -> list[Row]:
     """Return the study's table from its raw file; raises SourceError for another file."""
     records = read_records(path, ImportReport("gpperf", path, ""))
     everything = _Table.of(records)
     powered = _Table.of([record for record in records if record.power_after_w is not None])
     theirs, clipped = "study's forest", "study's forest, tails clipped"
+    tests: list[tuple[str, str, str, Task[Errors]]] = [
+        (method, target, held_out, Task(method, function, arguments))
+        for method, target, held_out, function, arguments in (
+            (clipped, "runtime", "random rows", _Table.by_random_rows, (everything.clipped(), 0)),
+            (clipped, "power", "random rows", _Table.by_random_rows, (powered.clipped(), 1)),
+            (clipped, "runtime", "shapes", _Table.by_shape, (everything.clipped(), 0)),
+            (theirs, "runtime", "shapes", _Table.by_shape, (everything, 0)),
+            (clipped, "power", "shapes", _Table.by_shape, (powered.clipped(), 1)),
+            ("ours", "runtime", "shapes", _ours, (path, records)),
+        )
+    ]
+    errors = run_tasks([task for *_, task in tests], n_workers, "the study")
     return [
-        Row(clipped, "runtime", "random rows", everything.clipped().by_random_rows(0)),
-        Row(clipped, "power", "random rows", powered.clipped().by_random_rows(1)),
-        Row(clipped, "runtime", "shapes", everything.clipped().by_shape(0)),
-        Row(theirs, "runtime", "shapes", everything.by_shape(0)),
-        Row(clipped, "power", "shapes", powered.clipped().by_shape(1)),
-        Row("ours", "runtime", "shapes", _ours(path, records)),
+        Row(method, target, held_out, found)
+        for (method, target, held_out, _), found in zip(tests, errors, strict=True)
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -78,25 +78,27 @@ def train(
         powered = power_points(power_datasets, points)
     tasks = [task for family in families for task in family.tasks()]
     fits = iter(run_tasks(tasks, n_workers, f"training {name}"))
-    kernels = _kernels_in_order(families)
     estimators: list[Estimator] = []
+    power_tasks: list[Task[Estimator]] = []
     left_out: dict[str, int] = {}
     for family in families:
         by_fold = {number: next(fits) for number in family.numbers}
         whole = next(fits)
-        mine = [family.runtime_estimator(by_fold, whole)]
+        estimators.append(family.runtime_estimator(by_fold, whole))
         part = family.power_part(powered) if powered is not None else None
         if part is not None and family.can_hold_out(part):
-            mine.append(family.power_estimator(part, by_fold, whole))
+            arguments = (family, part, by_fold, whole)
+            power_tasks.append(Task(family.dtype, _Family.power_estimator, arguments))
         elif part is not None:
             left_out[family.dtype] = len(part)
-        indices = tuple(kernels.index(kernel) for kernel in family.kernels.values())
-        estimators += [replace(estimator, kernels=indices) for estimator in mine]
-    if powered is not None and len(left_out) == len(families):
+    if powered is not None and not power_tasks:
         raise DatasetError(
             f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
             f"hold out ({left_out}): leave power out, or measure more"
         )
+    if power_tasks:
+        estimators += run_tasks(power_tasks, n_workers, f"training {name}, power")
+    estimators.sort(key=lambda estimator: (estimator.dtype, estimator.target == "power"))
     provenance = _provenance(data, power_datasets, left_out, options)
     measured = {family.dtype for family in families}
     stand_ins = {
@@ -104,16 +106,21 @@ def train(
         for dtype, other in options.stand_ins.items()
         if other in measured and dtype not in measured
     }
+    kernels = _kernels_in_order(families)
     return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
 
 
 @dataclass(frozen=True)
 class _Family:
-    """The points of one dtype and one form of physics; fold: of each point, from its group."""
+    """The points of one dtype and one form of physics.
+
+    indices: of its kernels among all of the model; fold: of each point, from its group.
+    """
 
     points: Points
     gpu: Gpu
     kernels: Kernels
+    indices: tuple[int, ...]
     options: TrainOptions
     fold: NDArray[np.intp]
 
@@ -146,7 +153,7 @@ class _Family:
         return Estimator(
             "runtime",
             self.dtype,
-            (),
+            self.indices,
             whole.constants,
             whole.forest,
             _domain(points),
@@ -189,7 +196,7 @@ class _Family:
         return Estimator(
             "power",
             self.dtype,
-            (),
+            self.indices,
             shipped.constants,
             shipped.forest,
             _domain(points),
@@ -215,6 +222,7 @@ def _families(
     """
     kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}
     form = np.array([physics_of(kernels[name]) for name in points.kernel], object)
+    numbers: dict[str, int] = {}
     for dtype, physics in sorted(set(zip(points.dtype, form, strict=True))):
         if dtype not in gpu.peak_flops:
             raise DatasetError(f"{gpu.name} has no peak for {dtype}: add it to builder/gpus.toml")
@@ -226,7 +234,8 @@ def _families(
                 "be held out (more groups, more folds or another split are needed)"
             )
         mine = {name: kernels[name] for name in sorted(set(part.kernel))}
-        yield _Family(part, gpu, mine, options, fold)
+        indices = tuple(numbers.setdefault(name, len(numbers)) for name in mine)
+        yield _Family(part, gpu, mine, indices, options, fold)
 
 
 def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
