@@ -63,7 +63,8 @@ def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
 def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            tables: dict[str, Any] = tomllib.load(file)
+            return tables
     except FileNotFoundError as error:
         raise RecipeError(f"there is no recipe {path}") from error
     except OSError as error:
