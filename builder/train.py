@@ -89,7 +89,7 @@ def train(
         if part is not None and family.can_hold_out(part):
             arguments = (family, part, by_fold, whole)
             power_tasks.append(Task(family.dtype, _Family.power_estimator, arguments))
-        elif part is not None:
+        elif part is not None and len(part):
             left_out[family.dtype] = len(part)
     if powered is not None and not power_tasks:
         raise DatasetError(
