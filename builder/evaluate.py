@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gpperf_lite import Gpu, Model
 
 from .baselines import roofline, study_predictions
-from .dataset import Dataset
+from .dataset import Dataset, concatenate, read
 from .errors import DatasetError
 from .metrics import Errors, errors_of, slices
 from .physics import Kernels
@@ -178,6 +178,4 @@ def _figures(errors: Errors) -> str:
 
 def read_datasets(paths: Sequence[Path]) -> Dataset:
     """Return the rows of several dataset files."""
-    from .dataset import concatenate, read
-
     return concatenate([read(path) for path in paths])

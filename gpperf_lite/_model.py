@@ -124,8 +124,7 @@ class Model:
         Raises InputError for a dtype that the artefact does not know or a confidence out of
         range, UnknownKernelError where no kernel, or not this one, can run the GEMM.
         """
-        if not isinstance(gemm, Gemm):
-            raise InputError(f"gemm must be a gpperf_lite.Gemm (got {shown(gemm)})")
+        _check_gemm(gemm)
         if kernel is None:
             if "library" not in self._kernels:
                 return self.best(gemm, confidence=confidence)
@@ -163,8 +162,7 @@ class Model:
         Raises InputError for an unknown objective or one that the artefact does not predict,
         UnknownKernelError where no kernel can run the GEMM.
         """
-        if not isinstance(gemm, Gemm):
-            raise InputError(f"gemm must be a gpperf_lite.Gemm (got {shown(gemm)})")
+        _check_gemm(gemm)
         field = OBJECTIVES.get(objective) if isinstance(objective, str) else None
         if field is None:
             hint = nearest(str(objective), OBJECTIVES)
@@ -287,6 +285,11 @@ class Model:
             power = self._estimators.get(("power", measured, kernel.name))
             self._heads[key] = Head(self.gpu, kernel, view, runtime, power, remarks)
         return self._heads[key]
+
+
+def _check_gemm(gemm: object) -> None:
+    if not isinstance(gemm, Gemm):
+        raise InputError(f"gemm must be a gpperf_lite.Gemm (got {shown(gemm)})")
 
 
 def _prediction(
