@@ -1,6 +1,6 @@
 """The dataset: measured points as Parquet (zstd), one row a point in one regime.
 
-Schema, version 1. A column that the source knows nothing about is null, never 0.
+Schema, version 2. A column that the source knows nothing about is null, never 0.
 
 | column | type | meaning |
 |---|---|---|
@@ -24,6 +24,32 @@ Schema, version 1. A column that the source knows nothing about is null, never 0
 | source | string | the file it came from |
 | source_version | string | release of the software that measured |
 | source_row | int64 | its line or row there, counted from 1 |
+
+Those from here on are of our own measuring (`docs/measurement.md`):
+
+| column | type | meaning |
+|---|---|---|
+| device | string | UUID of the GPU |
+| build | string | hash of the compiled kernel: source, macros, architecture, compiler |
+| protocol | string | hash of the rules it was measured by |
+| role | string | `point`, `repeat` of an earlier point, `sentinel`, or `gold` (a window of 5 s) |
+| status | string | `ok`, `rejected` (measured, but not to be believed), `failed` (not measured) |
+| reason | string | why it was rejected or failed |
+| sequence | int64 | its number in the run, counted from 0: the point before has one less |
+| started_s | float64 | time from the start of the run |
+| batches_s | list of float64 | raw time of one launch, batch by batch |
+| launches | int64 | launches in a batch, or in the whole window |
+| operand_copies | int64 | copies of the operands that launches went through in turn |
+| l2_cold | bool | whether those are enough for L2 to hold none of them |
+| energy_j | float64 | of one launch: power times runtime of the same window |
+| power_source | string | `energy_counter`, `instant_power` or `average_power` |
+| power_other_w | float64 | what the next source of power says of the same window |
+| power_change | float64 | second half of the window over the first in power, minus 1 |
+| temperature_end_c | float64 | at the end; temperature_c is at the start |
+| memory_clock_hz | float64 | while it ran |
+| throttle | list of string | why clocks were held down |
+| verify_error | float64 | norm of the error over norm of the result, of the entries compared |
+| algorithm | string | what a library says that it ran, as JSON |
 
 The file's metadata holds, under `gpperf_lite`, one JSON object: `schema_version`; `kernels`, the
 description of each kernel that is more than its name says; `gpus`, the facts of each GPU; and
@@ -56,7 +82,7 @@ from .parquet import read_parquet
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = pa.schema(
     [
@@ -86,13 +112,36 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
         ("source_version", pa.string()),
         ("source_row", pa.int64()),
+        ("device", pa.string()),
+        ("build", pa.string()),
+        ("protocol", pa.string()),
+        ("role", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("sequence", pa.int64()),
+        ("started_s", pa.float64()),
+        ("batches_s", pa.list_(pa.float64())),
+        ("launches", pa.int64()),
+        ("operand_copies", pa.int64()),
+        ("l2_cold", pa.bool_()),
+        ("energy_j", pa.float64()),
+        ("power_source", pa.string()),
+        ("power_other_w", pa.float64()),
+        ("power_change", pa.float64()),
+        ("temperature_end_c", pa.float64()),
+        ("memory_clock_hz", pa.float64()),
+        ("throttle", pa.list_(pa.string())),
+        ("verify_error", pa.float64()),
+        ("algorithm", pa.string()),
     ]
 )
 
 POINT = ("gpu", "kernel", "m", "n", "k", "batch", "dtype", "layout", "alpha", "beta", "regime")
 """The columns that make a row the same point as another."""
 
-UNUSABLE = frozenset({"failed", "below_resolution", "simulated"})
+UNUSABLE = frozenset(
+    {"failed", "wrong", "rejected", "unsteady", "throttled", "below_resolution", "simulated"}
+)
 """Flags that keep a row out of training and evaluation."""
 
 SHORTEST_S, LONGEST_S = 1e-9, 1e6

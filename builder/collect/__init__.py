@@ -1,0 +1,1 @@
+"""Collecting: a sweep becomes a dataset, whatever happens on the way."""

@@ -1,0 +1,1 @@
+"""Measuring: the rules by which a label is made, on any `Device`."""
