@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpperf_lite._features import FEATURES
+from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._physics import CONSTANTS
 
 _HEAD = """# Features
@@ -10,7 +10,8 @@ _HEAD = """# Features
 Written from the code by `python -m builder docs`; do not edit.
 
 `gpperf_lite/_features.py` computes them, once, for training and for use. The forests compare them
-as float32. All tile counts are for the whole batch.
+as float32. All tile counts are for the whole batch. The forests of the library see the first
+{n_library}, those of known kernels all of them; what is not known of a kernel is 0.
 
 | column | feature | meaning |
 |---|---|---|
@@ -27,9 +28,11 @@ the artefact.
 
 def feature_page() -> str:
     """Return the page as Markdown."""
-    rows = [f"| {i} | `{name}` | {text} |" for i, (name, text) in enumerate(FEATURES.items())]
+    rows = [f"| {i} | `{name}` | {text} |" for i, (name, text) in enumerate(ALL_FEATURES.items())]
     constants = [
         f"- **{physics}**: " + ", ".join(f"`{name}`" for name, _, _ in entries)
         for physics, entries in CONSTANTS.items()
+        if entries
     ]
-    return _HEAD + "\n".join(rows) + "\n" + _CONSTANTS + "\n".join(constants) + "\n"
+    head = _HEAD.format(n_library=len(FEATURES))
+    return head + "\n".join(rows) + "\n" + _CONSTANTS + "\n".join(constants) + "\n"

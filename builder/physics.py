@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from gpperf_lite import Gpu, Kernel
-from gpperf_lite._features import FEATURES, describe
+from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
 from gpperf_lite._numbers import ARRAYS
 from gpperf_lite._physics import TILES, physics_of, view_of
 
@@ -42,8 +42,10 @@ class Described:
 
 def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Described:
     """Return features and physical times of points of one dtype."""
+    forms = {physics_of(kernels[str(name)]) for name in set(points.kernel)}
+    n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
     described = Described(
-        np.empty((len(FEATURES), len(points)), np.float32),
+        np.empty((n_features, len(points)), np.float32),
         *(np.empty(len(points)) for _ in range(4)),
     )
     for where, kernel, layout, reads_c in _uniform(points, kernels):
@@ -128,7 +130,12 @@ def _start(
             guess[f"tile_{m}x{n}_s_per_k"] = m * n * sm_mac_s * slack
             guess[f"tile_{m}x{n}_s"] = 1e-6
     else:
-        guess |= {"sm_s_per_mac": 1.3 * sm_mac_s, "tile_s": 1e-6}
+        guess |= {
+            "sm_s_per_mac": 1.3 * sm_mac_s,
+            "sm_s_per_byte": 1.5 * gpu.sm_count / gpu.l2_bytes_per_s,
+            "step_s": 2e-7,
+            "tile_s": 1e-6,
+        }
     names = list(guess)
 
     def to_constants(parameters: Floats) -> dict[str, float]:

@@ -12,10 +12,12 @@ The manifest, format version 1; every number finite, every unit in its name:
     needs           the oldest gpperf-lite that reads this format, for the text of the refusal
     name, version   of the model ("h200_sxm", "2026.11")
     gpu             the fields of Gpu
-    features        names, in order, of the columns that the forests look at
+    features        names, in order, of the columns that the forests look at: those of
+                    `_features`, or the first of them
     kernels         a list of the fields of Kernel; `library` is one of them where it is known
     estimators      a list, each for one target, one dtype and some of the kernels:
-        target      "runtime" (log2 of measured over physical) or "power" (the same)
+        target      "runtime" (log2 of measured over physical), "power" (the same), or
+                    "sustained" (log2 of the runtime under lasting load over that of one launch)
         dtype       of A and B
         kernels     indices into `kernels`
         constants   of the physical model (`_physics`), by name
@@ -56,7 +58,7 @@ from . import _safetensors
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, FeatureMismatchError, InputError, UnsupportedVersionError
 from ._facts import gpu_of, gpu_to_json, kernel_of, kernel_to_json
-from ._features import FEATURES
+from ._features import ALL_FEATURES, FEATURES
 from ._fields import Fields
 from ._forest import LARGEST_DEPTH, Forest
 from ._gemm import DTYPES, LARGEST, LAYOUTS
@@ -69,7 +71,7 @@ from ._safetensors import Array, refuse
 FORMAT = "gpperf-lite artefact"
 FORMAT_VERSION = 1
 NEEDS = "0.1.0"
-TARGETS = ("runtime", "power")
+TARGETS = ("runtime", "power", "sustained")
 _LARGEST_BIAS = 1 << 20
 _LONGEST_S = 1e9
 _MOST_TREES = 4096
@@ -165,7 +167,7 @@ def encode(artefact: Artefact) -> bytes:
         "name": artefact.name,
         "version": artefact.version,
         "gpu": gpu_to_json(artefact.gpu),
-        "features": list(FEATURES),
+        "features": list(ALL_FEATURES),
         "kernels": [kernel_to_json(kernel) for kernel in artefact.kernels],
         "estimators": [
             _estimator_to_json(index, estimator)
@@ -198,16 +200,18 @@ def decode(data: bytes) -> Artefact:
     _check_version(manifest)
     if metadata.get("sha256") != _checksum(metadata["manifest"], payload):
         refuse("its checksum does not match: the file was changed or damaged")
-    _check_features(manifest.texts("features"))
-    return _artefact(manifest, tensors)
+    names = manifest.texts("features")
+    _check_features(names)
+    return _artefact(manifest, tensors, len(names))
 
 
-def _artefact(manifest: Fields, tensors: dict[str, Array]) -> Artefact:
+def _artefact(manifest: Fields, tensors: dict[str, Array], n_features: int) -> Artefact:
     gpu = gpu_of(manifest.object("gpu"))
     kernels = _kernels(manifest.objects("kernels"))
     # Each forest takes its tensors away, so that no two can share one.
     estimators = tuple(
-        _estimator(entry, gpu, kernels, tensors) for entry in manifest.objects("estimators")
+        _estimator(entry, gpu, kernels, tensors, n_features)
+        for entry in manifest.objects("estimators")
     )
     if tensors:
         refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
@@ -260,7 +264,11 @@ def _stand_ins(entry: Fields, gpu: Gpu, estimators: tuple[Estimator, ...]) -> di
 
 
 def _estimator(
-    entry: Fields, gpu: Gpu, kernels: tuple[Kernel, ...], tensors: dict[str, Array]
+    entry: Fields,
+    gpu: Gpu,
+    kernels: tuple[Kernel, ...],
+    tensors: dict[str, Array],
+    n_features: int,
 ) -> Estimator:
     target, dtype = entry.choice("target", TARGETS), entry.choice("dtype", tuple(DTYPES))
     if dtype not in gpu.peak_flops:
@@ -273,12 +281,14 @@ def _estimator(
     forms = {physics_of(kernels[index]) for index in indices}
     if len(forms) != 1:
         refuse(f"{entry.path}.kernels must be the library or known kernels, not both or none")
+    form = forms.pop()
+    n_seen = len(FEATURES) if form == "library" else n_features
     return Estimator(
         target,
         dtype,
         indices,
-        _constants(entry.object("constants"), "power" if target == "power" else forms.pop()),
-        _forest(entry.object("forest"), tensors),
+        _constants(entry.object("constants"), form if target == "runtime" else target),
+        _forest(entry.object("forest"), tensors, n_seen),
         _domain(entry.object("domain")),
         _interval(entry.object("interval")),
         entry.free_form("accuracy"),
@@ -289,7 +299,7 @@ def _constants(entry: Fields, physics: str) -> dict[str, float]:
     return {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
 
 
-def _forest(entry: Fields, tensors: dict[str, Array]) -> Forest:
+def _forest(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
     prefix = entry.text("tensors")
     feature, threshold, leaves = (
         _tensor(tensors, f"{prefix}.{name}", dtype)
@@ -300,7 +310,7 @@ def _forest(entry: Fields, tensors: dict[str, Array]) -> Forest:
         refuse(f"{entry.path}: a tree must have 1 to {LARGEST_DEPTH} levels, each one threshold")
     if n_trees > _MOST_TREES or leaves.shape != (n_trees, 2**depth):
         refuse(f"{entry.path}: at most {_MOST_TREES} trees, of {2**depth} leaves at depth {depth}")
-    if feature.size and int(feature.max()) >= len(FEATURES):
+    if feature.size and int(feature.max()) >= n_features:
         refuse(f"{entry.path}: a tree looks at a feature that there is not")
     if not np.isfinite(threshold).all():
         refuse(f"{entry.path}: a threshold is not finite")
@@ -375,9 +385,9 @@ def _check_version(manifest: Fields) -> None:
 
 
 def _check_features(names: list[str]) -> None:
-    if names == list(FEATURES):
+    if len(names) >= len(FEATURES) and names == list(ALL_FEATURES)[: len(names)]:
         return
-    unknown = [name[:40] for name in names if name not in FEATURES]
+    unknown = [name[:40] for name in names if name not in ALL_FEATURES]
     lacking = [name for name in FEATURES if name not in names]
     differences = (
         f"unknown here: {unknown[:5]}; missing there: {lacking[:5]}"

@@ -98,7 +98,7 @@ def batch_of(
         flops=2.0 * sizes["m"] * sizes["n"] * sizes["k"] * sizes["batch"],
         kernel=np.array([head.kernel.name for head in heads], object)[chosen],
         runtime_s=runtime_s,
-        sustained_runtime_s=runtime_s.copy(),
+        sustained_runtime_s=pick("sustained_s"),
         runtime_interval_s=np.stack([low_s, high_s], axis=1),
         power_w=pick("power_w") if has_power else None,
         power_interval_w=None if power_interval is None else np.stack(power_interval, axis=1),

@@ -7,10 +7,11 @@ not change under monotone transforms of a feature, so there are no logarithms he
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ._numbers import Numbers
-from ._physics import View
+from ._physics import Own, View
 
 FEATURES = {
     "m": "rows of C",
@@ -57,7 +58,37 @@ FEATURES = {
     "own_fill": "tiles of the kernel itself over waves; 0 for the library",
     "own_k_steps": "steps of the kernel's main loop; 0 for the library",
 }
-"""Names, in the order of the columns, and what they mean. Sizes count all GEMMs of a batch."""
+"""What is looked at for every kernel, the library included. Sizes count all GEMMs of a batch."""
+
+KERNEL_FEATURES = {
+    "own_rounds": "rounds of the blocks that all SMs hold side by side",
+    "own_round_fill": "tiles over all places for blocks in those rounds",
+    "own_pad": "elements of the kernel's tiles over elements of C",
+    "own_load_per_mac": "bytes of A and B that a tile loads for one multiply-add",
+    "own_tile_m": "rows of the kernel's tile",
+    "own_tile_n": "columns of the kernel's tile",
+    "own_tile_k": "depth of the kernel's tile",
+    "own_slices": "slices along k",
+    "own_blocks": "blocks that an SM holds side by side; 1 where that is not known",
+    "own_warp_m": "rows of a warp's tile; 0 where not known, like all that follow",
+    "own_warp_n": "columns of a warp's tile",
+    "own_stages": "stages of the software pipeline",
+    "own_threads": "threads of a block",
+    "own_registers": "registers of a thread",
+    "own_shared_bytes": "shared memory of a block",
+    "own_occupancy": "warps that an SM holds over those that it could",
+    "own_alignment": "elements that contiguous extents are a multiple of",
+    "own_swizzle": "width of the swizzle of blocks",
+    "own_cluster": "blocks of a cluster",
+    "own_instruction": "multiply-adds of one instruction",
+}
+"""What is looked at, after FEATURES, for kernels that are known."""
+
+ALL_FEATURES = FEATURES | KERNEL_FEATURES
+"""Names, in the order of the columns, and what they mean.
+
+New ones are added at the end: an artefact names the first of them, as many as there were.
+"""
 
 
 class Description(NamedTuple):
@@ -66,7 +97,7 @@ class Description(NamedTuple):
     base_s: the physical model's time; light_s: what no kernel can beat, at peak FLOP/s and at
     the peak bandwidth of L2 where the operands fit there, of DRAM where not.
     compute_s, memory_s: the two parts of base_s beside the launch.
-    row: the features, in the order of FEATURES.
+    row: the features, in the order of ALL_FEATURES; of the library, those of FEATURES alone.
     """
 
     base_s: Any
@@ -112,7 +143,8 @@ def describe(
     macs = mn * k
     moved = (mk + nk) * view.operand_bytes + mn * (view.output_bytes * (1.0 + reads_c))
 
-    if view.tile is None:
+    kernel_row: tuple[Any, ...] = ()
+    if view.own is None:
         own_fill = own_k_steps = m * 0.0
         g0, g1, g2, g3, g4, g5, g6 = view.s_per_k
         p0, p1, p2, p3, p4, p5, p6 = view.s_per_tile
@@ -144,7 +176,9 @@ def describe(
         )
         tiles_s = minimum(whole_s, split_s + view.split_s)
     else:
-        own_fill, own_k_steps, tiles_s = _own_tiles(m, n, k, batch, mn, view)
+        own_fill, own_k_steps, tiles_s, kernel_row = _own_tiles(
+            m, n, k, batch, mn, view.own, view, maximum
+        )
 
     compute_s = maximum(tiles_s, macs * view.s_per_mac)
     over_l2 = moved > view.l2_bytes
@@ -204,18 +238,44 @@ def describe(
         view.b_is_row_major,
         own_fill,
         own_k_steps,
+        *kernel_row,
     )
     return Description(base_s, light_s, compute_s, memory_s, macs, moved, row)
 
 
-def _own_tiles(m: Any, n: Any, k: Any, batch: Any, mn: Any, view: View) -> tuple[Any, Any, Any]:
-    """Return tiles over waves, steps of the main loop and time of a kernel whose tile is known."""
-    tile, slices = view.tile, view.slices
-    assert tile is not None
-    blocks = (m + (tile.m - 1.0)) // tile.m * ((n + (tile.n - 1.0)) // tile.n)
-    tiles = blocks * batch * slices
-    waves = (tiles + (view.sm_count - 1.0)) // view.sm_count
-    tiles_s = waves * (k / slices * view.s_per_k[0] + view.s_per_tile[0])
-    if slices > 1.0:
-        tiles_s = tiles_s + mn * view.split_s_per_element * slices + view.split_s
-    return tiles / waves, (k + (tile.k * slices - 1.0)) // (tile.k * slices), tiles_s
+def _own_tiles(
+    m: Any,
+    n: Any,
+    k: Any,
+    batch: Any,
+    mn: Any,
+    own: Own,
+    view: View,
+    maximum: Callable[[Any, Any], Any],
+) -> tuple[Any, Any, Any, tuple[Any, ...]]:
+    """Return tiles over waves, steps, time of the tiles and KERNEL_FEATURES of a known kernel."""
+    tile_m, tile_n, tile_k, slices, blocks, *rest = own
+    sms = view.sm_count
+    tiles_m, tiles_n = (m + (tile_m - 1.0)) // tile_m, (n + (tile_n - 1.0)) // tile_n
+    tiles = tiles_m * tiles_n * batch * slices
+    waves = (tiles + (sms - 1.0)) // sms
+    places = sms * blocks
+    rounds = (tiles + (places - 1.0)) // places
+    steps = (k + (tile_k * slices - 1.0)) // (tile_k * slices)
+    loaded = (tile_m + tile_n) * view.operand_bytes
+    s_per_k = maximum(tile_m * tile_n * view.sm_s_per_mac, loaded * view.sm_s_per_byte)
+    busy_s = maximum(waves * (k / slices * s_per_k), rounds * (steps * view.step_s))
+    join_s = (slices > 1.0) * (mn * view.split_s_per_element * slices + view.split_s)
+    row = (
+        rounds,
+        tiles / (rounds * places),
+        tiles_m * tile_m / m * (tiles_n * tile_n / n),
+        loaded / (tile_m * tile_n),
+        tile_m,
+        tile_n,
+        tile_k,
+        slices,
+        blocks,
+        *rest,
+    )
+    return tiles / waves, steps, busy_s + rounds * view.tile_s + join_s, row

@@ -1,4 +1,4 @@
-"""A head: all that answers for one kernel, dtype and layout. The prediction is made here."""
+"""A head: all that answers for a kernel, dtype and layout. The prediction is made here."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Answer(NamedTuple):
     runtime_s: Any
     runtime_low_s: Any
     runtime_high_s: Any
+    sustained_s: Any
     power_w: Any
     power_low_w: Any
     power_high_w: Any
@@ -27,7 +28,10 @@ class Answer(NamedTuple):
 
 
 class Head:
-    """What answers for one kernel and dtype in one layout on one GPU."""
+    """What answers for one kernel and dtype in one layout on one GPU.
+
+    Or for many kernels that share their estimators, where `view` holds them side by side.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Head:
         view: View,
         runtime: Estimator,
         power: Estimator | None,
+        sustained: Estimator | None,
         remarks: tuple[str, ...],
     ) -> None:
         self.gpu = gpu
@@ -43,9 +48,10 @@ class Head:
         self.view = view
         self.runtime = runtime
         self.power = power
+        self.sustained = sustained
         self.remarks = remarks
-        both = [runtime.forest] if power is None else [runtime.forest, power.forest]
-        self._forests = Forests(*both)
+        asked = [one.forest for one in (runtime, power, sustained) if one is not None]
+        self._forests = Forests(*asked)
 
     def answer(
         self,
@@ -68,10 +74,14 @@ class Head:
         half = numbers.half_width(self.runtime.interval, runtime_s, confidence)
         low_s = numbers.maximum(runtime_s * octaves(-half), light_s)
         high_s = runtime_s * octaves(half)
+        sustained_s = runtime_s
+        if self.sustained is not None:
+            # Lasting load never makes a kernel faster: what the forest says below 0 is noise.
+            sustained_s = numbers.maximum(runtime_s * octaves(totals[-1]), runtime_s)
         power: tuple[Any, Any, Any] = (None, None, None)
         if self.power is not None:
-            power = self._power(self.power, what, totals[1], runtime_s, confidence, numbers)
-        return Answer(runtime_s, low_s, high_s, *power, what.compute_s, what.memory_s)
+            power = self._power(self.power, what, totals[1], sustained_s, confidence, numbers)
+        return Answer(runtime_s, low_s, high_s, sustained_s, *power, what.compute_s, what.memory_s)
 
     def power_remark(self) -> str:
         """Say below which runtime power was not measured."""
@@ -86,18 +96,18 @@ class Head:
         estimator: Estimator,
         what: Description,
         total: Any,
-        runtime_s: Any,
+        sustained_s: Any,
         confidence: float,
         numbers: Numbers,
     ) -> tuple[Any, Any, Any]:
         """Return power and its interval in W, between idle and the limit."""
         idle_w, limit_w = self.gpu.idle_power_w, self.gpu.power_limit_w
-        compute_use = what.macs * self.view.macs_s / runtime_s
-        dram_use = what.bytes * self.view.dram_s / runtime_s
+        compute_use = what.macs * self.view.macs_s / sustained_s
+        dram_use = what.bytes * self.view.dram_s / sustained_s
         base_w = power_w(self.gpu, estimator.constants, compute_use, dram_use, numbers)
         corrected_w = base_w * numbers.octaves(total)
         point_w = numbers.minimum(numbers.maximum(corrected_w, idle_w), limit_w)
-        half = numbers.half_width(estimator.interval, runtime_s, confidence)
+        half = numbers.half_width(estimator.interval, sustained_s, confidence)
         low_w = numbers.maximum(point_w * numbers.octaves(-half), idle_w)
         high_w = numbers.minimum(point_w * numbers.octaves(half), limit_w)
         return point_w, low_w, high_w

@@ -88,7 +88,12 @@ def occupancy(kernel: Kernel, capability: tuple[int, int]) -> float | None:
 
 
 def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
-    """Say why a GPU cannot run a kernel, whatever the GEMM; None where it can."""
+    """Say why a GPU cannot run a kernel, whatever the GEMM; None where it can.
+
+    The library is taken to have a kernel for every GPU.
+    """
+    if kernel.family == "library":
+        return None
     capability = gpu.compute_capability
     least = least_capability(kernel)
     if capability < least:

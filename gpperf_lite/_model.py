@@ -19,12 +19,14 @@ from ._errors import InputError, UnknownKernelError, nearest, shown
 from ._facts import gpu_to_json
 from ._gemm import Gemm
 from ._gpus import Gpu
-from ._head import Answer, Head
+from ._head import Head
 from ._interval import checked_confidence
 from ._kernel import Kernel
+from ._limits import obstacle_on
 from ._numbers import ARRAYS, PLAIN
+from ._panel import Panel, domain_notes, prediction_of
 from ._physics import view_of
-from ._prediction import BOUNDS, Prediction, PredictionBatch
+from ._prediction import Prediction, PredictionBatch
 
 OBJECTIVES = {
     "runtime": "runtime_s",
@@ -63,6 +65,7 @@ class Model:
         for dtype, other in artefact.stand_ins.items():
             self._measured.setdefault(dtype, other)
         self._heads: dict[tuple[str, str, str, bool], Head] = {}
+        self._panels: dict[tuple[str, str, bool], Panel] = {}
 
     def __repr__(self) -> str:
         return f"<gpperf_lite.Model {self.name} for {self.gpu.name}>"
@@ -137,15 +140,8 @@ class Model:
         m, n, k, batch = float(gemm.m), float(gemm.n), float(gemm.k), float(gemm.batch)
         reads_c = 1.0 if gemm.beta else 0.0
         answer = head.answer(m, n, k, batch, reads_c, confidence, PLAIN)
-        notes = head.remarks
-        domain = head.runtime.domain
-        if not domain.holds(m, n, k, batch):
-            strays = domain.strays(m, n, k, batch)
-            notes += tuple(text for text, outside in strays if outside)
-        in_domain = not notes
-        if head.power is not None and answer.runtime_s < head.power.domain.runtime_s[0]:
-            notes += (head.power_remark(),)
-        return _prediction(gemm, head, answer, in_domain, notes, confidence)
+        notes = head.remarks + domain_notes(head, gemm)
+        return prediction_of(gemm, head, answer, notes, confidence)
 
     def rank(
         self,
@@ -169,11 +165,12 @@ class Model:
             allowed = " ".join(OBJECTIVES)
             raise InputError(f"objective must be one of {allowed} (got {shown(objective)}){hint}")
         self._check_dtype(gemm.dtype)
-        chosen = [self._kernel(one) for one in (self.kernels if kernels is None else kernels)]
-        able = [kernel for kernel in chosen if self._obstacle(gemm, kernel) is None]
-        if not able:
-            raise self._nothing_runs(gemm, chosen)
-        predictions = [self.predict(gemm, kernel, confidence) for kernel in able]
+        confidence = checked_confidence(confidence)
+        chosen = None if kernels is None else [self._kernel(one) for one in kernels]
+        names = None if chosen is None else [kernel.name for kernel in chosen]
+        predictions = list(self._panel(gemm).predictions(gemm, names, confidence))
+        if not predictions:
+            raise self._nothing_runs(gemm, self.kernels if chosen is None else chosen)
         if any(getattr(prediction, field) is None for prediction in predictions):
             raise InputError(
                 f"objective {objective!r} needs power, which {self.name} was trained without"
@@ -247,7 +244,7 @@ class Model:
 
     def _obstacle(self, gemm: Gemm, kernel: Kernel) -> str | None:
         """Say why a kernel of the artefact cannot answer for `gemm`; None where it can."""
-        why = kernel.obstacle(gemm)
+        why = kernel.obstacle(gemm) or obstacle_on(kernel, self.gpu)
         if why is None and self._head(kernel, gemm) is None:
             why = f"it was not measured for {gemm.dtype}"
         return why
@@ -276,48 +273,26 @@ class Model:
             measured = self._measured[gemm.dtype]
             runtime = self._estimators.get(("runtime", measured, kernel.name))
             fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
-            if runtime is None or not fits:
+            if runtime is None or not fits or obstacle_on(kernel, self.gpu) is not None:
                 return None
             remarks = runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
             view = view_of(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
             power = self._estimators.get(("power", measured, kernel.name))
-            self._heads[key] = Head(self.gpu, kernel, view, runtime, power, remarks)
+            sustained = self._estimators.get(("sustained", measured, kernel.name))
+            self._heads[key] = Head(self.gpu, kernel, view, runtime, power, sustained, remarks)
         return self._heads[key]
+
+    def _panel(self, gemm: Gemm) -> Panel:
+        """Return all kernels that answer for a dtype, layout and beta."""
+        key = (gemm.dtype, gemm.layout, gemm.beta != 0.0)
+        if key not in self._panels:
+            heads = [self._head(kernel, gemm) for kernel in self.kernels]
+            self._panels[key] = Panel([head for head in heads if head is not None])
+        return self._panels[key]
 
 
 def _check_gemm(gemm: object) -> None:
     if not isinstance(gemm, Gemm):
         raise InputError(f"gemm must be a gpperf_lite.Gemm (got {shown(gemm)})")
-
-
-def _prediction(
-    gemm: Gemm,
-    head: Head,
-    answer: Answer,
-    in_domain: bool,
-    notes: tuple[str, ...],
-    confidence: float,
-) -> Prediction:
-    """Return one answer with all that belongs to it."""
-    power = answer.power_w
-    return Prediction(
-        gemm,
-        head.kernel,
-        answer.runtime_s,
-        answer.runtime_s,
-        (answer.runtime_low_s, answer.runtime_high_s),
-        power,
-        None if power is None else (answer.power_low_w, answer.power_high_w),
-        BOUNDS[_largest(answer.compute_s, answer.memory_s, head.view.launch_s)],
-        in_domain,
-        notes,
-        confidence,
-    )
-
-
-def _largest(compute: float, memory: float, latency: float) -> int:
-    if compute >= memory:
-        return 0 if compute >= latency else 2
-    return 1 if memory >= latency else 2

@@ -21,19 +21,29 @@ quantises its activations. host_s is what the host needs to launch; it shows whe
 The footprint is what must stay in L2 for the next launch to find its operands there: all bytes of
 A, B and C, and B `rotation` times more where measuring went through several weights in turn.
 
-What a library chooses is not known, so it is taken to have the fastest of a few usual tiles; a
-known kernel has its own. `View` is what these formulas need of one GPU, dtype and kernel.
+What a library chooses is not known, so it is taken to have the fastest of a few usual tiles. A
+known kernel has its own, of which an SM holds `blocks` side by side; they share its arithmetic and
+its port to L2, and each waits for every step of its main loop:
+
+    s_per_k = max(tile_m * tile_n * sm_s_per_mac, (tile_m + tile_n) * operand bytes * sm_s_per_byte)
+    rounds  = ceil(tiles / (sm_count * blocks)), steps = ceil(k / (tile_k * slices))
+    t_tiles = max(waves * k / slices * s_per_k, rounds * steps * step_s) + rounds * tile_s
+
+`View` is what these formulas need of one GPU, dtype and kernel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ._gemm import DTYPES
 from ._gpus import Gpu
-from ._kernel import Kernel, Tile
+from ._kernel import Kernel
+from ._limits import blocks_per_sm, occupancy
 from ._numbers import Numbers
 
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
@@ -63,15 +73,41 @@ CONSTANTS: dict[str, Constants] = {
         *_times(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
         *_times(*(f"tile_{m}x{n}_s" for m, n in TILES)),
     ),
-    "kernel": (*_SHARED, *_times("sm_s_per_mac", "tile_s")),
+    "kernel": (*_SHARED, *_times("sm_s_per_mac", "sm_s_per_byte", "step_s", "tile_s")),
     "power": (
         ("share_at_rest", 0.0, 1.0),
         ("share_per_compute", 0.0, 10.0),
         ("share_per_dram", 0.0, 10.0),
     ),
+    "sustained": (),
 }
-"""Names and limits of the fitted constants: of runtime, for the library and for known kernels, and
-of power. A share is one of the range between idle power and the limit."""
+"""Names and limits of the fitted constants: of runtime, for the library and for known kernels; of
+power; and of the sustained runtime, which is the forest's alone. A share is one of the range
+between idle power and the limit."""
+
+
+class Own(NamedTuple):
+    """What is known of a kernel, as the formulas and the forests see it: floats, 0 for unknown.
+
+    Of many kernels side by side, every entry is a float64 array of shape (n_kernels,).
+    """
+
+    tile_m: Any
+    tile_n: Any
+    tile_k: Any
+    slices: Any
+    blocks: Any
+    warp_m: Any
+    warp_n: Any
+    stages: Any
+    threads: Any
+    registers: Any
+    shared_bytes: Any
+    occupancy: Any
+    alignment: Any
+    swizzle: Any
+    cluster: Any
+    instruction: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +115,7 @@ class View:
     """One GPU, dtype and kernel as the formulas see them.
 
     macs_s: seconds for one multiply-add at the peak; l2_s, dram_s: for one byte at the peak.
-    tile is None for the library.
+    own is None for the library.
     """
 
     operand_bytes: float
@@ -91,8 +127,7 @@ class View:
     dram_s: float
     a_is_row_major: float
     b_is_row_major: float
-    tile: Tile | None
-    slices: float
+    own: Own | None
     launch_s: float
     s_per_mac: float
     s_per_l2_byte: float
@@ -109,19 +144,19 @@ class View:
     split_s_per_element: float
     s_per_k: tuple[float, ...]
     s_per_tile: tuple[float, ...]
+    sm_s_per_mac: float
+    sm_s_per_byte: float
+    step_s: float
+    tile_s: float
 
 
 def view_of(
     gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
 ) -> View:
     """Return the view of a kernel on a GPU, with the fitted constants of an estimator."""
+    is_library = physics_of(kernel) == "library"
     shared = {name: constants[name] for name, _, _ in _SHARED}
-    if kernel.tile is None:
-        s_per_k = tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES)
-        s_per_tile = tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES)
-    else:
-        s_per_k = (constants["sm_s_per_mac"] * kernel.tile.m * kernel.tile.n,)
-        s_per_tile = (constants["tile_s"],)
+    own_names = ("sm_s_per_mac", "sm_s_per_byte", "step_s", "tile_s")
     return View(
         operand_bytes=DTYPES[dtype].operand_bytes,
         output_bytes=DTYPES[dtype].output_bytes,
@@ -132,12 +167,44 @@ def view_of(
         dram_s=1.0 / gpu.dram_bytes_per_s,
         a_is_row_major=float(layout[0] == "t"),
         b_is_row_major=float(layout[1] == "t"),
-        tile=kernel.tile,
-        slices=float(kernel.split_k),
-        s_per_k=s_per_k,
-        s_per_tile=s_per_tile,
+        own=None if is_library else _own(kernel, gpu),
+        s_per_k=tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES if is_library),
+        s_per_tile=tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES if is_library),
+        **{name: 0.0 if is_library else constants[name] for name in own_names},
         **shared,
     )
+
+
+def _own(kernel: Kernel, gpu: Gpu) -> Own:
+    assert kernel.tile is not None
+    capability = gpu.compute_capability
+    warp, cluster, instruction = kernel.warp_tile, kernel.cluster, kernel.instruction
+    values = Own(
+        *kernel.tile,
+        kernel.split_k,
+        # A kernel that fits nowhere is refused elsewhere; one of unknown size has an SM to itself.
+        blocks_per_sm(kernel, capability) or 1,
+        warp.m if warp else 0,
+        warp.n if warp else 0,
+        kernel.stages or 0,
+        kernel.threads or 0,
+        kernel.registers or 0,
+        kernel.shared_bytes or 0,
+        occupancy(kernel, capability) or 0,
+        kernel.alignment,
+        kernel.swizzle or 0,
+        cluster.m * cluster.n if cluster else 0,
+        instruction.m * instruction.n * instruction.k if instruction else 0,
+    )
+    return Own(*(float(value) for value in values))
+
+
+def side_by_side(views: Sequence[View]) -> View:
+    """Return one view of many kernels that share everything but what is their own."""
+    owns = [view.own for view in views if view.own is not None]
+    if not owns:
+        return views[0]
+    return replace(views[0], own=Own(*(np.array(column) for column in zip(*owns, strict=True))))
 
 
 def physics_of(kernel: Kernel) -> str:

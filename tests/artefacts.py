@@ -12,7 +12,7 @@ import numpy as np
 from gpperf_lite import _safetensors
 from gpperf_lite._artefact import Artefact, Estimator
 from gpperf_lite._domain import Domain
-from gpperf_lite._features import FEATURES
+from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._gpus import Gpu
 from gpperf_lite._interval import Interval
@@ -49,6 +49,8 @@ _TYPICAL = (
     ("per_element", 1e-12),
     ("sm_s_per_mac", 5e-12),
     ("s_per_mac", 3e-15),
+    ("sm_s_per_byte", 1e-11),
+    ("step_s", 2e-7),
     ("s_per_k", 2e-9),
     ("per_dram_byte", 6e-13),
     ("byte", 2e-13),
@@ -97,23 +99,30 @@ def estimator(
     depth: int = 3,
 ) -> Estimator:
     """Return an estimator with usual constants and a forest of dice."""
+    n_features = len(FEATURES if physics == "library" else ALL_FEATURES)
     return Estimator(
         target,
         dtype,
         tuple(kernels),
-        constants("power" if target == "power" else physics),
-        forest(dice, n_trees, depth),
+        constants(physics if target == "runtime" else target),
+        forest(dice, n_trees, depth, n_features=n_features),
         domain(),
         interval(),
         {"split": "none", "mean_ape": 0.25, "n": 3},
     )
 
 
-def forest(dice: np.random.Generator, n_trees: int, depth: int, largest_leaf: int = 400) -> Forest:
+def forest(
+    dice: np.random.Generator,
+    n_trees: int,
+    depth: int,
+    largest_leaf: int = 400,
+    n_features: int = len(FEATURES),
+) -> Forest:
     """Return a forest that asks for numbers of the magnitudes that features have."""
     shape = (n_trees, depth)
     return Forest(
-        dice.integers(0, len(FEATURES), shape).astype(np.uint8),
+        dice.integers(0, n_features, shape).astype(np.uint8),
         np.ldexp(dice.integers(1, 16, shape) / 16.0, dice.integers(-3, 17, shape)).astype(
             np.float32
         ),

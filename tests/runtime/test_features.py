@@ -12,7 +12,7 @@ from loaded import built_in
 from strategies import batches, layouts, sizes
 
 import gpperf_lite as gp
-from gpperf_lite._features import FEATURES, Description, describe
+from gpperf_lite._features import ALL_FEATURES, FEATURES, Description, describe
 from gpperf_lite._numbers import ARRAYS, PLAIN
 from gpperf_lite._physics import View
 
@@ -50,11 +50,18 @@ def test_floats_and_arrays_agree_bit_for_bit(
 
 
 def test_there_is_a_name_for_every_column() -> None:
-    """FEATURES names the columns, in order, and float32 holds the largest of them."""
+    """FEATURES names the columns, in order, and float32 holds the largest of them.
+
+    Of known kernels it is ALL_FEATURES.
+    """
     largest = [float(2**31 - 1)] * 3
-    description = describe(*largest, 2.0**31 - 1, 1.0, view(gp.available()[0], "tn"), PLAIN)
-    assert len(description.row) == len(FEATURES)
-    assert np.isfinite(np.array(description.row, np.float32)).all()
+    for name, layout, names in (
+        ("h200_sxm", "tn", FEATURES),
+        ("rtx4070", "nn", ALL_FEATURES),
+    ):
+        description = describe(*largest, 2.0**31 - 1, 1.0, view(name, layout), PLAIN)
+        assert len(description.row) == len(names)
+        assert np.isfinite(np.array(description.row, np.float32)).all()
 
 
 def test_the_base_grows_with_every_size() -> None:

@@ -1,0 +1,120 @@
+"""A panel: all kernels that answer for one dtype, layout and beta, asked together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._gemm import Gemm
+from ._head import Answer, Head
+from ._kernel import contiguous_extents
+from ._numbers import ARRAYS
+from ._physics import side_by_side
+from ._prediction import BOUNDS, Prediction
+
+
+class Panel:
+    """Heads of many kernels, in groups that share their estimators.
+
+    One question is then one row for each kernel of a group, which costs little more than one
+    kernel alone, and gives the same bits.
+    """
+
+    def __init__(self, heads: Sequence[Head]) -> None:
+        groups: dict[tuple[int, int, int], list[Head]] = {}
+        for head in heads:
+            key = (id(head.runtime), id(head.power), id(head.sustained))
+            groups.setdefault(key, []).append(head)
+        self._groups = [_Group(group) for group in groups.values()]
+
+    def predictions(
+        self, gemm: Gemm, names: Iterable[str] | None, confidence: float
+    ) -> Iterator[Prediction]:
+        """Yield the prediction of every kernel that can run `gemm`, or of those named."""
+        wanted = None if names is None else set(names)
+        for group in self._groups:
+            chosen = group.able(gemm)
+            if wanted is not None:
+                chosen &= np.array([name in wanted for name in group.names])
+            if chosen.any():
+                yield from group.predictions(gemm, np.flatnonzero(chosen), confidence)
+
+
+class _Group:
+    """Heads that share their estimators, and the head that answers for all of them."""
+
+    def __init__(self, heads: list[Head]) -> None:
+        first = heads[0]
+        view = side_by_side([head.view for head in heads])
+        self._heads = heads
+        self._together = Head(
+            first.gpu, first.kernel, view, first.runtime, first.power, first.sustained, ()
+        )
+        self._alignment = np.array([head.kernel.alignment for head in heads])
+        self.names = [head.kernel.name for head in heads]
+
+    def able(self, gemm: Gemm) -> NDArray[np.bool_]:
+        """Return whose alignment allows `gemm`, bool array of shape (n_kernels,)."""
+        able = np.ones(len(self._heads), bool)
+        for _, size in contiguous_extents(gemm):
+            able &= size % self._alignment == 0
+        return able
+
+    def predictions(
+        self, gemm: Gemm, chosen: NDArray[np.intp], confidence: float
+    ) -> Iterator[Prediction]:
+        """Yield the predictions of some of the kernels, intp array of shape (n_chosen,)."""
+        ones = np.ones(len(self._heads))
+        answer = self._together.answer(
+            ones * gemm.m,
+            ones * gemm.n,
+            ones * gemm.k,
+            ones * gemm.batch,
+            1.0 if gemm.beta else 0.0,
+            confidence,
+            ARRAYS,
+        )
+        columns = [None if values is None else values.tolist() for values in answer]
+        outside = domain_notes(self._heads[0], gemm)
+        for index in chosen.tolist():
+            row = (None if column is None else column[index] for column in columns)
+            head = self._heads[index]
+            yield prediction_of(gemm, head, Answer(*row), head.remarks + outside, confidence)
+
+
+def domain_notes(head: Head, gemm: Gemm) -> tuple[str, ...]:
+    """Return what to say of sizes outside of what was trained on; () inside."""
+    domain, sizes = head.runtime.domain, (gemm.m, gemm.n, gemm.k, gemm.batch)
+    if domain.holds(*sizes):
+        return ()
+    return tuple(text for text, outside in domain.strays(*sizes) if outside)
+
+
+def prediction_of(
+    gemm: Gemm, head: Head, answer: Answer, notes: tuple[str, ...], confidence: float
+) -> Prediction:
+    """Return one answer, in floats, with all that belongs to it; notes: why it is not in domain."""
+    power, in_domain = answer.power_w, not notes
+    if head.power is not None and answer.runtime_s < head.power.domain.runtime_s[0]:
+        notes += (head.power_remark(),)
+    return Prediction(
+        gemm,
+        head.kernel,
+        answer.runtime_s,
+        answer.sustained_s,
+        (answer.runtime_low_s, answer.runtime_high_s),
+        power,
+        None if power is None else (answer.power_low_w, answer.power_high_w),
+        BOUNDS[_largest(answer.compute_s, answer.memory_s, head.view.launch_s)],
+        in_domain,
+        notes,
+        confidence,
+    )
+
+
+def _largest(compute: float, memory: float, latency: float) -> int:
+    if compute >= memory:
+        return 0 if compute >= latency else 2
+    return 1 if memory >= latency else 2
