@@ -47,12 +47,13 @@ def study_features(
     return np.column_stack([m, n, k, block, flops / moved, moved, flops])
 
 
-def study_predictions(points: Points, held_out: NDArray[np.bool_]) -> Floats:
+def study_predictions(points: Points, held_out: NDArray[np.bool_], kernels: Kernels) -> Floats:
     """Return the runtimes of the held-out points, predicted in the study's way from the others.
 
-    Block sizes are not known for a library's kernels and are the same for every row.
+    The block size is the kernel's tile. Of a library's kernels it is not known, and 1 in each row.
     """
-    block = np.ones((len(points), 3))
+    tiles = {name: kernels[name].tile or (1, 1, 1) for name in set(points.kernel)}
+    block = np.array([tiles[name] for name in points.kernel], float)
     features = study_features(points.m, points.n, points.k, block)
     targets = np.column_stack([points.runtime_s, points.flops / points.runtime_s])
     model = study_forest().fit(features[~held_out], targets[~held_out])

@@ -183,6 +183,17 @@ class Dataset:
         keep = [not row or UNUSABLE.isdisjoint(row) for row in flags]
         return self.where(np.array(keep, bool))
 
+    def simulated(self) -> Dataset:
+        """Return the simulated rows as if a GPU had been measured: only where that is wanted."""
+        flags = [row or [] for row in self.table.column("flags").to_pylist()]
+        rows = self.where(np.array(["simulated" in row for row in flags], bool))
+        kept = [
+            [flag for flag in row if flag != "simulated"] for row in flags if "simulated" in row
+        ]
+        index = rows.table.schema.get_field_index("flags")
+        column = pa.array(kept, SCHEMA.field("flags").type)
+        return replace(rows, table=rows.table.set_column(index, SCHEMA.field("flags"), column))
+
     def where(self, keep: NDArray[np.bool_]) -> Dataset:
         """Return the rows where `keep`, bool array of shape (n_rows,), is true."""
         return replace(self, table=self.table.filter(pa.array(keep)))

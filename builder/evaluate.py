@@ -8,7 +8,7 @@ text says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +17,36 @@ from numpy.typing import NDArray
 from gpperf_lite import Gpu, Model
 
 from .baselines import roofline, study_predictions
+from .choice import Choice, choice_of
 from .dataset import Dataset, concatenate, read
 from .errors import DatasetError
 from .metrics import Errors, errors_of, slices
-from .physics import Kernels
+from .physics import Kernels, unit_of
 from .points import Floats, Points, points_of
 from .runtime import fit_runtime
 from .split import held_out
 from .tasks import Task, run_tasks
 
+_FEWEST_ROWS = 10
+
 Predictor = Callable[[Points, NDArray[np.bool_], Gpu, Kernels], Floats]
 
 
 def _ours(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
-    predicted, _ = fit_runtime(points.where(~out), gpu, kernels).predict(
-        points.where(out), gpu, kernels
-    )
-    return predicted
+    """Predict each unit's points from the other points of that unit, as training does."""
+    units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
+    predicted = np.full(len(points), np.nan)
+    for unit in sorted(set(units)):
+        mine = units == unit
+        known, asked = mine & ~out, mine & out
+        if known.sum() >= _FEWEST_ROWS and asked.any():
+            fit = fit_runtime(points.where(known), gpu, kernels)
+            predicted[asked], _ = fit.predict(points.where(asked), gpu, kernels)
+    return predicted[out]
 
 
 def _study(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
-    return study_predictions(points, out)
+    return study_predictions(points, out, kernels)
 
 
 def _roofline(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
@@ -60,6 +69,7 @@ class Score:
     held_out: str
     errors: Errors
     slices: dict[str, Errors]
+    choice: Choice | None = None
 
 
 def evaluate_methods(
@@ -67,9 +77,11 @@ def evaluate_methods(
 ) -> list[Score]:
     """Return the errors of methods on groups held out, for each GPU and dtype of a dataset.
 
+    Of one launch: rows measured under lasting load are left out.
+
     Raises DatasetError where a fact of a GPU is missing, or nothing can be held out.
     """
-    points = points_of(dataset)
+    points = points_of(dataset.where(dataset.column("regime") != "sustained"))
     tasks = []
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
         _check_facts(dataset, gpu, dtype)
@@ -86,7 +98,15 @@ def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, sp
     predicted = np.full(len(points), np.nan)
     for out in held_out(points, split):
         predicted[out] = METHODS[method](points, out, gpu, kernels)
-    return _score(method, "runtime", points, predicted, points.runtime_s, split)
+    score = _score(method, "runtime", points, predicted, points.runtime_s, split)
+    units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
+    by_unit = {
+        unit: errors_of(predicted[part], points.runtime_s[part])
+        for unit in sorted(set(units))
+        if (part := (units == unit) & np.isfinite(predicted)).any()
+    }
+    more = by_unit if len(by_unit) > 1 else {}
+    return replace(score, slices=score.slices | more, choice=choice_of(points, predicted))
 
 
 def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
@@ -100,7 +120,7 @@ def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
 
 def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
     """Return the errors of a model on a dataset's rows, for each target and dtype it answers."""
-    points = points_of(dataset)
+    points = points_of(dataset.where(dataset.column("regime") != "sustained"))
     names = {dataset.gpus[gpu].name if gpu in dataset.gpus else gpu for gpu in set(points.gpu)}
     if names != {model.gpu.name}:
         raise DatasetError(f"{model.name} is of {model.gpu.name}, the rows of {sorted(names)}")
@@ -111,7 +131,8 @@ def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
     for dtype in dtypes:
         part = points.where(points.dtype == dtype)
         runtime_s, power = _predict(model, part)
-        scores.append(_score(model.name, "runtime", part, runtime_s, part.runtime_s, "as given"))
+        score = _score(model.name, "runtime", part, runtime_s, part.runtime_s, "as given")
+        scores.append(replace(score, choice=choice_of(part, runtime_s)))
         known = np.isfinite(part.power_w) & np.isfinite(power)
         if known.any():
             powered = part.where(known)
@@ -166,6 +187,8 @@ def score_lines(scores: Sequence[Score], *, with_slices: bool = True) -> list[st
         lines.append(f"{label}{score.held_out:11}{_figures(score.errors)}")
         if with_slices:
             lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
+        if score.choice is not None:
+            lines.append(f"  {score.choice.line()}")
     return lines
 
 

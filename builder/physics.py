@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
 from gpperf_lite._numbers import ARRAYS
-from gpperf_lite._physics import TILES, physics_of, view_of
+from gpperf_lite._physics import TILES, physics_of, side_by_side, view_of
 
 from .points import Floats, Points
 
@@ -40,6 +40,16 @@ class Described:
     dram_s: Floats
 
 
+def unit_of(kernel: Kernel) -> str:
+    """Return what a kernel runs on: kernels of one unit share their physical constants."""
+    if physics_of(kernel) == "library":
+        return "library"
+    if kernel.family != "cutlass2":
+        return kernel.family
+    on_tensor_cores = kernel.instruction is not None and kernel.instruction.m > 1
+    return "tensor cores" if on_tensor_cores else "CUDA cores"
+
+
 def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Described:
     """Return features and physical times of points of one dtype."""
     forms = {physics_of(kernels[str(name)]) for name in set(points.kernel)}
@@ -48,9 +58,13 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
         np.empty((n_features, len(points)), np.float32),
         *(np.empty(len(points)) for _ in range(4)),
     )
-    for where, kernel, layout, reads_c in _uniform(points, kernels):
+    for where, layout, reads_c in _uniform(points):
         part = points.where(where)
-        view = view_of(gpu, str(part.dtype[0]), layout, kernel, constants)
+        dtype = str(part.dtype[0])
+        views = {
+            name: view_of(gpu, dtype, layout, kernels[name], constants) for name in set(part.kernel)
+        }
+        view = side_by_side([views[name] for name in part.kernel])
         what = describe(part.m, part.n, part.k, part.batch, reads_c, view, ARRAYS)
         described.columns[:, where] = ARRAYS.columns(what.row)
         described.base_s[where] = what.base_s
@@ -60,14 +74,14 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
     return described
 
 
-def _uniform(points: Points, kernels: Kernels) -> list[tuple[NDArray[np.intp], Kernel, str, float]]:
-    """Return the parts of the points that share kernel, layout and whether C is read."""
-    keys = list(zip(points.kernel, points.layout, points.beta != 0.0, strict=True))
+def _uniform(points: Points) -> list[tuple[NDArray[np.intp], str, float]]:
+    """Return the parts of the points that share a layout and whether C is read."""
+    keys = list(zip(points.layout, points.beta != 0.0, strict=True))
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
     group = np.array([numbers[key] for key in keys])
     return [
-        (np.flatnonzero(group == number), kernels[kernel], str(layout), float(reads_c))
-        for (kernel, layout, reads_c), number in numbers.items()
+        (np.flatnonzero(group == number), str(layout), float(reads_c))
+        for (layout, reads_c), number in numbers.items()
     ]
 
 

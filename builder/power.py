@@ -47,7 +47,10 @@ def power_points(datasets: list[Dataset], points: Points) -> Points:
     data = concatenate(datasets)
     # Before repeats are joined: a median over windows of every length would mean nothing.
     power, window_s = data.column("power_w"), data.column("power_window_s")
-    long = (window_s.astype(float) >= POWER_WINDOW_S) & np.isfinite(power.astype(float))
+    # Our own windows begin after the sensor has settled; in others' tables it lags behind.
+    settled = data.table.column("power_source").is_valid().to_numpy()
+    long = (window_s.astype(float) >= POWER_WINDOW_S) | settled
+    long &= np.isfinite(power.astype(float))
     if not long.any():
         raise DatasetError(f"no row holds power averaged over {POWER_WINDOW_S} s or longer")
     powered = points_of(data.where(long))

@@ -14,6 +14,7 @@ from .physics import Constants, Described, Kernels, describe_points, fit_constan
 from .points import Floats, Points
 
 _UNLABELLED_BETWEEN = 8000
+_LARGEST_GRID = 10
 _MAC_FACTOR_BEYOND = 1.01
 
 
@@ -50,9 +51,7 @@ def _unmeasured(points: Points) -> Points:
 
     They have no label: the teacher gives them one. None is larger than what was measured.
     """
-    measured = set(zip(points.m, points.n, points.k, strict=True))
-    pairs = sorted({(n, k) for n in set(points.n) for k in set(points.k)})
-    gaps = [(m, n, k) for n, k in pairs for m in sorted(set(points.m)) if (m, n, k) not in measured]
+    gaps = _gaps(points)
     random = np.random.default_rng(5)
     between = np.stack(
         [_log_uniform(random, sizes) for sizes in (points.m, points.n, points.k)], axis=1
@@ -61,6 +60,15 @@ def _unmeasured(points: Points) -> Points:
     kept = m * n * k <= np.max(points.m * points.n * points.k) * _MAC_FACTOR_BEYOND
     chosen = random.integers(0, len(points), int(kept.sum()))
     return replace(points.where(chosen), m=m[kept], n=n[kept], k=k[kept])
+
+
+def _gaps(points: Points) -> list[tuple[float, float, float]]:
+    """Return what is missing of the grid of sizes; nothing where sizes are not on a grid."""
+    ms, ns, ks = sorted(set(points.m)), sorted(set(points.n)), sorted(set(points.k))
+    if len(ms) * len(ns) * len(ks) > _LARGEST_GRID * len(points):
+        return []
+    measured = set(zip(points.m, points.n, points.k, strict=True))
+    return [(m, n, k) for n in ns for k in ks for m in ms if (m, n, k) not in measured]
 
 
 def _log_uniform(random: np.random.Generator, sizes: Floats) -> Floats:

@@ -1,8 +1,9 @@
 """Training: datasets in, an artefact out, with its accuracy and intervals from held-out rows.
 
-For each dtype and family of kernels: the constants of the physical model, then the forest that
-corrects it. Both are fitted once for each fold, on the other folds, to learn what they are worth
-on groups that they never saw, and once on everything, to be shipped.
+For each dtype and family of kernels (the library's, tiled, on CUDA cores, on tensor cores): the
+constants of the physical model, then the forest that corrects it. Both are fitted once for each
+fold, on the other folds, to learn what they are worth on groups that they never saw, and once on
+everything, to be shipped. Rows measured under lasting load give power and the sustained runtime.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from numpy.typing import NDArray
 from gpperf_lite import Gpu, Kernel, __version__
 from gpperf_lite._artefact import Artefact, Estimator
 from gpperf_lite._domain import Domain
-from gpperf_lite._physics import physics_of
 
 from .calibration import calibrate, coverage
 from .dataset import Dataset, concatenate
 from .errors import DatasetError
 from .learner import LearnerOptions
 from .metrics import errors_of, slices
-from .physics import Kernels, describe_points
+from .physics import Kernels, describe_points, unit_of
 from .points import Floats, Points, points_of
 from .power import POWER_WINDOW_S, check_power_limits, fit_power, power_points, widened_below
 from .runtime import RuntimeFit, fit_runtime
 from .split import N_FOLDS, folds
+from .sustained import fit_slowdown, measured_both_ways
 from .tasks import Task, run_tasks
 
 _FEWEST_POWER_ROWS = 20
@@ -69,9 +70,14 @@ def train(
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
         raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
     data = concatenate(datasets)
-    points = points_of(data.where(data.column("regime") != "sustained"))
+    lasting = data.column("regime") == "sustained"
+    points = points_of(data.where(~lasting))
     gpu = _one_gpu(data, points)
-    families = list(_families(points, data, gpu, options))
+    left_out: dict[str, int] = {}
+    families = list(_families(points, data, gpu, options, left_out))
+    sustained = data.where(lasting).usable()
+    if len(sustained) and not power_datasets:
+        power_datasets = [sustained] if _holds_power(sustained) else []
     powered = None
     if power_datasets:
         check_power_limits(gpu)
@@ -80,17 +86,19 @@ def train(
     fits = iter(run_tasks(tasks, n_workers, f"training {name}"))
     estimators: list[Estimator] = []
     power_tasks: list[Task[Estimator]] = []
-    left_out: dict[str, int] = {}
+    both = measured_both_ways(points, points_of(sustained)) if len(sustained) else None
     for family in families:
         by_fold = {number: next(fits) for number in family.numbers}
         whole = next(fits)
         estimators.append(family.runtime_estimator(by_fold, whole))
+        if both is not None:
+            estimators += family.sustained_estimators(*both, by_fold, whole)
         part = family.power_part(powered) if powered is not None else None
         if part is not None and family.can_hold_out(part):
             arguments = (family, part, by_fold, whole)
-            power_tasks.append(Task(family.dtype, _Family.power_estimator, arguments))
+            power_tasks.append(Task(family.name, _Family.power_estimator, arguments))
         elif part is not None and len(part):
-            left_out[family.dtype] = len(part)
+            left_out[f"power of {family.name}"] = len(part)
     if powered is not None and not power_tasks:
         raise DatasetError(
             f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
@@ -98,7 +106,8 @@ def train(
         )
     if power_tasks:
         estimators += run_tasks(power_tasks, n_workers, f"training {name}, power")
-    estimators.sort(key=lambda estimator: (estimator.dtype, estimator.target == "power"))
+    order = ("runtime", "sustained", "power")
+    estimators.sort(key=lambda estimator: (estimator.dtype, order.index(estimator.target)))
     provenance = _provenance(data, power_datasets, left_out, options)
     measured = {family.dtype for family in families}
     stand_ins = {
@@ -112,11 +121,12 @@ def train(
 
 @dataclass(frozen=True)
 class _Family:
-    """The points of one dtype and one form of physics.
+    """The points of one dtype and one unit: kernels that share their physical constants.
 
     indices: of its kernels among all of the model; fold: of each point, from its group.
     """
 
+    unit: str
     points: Points
     gpu: Gpu
     kernels: Kernels
@@ -129,6 +139,11 @@ class _Family:
         return str(self.points.dtype[0])
 
     @property
+    def name(self) -> str:
+        """Dtype and unit, for people."""
+        return f"{self.dtype} {self.unit}"
+
+    @property
     def numbers(self) -> list[int]:
         """The folds that occur."""
         return [int(number) for number in np.unique(self.fold)]
@@ -138,8 +153,8 @@ class _Family:
         shared = (self.gpu, self.kernels, self.options.learner)
         for number in self.numbers:
             rest = self.points.where(self.fold != number)
-            yield Task(f"{self.dtype}, fold {number}", fit_runtime, (rest, *shared))
-        yield Task(f"{self.dtype}, all", fit_runtime, (self.points, *shared))
+            yield Task(f"{self.name}, fold {number}", fit_runtime, (rest, *shared))
+        yield Task(f"{self.name}, all", fit_runtime, (self.points, *shared))
 
     def runtime_estimator(self, by_fold: dict[int, RuntimeFit], whole: RuntimeFit) -> Estimator:
         """Return the estimator fitted to everything, with what the folds say of it."""
@@ -161,11 +176,53 @@ class _Family:
             accuracy,
         )
 
+    def mine(self, points: Points) -> NDArray[np.bool_]:
+        """Return which points belong to this family, bool array of shape (n_points,)."""
+        mine: NDArray[np.bool_] = points.dtype == self.dtype
+        return mine & np.isin(points.kernel, list(self.kernels))
+
     def power_part(self, powered: Points) -> Points:
         """Return the points with power that belong to this family."""
-        return powered.where(
-            (powered.dtype == self.dtype) & np.isin(powered.kernel, list(self.kernels))
-        )
+        return powered.where(self.mine(powered))
+
+    def sustained_estimators(
+        self, points: Points, burst_s: Floats, by_fold: dict[int, RuntimeFit], whole: RuntimeFit
+    ) -> list[Estimator]:
+        """Return the estimator of the sustained runtime; none where too little was measured.
+
+        points: measured under lasting load; burst_s: one launch of each, in s.
+        """
+        mine = self.mine(points)
+        points, burst_s = points.where(mine), burst_s[mine]
+        if not self.can_hold_out(points):
+            return []
+        fold = folds(points, self.options.split, self.options.n_folds)
+        described = describe_points(points, self.gpu, self.kernels, whole.constants)
+        predicted = np.empty(len(points))
+        for number in np.unique(fold):
+            out = fold == number
+            fit = by_fold.get(int(number), whole)
+            rest = points.where(~out)
+            seen = describe_points(rest, self.gpu, self.kernels, fit.constants)
+            slowdown = fit_slowdown(seen, burst_s[~out], rest.runtime_s)
+            predicted_s, what = fit.predict(points.where(out), self.gpu, self.kernels)
+            predicted[out] = slowdown.predict(what, predicted_s)
+        shipped = fit_slowdown(described, burst_s, points.runtime_s)
+        misses = np.abs(np.log2(points.runtime_s / predicted))
+        accuracy = self._accuracy(points, predicted, points.runtime_s)
+        accuracy["coverage_90"] = round(coverage(predicted, misses, fold, 0.9), 4)
+        return [
+            Estimator(
+                "sustained",
+                self.dtype,
+                self.indices,
+                {},
+                shipped.forest,
+                _domain(points),
+                calibrate(predicted, misses),
+                accuracy,
+            )
+        ]
 
     def can_hold_out(self, part: Points) -> bool:
         """Return whether there are enough rows with power to train on some and test on others."""
@@ -214,28 +271,35 @@ class _Family:
 
 
 def _families(
-    points: Points, dataset: Dataset, gpu: Gpu, options: TrainOptions
+    points: Points, dataset: Dataset, gpu: Gpu, options: TrainOptions, left_out: dict[str, int]
 ) -> Iterator[_Family]:
-    """Yield the families of a table, by dtype and form of physics.
+    """Yield the families of a table, by dtype and unit; those too small go to `left_out`.
 
-    Raises DatasetError where a dtype has no peak, or all rows fall into one fold.
+    Raises DatasetError where a dtype has no peak, or no family can be held out from itself.
     """
     kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}
-    form = np.array([physics_of(kernels[name]) for name in points.kernel], object)
+    units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
     numbers: dict[str, int] = {}
-    for dtype, physics in sorted(set(zip(points.dtype, form, strict=True))):
+    for dtype, unit in sorted(set(zip(points.dtype, units, strict=True))):
         if dtype not in gpu.peak_flops:
             raise DatasetError(f"{gpu.name} has no peak for {dtype}: add it to builder/gpus.toml")
-        part = points.where((points.dtype == dtype) & (form == physics))
+        part = points.where((points.dtype == dtype) & (units == unit))
         fold = folds(part, options.split, options.n_folds)
         if len(np.unique(fold)) < 2:
-            raise DatasetError(
-                f"all {len(part)} rows of {dtype} are in one fold by {options.split}: nothing can "
-                "be held out (more groups, more folds or another split are needed)"
-            )
+            left_out[f"runtime of {dtype} {unit}"] = len(part)
+            continue
         mine = {name: kernels[name] for name in sorted(set(part.kernel))}
         indices = tuple(numbers.setdefault(name, len(numbers)) for name in mine)
-        yield _Family(part, gpu, mine, indices, options, fold)
+        yield _Family(unit, part, gpu, mine, indices, options, fold)
+    if not numbers:
+        raise DatasetError(
+            f"all rows are in one fold by {options.split}: nothing can be held out of "
+            f"{left_out} (more groups, more folds or another split are needed)"
+        )
+
+
+def _holds_power(dataset: Dataset) -> bool:
+    return bool(np.isfinite(dataset.column("power_w").astype(float)).any())
 
 
 def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
@@ -280,7 +344,7 @@ def _provenance(
         "runtime": list(data.provenance),
         "power": [entry for dataset in power for entry in dataset.provenance],
         "power_window_s": POWER_WINDOW_S if power else None,
-        "power_left_out": left_out,
+        "left_out": left_out,
         "trained_with": {"gpperf-lite": __version__}
         | {name: str(module.__version__) for name, module in modules.items()},
         "split": options.split,

@@ -11,7 +11,7 @@ from tables import CUTLASS_KERNEL, GPU, points_at
 from builder.physics import Constants, Kernels, describe_points, fit_constants
 from builder.points import Points
 from gpperf_lite import Kernel
-from gpperf_lite._features import FEATURES, describe
+from gpperf_lite._features import ALL_FEATURES, describe
 from gpperf_lite._numbers import PLAIN
 from gpperf_lite._physics import CONSTANTS, view_of
 
@@ -128,7 +128,7 @@ def test_a_row_is_described_by_its_own_kernel_layout_and_beta_whatever_is_beside
     )
     constants = machine("kernel", "f32")
     whole = describe_points(points, GPU, kernels, constants)
-    assert whole.columns.shape == (len(FEATURES), 24)
+    assert whole.columns.shape == (len(ALL_FEATURES), 24)
     for index in range(24):
         kernel, layout = points.kernel[index], points.layout[index]
         view = view_of(GPU, "f32", layout, kernels[kernel], constants)
