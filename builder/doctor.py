@@ -1,18 +1,26 @@
 """The doctor: what works on this machine, and what to do about what does not.
 
-So far it looks at what needs no GPU: Python, the libraries of the builder, the built-in models, and
-whether a driver is there at all.
+It changes nothing, creates no context on a GPU, and needs nothing beyond the runtime.
 """
 
 from __future__ import annotations
 
-import ctypes.util
 import importlib.metadata
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from gpperf_lite import GpperfError, available, load
+
+from .device.checkup import NEEDED_CUDA, check_gpus
+from .device.driver import Driver, load_driver
+from .device.nvml import NoSensor, NvmlSensor, open_sensor
+from .finding import Finding
+
+__all__ = ["Finding", "Machine", "examine"]
 
 _LIBRARIES = {
     "numpy": "runtime and builder",
@@ -23,23 +31,73 @@ _LIBRARIES = {
     "rich": "progress bars",
 }
 
+_CUDA_LIBRARIES = {
+    "cuda-bindings": "compile, collect",
+    "nvidia-ml-py": "collect: power, clocks, temperatures",
+    "nvidia-cublas": "collect: the kernel 'library'",
+}
+
+_INSTALL = "pip install '.[builder]'"
+_INSTALL_CUDA = "pip install '.[builder,cuda]'"
+_HEADERS = {"cudart": "cuda.h", "cccl": "cuda/std/type_traits"}
+"""A header that each of CUDA's wheels must have."""
+
+
+def _nvrtc_version() -> tuple[int, int]:
+    """Return NVRTC's release; raises ImportError or RuntimeError where there is none."""
+    from cuda.bindings import nvrtc
+
+    code, major, minor = nvrtc.nvrtcVersion()
+    if int(code):
+        raise RuntimeError(f"NVRTC answers with code {int(code)}")
+    return int(major), int(minor)
+
+
+def _header_folder(name: str) -> str | None:
+    """Return the folder of the headers of one of CUDA's wheels; None where there is none."""
+    from cuda.pathfinder import find_nvidia_header_directory
+
+    folder: str | None = find_nvidia_header_directory(name)
+    return folder
+
+
+def _cutlass_folder() -> Path | None:
+    """Return the folder of CUTLASS's headers in its wheel; None where it is not installed."""
+    from importlib.util import find_spec
+
+    found = find_spec("cutlass_library")
+    if found is None or found.origin is None:
+        return None
+    return Path(found.origin).parent / "source" / "include"
+
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing looked at. status: "ok", "missing" (something will not work) or "broken"."""
+class Machine:
+    """What the doctor asks: each function is the real one, unless a test puts another there."""
 
-    name: str
-    status: str
-    text: str
+    driver: Callable[[], Driver] = load_driver
+    sensor: Callable[[str], NvmlSensor | NoSensor] = open_sensor
+    nvrtc_version: Callable[[], tuple[int, int]] = _nvrtc_version
+    header_folder: Callable[[str], str | None] = _header_folder
+    cutlass_folder: Callable[[], Path | None] = _cutlass_folder
+    program: Callable[[str], str | None] = shutil.which
+    version: Callable[[str], str] = importlib.metadata.version
 
-    def line(self) -> str:
-        """Return the finding as one line for people."""
-        return f"{self.status:8}{self.name:20}{self.text}"
 
-
-def examine() -> list[Finding]:
+def examine(machine: Machine | None = None) -> list[Finding]:
     """Return all findings, in a fixed order."""
-    return [_python(), *(_library(*item) for item in _LIBRARIES.items()), _models(), _driver()]
+    machine = machine or Machine()
+    return [
+        _python(),
+        *(_library(machine, *item, _INSTALL) for item in _LIBRARIES.items()),
+        _models(),
+        *(_library(machine, *item, _INSTALL_CUDA) for item in _CUDA_LIBRARIES.items()),
+        _nvrtc(machine),
+        _cuda_headers(machine),
+        _cutlass(machine),
+        _host_compiler(machine),
+        *check_gpus(machine.driver, machine.sensor),
+    ]
 
 
 def _python() -> Finding:
@@ -48,11 +106,11 @@ def _python() -> Finding:
     return Finding("python", "ok", f"{version} on {sys.platform}, {cores} cores")
 
 
-def _library(name: str, use: str) -> Finding:
+def _library(machine: Machine, name: str, use: str, advice: str) -> Finding:
     try:
-        version = importlib.metadata.version(name)
+        version = machine.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "missing", f"needed for {use}: pip install '.[builder]'")
+        return Finding(name, "missing", f"needed for {use}: {advice}")
     return Finding(name, "ok", f"{version} ({use})")
 
 
@@ -68,10 +126,56 @@ def _models() -> Finding:
     return Finding("models", "ok", f"{len(names)} load: {', '.join(names)}")
 
 
-def _driver() -> Finding:
-    """Say whether NVIDIA's driver is installed; nothing is initialised."""
-    for name in ("cuda", "nvidia-ml"):
-        if ctypes.util.find_library(name) is None:
-            text = "no NVIDIA driver: measuring is not possible here, all else is"
-            return Finding("NVIDIA driver", "missing", text)
-    return Finding("NVIDIA driver", "ok", "libcuda and libnvidia-ml are installed")
+def _nvrtc(machine: Machine) -> Finding:
+    wanted = ".".join(map(str, NEEDED_CUDA))
+    advice = f"pip install 'nvidia-cuda-nvrtc=={wanted}.*'"
+    try:
+        found = machine.nvrtc_version()
+    except Exception as error:  # whatever the bindings raise, there is none
+        return Finding("NVRTC", "missing", f"needed for compile: {advice} ({error})")
+    version = ".".join(map(str, found))
+    if found != NEEDED_CUDA:
+        text = f"{version}, but cubins are compiled by {wanted}: {advice}"
+        return Finding("NVRTC", "warning", text)
+    return Finding("NVRTC", "ok", version)
+
+
+def _cuda_headers(machine: Machine) -> Finding:
+    lacking = []
+    for name, header in _HEADERS.items():
+        try:
+            folder = machine.header_folder(name)
+        except ImportError:
+            folder = None
+        if folder is None or not (Path(folder) / header).is_file():
+            lacking.append(header)
+    if lacking:
+        text = f"needed for compile: {_INSTALL_CUDA} (not found: {', '.join(lacking)})"
+        return Finding("CUDA headers", "missing", text)
+    return Finding("CUDA headers", "ok", "found")
+
+
+def _cutlass(machine: Machine) -> Finding:
+    folder = machine.cutlass_folder()
+    if folder is None or not (folder / "cutlass" / "version.h").is_file():
+        text = f"needed to compile CUTLASS kernels: {_INSTALL_CUDA}"
+        return Finding("CUTLASS headers", "missing", text)
+    return Finding("CUTLASS headers", "ok", _cutlass_version(folder))
+
+
+def _cutlass_version(folder: Path) -> str:
+    parts = dict.fromkeys(("MAJOR", "MINOR", "PATCH"), "?")
+    for line in (folder / "cutlass" / "version.h").read_text(errors="replace").splitlines():
+        words = line.split()
+        name = words[1].removeprefix("CUTLASS_") if len(words) == 3 else ""
+        if words[:1] == ["#define"] and name in parts:
+            parts[name] = words[2]
+    return ".".join(parts.values())
+
+
+def _host_compiler(machine: Machine) -> Finding:
+    found = machine.program("g++")
+    if found is None:
+        text = "g++ is not installed: tests that run device code on the host are skipped"
+        return Finding("host compiler", "warning", text)
+    return Finding("host compiler", "ok", f"{found} (tests alone)")

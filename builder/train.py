@@ -42,13 +42,14 @@ class TrainOptions:
 
     split, n_folds: how accuracy and intervals are measured; learner: None for the usual one, or
     the small one where there are few rows; stand_ins: unmeasured dtypes and the measured ones
-    that answer for them.
+    that answer for them; simulated: take simulated rows, and them alone.
     """
 
     split: str = "pair"
     n_folds: int = N_FOLDS
     learner: LearnerOptions | None = None
     stand_ins: Mapping[str, str] = field(default_factory=dict)
+    simulated: bool = False
 
 
 def train(
@@ -69,7 +70,8 @@ def train(
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
         raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
-    data = concatenate(datasets)
+    data = concatenate(_chosen(datasets, options))
+    power_datasets = _chosen(power_datasets, options)
     lasting = data.column("regime") == "sustained"
     points = points_of(data.where(~lasting))
     gpu = _one_gpu(data, points)
@@ -117,6 +119,10 @@ def train(
     }
     kernels = _kernels_in_order(families)
     return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
+
+
+def _chosen(datasets: list[Dataset], options: TrainOptions) -> list[Dataset]:
+    return [dataset.simulated() for dataset in datasets] if options.simulated else datasets
 
 
 @dataclass(frozen=True)
@@ -349,4 +355,4 @@ def _provenance(
         | {name: str(module.__version__) for name, module in modules.items()},
         "split": options.split,
         "folds": options.n_folds,
-    }
+    } | ({"simulated": True} if options.simulated else {})

@@ -6,7 +6,8 @@
 //                                               Problem const* problems, int count);
 //   extern "C" __global__ void gemm_run(Params params);
 // The host launches gemm_make_params with one thread a problem, reads both arrays back, and passes
-// Params by value to gemm_run in the shape that Launch gives.
+// Params by value to gemm_run in the shape that Launch gives. gemm_shared_bytes is all shared memory
+// of a block, static and dynamic. README.md says the rest.
 #pragma once
 
 // C[m, n] = alpha * A[m, k] B[k, n] + beta * C, `batch` times. D is written, C is read; they may be
@@ -26,6 +27,7 @@ struct Problem {
   int sm_count;   // of the GPU
   int occupancy;  // blocks of this kernel that an SM holds at once
   int swizzle;    // width of the raster's swizzle, where it is no template parameter
+  int a_is_row_major, b_is_row_major;  // for a kernel that takes any layout
 };
 
 // How to launch gemm_run for one problem.
@@ -33,6 +35,6 @@ struct Launch {
   unsigned grid[3];
   unsigned block[3];
   unsigned cluster[3];  // 1, 1, 1 where there are none
-  unsigned shared_bytes;
+  unsigned shared_bytes;  // dynamic shared memory to ask for; static memory is not counted
   unsigned long long workspace_bytes;
 };

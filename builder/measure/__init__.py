@@ -1,1 +1,34 @@
-"""Measuring: the rules by which a label is made, on any `Device`."""
+"""Measuring: the rules by which a label is made, on any `Device`.
+
+`Protocol` holds all of their numbers. `calibrate` finds out once a run what the sensors can do;
+`verify_build` and `verify_point` come before any timing; `measure_burst` gives a runtime with cool
+clocks, `measure_sustained` power and runtime under load. Sensors that fail leave columns empty;
+only a DeviceError escapes.
+"""
+
+from .calibration import Calibration, SourceFacts, calibrate, recheck_idle
+from .operands import copies_for, operand_bytes
+from .protocol import Protocol, ProtocolError
+from .stopping import StoppingRule
+from .sustained import Sustained, measure_sustained
+from .timing import Burst, measure_burst
+from .verify import Verdict, verify_build, verify_point
+
+__all__ = [
+    "Burst",
+    "Calibration",
+    "Protocol",
+    "ProtocolError",
+    "SourceFacts",
+    "StoppingRule",
+    "Sustained",
+    "Verdict",
+    "calibrate",
+    "copies_for",
+    "measure_burst",
+    "measure_sustained",
+    "operand_bytes",
+    "recheck_idle",
+    "verify_build",
+    "verify_point",
+]

@@ -1,0 +1,194 @@
+"""A collection: one run of `collect`, from a sweep to a dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cubins import FOLDER
+from ..dataset import Dataset, write
+from ..errors import BuilderError, DatasetError
+from ..measure import Protocol
+from ..sweep import read_sweep
+from .export import export_journal, joined
+from .folder import Folder
+from .interrupts import Interrupts
+from .journal import read_lines
+from .messages import ERROR, FAILING, Job
+from .preparation import compiled, one_model, planned, shares, uncompiled
+from .progress import BarProgress, JsonProgress, Progress, QuietProgress
+from .spec import CUDA, SIMULATED, DeviceSpec
+from .story import EmptyJournalError
+from .summary import summary_lines, summary_of
+from .supervisor import supervise
+from .survey import survey
+from .ward import Limits, Ward
+
+_GRACE_S = 1.0
+_EXPORT_S, _EXPORT_S_A_ROW = 1.0, 2e-4
+
+OK, POWER_MISSING, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True)
+class CollectOptions:
+    """What to collect, on which GPUs, into which files.
+
+    journals: a folder, by default beside the output; one that is there is gone on with.
+    gpus: indices, UUIDs or PCI ids; empty for all. simulate: seed of a simulated GPU, of several
+    with as many `gpus`; faults: a JSON file of what is wrong with it.
+    deadline_s: when this must have ended, from its start; measuring stops some seconds earlier.
+    require_power: whether it is an error if no power could be measured.
+    allow_changed: whether journals of another GPU, driver, protocol or plan may go on.
+    """
+
+    sweep: Path
+    output: Path
+    journals: Path | None = None
+    gpus: tuple[str, ...] = ()
+    simulate: int | None = None
+    faults: Path | None = None
+    deadline_s: float | None = None
+    cubins: Path = FOLDER
+    n_workers: int = os.cpu_count() or 1
+    quiet: bool = False
+    as_json: bool = False
+    require_power: bool = False
+    allow_changed: bool = False
+
+
+def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
+    """Measure a sweep and write its dataset; return the exit code.
+
+    0: done, or its time was up. 1: power is missing, and was required. 2: something is wrong on a
+    GPU, which is said. 130: interrupted. In each case the dataset holds what there is. Raises
+    BuilderError where there is none to write.
+    """
+    begun_s = time.monotonic()
+    if options.output.is_dir():
+        raise DatasetError(f"output must be a file (got the folder {options.output})")
+    progress = _progress(options)
+    rules = protocol or Protocol()
+    with Folder(options.journals or options.output.with_suffix(".journal")) as folder:
+        for path in folder.journals():
+            read_lines(path)
+        jobs = _jobs(options, rules, folder, begun_s)
+        try:
+            with Interrupts() as interrupts:
+                wards = supervise(jobs, interrupts, progress, _limits(rules))
+                dataset = _export(folder, wards)
+                write(dataset, options.output)
+            summary = summary_of(dataset, wards, time.monotonic() - begun_s, options.output)
+            code = _code(options, wards, summary, interrupts)
+            progress.summarise(summary_lines(summary), {**summary, "exit_code": code})
+            return code
+        finally:
+            progress.close()
+
+
+def _jobs(
+    options: CollectOptions, protocol: Protocol, folder: Folder, begun_s: float
+) -> list[tuple[DeviceSpec, Job]]:
+    """Return a job for each GPU; all that measuring needs is ready then."""
+    sweep = read_sweep(options.sweep)
+    surveyed = survey(_specs(options), options.cubins)
+    gpu = one_model(surveyed)
+    if options.simulate is None:
+        kernels = compiled(sweep, gpu, options.cubins, options.n_workers)
+    else:
+        kernels = uncompiled(sweep, gpu, options.cubins)
+    whole = planned(sweep, kernels, gpu)
+    stop_at_s = None
+    if options.deadline_s is not None:
+        n_rows = len(whole.points) + len(whole.power_points)
+        reserve_s = protocol.stop_s + _GRACE_S + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
+        stop_at_s = begun_s + options.deadline_s - reserve_s
+        if stop_at_s <= time.monotonic():
+            raise BuilderError(
+                f"the deadline of {options.deadline_s:g} s is too near: ending takes up to "
+                f"{reserve_s:.1f} s, and getting ready took {time.monotonic() - begun_s:.1f} s; "
+                "what was compiled is kept"
+            )
+    return [
+        (
+            one.spec,
+            Job(
+                folder.journal(number),
+                plan,
+                protocol,
+                options.cubins,
+                kernels.keys,
+                stop_at_s,
+                allow_changed=options.allow_changed,
+            ),
+        )
+        for number, (one, plan) in enumerate(
+            zip(surveyed, shares(whole, len(surveyed)), strict=True)
+        )
+    ]
+
+
+def _specs(options: CollectOptions) -> list[DeviceSpec]:
+    """Return the GPUs that are asked for; none means all."""
+    if options.simulate is None:
+        return [DeviceSpec(CUDA, which) for which in options.gpus]
+    faults = "{}"
+    if options.faults is not None:
+        try:
+            faults = options.faults.read_text()
+            json.loads(faults)
+        except (OSError, ValueError) as error:
+            raise BuilderError(
+                f"faults must be a JSON file (got {options.faults}: {error})"
+            ) from error
+    seeds = range(options.simulate, options.simulate + max(1, len(options.gpus)))
+    return [DeviceSpec(SIMULATED, seed=seed, faults=faults) for seed in seeds]
+
+
+def _progress(options: CollectOptions) -> Progress:
+    if options.as_json:
+        return JsonProgress()
+    return QuietProgress() if options.quiet else BarProgress()
+
+
+def _limits(protocol: Protocol) -> Limits:
+    return Limits(
+        watchdog_s=protocol.watchdog_s,
+        watchdog_factor=protocol.watchdog_factor,
+        stop_s=protocol.stop_s,
+        grace_s=_GRACE_S,
+    )
+
+
+def _export(folder: Folder, wards: Sequence[Ward]) -> Dataset:
+    """Return the dataset of all journals in which a GPU was opened."""
+    parts = [part for path in folder.journals() if (part := _exported(path)) is not None]
+    if not parts:
+        reasons = [ward.farewell.text for ward in wards if ward.farewell]
+        raise BuilderError(f"nothing was measured: {'; '.join(filter(None, reasons)) or 'stopped'}")
+    return joined(parts)
+
+
+def _exported(path: Path) -> Dataset | None:
+    try:
+        return export_journal(path)
+    except EmptyJournalError:
+        return None
+
+
+def _code(
+    options: CollectOptions,
+    wards: Sequence[Ward],
+    summary: Mapping[str, Any],
+    interrupts: Interrupts,
+) -> int:
+    if interrupts.count:
+        return INTERRUPTED
+    if any(ward.farewell is None or ward.farewell.how in (ERROR, FAILING) for ward in wards):
+        return FAILED
+    return POWER_MISSING if options.require_power and not summary["power_rows"] else OK

@@ -1,0 +1,62 @@
+"""The folder of a collection: one journal for each GPU, and a lock that one supervisor holds."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+
+from .journal import JournalError
+from .merge import JOURNAL_SUFFIX
+
+_LOCK = "lock"
+
+
+class Folder:
+    """A folder of journals that this process alone supervises while it is entered."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle = -1
+
+    def journal(self, number: int) -> Path:
+        """Return the path of the journal of a GPU, counted from 0."""
+        return self.path / f"gpu-{number}{JOURNAL_SUFFIX}"
+
+    def journals(self) -> list[Path]:
+        """Return the journals that are there, sorted."""
+        return sorted(self.path.glob(f"*{JOURNAL_SUFFIX}"))
+
+    def __enter__(self) -> Folder:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise JournalError(f"cannot write in {self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._close()
+            raise JournalError(
+                f"another collection is running in {self.path}: wait for it or end it, or choose "
+                "another folder"
+            ) from error
+        except OSError as error:
+            self._close()
+            raise JournalError(
+                f"{self.path} cannot be locked ({error.strerror}): choose a folder on a local disk"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        os.close(self._handle)
+        self._handle = -1

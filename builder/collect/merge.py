@@ -1,0 +1,134 @@
+"""Merge: datasets and journals of several runs or GPUs in one, where they belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gpperf_lite import Gpu, Kernel
+
+from ..dataset import Dataset, read
+from ..errors import DatasetError
+from ..files import sha256_of
+from .export import export_journal, joined
+
+ALLOWABLE = ("gpu", "driver", "protocol", "kernel")
+"""What may differ where that is asked for: the GPU's model or facts, the driver, the protocol, the
+descriptions of a kernel, of which the first is kept."""
+
+JOURNAL_SUFFIX = ".jsonl"
+
+
+class MergeError(DatasetError):
+    """Files do not belong together; the text says why, and how to have them merged all the same."""
+
+
+def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
+    """Return all rows of datasets (Parquet), journals (.jsonl) and folders of journals, in order.
+
+    A point that was measured in two runs is there twice. allow: of ALLOWABLE, what may differ.
+    Raises MergeError where something else differs, or one run is given twice; DatasetError or
+    JournalError for a file that cannot be read, as of another schema version.
+    """
+    unknown = sorted(set(allow) - set(ALLOWABLE))
+    if unknown:
+        raise MergeError(f"allow must be of {' '.join(ALLOWABLE)} (got {unknown[0]!r})")
+    files = [file for path in paths for file in _files(path)]
+    if not files:
+        raise MergeError("there is nothing to merge: name at least one dataset or journal")
+    _check_once(((sha256_of(file), file) for file in files), "the same bytes")
+    parts = {file: _read(file) for file in files}
+    runs = ((run, file) for file, part in parts.items() for run in _told(part, "run"))
+    _check_once(runs, "rows of the same run")
+    for name, values_of in _DIFFERENCES.items():
+        if name not in allow:
+            _check_same(name, parts, values_of)
+    return joined(_reconciled(list(parts.values()), allow))
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob(f"*{JOURNAL_SUFFIX}")) if path.is_dir() else [path]
+
+
+def _read(path: Path) -> Dataset:
+    return export_journal(path) if path.suffix == JOURNAL_SUFFIX else read(path)
+
+
+def _told(dataset: Dataset, name: str) -> set[str]:
+    """Return what a dataset's provenance says; nothing where its source never said it."""
+    return {str(entry[name]) for entry in dataset.provenance if name in entry}
+
+
+_DIFFERENCES: Mapping[str, Callable[[Dataset], set[str]]] = {
+    "gpu": lambda dataset: set(dataset.gpus) | set(dataset.column("gpu")),
+    "driver": lambda dataset: _told(dataset, "driver"),
+    "protocol": lambda dataset: _told(dataset, "protocol_hash"),
+}
+"""What must be the same in all files, as far as they say it."""
+
+
+def _check_once(marks: Iterable[tuple[str, Path]], what: str) -> None:
+    """Raise MergeError where two files have the same mark."""
+    seen: dict[str, Path] = {}
+    for mark, path in marks:
+        if mark in seen:
+            raise MergeError(f"{seen[mark]} and {path} hold {what}: give it once")
+        seen[mark] = path
+
+
+def _check_same(
+    name: str, parts: Mapping[Path, Dataset], values_of: Callable[[Dataset], set[str]]
+) -> None:
+    first: tuple[Path, str] | None = None
+    for path, part in parts.items():
+        for value in sorted(values_of(part)):
+            if first is None:
+                first = path, value
+            elif value != first[1]:
+                raise MergeError(
+                    f"{first[0]} and {path} differ in {name} ({first[1]} and {value}): keep them "
+                    f"apart, or allow {name}"
+                )
+
+
+def _reconciled(parts: Sequence[Dataset], allow: Collection[str]) -> list[Dataset]:
+    """Return the parts with one description of each kernel and one set of facts of each GPU."""
+    kernels = _first_of((part.kernels for part in parts), "kernel", allow, lambda kernel: kernel)
+    gpus = _first_of((part.gpus for part in parts), "gpu", allow, _without_idle)
+    return [
+        replace(
+            part,
+            kernels={name: kernels[name] for name in part.kernels},
+            gpus={
+                name: replace(gpus[name], idle_power_w=gpu.idle_power_w)
+                for name, gpu in part.gpus.items()
+            },
+        )
+        for part in parts
+    ]
+
+
+def _without_idle(gpu: Gpu) -> Gpu:
+    """Return a GPU's facts without what is measured anew in each run."""
+    return replace(gpu, idle_power_w=None)
+
+
+def _first_of(
+    tables: Iterable[Mapping[str, Any]],
+    name: str,
+    allow: Collection[str],
+    compared: Callable[[Any], Kernel | Gpu],
+) -> dict[str, Any]:
+    """Return the first value of each key; raise MergeError where another one may not differ."""
+    first: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            kept = first.setdefault(key, value)
+            if name not in allow and compared(kept) != compared(value):
+                raise MergeError(
+                    f"the {name} {key!r} is described differently in two of the files: keep them "
+                    f"apart, or allow {name}"
+                )
+    return first

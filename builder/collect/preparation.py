@@ -1,0 +1,112 @@
+"""Preparation: what must be ready before measuring starts: kernels, and a plan for each GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from gpperf_lite import Gpu
+
+from ..catalogue import select
+from ..compiler import compile_all
+from ..cubins import Cubins
+from ..kernels import Build
+from ..plan import Plan, plan_of
+from ..sweep import Point, Sweep
+from .survey import Surveyed, SurveyError
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The builds of a sweep that are ready, described by their compiler where there is one.
+
+    keys: of their cubins, by kernel; left_out: what is not ready, and why.
+    """
+
+    builds: tuple[Build, ...]
+    keys: Mapping[str, str]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def one_model(surveyed: Sequence[Surveyed]) -> Gpu:
+    """Return the facts of the GPUs, which must be of one model."""
+    names = sorted({one.gpu.name for one in surveyed})
+    if len(names) > 1:
+        raise SurveyError(
+            f"all GPUs of one collection must be of one model (got {', '.join(names)}): choose "
+            "with --gpus"
+        )
+    return surveyed[0].gpu
+
+
+def uncompiled(sweep: Sweep, gpu: Gpu, cache: Path) -> Kernels:
+    """Return the builds of a sweep without cubins, described as far as the cache knows them."""
+    builds = select(sweep.kernels)
+    if cache.is_dir():
+        cubins, architecture = Cubins(cache), _architecture(gpu)
+        found = [(build, cubins.get(build, architecture)) for build in builds]
+        builds = [replace(build, kernel=one[0]) if one else build for build, one in found]
+    return Kernels(tuple(builds), {}, ())
+
+
+def compiled(sweep: Sweep, gpu: Gpu, cache: Path, n_workers: int) -> Kernels:
+    """Compile what is missing of a sweep's builds for a GPU; what cannot be is left out.
+
+    Raises BuilderError where something is missing and nothing can be compiled.
+    """
+    builds = select(sweep.kernels)
+    cubins, architecture = Cubins(cache), _architecture(gpu)
+    missing = [b for b in builds if b.source and cubins.get(b, architecture) is None]
+    outcomes = compile_all(missing, [architecture], cache, n_workers) if missing else []
+    reasons = {one.kernel.name: one.reason for one in outcomes if one.reason is not None}
+    ready, keys = [], {}
+    for build in builds:
+        name = build.kernel.name
+        found = cubins.get(build, architecture) if name not in reasons else None
+        if found is not None:
+            kernel, _, keys[name] = found
+            ready.append(replace(build, kernel=kernel))
+        elif not build.source:
+            ready.append(build)
+    return Kernels(tuple(ready), keys, tuple(reasons.items()))
+
+
+def planned(sweep: Sweep, kernels: Kernels, gpu: Gpu) -> Plan:
+    """Return the plan of what is ready; a pattern that names nothing of it is passed over."""
+    names = [build.kernel.name for build in kernels.builds]
+    groups = [
+        replace(group, names=tuple(one for one in group.names if _matches(one, names)))
+        for group in sweep.groups
+    ]
+    usable = replace(sweep, groups=tuple(group for group in groups if group.names))
+    plan = plan_of(usable, kernels.builds, gpu)
+    return replace(plan, left_out=(*kernels.left_out, *plan.left_out))
+
+
+def shares(plan: Plan, count: int) -> list[Plan]:
+    """Return a plan for each of several GPUs; each point is in one of them, in the plan's order."""
+    if count == 1:
+        return [plan]
+    return [_share(plan, number, count) for number in range(count)]
+
+
+def _share(plan: Plan, number: int, count: int) -> Plan:
+    points = plan.points[number::count]
+    power_points: tuple[Point, ...] = points[: len(plan.power_points[number::count])]
+    return replace(
+        plan,
+        points=points,
+        power_points=power_points,
+        hash=f"{plan.hash}-{number + 1}-of-{count}",
+    )
+
+
+def _architecture(gpu: Gpu) -> str:
+    major, minor = gpu.compute_capability
+    return f"sm_{major}{minor}"
+
+
+def _matches(pattern: str, names: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)

@@ -1,0 +1,118 @@
+"""A session: one process that adds to a journal; by which rules it measures what on which GPU."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+
+from gpperf_lite import __version__
+from gpperf_lite._builtin import short_name
+from gpperf_lite._facts import gpu_to_json
+
+from ..device import Device
+from ..errors import BuilderError
+from ..measure import Protocol
+from ..plan import Plan
+from .journal import Journal
+from .state import Line
+
+SCHEMA = 1
+"""Version of the journal's lines. 1: the first."""
+
+_SIMULATED = "simulated"
+
+_MAY_CHANGE = {
+    "uuid": "GPU",
+    "driver": "driver",
+    "protocol_hash": "protocol",
+    "plan": "plan",
+    "builds": "compiled kernels",
+}
+
+
+class ChangedError(BuilderError):
+    """A journal was begun on something else than what is to go on with it."""
+
+
+def facts_of(
+    device: Device, plan: Plan, protocol: Protocol, keys: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return who measures what by which rules, as JSON values; keys: of cubins, by kernel."""
+    identity = device.identity
+    return {
+        **asdict(identity),
+        "gpu": short_name(device.gpu.name),
+        "gpu_facts": gpu_to_json(device.gpu),
+        "is_simulated": identity.driver == _SIMULATED,
+        "protocol": asdict(protocol),
+        "protocol_hash": protocol.hash,
+        "plan": plan.hash,
+        "builds": _hash_of(keys),
+        "sweep": plan.sweep.name,
+        "n_points": len(plan.points),
+        "n_power_points": len(plan.power_points),
+        "left_out": [list(one) for one in plan.left_out],
+        "versions": {
+            "gpperf_lite": __version__,
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        },
+    }
+
+
+def open_session(
+    journal: Journal, facts: Line, *, restart: bool = False, allow_changed: bool = False
+) -> None:
+    """Open a session in a journal that is new, or that was begun on the same things.
+
+    restart: whether it goes on for a process that was lost. allow_changed: whether another GPU of
+    the same model, driver, protocol or plan may go on. Raises ChangedError where it may not.
+    """
+    if journal.state.header is None:
+        header = {"schema": SCHEMA, "run": secrets.token_hex(8), "started": _now()}
+        journal.append("header", **header)
+    schema = journal.state.header["schema"] if journal.state.header else SCHEMA
+    if schema != SCHEMA:
+        raise ChangedError(
+            f"the journal {journal.path} has schema {schema}, this builder writes {SCHEMA}: "
+            "choose another folder"
+        )
+    if journal.state.facts is not None:
+        _check_same(journal, journal.state.facts, facts, allow_changed)
+    journal.append("session", restart=restart, started=_now(), facts=dict(facts))
+    journal.sync()
+
+
+def _check_same(journal: Journal, before: Line, now: Line, allow_changed: bool) -> None:
+    if before["gpu"] != now["gpu"]:
+        raise ChangedError(
+            f"the journal {journal.path} was begun on {before['gpu']}, this is {now['gpu']}: "
+            "choose another folder"
+        )
+    changes = [
+        f"{what} {before[name]} to {now[name]}"
+        for name, what in _MAY_CHANGE.items()
+        if before[name] != now[name]
+    ]
+    if changes and not allow_changed:
+        raise ChangedError(
+            f"the journal {journal.path} was begun on something else (changed: "
+            f"{', '.join(changes)}): choose another folder, or ask for it with --allow-changed"
+        )
+
+
+def _hash_of(keys: Mapping[str, str]) -> str:
+    text = json.dumps(dict(keys), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

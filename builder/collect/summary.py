@@ -1,0 +1,89 @@
+"""The summary of a collection: what is in its dataset, and how each GPU's part ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..dataset import Dataset
+from .drift import DRIFT
+from .state import GOLD, POINT, SUSTAINED
+from .ward import Ward
+
+_MOST_LINES = 8
+
+
+def summary_of(
+    dataset: Dataset, wards: Sequence[Ward], seconds: float, output: Path
+) -> dict[str, Any]:
+    """Return the summary as JSON values."""
+    flags = [flag for row in dataset.column("flags") if row is not None for flag in row]
+    failed = dataset.column("status") == "failed"
+    is_power = (dataset.column("regime") == SUSTAINED) & ~np.isnan(dataset.column("power_w"))
+    is_point = dataset.column("role") == POINT
+    return {
+        "output": str(output),
+        "seconds": round(seconds, 1),
+        "rows": len(dataset),
+        "points": int((is_point & (dataset.column("regime") != SUSTAINED)).sum()),
+        "power_rows": int((is_point & is_power).sum()),
+        "status": _counts(dataset.column("status")),
+        "failures": _counts(dataset.column("reason")[failed]),
+        "flags": _counts(flags),
+        "quarantined": {
+            build: reason
+            for entry in dataset.provenance
+            for build, reason in entry["quarantined"].items()
+        },
+        "gold": [entry["repeatability"][GOLD] for entry in dataset.provenance],
+        "gpus": [
+            {
+                "gpu": ward.name,
+                "uuid": ward.spec.uuid,
+                "ended": ward.farewell.how if ward.farewell else None,
+                "text": ward.farewell.text if ward.farewell else "",
+                "restarts": ward.restarts,
+            }
+            for ward in wards
+        ],
+    }
+
+
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Return the summary as lines for people."""
+    lines = [
+        f"wrote {summary['rows']} rows to {summary['output']} after {summary['seconds']} s: "
+        f"{summary['points']} points timed, power of {summary['power_rows']}",
+        *(
+            f"  {one['gpu']}: {one['ended']}"
+            + (f", {one['text']}" if one["text"] else "")
+            + (f", {one['restarts']} restarts" if one["restarts"] else "")
+            for one in summary["gpus"]
+        ),
+    ]
+    for title, name in (("failed", "failures"), ("quarantined", "quarantined")):
+        told = list(summary[name].items())
+        lines += [f"  {title}: {what}: {told_of}" for what, told_of in told[:_MOST_LINES]]
+        if len(told) > _MOST_LINES:
+            lines.append(f"  {title}: and {len(told) - _MOST_LINES} more")
+    if summary["flags"]:
+        counts = ", ".join(f"{flag} {count}" for flag, count in summary["flags"].items())
+        lines.append(f"  flags: {counts}")
+    if DRIFT in summary["flags"]:
+        lines.append("  rows flagged drift lie between sentinels that are too far apart")
+    for gold in summary["gold"]:
+        if gold["count"]:
+            lines.append(
+                f"  {gold['count']} long windows differ from the short ones by "
+                f"{gold['median_change']:+.2%} in power (median), at most by "
+                f"{gold['largest_change']:+.2%}"
+            )
+    return lines
+
+
+def _counts(texts: Any) -> dict[str, int]:
+    return dict(Counter(str(text) for text in texts).most_common())

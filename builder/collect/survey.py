@@ -1,0 +1,88 @@
+"""A survey: which GPUs there are to measure on, found out by a process that ends again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from gpperf_lite import Gpu
+
+from ..device import Identity
+from ..errors import BuilderError
+from .spec import CUDA, DeviceSpec
+
+_PATIENCE_S = 180.0
+"""The first opening of a GPU may compile the kernels that measuring needs beside the GEMMs."""
+
+
+class SurveyError(BuilderError):
+    """There is no GPU to measure on, or it cannot be opened."""
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A GPU that can be opened."""
+
+    spec: DeviceSpec
+    identity: Identity
+    gpu: Gpu
+
+
+def survey(specs: Sequence[DeviceSpec], cubins: Path) -> list[Surveyed]:
+    """Open each GPU once, in a process of its own, and return what it is.
+
+    specs: empty for all GPUs that are visible; an UUID may be an index, a UUID's beginning or a PCI
+    id. Raises SurveyError where there is none, or one cannot be opened.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_look, args=(tuple(specs), cubins, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        if not ours.poll(_PATIENCE_S):
+            raise SurveyError(f"the GPU did not open within {_PATIENCE_S:g} s: see 'nvidia-smi'")
+        answer = ours.recv()
+    except EOFError as error:
+        process.join()
+        raise SurveyError(
+            f"the process that opened the GPU ended with status {process.exitcode}: see what "
+            "'python -m builder doctor' says"
+        ) from error
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+    if isinstance(answer, str):
+        raise SurveyError(answer)
+    found: list[Surveyed] = answer
+    return found
+
+
+def _look(specs: Sequence[DeviceSpec], cubins: Path, connection: Connection) -> None:
+    """Send what there is, or why not, as a text."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        connection.send([_opened(spec, cubins) for spec in specs or _all_gpus()])
+    except BuilderError as error:
+        connection.send(str(error))
+
+
+def _all_gpus() -> list[DeviceSpec]:
+    from ..device.cuda import list_gpus
+
+    specs = [DeviceSpec(CUDA, card.uuid) for card in list_gpus()]
+    if not specs:
+        raise SurveyError("there is no GPU here: 'python -m builder doctor' says what is missing")
+    return specs
+
+
+def _opened(spec: DeviceSpec, cubins: Path) -> Surveyed:
+    with spec.open(cubins) as device:
+        # From here on the GPU has one name, whatever it was asked for by.
+        named = DeviceSpec(spec.kind, device.identity.uuid, spec.seed, spec.faults)
+        return Surveyed(named, device.identity, device.gpu)

@@ -1,0 +1,204 @@
+"""Commands on the way to a dataset of our own: doctor, plan, compile, collect, merge."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from . import Commands, add_command, positive, seconds, words
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this module."""
+    _add_doctor(commands)
+    _add_plan(commands)
+    _add_compile(commands)
+    _add_collect(commands)
+    _add_merge(commands)
+
+
+def _add_doctor(commands: Commands) -> None:
+    parser = add_command(commands, "doctor", "say what works on this machine", "")
+    parser.add_argument(
+        "--probe", action="store_true", help="try a GPU for a minute: sensors, clocks, launches"
+    )
+    parser.add_argument("--gpu", default="0", help="index, UUID or PCI id of the GPU to probe")
+    parser.add_argument("--simulate", type=int, metavar="SEED", help="probe a simulated GPU")
+    parser.add_argument("--output", type=Path, help="write what the probe found as JSON")
+    parser.set_defaults(run=_run_doctor)
+
+
+def _run_doctor(options: argparse.Namespace) -> int:
+    if options.probe:
+        return _run_probe(options)
+    from ..doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        print(finding.line())
+    return 1 if any(finding.status == "broken" for finding in findings) else 0
+
+
+def _run_probe(options: argparse.Namespace) -> int:
+    from ..collect.spec import CUDA, SIMULATED, DeviceSpec
+    from ..files import write_text
+    from ..measure import Protocol
+    from ..probe import probe
+
+    which = options.gpu if options.simulate is None else ""
+    spec = (
+        DeviceSpec(CUDA, which)
+        if options.simulate is None
+        else DeviceSpec(SIMULATED, seed=options.simulate)
+    )
+    with spec.open() as device:
+        findings = probe(device, Protocol())
+    print("\n".join(findings.lines()))
+    if options.output is not None:
+        write_text(options.output, json.dumps(findings.values, indent=1, sort_keys=True) + "\n")
+    return 0
+
+
+def _add_plan(commands: Commands) -> None:
+    from ..cubins import FOLDER
+
+    parser = add_command(
+        commands,
+        "plan",
+        "say what a sweep would measure on a GPU, in which order, and for how long",
+        "--sweep cuda/sweeps/quick.toml --gpu h200",
+    )
+    parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
+    parser.add_argument("--gpu", required=True, help="a GPU of builder/gpus.toml, by any name")
+    parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
+    parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
+    parser.set_defaults(run=_run_plan)
+
+
+def _run_plan(options: argparse.Namespace) -> int:
+    from ..collect.preparation import planned, uncompiled
+    from ..gpus import find_gpu
+    from ..plan import plan_json, plan_lines
+    from ..sweep import read_sweep
+
+    sweep = read_sweep(options.sweep)
+    _, gpu = find_gpu(options.gpu)
+    plan = planned(sweep, uncompiled(sweep, gpu, options.cubins), gpu)
+    print(json.dumps(plan_json(plan)) if options.json else "\n".join(plan_lines(plan)))
+    return 0
+
+
+def _add_compile(commands: Commands) -> None:
+    from ..cubins import FOLDER
+
+    parser = add_command(
+        commands,
+        "compile",
+        "compile all kernels of a sweep into the cache; needs no GPU",
+        "--sweep cuda/sweeps/full.toml --arch sm_80,sm_89,sm_90",
+    )
+    parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
+    parser.add_argument("--arch", type=words, required=True, help="architectures, like sm_80,sm_90")
+    parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
+    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each kernel")
+    parser.set_defaults(run=_run_compile)
+
+
+def _run_compile(options: argparse.Namespace) -> int:
+    from ..catalogue import select
+    from ..compiler import compile_all
+    from ..outcomes import table_lines
+    from ..sweep import read_sweep
+
+    builds = select(read_sweep(options.sweep).kernels)
+    outcomes = compile_all(builds, options.arch, options.cubins, options.workers)
+    if options.json:
+        print("\n".join(json.dumps(outcome.row()) for outcome in outcomes))
+    else:
+        print("\n".join(table_lines(outcomes)))
+    return 0
+
+
+def _add_collect(commands: Commands) -> None:
+    from ..cubins import FOLDER
+
+    parser = add_command(
+        commands,
+        "collect",
+        "verify, time and power-measure a sweep on GPUs; can be interrupted, and goes on",
+        "--sweep cuda/sweeps/quick.toml --output quick.dataset.parquet",
+    )
+    parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
+    parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
+    parser.add_argument("--journals", type=Path, help="folder of journals; else beside the output")
+    parser.add_argument(
+        "--gpus", type=words, default=(), help="indices, UUIDs or PCI ids, with commas; else all"
+    )
+    parser.add_argument("--deadline", type=seconds, metavar="S", help="be done after so long")
+    parser.add_argument("--simulate", type=int, metavar="SEED", help="measure a simulated GPU")
+    parser.add_argument("--faults", type=Path, help="JSON of what is wrong with the simulated GPU")
+    parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
+    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
+    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument("--json", action="store_true", help="events as JSON lines, for batch jobs")
+    parser.add_argument(
+        "--require-power", action="store_true", help="exit with 1 if no power could be measured"
+    )
+    parser.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="go on with journals of another GPU, driver, protocol or plan",
+    )
+    parser.set_defaults(run=_run_collect)
+
+
+def _run_collect(options: argparse.Namespace) -> int:
+    from ..collect import CollectOptions, collect
+
+    return collect(
+        CollectOptions(
+            options.sweep,
+            options.output,
+            journals=options.journals,
+            gpus=options.gpus,
+            simulate=options.simulate,
+            faults=options.faults,
+            deadline_s=options.deadline,
+            cubins=options.cubins,
+            n_workers=options.workers,
+            quiet=options.quiet,
+            as_json=options.json,
+            require_power=options.require_power,
+            allow_changed=options.allow_changed,
+        )
+    )
+
+
+def _add_merge(commands: Commands) -> None:
+    from ..collect.merge import ALLOWABLE
+
+    parser = add_command(
+        commands,
+        "merge",
+        "put datasets and journals of several runs into one dataset",
+        "monday.dataset.parquet tuesday.dataset.parquet --output both.dataset.parquet",
+    )
+    parser.add_argument("file", nargs="+", type=Path, help="datasets, journals, folders of them")
+    parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
+    parser.add_argument(
+        "--allow", nargs="*", choices=ALLOWABLE, default=(), help="what may differ between them"
+    )
+    parser.set_defaults(run=_run_merge)
+
+
+def _run_merge(options: argparse.Namespace) -> int:
+    from ..collect import merge
+    from ..dataset import write
+
+    whole = merge(options.file, options.allow)
+    write(whole, options.output)
+    print(f"wrote {len(whole)} rows to {options.output}")
+    return 0

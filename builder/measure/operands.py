@@ -1,0 +1,82 @@
+"""Operands: their bytes, how many copies keep L2 cold, and how launches go through these."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+
+from gpperf_lite import Gemm, Gpu
+from gpperf_lite._gemm import DTYPES
+
+from ..device import Bound, Graph
+from .protocol import Protocol
+
+
+def operand_bytes(gemm: Gemm) -> int:
+    """Return the bytes of A, B and C together, of all GEMMs of a batch."""
+    dtype = DTYPES[gemm.dtype]
+    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * dtype.operand_bytes
+    return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
+
+
+def copies_for(protocol: Protocol, gpu: Gpu, bytes_per_copy: int) -> int:
+    """Return how many copies of the operands to ask for, so that L2 holds none when its turn comes.
+
+    No more than a batch has launches: what lies beyond would never be used.
+    """
+    return min(_copies_needed(protocol, gpu, bytes_per_copy), protocol.batch_launches_limit)
+
+
+def is_cold(protocol: Protocol, gpu: Gpu, bound: Bound) -> bool:
+    """Return whether launches go through enough copies for L2 to hold none of them."""
+    return bound.copies >= _copies_needed(protocol, gpu, bound.bytes_per_copy)
+
+
+def replays_of(bound: Bound, launches: int) -> Graph:
+    """Return so many launches to be replayed together, which go through all copies in the end.
+
+    A graph always goes through the same copies: where it has fewer launches than there are copies,
+    several take turns, and a single launch needs none.
+    """
+    return _Single(bound) if launches == 1 else _Rotation(bound, launches)
+
+
+class _Single(Graph):
+    """One launch at a time."""
+
+    launches = 1
+
+    def __init__(self, bound: Bound) -> None:
+        self._bound = bound
+
+    def close(self) -> None:
+        """The operands are another's."""
+
+    def replay(self) -> None:
+        """Queue the launch, on the next copy."""
+        self._bound.launch()
+
+
+class _Rotation(Graph):
+    """Graphs that take turns; each begins at the copy where the one before it ends."""
+
+    def __init__(self, bound: Bound, launches: int) -> None:
+        self.launches = launches
+        self._turn = 0
+        with ExitStack() as stack:
+            count = math.ceil(bound.copies / launches)
+            self._graphs = [stack.enter_context(bound.graph(launches)) for _ in range(count)]
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Give all graphs back."""
+        self._stack.close()
+
+    def replay(self) -> None:
+        """Queue all launches of the next graph."""
+        self._graphs[self._turn].replay()
+        self._turn = (self._turn + 1) % len(self._graphs)
+
+
+def _copies_needed(protocol: Protocol, gpu: Gpu, bytes_per_copy: int) -> int:
+    return 1 + math.floor(protocol.cold_l2_factor * gpu.l2_bytes / max(1, bytes_per_copy))

@@ -1,0 +1,164 @@
+"""Sustained load: power, and the runtime under the power cap, from one and the same window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device
+from .calibration import Calibration
+from .load import Load
+from .operands import is_cold, replays_of
+from .protocol import Protocol
+from .sensors import Conditions, Watch
+from .window import Window
+
+
+@dataclass(frozen=True)
+class Sustained:
+    """Power under load and the runtime of one launch, both of one window. None is not known.
+
+    load_s: for how long the load had run at the end of the window. power_change: power of the
+    second half over that of the first, minus 1. is_steady: whether the halves agree. busy_share:
+    for how much of the window the GPU had work. launches, replays: in the window. reason: why it
+    is rejected.
+    """
+
+    runtime_s: float | None
+    power_w: float | None
+    power_source: str | None
+    power_other_w: float | None
+    power_change: float | None
+    is_steady: bool
+    busy_share: float
+    load_s: float
+    launches: int
+    replays: int
+    copies: int
+    l2_cold: bool
+    sm_clock_hz: float | None
+    conditions: Conditions
+    flags: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def energy_j(self) -> float | None:
+        """The energy of one launch: power times runtime of the same window."""
+        if self.power_w is None or self.runtime_s is None:
+            return None
+        return self.power_w * self.runtime_s
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of a dataset that a sustained measurement fills."""
+        return {
+            "regime": "sustained",
+            "runtime_s": self.runtime_s,
+            "n_repeats": self.replays,
+            "launches": self.launches,
+            "operand_copies": self.copies,
+            "l2_cold": self.l2_cold,
+            "power_w": self.power_w,
+            "power_window_s": None if self.power_w is None else self.load_s,
+            "energy_j": self.energy_j,
+            "power_source": self.power_source,
+            "power_other_w": self.power_other_w,
+            "power_change": self.power_change,
+            "sm_clock_hz": self.sm_clock_hz,
+            "flags": list(self.flags),
+            "status": "ok" if self.reason is None else "rejected",
+            "reason": self.reason,
+            **self.conditions.columns(),
+        }
+
+
+def measure_sustained(
+    device: Device,
+    bound: Bound,
+    protocol: Protocol,
+    calibration: Calibration,
+    runtime_s: float,
+    window_s: float = 0.0,
+) -> Sustained:
+    """Return power and runtime under load that is queued ahead, by the rules of `sustained`.
+
+    runtime_s: what one launch is expected to take. window_s: a longer window than the source
+    needs, such as that of a gold measurement. May raise DeviceError.
+    """
+    wanted = round(protocol.sustained_graph_s / max(runtime_s, protocol.tick_s))
+    launches = min(max(wanted, 1), protocol.sustained_launches_limit)
+    length_s = max(window_s, min(protocol.window_launches * runtime_s, protocol.window_limit_s))
+    watch = Watch(device.sensor)
+    with replays_of(bound, launches) as graph:
+        load = Load(device, graph, launches * runtime_s, protocol)
+        window = Window(load, calibration, protocol, length_s)
+        window.run(device, watch)
+        if not window.is_steady:
+            window.extend(protocol.extension_s)
+            window.run(device, watch)
+        conditions = watch.end()
+        device.wait()
+        l2_cold = is_cold(protocol, device.gpu, bound)
+        found = _found(bound, load, window, conditions, l2_cold)
+    return _judged(found, protocol, calibration)
+
+
+def _found(
+    bound: Bound, load: Load, window: Window, conditions: Conditions, l2_cold: bool
+) -> Sustained:
+    start_s, end_s = window.start_s, window.end_s
+    replays = load.replays_between(start_s, end_s)
+    power_w, source = window.power or (None, None)
+    return Sustained(
+        runtime_s=load.runtime_s(start_s, end_s),
+        power_w=power_w,
+        power_source=source,
+        power_other_w=window.power_other_w,
+        power_change=window.power_change,
+        is_steady=window.is_steady,
+        busy_share=load.busy_share(start_s, end_s),
+        load_s=end_s - load.started_s,
+        launches=replays * load.launches,
+        replays=replays,
+        copies=bound.copies,
+        l2_cold=l2_cold,
+        sm_clock_hz=load.clock_hz(start_s, end_s),
+        conditions=conditions,
+    )
+
+
+def _judged(found: Sustained, protocol: Protocol, calibration: Calibration) -> Sustained:
+    """Return what was found with its flags, and why it is rejected, if it is."""
+    throttle = found.conditions.throttle or frozenset()
+    power_w, other_w = found.power_w, found.power_other_w
+    disagree = (
+        power_w is not None
+        and other_w is not None
+        and abs(other_w - power_w) > protocol.sources_share * power_w
+    )
+    reason = _reason(found, protocol, calibration)
+    doubts = {
+        "starved": found.busy_share < protocol.busy_share,
+        "unsteady": not found.is_steady,
+        "sources_disagree": disagree,
+        "throttled": bool(throttle & {THERMAL, HARDWARE}),
+        "power_capped": POWER_CAP in throttle,
+        "rejected": reason is not None,
+    }
+    flags = tuple(name for name, is_so in doubts.items() if is_so)
+    return replace(found, flags=flags, reason=reason)
+
+
+def _reason(found: Sustained, protocol: Protocol, calibration: Calibration) -> str | None:
+    """Say why a measurement is not to be believed; None where nothing speaks against it."""
+    if found.runtime_s is None:
+        return "no replay was completed in the window"
+    power_w, idle_w = found.power_w, calibration.idle_power_w
+    limit_w = found.conditions.power_limit_w or calibration.power_limit_w
+    if power_w is None:
+        return None
+    least, most = protocol.least_idle_share, protocol.most_limit_share
+    if idle_w and power_w < least * idle_w:
+        return f"power must be at least {least} of idle power (got {power_w:.1f} W)"
+    if limit_w and power_w > most * limit_w:
+        return f"power must be at most {most} of the limit (got {power_w:.1f} W)"
+    return None

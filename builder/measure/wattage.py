@@ -1,0 +1,148 @@
+"""Wattage: power from what a source said, poll by poll, over a window of time.
+
+A counter of energy moves in steps at moments of its own, so its power is the least-squares slope
+over the edges of those steps; a difference of two readings would err by a whole step. Sources of
+power are averaged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..device import Sensor
+from .protocol import Protocol
+from .sensors import read_positive
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One way to read power, and the rules for it.
+
+    settle_s: of load before its window, at least; window_s: how long that is, at least; updates:
+    how many it must have had, at least.
+    """
+
+    name: str
+    call: Callable[[Sensor], float]
+    is_counter: bool
+
+    def settle_s(self, protocol: Protocol, rise_s: float) -> float:
+        """Return for how long load must run before its window; rise_s: of its step response."""
+        if self.name == "average_power":
+            return protocol.average_settle_s
+        return max(protocol.settle_s, protocol.settle_rises * rise_s)
+
+    def window_s(self, protocol: Protocol) -> float:
+        """Return the length of its window, at least."""
+        return {
+            "energy_counter": protocol.counter_window_s,
+            "instant_power": protocol.instant_window_s,
+            "average_power": protocol.average_window_s,
+        }[self.name]
+
+    def updates(self, protocol: Protocol) -> int:
+        """Return how many steps of it a window must hold, at least."""
+        return {
+            "energy_counter": protocol.counter_steps,
+            "instant_power": protocol.instant_updates,
+            "average_power": 1,
+        }[self.name]
+
+
+SOURCES = (
+    Source("energy_counter", lambda sensor: sensor.total_energy_j(), True),
+    Source("instant_power", lambda sensor: sensor.instant_power_w(), False),
+    Source("average_power", lambda sensor: sensor.average_power_w(), False),
+)
+"""The ladder: the first that a GPU has is taken."""
+
+
+class Trace:
+    """What a source said, and when: times are of the host, in the middle of each call.
+
+    times_s, values: its readings, in order. edge_limit_s: a step of a counter between two polls
+    that lie further apart is left out, for nobody knows when it was.
+    """
+
+    def __init__(self, source: Source, edge_limit_s: float = math.inf) -> None:
+        self.source = source
+        self._edge_limit_s = edge_limit_s if source.is_counter else math.inf
+        self.times_s: list[float] = []
+        self.values: list[float] = []
+        self._edges: list[tuple[float, float]] = []
+
+    def poll(self, sensor: Sensor, now_s: Callable[[], float]) -> float:
+        """Read the source once, and return what the call cost; no reading adds nothing."""
+        before_s = now_s()
+        value = read_positive(lambda: self.source.call(sensor))
+        after_s = now_s()
+        if value is not None:
+            self.add(0.5 * (before_s + after_s), value)
+        return after_s - before_s
+
+    def add(self, time_s: float, value: float) -> None:
+        """Add a reading, in order of time."""
+        if self.values and value != self.values[-1]:
+            before_s = self.times_s[-1]
+            if time_s - before_s <= self._edge_limit_s:
+                self._edges.append((0.5 * (before_s + time_s), value))
+        self.times_s.append(time_s)
+        self.values.append(value)
+
+    def steps_between(self, start_s: float, end_s: float) -> int:
+        """Return how many whole steps of the source lie in a window."""
+        inside = sum(start_s <= time_s <= end_s for time_s, _ in self._edges)
+        return max(0, inside - 1) if self.source.is_counter else inside
+
+    def edges(self, start_s: float, end_s: float) -> tuple[Floats, Floats]:
+        """Return when the source moved in a window, and what it said then.
+
+        Two float64 arrays of shape (n_edges,).
+        """
+        inside = [edge for edge in self._edges if start_s <= edge[0] <= end_s]
+        times_s, values = np.array(inside, float).reshape(-1, 2).T
+        return times_s, values
+
+    def power_w(self, start_s: float, end_s: float) -> float | None:
+        """Return the power over a window; None where the source says too little of it."""
+        if self.source.is_counter:
+            return slope(*self.edges(start_s, end_s))
+        times_s, values = np.array(self.times_s), np.array(self.values)
+        inside = (times_s >= start_s) & (times_s <= end_s)
+        return float(values[inside].mean()) if inside.any() else None
+
+    def first_above(self, value: float, start_s: float, end_s: float) -> float | None:
+        """Return how long after `start_s` the source first said more; None if never."""
+        readings = zip(self.times_s, self.values, strict=True)
+        later = (time for time, one in readings if start_s <= time <= end_s and one >= value)
+        time_s = next(later, None)
+        return None if time_s is None else time_s - start_s
+
+    def halves_w(self, start_s: float, end_s: float) -> tuple[float | None, float | None]:
+        """Return the power over each half of a window; halves of a counter share one edge."""
+        if not self.source.is_counter:
+            middle_s = 0.5 * (start_s + end_s)
+            return self.power_w(start_s, middle_s), self.power_w(middle_s, end_s)
+        times_s, values = self.edges(start_s, end_s)
+        middle = times_s.size // 2
+        first = slope(times_s[: middle + 1], values[: middle + 1])
+        return first, slope(times_s[middle:], values[middle:])
+
+
+def slope(times: Floats, values: Floats) -> float | None:
+    """Return the least-squares slope; None where there are fewer than two times.
+
+    times, values: float64 arrays of shape (n_edges,).
+    """
+    if times.size < 2:
+        return None
+    offsets = times - times.mean()
+    spread = float(offsets @ offsets)
+    return float(offsets @ (values - values.mean())) / spread if spread > 0.0 else None

@@ -1,0 +1,92 @@
+"""What a probe found, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def probe_lines(values: Mapping[str, Any]) -> list[str]:
+    """Return the findings of a probe as lines for people."""
+    return [line for name, tell in _TELLERS.items() for line in _told(name, tell, values[name])]
+
+
+def _told(
+    name: str, tell: Callable[[Mapping[str, Any]], list[str]], part: Mapping[str, Any]
+) -> list[str]:
+    if "reason" in part:
+        return [f"{name.replace('_', ' ')}: not found out: {part['reason']}"]
+    return tell(part)
+
+
+def _tell_sensors(part: Mapping[str, Any]) -> list[str]:
+    lines = [f"warning: {text}" for text in part["warnings"]]
+    for source in part["sources"]:
+        name = source["name"].replace("_", " ")
+        if source["reason"] is not None:
+            lines.append(f"{name}: not usable: {source['reason']}")
+            continue
+        lines.append(
+            f"{name}: a call costs {_us(source['call_s'])}, it moves every "
+            f"{_ms(source['period_s'])}, follows a load after {_ms(source['rise_s'])}; "
+            f"{_watts(source['idle_w'])} at rest, {_watts(source['spin_w'])} under load"
+        )
+    lines.append(f"an empty kernel takes {_us(part['empty_runtime_s'])}")
+    return lines
+
+
+def _tell_graph(part: Mapping[str, Any]) -> list[str]:
+    return [
+        f"a node of a graph takes {_us(part['node_s'])} on the GPU, a replay "
+        f"{_us(part['replay_s'])} more; the host makes a node in {_us(part['make_node_s'])} and "
+        f"queues a replay in {_us(max(part['call_s']))}"
+    ]
+
+
+def _tell_events(part: Mapping[str, Any]) -> list[str]:
+    return [f"events tell apart {_us(part['tick_s'], 3)}, an empty launch {_us(part['median_s'])}"]
+
+
+def _tell_power_cap(part: Mapping[str, Any]) -> list[str]:
+    after_s = part["clock_drops_after_s"]
+    what = "never drops" if after_s is None else f"drops after {_ms(after_s)}"
+    said_s = part["driver_says_so_after_s"]
+    said = "names no power cap" if said_s is None else f"names the power cap after {_ms(said_s)}"
+    return [
+        f"under {part['load_s']:.1f} s of {part['load']} the clock {what}: from "
+        f"{part['top_clock_hz'] / 1e6:.0f} to {part['last_clock_hz'] / 1e6:.0f} MHz; the driver "
+        f"{said}"
+    ]
+
+
+def _tell_points(part: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{len(part['shapes'])} points of {part['kernel']} ({part['dtype']}), timed twice: median "
+        f"change {part['median_change']:.2%}, largest {part['largest_change']:.2%}",
+        f"a point takes {_ms(part['point_s'])} in all: to bind it {_ms(part['bind_s'])}, a graph "
+        f"of the longest kind {_ms(part['graph_s'])}; to load a kernel {_ms(part['load_s'])}; that "
+        f"is {60.0 / part['point_s']:,.0f} points a minute",
+    ]
+
+
+_TELLERS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "gpu": lambda part: [f"{part['name']} ({part['uuid']}), driver {part['driver']}"],
+    "sensors": _tell_sensors,
+    "graph": _tell_graph,
+    "events": _tell_events,
+    "power_cap": _tell_power_cap,
+    "points": _tell_points,
+    "time": lambda part: [f"probed in {part['probe_s']:.1f} s"],
+}
+
+
+def _us(seconds: float | None, digits: int = 2) -> str:
+    return "unknown" if seconds is None else f"{seconds * 1e6:.{digits}f} us"
+
+
+def _ms(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds * 1e3:.2f} ms"
+
+
+def _watts(power_w: float | None) -> str:
+    return "unknown" if power_w is None else f"{power_w:.0f} W"

@@ -1,0 +1,69 @@
+"""What the tests on a GPU share. They are skipped only where there is no GPU.
+
+GPPERF_REQUIRE_GPU=1 makes that skip a failure; GPPERF_GPU names the GPU (an index, a UUID or a PCI
+id; 0 without it); GPPERF_CUBINS is a folder of cubins that were compiled ahead.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import kernels
+import pytest
+
+from builder.cubins import Cubins
+from builder.device import DeviceError, Program
+from builder.device.cards import Card, find_card
+from builder.device.cuda import CudaDevice, CudaOptions, list_gpus, open_gpu
+from builder.kernels import Build
+from builder.measure import Protocol
+
+Load = Callable[[Build], Program]
+
+
+def _no_gpu(reason: str) -> None:
+    if os.environ.get("GPPERF_REQUIRE_GPU") == "1":
+        pytest.fail(f"a GPU is required (GPPERF_REQUIRE_GPU=1): {reason}")
+    pytest.skip(f"no GPU: {reason}")
+
+
+@pytest.fixture(scope="session")
+def card() -> Card:
+    """The GPU that is tested; nothing is opened yet."""
+    try:
+        cards = list_gpus()
+    except DeviceError as error:
+        _no_gpu(str(error))
+    if not cards:
+        _no_gpu("the driver sees none")
+    return find_card(cards, os.environ.get("GPPERF_GPU", "0"))
+
+
+@pytest.fixture(scope="module")
+def device(card: Card) -> Iterator[CudaDevice]:
+    """The GPU, open. A module of its own each: a context that is lost ends one module alone."""
+    with open_gpu(card.uuid, CudaOptions(cubins=kernels.cache())) as device:
+        yield device
+
+
+@pytest.fixture
+def protocol() -> Protocol:
+    return Protocol()
+
+
+@pytest.fixture(scope="module")
+def load(device: CudaDevice) -> Load:
+    """Load a build, compiling it where the cache has it not."""
+    architecture = "sm_{}{}".format(*device.gpu.compute_capability)
+
+    def loaded(build: Build) -> Program:
+        if not build.source:
+            return device.load(build.kernel, None)
+        reasons = kernels.prepare([build], architecture, kernels.cache())
+        found = Cubins(kernels.cache()).get(build, architecture)
+        assert found is not None, reasons.get(build.kernel.name, "it is not in the cache")
+        kernel, cubin, _ = found
+        return device.load(kernel, cubin)
+
+    return loaded

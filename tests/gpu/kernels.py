@@ -1,0 +1,92 @@
+"""The kernels that the tests on a GPU run, and compiling them ahead of time.
+
+    python tests/gpu/kernels.py sm_90 FOLDER
+
+fills a cache of cubins that a machine with a GPU can use without CUTLASS's headers: bring it along
+and name it in GPPERF_CUBINS.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from builder.catalogue import select
+from builder.compiler import compile_all, support_cubin
+from builder.cubins import FOLDER, Cubins
+from builder.kernels import Build
+
+PROVEN = (
+    "tiled_sgemm_1",
+    "tiled_sgemm_16",
+    "tiled_sgemm_31",
+    "tiled_dgemm_8",
+    "tiled_hgemm_32",
+    "cutlass_simt_sgemm_128x128_8x2_??_align1",
+    "cutlass_simt_sgemm_128x64_8x5_tn_align1",
+    "cutlass_simt_sgemm_64x64_8x2_nt_align1_splitk[28]",
+    "cutlass_simt_sgemm_32x128_8x2_tn_align1_swizzle1",
+    "cutlass_simt_dgemm_64x64_8x2_nn_align1",
+    "cutlass_simt_hgemm_128x128_8x2_tn_align1",
+    "cutlass_simt_igemm_s8_64x64_32x2_tn_align4",
+    "cutlass_tensorop_d884gemm_64x64_16x4_??_align1",
+    "cutlass_tensorop_s1688tf32gemm_128x128_16x4_??_align4",
+    "cutlass_tensorop_s1688tf32gemm_64x64_32x5_tn_align1",
+    "cutlass_tensorop_f16_s16816gemm_f16_128x128_32x4_??_align8",
+    "cutlass_tensorop_f16_s16816gemm_f16_64x64_64x5_nt_align2",
+    "cutlass_tensorop_f16_s16816gemm_f16_256x128_32x3_tn_align8_splitk[48]",
+    "cutlass_tensorop_f16_s16816gemm_f16_128x256_64x3_tn_align8_swizzle[14]",
+    "cutlass_tensorop_bf16_s16816gemm_bf16_128x256_32x3_??_align8",
+    "cutlass_tensorop_i16832gemm_s8_128x128_64x5_tn_align16",
+    "cutlass_tensorop_bf16_s16832fastaccumgemm_e4m3_128x128_64x4_tn_align16",
+)
+"""Patterns of a few kernels of every family, dtype and layout."""
+
+UNPROVEN = ("cutlass3x_sm90_*",)
+"""Kernels that compile, and were never seen to run."""
+
+PLANTED = ("tiled_sgemm_4", "tiled_sgemm_8", "tiled_sgemm_12", "tiled_sgemm_16")
+"""Kernels in whose places faults are planted; the last one stays as it is."""
+
+
+def cache() -> Path:
+    """Return the cache of cubins: GPPERF_CUBINS, or the builder's own."""
+    return Path(os.environ.get("GPPERF_CUBINS", FOLDER))
+
+
+def prepare(builds: Sequence[Build], architecture: str, folder: Path) -> dict[str, str]:
+    """Compile what is missing; return the reasons of what does not compile or run, by name."""
+    known = Cubins(folder)
+    missing = [one for one in builds if one.source and known.get(one, architecture) is None]
+    if not missing:
+        return {}
+    outcomes = compile_all(missing, [architecture], folder, os.cpu_count() or 1)
+    return {one.kernel.name: one.reason for one in outcomes if one.reason is not None}
+
+
+def chosen(patterns: Sequence[str], per_pattern: int | None = None) -> list[Build]:
+    """Return the builds of patterns; `per_pattern`: at most so many of each, evenly spread."""
+    if per_pattern is None:
+        return select(list(patterns))
+    builds = []
+    for pattern in patterns:
+        found = select([pattern])
+        builds += found[:: max(1, len(found) // per_pattern)][:per_pattern]
+    return builds
+
+
+def main() -> None:
+    """Compile all that the tests on a GPU need."""
+    architecture, folder = sys.argv[1], Path(sys.argv[2])
+    support_cubin(architecture, folder)
+    builds = chosen([*PROVEN, *PLANTED])
+    if architecture == "sm_90":
+        builds += chosen(UNPROVEN, per_pattern=6)
+    for name, reason in prepare(builds, architecture, folder).items():
+        print(f"{name}: {reason}")
+
+
+if __name__ == "__main__":
+    main()
