@@ -147,7 +147,8 @@ def _start(
         guess |= {
             "sm_s_per_mac": 1.3 * sm_mac_s,
             "sm_s_per_byte": 1.5 * gpu.sm_count / gpu.l2_bytes_per_s,
-            "step_s": 2e-7,
+            "sm_s_per_k": 300.0 * sm_mac_s,
+            "step_s": 2e-8,
             "tile_s": 1e-6,
         }
     names = list(guess)

@@ -264,6 +264,7 @@ def _own_tiles(
     steps = (k + (tile_k * slices - 1.0)) // (tile_k * slices)
     loaded = (tile_m + tile_n) * view.operand_bytes
     s_per_k = maximum(tile_m * tile_n * view.sm_s_per_mac, loaded * view.sm_s_per_byte)
+    s_per_k = s_per_k + view.sm_s_per_k
     busy_s = maximum(waves * (k / slices * s_per_k), rounds * (steps * view.step_s))
     join_s = (slices > 1.0) * (mn * view.split_s_per_element * slices + view.split_s)
     row = (

@@ -26,6 +26,7 @@ known kernel has its own, of which an SM holds `blocks` side by side; they share
 its port to L2, and each waits for every step of its main loop:
 
     s_per_k = max(tile_m * tile_n * sm_s_per_mac, (tile_m + tile_n) * operand bytes * sm_s_per_byte)
+              + sm_s_per_k, for what a tile of any size costs
     rounds  = ceil(tiles / (sm_count * blocks)), steps = ceil(k / (tile_k * slices))
     t_tiles = max(waves * k / slices * s_per_k, rounds * steps * step_s) + rounds * tile_s
 
@@ -56,6 +57,8 @@ def _times(*names: str) -> Constants:
     return tuple((name, 0.0, 1.0) for name in names)
 
 
+_OWN_CONSTANTS = ("sm_s_per_mac", "sm_s_per_byte", "sm_s_per_k", "step_s", "tile_s")
+
 _SHARED: Constants = (
     ("launch_s", 1e-12, 1.0),
     *_times("s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
@@ -73,7 +76,7 @@ CONSTANTS: dict[str, Constants] = {
         *_times(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
         *_times(*(f"tile_{m}x{n}_s" for m, n in TILES)),
     ),
-    "kernel": (*_SHARED, *_times("sm_s_per_mac", "sm_s_per_byte", "step_s", "tile_s")),
+    "kernel": (*_SHARED, *_times(*_OWN_CONSTANTS)),
     "power": (
         ("share_at_rest", 0.0, 1.0),
         ("share_per_compute", 0.0, 10.0),
@@ -146,6 +149,7 @@ class View:
     s_per_tile: tuple[float, ...]
     sm_s_per_mac: float
     sm_s_per_byte: float
+    sm_s_per_k: float
     step_s: float
     tile_s: float
 
@@ -156,7 +160,6 @@ def view_of(
     """Return the view of a kernel on a GPU, with the fitted constants of an estimator."""
     is_library = physics_of(kernel) == "library"
     shared = {name: constants[name] for name, _, _ in _SHARED}
-    own_names = ("sm_s_per_mac", "sm_s_per_byte", "step_s", "tile_s")
     return View(
         operand_bytes=DTYPES[dtype].operand_bytes,
         output_bytes=DTYPES[dtype].output_bytes,
@@ -170,7 +173,7 @@ def view_of(
         own=None if is_library else _own(kernel, gpu),
         s_per_k=tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES if is_library),
         s_per_tile=tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES if is_library),
-        **{name: 0.0 if is_library else constants[name] for name in own_names},
+        **{name: 0.0 if is_library else constants[name] for name in _OWN_CONSTANTS},
         **shared,
     )
 

@@ -50,6 +50,7 @@ _TYPICAL = (
     ("sm_s_per_mac", 5e-12),
     ("s_per_mac", 3e-15),
     ("sm_s_per_byte", 1e-11),
+    ("sm_s_per_k", 1e-9),
     ("step_s", 2e-7),
     ("s_per_k", 2e-9),
     ("per_dram_byte", 6e-13),

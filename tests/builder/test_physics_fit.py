@@ -55,7 +55,7 @@ def machine(form: str, dtype: str) -> dict[str, float]:
     }
     constants = {}
     for name, low, high in CONSTANTS[form]:
-        if name.endswith("_s_per_k"):
+        if name.startswith("tile_") and name.endswith("_s_per_k"):
             m, n = (int(side) for side in name.split("_")[1].split("x"))
             usual[name] = 1.5 * m * n * mac_s * GPU.sm_count
         constants[name] = usual.get(name, 1e-7 if name.endswith("_s") else 1e-12)
