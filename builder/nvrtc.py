@@ -167,7 +167,7 @@ class Compiler:
 
 def _why_it_ended(code: int, errors: bytes) -> str:
     if code < 0:
-        name = signal.Signals(-code).name
+        name = {one.value: one.name for one in signal.Signals}.get(-code, f"signal {-code}")
         hint = ": too little memory? compile fewer at once" if name == "SIGKILL" else ""
         return f"the compiler was ended by {name}{hint}"
     lines = errors.decode(errors="replace").strip().splitlines()

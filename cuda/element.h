@@ -114,9 +114,8 @@ __device__ inline void write_nan(void* data, long long index, int type) {
   }
 }
 
-// Finite in the sense of README.md: of s32, anything but what write_nan writes; of s8, anything.
+// Of s32, what write_nan writes counts as not finite; of s8, nothing does.
 __device__ inline bool is_finite(void const* data, long long index, int type) {
-  if (type == TYPE_S8) return true;
   if (type == TYPE_S32) return static_cast<int const*>(data)[index] != S32_NONE;
   long long const bits = __double_as_longlong(read(data, index, type));
   return (bits >> 52 & 0x7ff) != 0x7ff;

@@ -6,8 +6,8 @@
 //                                               Problem const* problems, int count);
 //   extern "C" __global__ void gemm_run(Params params);
 // The host launches gemm_make_params with one thread a problem, reads both arrays back, and passes
-// Params by value to gemm_run in the shape that Launch gives. gemm_shared_bytes is all shared memory
-// of a block, static and dynamic. README.md says the rest.
+// Params by value to gemm_run in the shape that Launch gives. gemm_shared_bytes is all shared
+// memory of a block, static and dynamic. README.md says the rest.
 #pragma once
 
 // C[m, n] = alpha * A[m, k] B[k, n] + beta * C, `batch` times. D is written, C is read; they may be

@@ -97,7 +97,7 @@ __device__ long long place(long long row, long long column, long long leading, b
 __device__ double part_of_product(Problem const& problem, int type_a, int type_b, long long gemm,
                                   long long row, long long column) {
   double sum = 0;
-  for (int i = threadIdx.x; i < problem.k; i += REFERENCE_THREADS) {
+  for (long long i = threadIdx.x; i < problem.k; i += REFERENCE_THREADS) {
     long long const at_a = place(row, i, problem.lda, problem.a_is_row_major);
     long long const at_b = place(i, column, problem.ldb, problem.b_is_row_major);
     sum += element::read(problem.a, gemm * problem.stride_a + at_a, type_a) *

@@ -22,8 +22,9 @@ struct AccumulatorOf<double> {
 };
 using Accumulator = AccumulatorOf<Element>::Type;
 
-// Rows are padded, so that the threads of a warp that write a column meet different banks: those of
-// B by one element; those of A, which are read along the row, by 16 bytes, which keeps them aligned.
+// Rows are padded, so that threads that write a column do not all meet one bank. Those of B by one
+// element: each meets another. Those of A by 16 bytes: four share one, but rows stay aligned, for A
+// is read along the row, several elements at once.
 using TileOfA = Accumulator[TILE][TILE + 16 / sizeof(Accumulator)];
 using TileOfB = Accumulator[TILE][TILE + 1];
 
@@ -43,8 +44,9 @@ struct Share {
   bool is_inside;          // of the matrix, across k
 };
 
-// threadIdx.x runs along the extent that is contiguous in memory, so that the threads of a warp read
-// neighbouring elements. `first`: where the tiles begin across k, in a matrix of that `extent`.
+// threadIdx.x runs along the extent that is contiguous in memory, so that the threads of a warp
+// read neighbouring elements. `first`: where the tiles begin across k; `extent`: of the matrix,
+// across k.
 __device__ Share share_of(void const* operand, long long origin, long long leading,
                           bool k_is_contiguous, unsigned first, unsigned extent) {
   unsigned const across = k_is_contiguous ? threadIdx.y : threadIdx.x;

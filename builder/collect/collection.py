@@ -30,7 +30,8 @@ from .survey import survey
 from .ward import Limits, Ward
 
 _GRACE_S = 1.0
-_EXPORT_S, _EXPORT_S_A_ROW = 1.0, 2e-4
+_EXPORT_S, _EXPORT_S_A_ROW, _ROWS_A_SECOND = 1.0, 2e-4, 20.0
+"""What exporting takes, and how many rows there can be at most by then."""
 
 OK, POWER_MISSING, FAILED, INTERRUPTED = 0, 1, 2, 130
 
@@ -39,6 +40,7 @@ OK, POWER_MISSING, FAILED, INTERRUPTED = 0, 1, 2, 130
 class CollectOptions:
     """What to collect, on which GPUs, into which files.
 
+    sweep: a TOML file; its budget is that of one run, as often as the journals are gone on with.
     journals: a folder, by default beside the output; one that is there is gone on with.
     gpus: indices, UUIDs or PCI ids; empty for all. simulate: seed of a simulated GPU, of several
     with as many `gpus`; faults: a JSON file of what is wrong with it.
@@ -105,7 +107,8 @@ def _jobs(
     whole = planned(sweep, kernels, gpu)
     stop_at_s = None
     if options.deadline_s is not None:
-        n_rows = len(whole.points) + len(whole.power_points)
+        n_planned = len(whole.points) + len(whole.power_points)
+        n_rows = min(n_planned, _ROWS_A_SECOND * options.deadline_s)
         reserve_s = protocol.stop_s + _GRACE_S + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
         stop_at_s = begun_s + options.deadline_s - reserve_s
         if stop_at_s <= time.monotonic():

@@ -210,7 +210,7 @@ class Conductor:
         if state.tried < _ENOUGH_TRIED:
             return
         share = state.failing_share()
-        text = f"{state.failed} of {state.tried} points failed"
+        text = f"{state.failed} of {state.tried} points and builds failed"
         if share > protocol.failing_stop_share:
             text = (
                 f"{text}, which is more than {protocol.failing_stop_share:.0%}: see the reasons in "
@@ -230,6 +230,7 @@ class Conductor:
             self._measure_sentinel()
         except _EarlyEndError:
             return
+        self._journal.sync()
         self._bench.beat("idle power", _CALIBRATION_S)
         calibration = recheck_idle(self._device, self._protocol, self._bench.calibration)
         self._journal.append("idle", when="end", power_w=plain(calibration.idle_end_power_w))

@@ -9,7 +9,8 @@ What can be lost:
   line that it was writing may be torn; reading drops a last line without an end.
 - A machine that loses power loses what was not synced: about the last second of rows, which are
   then measured again. A point may bring the machine down with its own `begin` not yet on disk.
-- A full disk loses the line that did not fit; the journal up to there stays valid.
+- A full disk loses the line that did not fit, and the `begin` that is open, which is then nobody's
+  crash. The journal up to there stays valid.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -80,7 +82,7 @@ class Journal:
         try:
             data = _contents(self._handle, path)
             self.state = _state(data, path)
-            self._length = data.rfind(b"\n") + 1
+            self._length = self._begun_at = data.rfind(b"\n") + 1
             if self._length < len(data):
                 self._disk.truncate(self._handle, self._length)
         except OSError as error:
@@ -99,6 +101,8 @@ class Journal:
         """
         line = {"kind": kind, **fields}
         data = encode(line)
+        if self.state.open is None:
+            self._begun_at = self._length
         self.state.add(line)
         try:
             self._write(data)
@@ -150,11 +154,12 @@ class Journal:
             data = data[self._disk.write(self._handle, data) :]
 
     def _cut_back(self) -> None:
-        """Cut off a line of which only a part fitted; where even that fails, readers drop it."""
-        try:
-            self._disk.truncate(self._handle, self._length)
-        except OSError:
-            return
+        """Cut off what has no end: the part of a line, and the begin that is open.
+
+        Cutting needs no space. Where even that fails, readers drop the part of a line.
+        """
+        with suppress(OSError):
+            self._disk.truncate(self._handle, self._begun_at)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -202,8 +207,8 @@ def _checked(data: bytes, path: Path, state: State) -> Iterator[tuple[int, dict[
             state.add(line)
         except (ValueError, StateError) as error:
             raise JournalError(
-                f"the journal {path} is damaged in line {number}: {error}; keep a copy, cut it "
-                "before that line to go on from there, or begin a new one"
+                f"the journal {path} is damaged, or of another version, in line {number}: {error}; "
+                "keep a copy and cut it before that line to go on from there, or begin a new one"
             ) from error
         yield number, line
 

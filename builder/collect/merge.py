@@ -38,6 +38,9 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise MergeError("there is nothing to merge: name at least one dataset or journal")
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise MergeError(f"there is no file {missing[0]}")
     _check_once(((sha256_of(file), file) for file in files), "the same bytes")
     parts = {file: _read(file) for file in files}
     runs = ((run, file) for file, part in parts.items() for run in _told(part, "run"))

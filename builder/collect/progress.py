@@ -60,8 +60,8 @@ class BarProgress(Progress):
     What is said, and how it ended, is there where that is no terminal too.
     """
 
-    def __init__(self) -> None:
-        self._console = Console(file=sys.stderr)
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr)
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),

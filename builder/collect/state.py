@@ -1,4 +1,24 @@
-"""State: what the lines of a journal add up to, with nothing else to know."""
+"""State: what the lines of a journal add up to, with nothing else to know.
+
+Schema of the lines, version 1. Each has a `kind`; times of day are UTC.
+
+header      schema; run, a random name of the run; started. The first line, and only that.
+session     a process begins: started; restart, whether it goes on for one that was lost; facts:
+            identity and facts of the GPU, protocol, hashes of protocol, plan and compiled kernels,
+            versions.
+calibration values, as `Calibration` has them.
+idle        power_w without work; when: `start` or `end`.
+begin       what is about to be launched: point, kernel, gemm; build, which is to blame for it; key
+            of the cubin; regime (`burst`, `sustained`, or `build` for the verification of one),
+            role, sequence (null for a build), started_s, expected_s.
+row         closes a begin: sequence; columns, as the dataset has them; fault, null without one.
+build       closes that of a build: status (`ok`, `wrong`, `failed`), reason, fault; description of
+            the kernel where it was loaded.
+abandon     closes a begin as if it had never been.
+quarantine  build is left alone from here on; reason.
+note        text for people.
+end         how a session ended: reason, text.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +40,10 @@ BURST, SUSTAINED, BUILD = "burst", "sustained", "build"
 
 POINT, REPEAT, SENTINEL, GOLD = "point", "repeat", "sentinel", "gold"
 """Roles of a row."""
+
+
+SCHEMA = 1
+"""Version of the lines. 1: the first."""
 
 
 class StateError(BuilderError, ValueError):
@@ -108,10 +132,14 @@ class State:
         return self.failed / self.tried if self.tried else 0.0
 
     def _header(self, line: Line) -> None:
+        if line["schema"] != SCHEMA:
+            raise StateError(f"it has schema {line['schema']}, this builder reads {SCHEMA}")
         self.header = line
 
     def _session(self, line: Line) -> None:
-        self.facts = line["facts"]
+        before, self.facts = self.facts, line["facts"]
+        if before is not None and any(before[name] != self.facts[name] for name in _VERIFIED_ON):
+            self.verified.clear()
         if not line["restart"]:
             self.tried = self.failed = 0
 
@@ -198,6 +226,9 @@ class State:
     def _end(self, line: Line) -> None:
         line["reason"]
 
+
+_VERIFIED_ON = ("uuid", "driver")
+"""Facts of a session on which it depends whether a build is right."""
 
 _TAKE: dict[str, Callable[[State, Line], None]] = {
     "header": State._header,

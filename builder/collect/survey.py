@@ -13,7 +13,7 @@ from gpperf_lite import Gpu
 
 from ..device import Identity
 from ..errors import BuilderError
-from .spec import CUDA, DeviceSpec
+from .spec import CUDA, SIMULATED, DeviceSpec
 
 _PATIENCE_S = 180.0
 """The first opening of a GPU may compile the kernels that measuring needs beside the GEMMs."""
@@ -33,11 +33,13 @@ class Surveyed:
 
 
 def survey(specs: Sequence[DeviceSpec], cubins: Path) -> list[Surveyed]:
-    """Open each GPU once, in a process of its own, and return what it is.
+    """Open each GPU once, and return what it is; no context of CUDA is created in this process.
 
-    specs: empty for all GPUs that are visible; an UUID may be an index, a UUID's beginning or a PCI
-    id. Raises SurveyError where there is none, or one cannot be opened.
+    specs: empty for all GPUs that are visible; a UUID may be an index, a UUID's beginning or a PCI
+    id. Raises BuilderError where there is none, or one cannot be opened.
     """
+    if specs and all(spec.kind == SIMULATED for spec in specs):
+        return [_opened(spec, cubins) for spec in specs]
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_look, args=(tuple(specs), cubins, theirs), daemon=True)

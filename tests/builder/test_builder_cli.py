@@ -23,7 +23,7 @@ import gpperf_lite as gp
 from builder.__main__ import main
 from builder.dataset import read
 
-COMMANDS = ["doctor", "import", "train", "evaluate", "docs"]
+COMMANDS = ("doctor", "plan", "compile", "collect", "merge", "import", "train", "evaluate", "docs")
 ROOT = Path(__file__).parents[2]
 
 
@@ -88,9 +88,16 @@ def test_the_help_of_the_program_names_every_command(capsys: pytest.CaptureFixtu
         (["train", "a.parquet"], "train takes datasets, --name and --output"),
         (["train", "--recipe"], "--recipe needs --sources"),
         (["train", "a.parquet", "--recipe", "--sources", "b"], "--recipe needs --sources"),
-        (["evaluate"], "evaluate takes datasets with --method or --artefact"),
-        (["evaluate", "a.parquet"], "evaluate takes datasets with --method or --artefact"),
+        (["evaluate"], "evaluate takes datasets with --method, --artefact or --tiles"),
+        (["evaluate", "a.parquet"], "evaluate takes datasets with --method, --artefact or --tiles"),
         (["evaluate", "--report", "a.md"], "--report needs --sources"),
+        (["plan", "--sweep", "a.toml"], "--gpu"),
+        (["compile", "--sweep", "a.toml", "--arch", "sm_80,"], "must be a list like a,b"),
+        (["collect", "--sweep", "a.toml"], "--output"),
+        (["collect", "--deadline", "-1"], "must be a time in seconds above 0 (got '-1')"),
+        (["collect", "--deadline", "soon"], "must be a time in seconds above 0 (got 'soon')"),
+        (["merge", "a.parquet"], "--output"),
+        (["merge", "a", "--output", "b", "--allow", "all"], "invalid choice: 'all'"),
     ],
 )
 def test_a_mistake_ends_with_2_and_a_line_that_says_what_to_do(
@@ -109,6 +116,10 @@ def test_a_file_that_is_not_there_is_named(
         ("train", "--recipe", none, "--sources", tmp_path),
         ("evaluate", none, "--method", "study"),
         ("evaluate", "--study", none),
+        ("plan", "--sweep", none, "--gpu", "h200"),
+        ("compile", "--sweep", none, "--arch", "sm_80"),
+        ("collect", "--sweep", none, "--output", output, "--simulate", "1"),
+        ("merge", none, "--output", output),
     ):
         line = refused(capsys, *arguments)
         assert line.startswith("error: there is no")
@@ -248,8 +259,8 @@ def test_docs_writes_the_page_of_features(
 def test_the_doctor_prints_a_line_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("ok      python")
-    assert all(line.split()[0] in {"ok", "missing"} for line in lines)
+    assert lines[0].split()[:2] == ["ok", "python"]
+    assert all(line.split()[0] in {"ok", "warning", "missing"} for line in lines)
 
 
 def test_the_package_is_run_by_its_name() -> None:

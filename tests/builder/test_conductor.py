@@ -423,7 +423,8 @@ def test_a_full_disk_ends_a_session_and_space_lets_the_next_one_go_on(
     State.from_lines(kept)
     assert run_session(path, plan).how == COMPLETE
     assert read_lines(path)[: len(kept)] == kept
-    assert timed_keys(path) == {point.key: 1 for point in plan.points}
+    assert_done(path, plan)
+    assert not rows_of(path, status="failed")
 
 
 # Surroundings

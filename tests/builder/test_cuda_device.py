@@ -31,10 +31,11 @@ CARDS = [
 ]
 
 
-def test_the_device_holds_on_an_emulated_driver(tmp_path: Path) -> None:
-    """Runs tests/emulated/device_cases.py in a process that finds the emulated libcuda."""
+@pytest.mark.parametrize("cases", ["device_cases.py", "collect_cases.py"])
+def test_the_device_holds_on_an_emulated_driver(tmp_path: Path, cases: str) -> None:
+    """Runs a file of tests/emulated in a process that finds the emulated libcuda."""
     folder = emulation.build_driver(tmp_path)
-    done = emulation.run_cases(folder, emulation.HERE / "device_cases.py")
+    done = emulation.run_cases(folder, cases)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 

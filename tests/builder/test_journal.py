@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from builder.collect.journal import Disk, Journal, JournalError, encode, read_lines
 from builder.collect.state import State, StateError
 
-HEADER = {"kind": "header", "run": "0123"}
+HEADER = {"kind": "header", "schema": 1, "run": "0123"}
+GPU = {"uuid": "GPU-0", "driver": "1"}
 RULES = {"verify_wrong_points": 2, "sticky_errors": 2}
 
 
@@ -39,8 +40,8 @@ def row(sequence: int, status: str = "ok", fault: str | None = None) -> dict[str
     return {"kind": "row", "sequence": sequence, "fault": fault, "columns": columns}
 
 
-def session(*, restart: bool) -> dict[str, Any]:
-    return {"kind": "session", "restart": restart, "facts": {"protocol": RULES}}
+def session(*, restart: bool, **facts: str) -> dict[str, Any]:
+    return {"kind": "session", "restart": restart, "facts": {"protocol": RULES, **GPU, **facts}}
 
 
 def points(count: int) -> list[dict[str, Any]]:
@@ -151,14 +152,14 @@ def test_no_damage_is_taken_for_data(whole: bytes, position: int, bit: int) -> N
             assert read_lines(path) == points(4)[:-1]
         else:
             number = whole[:position].count(b"\n") + 1
-            with pytest.raises(JournalError, match=f"damaged in line {number}: .*checksum"):
+            with pytest.raises(JournalError, match=f"damaged.* in line {number}: .*checksum"):
                 read_lines(path)
 
 
 def test_opening_a_damaged_journal_changes_nothing_in_it(path: Path, whole: bytes) -> None:
     damaged = whole.replace(b"burst", b"brust", 1) + b'{"torn'
     path.write_bytes(damaged)
-    with pytest.raises(JournalError, match="damaged in line 2"):
+    with pytest.raises(JournalError, match="damaged.* in line 2"):
         Journal(path)
     assert path.read_bytes() == damaged
 
@@ -167,6 +168,7 @@ def test_opening_a_damaged_journal_changes_nothing_in_it(path: Path, whole: byte
     ("lines", "text"),
     [
         ([begin(0)], "header must be the first"),
+        ([{**HEADER, "schema": 2}], "it has schema 2, this builder reads 1"),
         ([HEADER, HEADER], "header must be the first"),
         ([HEADER, {"kind": "thought"}], "kind of a line must be one of"),
         ([HEADER, {"kind": ["list"]}], "kind of a line must be one of"),
@@ -183,7 +185,7 @@ def test_a_line_that_does_not_follow_is_named(
     path: Path, lines: list[dict[str, Any]], text: str
 ) -> None:
     path.write_bytes(b"".join(encode(line) for line in lines))
-    with pytest.raises(JournalError, match=f"damaged in line {len(lines)}: .*{text}"):
+    with pytest.raises(JournalError, match=f"in line {len(lines)}: .*{text}"):
         read_lines(path)
     with pytest.raises(StateError, match=text):
         State.from_lines(lines)
@@ -222,6 +224,16 @@ def test_a_full_disk_leaves_a_valid_journal_that_goes_on_later(
     assert path.read_bytes().endswith(b"\n") == bool(kept)
     write(path, lines[len(kept) :])
     assert read_lines(path) == lines
+
+
+def test_a_point_whose_row_did_not_fit_is_nobody_s_crash(path: Path) -> None:
+    lines = points(3)
+    write(path, lines)
+    room = len(path.read_bytes()) - 5
+    path.unlink()
+    with pytest.raises(JournalError, match="no space left"):
+        write(path, lines, FullDisk(room))
+    assert read_lines(path) == points(2)
 
 
 def test_a_line_that_cannot_even_be_cut_off_is_torn(path: Path) -> None:
@@ -351,6 +363,16 @@ def test_two_wrong_points_or_two_crashes_quarantine_a_build(faults: list[str], d
     for build, reason in state.offenders().items():
         state.add({"kind": "quarantine", "build": build, "reason": reason})
     assert not state.offenders()
+
+
+def test_builds_are_verified_anew_on_another_gpu_or_driver() -> None:
+    build = {"kind": "build", "sequence": None, "status": "ok", "fault": None}
+    opening = {**begin(0, "kernel f16", "build"), "sequence": None}
+    lines = [HEADER, session(restart=False), opening, build]
+    assert State.from_lines(lines).verified == {"kernel f16": "build"}
+    assert State.from_lines([*lines, session(restart=False)]).verified
+    assert not State.from_lines([*lines, session(restart=False, uuid="GPU-1")]).verified
+    assert not State.from_lines([*lines, session(restart=False, driver="2")]).verified
 
 
 def test_the_failing_share_starts_anew_with_a_session_but_not_with_a_restart() -> None:

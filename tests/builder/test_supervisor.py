@@ -211,12 +211,25 @@ def test_a_second_interrupt_kills_at_once(path: Path) -> None:
 
 
 def test_the_deadline_stops_the_workers(path: Path) -> None:
-    plan = small_plan(4000, 0)
+    plan = small_plan(1500, 0)
     stop_at_s = time.monotonic() + 9.0
     (ward,) = run_jobs({path: plan}, stop_at_s=stop_at_s)
     assert how(ward) == STOPPED
     assert time.monotonic() < stop_at_s + IMPATIENT.stop_s + IMPATIENT.grace_s + 1.0
     assert state_of(path).open is None
+
+
+def is_deaf(spec: DeviceSpec, job: Job, connection: Connection) -> None:
+    time.sleep(3600.0)
+
+
+def test_a_worker_that_does_not_hear_of_the_deadline_is_killed(path: Path) -> None:
+    patient = replace(IMPATIENT, watchdog_s=1e6, stop_s=0.2, grace_s=0.2)
+    stop_at_s = time.monotonic() + 0.5
+    (ward,) = run_jobs({path: small_plan(3, 0)}, limits=patient, stop_at_s=stop_at_s, entry=is_deaf)
+    assert how(ward) == STOPPED
+    assert time.monotonic() > stop_at_s + 0.4
+    assert not is_alive(ward.pid)
 
 
 def dies_at_once(spec: DeviceSpec, job: Job, connection: Connection) -> None:
@@ -237,7 +250,7 @@ def waits_for_stop(spec: DeviceSpec, job: Job, connection: Connection) -> None:
 
 
 def test_a_worker_in_its_start_is_asked_to_stop_too(path: Path) -> None:
-    watcher = Watcher(lambda wards: os.kill(os.getpid(), signal.SIGINT))
+    watcher = interrupt_after(0)
     limits = replace(IMPATIENT, stop_s=1e6)
     (ward,) = run_jobs(
         {path: small_plan(3, 0)}, watcher=watcher, entry=waits_for_stop, limits=limits

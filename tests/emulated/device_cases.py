@@ -283,6 +283,14 @@ def test_what_the_library_cannot_run_is_an_error_that_can_be_passed(device: Cuda
 # -- clocks, marks and loads -----------------------------------------------------------------------
 
 
+def test_work_is_queued_and_the_host_goes_on(device: CudaDevice) -> None:
+    device.spin(0.5)
+    last = device.mark()
+    assert not device.reached(last)
+    device.wait()
+    assert device.reached(last)
+
+
 def test_marks_are_reached_in_order_and_time_passes_between_them(device: CudaDevice) -> None:
     first = device.mark()
     device.spin(1e-3)
@@ -303,8 +311,12 @@ def test_the_clock_is_that_of_the_same_sms_between_two_stamps(device: CudaDevice
     assert device.clock_hz(first, last) == pytest.approx(1.5e9, rel=0.05)
 
 
-def test_a_clock_without_time_or_between_marks_is_an_error(device: CudaDevice) -> None:
+def test_a_clock_without_time_or_too_early_or_between_marks_is_an_error(device: CudaDevice) -> None:
+    device.spin(0.5)
     stamp = device.stamp()
+    with pytest.raises(DeviceError, match="not reached"):
+        device.clock_hz(stamp, stamp)
+    device.wait()
     with pytest.raises(DeviceError, match="more time"):
         device.clock_hz(stamp, stamp)
     with pytest.raises(DeviceError, match="stamps, not marks"):

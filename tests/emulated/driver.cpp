@@ -1,20 +1,27 @@
-// A stand-in for libcuda.so.1 that needs no GPU: memory is the host's, work is done at once, and a
-// module is a shared object of host functions (host_kernel.h). Prototypes and types are those of
-// the real <cuda.h>, so that what calls it calls the real one in the same way.
+// A stand-in for libcuda.so.1 that needs no GPU: memory is the host's, work is queued and done by a
+// thread of its own, and a module is a shared object of host functions (host_kernel.h). Prototypes
+// and types are those of the real <cuda.h>, so that what calls it calls the real one in the same
+// way.
 //
 // Beside the driver's own names it exports emulated_*: how many resources are alive, how many calls
 // were made, and which call is to fail with which code.
 #include <cuda.h>
 #include <dlfcn.h>
 
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "host_kernel.h"
@@ -22,7 +29,8 @@
 namespace {
 
 struct Node {
-  HostKernel const* kernel;  // null: a memset
+  std::function<void()> other;  // work of another library
+  HostKernel const* kernel;     // null: a memset
   std::vector<char> bytes;
   std::vector<size_t> offsets;
   unsigned grid[3], block[3], shared;
@@ -36,26 +44,70 @@ struct State {
   std::map<void*, std::string> functions;
   int contexts = 0;
   long calls = 0, fail_at = -1;
-  int fail_code = 0, sticky = 0;
+  int fail_code = 0;
+  std::atomic<int> sticky = 0;
   std::string fail_name;
   size_t total = size_t(96) << 20, used = 0;
   int sm_count = 132, l2_bytes = 60 << 20;
   std::vector<Node>* capturing = nullptr;
-  long launches = 0, memsets = 0;
+  std::atomic<long> launches = 0, memsets = 0;
   unsigned cluster[3] = {0, 0, 0};
   std::map<void*, int> shared_limit;
+
+  State() {
+    // For processes that nobody can call into before they open the GPU.
+    char const* text = std::getenv("GPPERF_EMULATED_SIZE");
+    if (text) std::sscanf(text, "%d %d %zu", &sm_count, &l2_bytes, &total);
+  }
 } state;
 
 struct Graph {
   std::vector<Node> nodes;
 };
 struct Event {
-  bool recorded = false;
+  std::atomic<bool> recorded = false;
   std::chrono::steady_clock::time_point at;
 };
 struct Module {
   void* handle;
 };
+
+// The one stream that there is: work in order, on a thread that outlives everything.
+class Queue {
+ public:
+  void add(std::function<void()> work) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (!is_started_) std::thread([this] { serve(); }).detach();
+    is_started_ = true;
+    work_.push_back(std::move(work));
+    changed_.notify_all();
+  }
+  void drain() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return work_.empty(); });
+  }
+
+ private:
+  [[noreturn]] void serve() {
+    for (;;) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      changed_.wait(lock, [this] { return !work_.empty(); });
+      std::function<void()> work = work_.front();
+      lock.unlock();
+      // After a fault nothing is done any more.
+      if (!state.sticky) work();
+      lock.lock();
+      work_.pop_front();
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> work_;
+  bool is_started_ = false;
+};
+Queue& stream = *new Queue;
 
 CUresult enter(char const* name) {
   ++state.calls;
@@ -64,10 +116,14 @@ CUresult enter(char const* name) {
     if (state.fail_name != name) state.fail_at = -1;
     return code;
   }
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 
 void run(Node const& node) {
+  if (node.other) {
+    node.other();
+    return;
+  }
   if (!node.kernel) {
     std::memset(node.target, 0, node.length);
     ++state.memsets;
@@ -84,7 +140,7 @@ void queue(Node&& node) {
   if (state.capturing)
     state.capturing->push_back(std::move(node));
   else
-    run(node);
+    stream.add([node = std::move(node)] { run(node); });
 }
 
 CUresult launch(CUfunction f, unsigned const grid[3], unsigned const block[3], unsigned shared,
@@ -130,10 +186,22 @@ extern "C" {
 
 // -- what tests ask and set -----------------------------------------------------------------------
 long emulated_calls() { return state.calls; }
-long emulated_launches() { return state.launches; }
-long emulated_memsets() { return state.memsets; }
+long emulated_launches() {
+  stream.drain();
+  return state.launches;
+}
+long emulated_memsets() {
+  stream.drain();
+  return state.memsets;
+}
 unsigned emulated_cluster(int i) { return state.cluster[i]; }
 size_t emulated_used_bytes() { return state.used; }
+// For libraries that queue work of their own; `work` is called once a launch.
+void emulated_queue(void (*work)(void*), void* data) {
+  Node node{};
+  node.other = [=] { work(data); };
+  queue(std::move(node));
+}
 void emulated_size(int sm_count, int l2_bytes, size_t total_bytes) {
   state.sm_count = sm_count;
   state.l2_bytes = l2_bytes;
@@ -148,6 +216,7 @@ void emulated_fail_name(char const* name, int code) {
   state.fail_code = code;
 }
 void emulated_recover() {
+  stream.drain();
   state.sticky = 0;
   state.fail_at = -1;
   state.fail_name = "";
@@ -235,12 +304,13 @@ CUresult cuMemAlloc(CUdeviceptr* address, size_t bytes) {
 }
 CUresult cuMemFree(CUdeviceptr address) {
   ++state.calls;
+  stream.drain();
   auto found = state.device.find(reinterpret_cast<void*>(address));
   if (found == state.device.end()) return CUDA_ERROR_INVALID_VALUE;
   state.used -= found->second;
   std::free(found->first);
   state.device.erase(found);
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned) {
   ENTER("cuMemHostAlloc");
@@ -250,9 +320,10 @@ CUresult cuMemHostAlloc(void** address, size_t bytes, unsigned) {
 }
 CUresult cuMemFreeHost(void* address) {
   ++state.calls;
+  stream.drain();
   if (!state.pinned.erase(address)) return CUDA_ERROR_INVALID_VALUE;
   std::free(address);
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuMemHostGetDevicePointer(CUdeviceptr* device, void* host, unsigned) {
   ENTER("cuMemHostGetDevicePointer");
@@ -261,24 +332,29 @@ CUresult cuMemHostGetDevicePointer(CUdeviceptr* device, void* host, unsigned) {
 }
 CUresult cuMemcpyHtoD(CUdeviceptr to, void const* from, size_t bytes) {
   ENTER("cuMemcpyHtoD");
+  stream.drain();
   std::memcpy(reinterpret_cast<void*>(to), from, bytes);
   return CUDA_SUCCESS;
 }
 CUresult cuMemcpyDtoH(void* to, CUdeviceptr from, size_t bytes) {
   ENTER("cuMemcpyDtoH");
+  stream.drain();
   std::memcpy(to, reinterpret_cast<void*>(from), bytes);
   return CUDA_SUCCESS;
 }
 CUresult cuMemcpyHtoDAsync(CUdeviceptr to, void const* from, size_t bytes, CUstream) {
   ENTER("cuMemcpyHtoDAsync");
   if (state.capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-  std::memcpy(reinterpret_cast<void*>(to), from, bytes);
+  // Of pageable memory, the source is copied before the call returns.
+  auto const* first = static_cast<char const*>(from);
+  std::vector<char> copy(first, first + bytes);
+  stream.add([=] { std::memcpy(reinterpret_cast<void*>(to), copy.data(), bytes); });
   return CUDA_SUCCESS;
 }
 CUresult cuMemcpyDtoHAsync(void* to, CUdeviceptr from, size_t bytes, CUstream) {
   ENTER("cuMemcpyDtoHAsync");
   if (state.capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-  std::memcpy(to, reinterpret_cast<void*>(from), bytes);
+  stream.add([=] { std::memcpy(to, reinterpret_cast<void*>(from), bytes); });
   return CUDA_SUCCESS;
 }
 CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, size_t bytes, CUstream) {
@@ -300,11 +376,13 @@ CUresult cuStreamDestroy(CUstream stream) {
   ++state.calls;
   if (!state.streams.erase(stream)) return CUDA_ERROR_INVALID_HANDLE;
   delete reinterpret_cast<int*>(stream);
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuStreamSynchronize(CUstream) {
   ENTER("cuStreamSynchronize");
-  return state.capturing ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
+  if (state.capturing) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  stream.drain();
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuStreamBeginCapture(CUstream, CUstreamCaptureMode) {
   ENTER("cuStreamBeginCapture");
@@ -340,20 +418,24 @@ CUresult cuGraphInstantiateWithFlags(CUgraphExec* executable, CUgraph graph, uns
 CUresult cuGraphUpload(CUgraphExec, CUstream) { ENTER("cuGraphUpload"); return CUDA_SUCCESS; }
 CUresult cuGraphLaunch(CUgraphExec executable, CUstream) {
   ENTER("cuGraphLaunch");
-  for (Node const& node : reinterpret_cast<Graph*>(executable)->nodes) run(node);
+  // A graph may be destroyed before its replays are done.
+  auto nodes = std::make_shared<std::vector<Node>>(reinterpret_cast<Graph*>(executable)->nodes);
+  stream.add([=] {
+    for (Node const& node : *nodes) run(node);
+  });
   return CUDA_SUCCESS;
 }
 CUresult cuGraphDestroy(CUgraph graph) {
   ++state.calls;
   if (!state.graphs.erase(graph)) return CUDA_ERROR_INVALID_VALUE;
   delete reinterpret_cast<Graph*>(graph);
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuGraphExecDestroy(CUgraphExec executable) {
   ++state.calls;
   if (!state.executables.erase(executable)) return CUDA_ERROR_INVALID_VALUE;
   delete reinterpret_cast<Graph*>(executable);
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuEventCreate(CUevent* event, unsigned) {
   ENTER("cuEventCreate");
@@ -364,15 +446,19 @@ CUresult cuEventCreate(CUevent* event, unsigned) {
 }
 CUresult cuEventDestroy(CUevent event) {
   ++state.calls;
+  stream.drain();
   if (!state.events.erase(event)) return CUDA_ERROR_INVALID_HANDLE;
   delete reinterpret_cast<Event*>(event);
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuEventRecord(CUevent event, CUstream) {
   ENTER("cuEventRecord");
   auto* one = reinterpret_cast<Event*>(event);
-  one->recorded = true;
-  one->at = std::chrono::steady_clock::now();
+  one->recorded = false;
+  stream.add([=] {
+    one->at = std::chrono::steady_clock::now();
+    one->recorded = true;
+  });
   return CUDA_SUCCESS;
 }
 CUresult cuEventQuery(CUevent event) {
@@ -402,7 +488,7 @@ CUresult cuModuleUnload(CUmodule module) {
   ++state.calls;
   if (!state.modules.erase(module)) return CUDA_ERROR_INVALID_HANDLE;
   delete reinterpret_cast<Module*>(module);  // the object stays loaded: graphs may hold its kernels
-  return static_cast<CUresult>(state.sticky);
+  return static_cast<CUresult>(state.sticky.load());
 }
 CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, char const* name) {
   ENTER("cuModuleGetFunction");

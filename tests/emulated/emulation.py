@@ -18,13 +18,16 @@ from host_cuda.host import CUDA, compiler
 HERE = Path(__file__).parent
 _HOST = HERE.parent / "host_cuda"
 KINDS = ("memory", "host memory", "modules", "streams", "events", "graphs", "executables")
-_FOLDER = "GPPERF_EMULATED"
+_FOLDER, _SIZE = "GPPERF_EMULATED", "GPPERF_EMULATED_SIZE"
+SMALL = f"1 {1 << 18} {1 << 26}"
+"""SMs, bytes of L2 and bytes of memory of the emulated GPU, unless a test sets others."""
 
 
 def build_driver(folder: Path) -> Path:
-    """Return a folder with libcuda.so.1 and all kernels of this folder."""
-    flags = ["-Wl,-soname,libcuda.so.1", f"-I{headers()}"]
+    """Return a folder with libcuda.so.1, libnvidia-ml.so.1 and all kernels of this folder."""
+    flags = ["-Wl,-soname,libcuda.so.1", f"-I{headers()}", "-pthread"]
     _compile(HERE / "driver.cpp", folder / "libcuda.so.1", flags)
+    _compile(HERE / "nvml.cpp", folder / "libnvidia-ml.so.1", ["-Wl,-soname,libnvidia-ml.so.1"])
     for name in ("support", "demanding", "broken"):
         _compile_kernel(name, folder / f"{name}.so")
     for letter, element in (("s", "float"), ("d", "double"), ("h", "half")):
@@ -60,14 +63,14 @@ def _compile(source: Path, library: Path, flags: Iterable[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def run_cases(folder: Path, cases: Path) -> subprocess.CompletedProcess[str]:
-    """Run a file of tests in a process that finds the emulated driver."""
+def run_cases(folder: Path, cases: str) -> subprocess.CompletedProcess[str]:
+    """Run a file of tests of this folder in a process that finds the emulated driver."""
     old = os.environ.get("LD_LIBRARY_PATH")
     path = os.pathsep.join([str(folder), *([old] if old else [])])
-    environment = {**os.environ, "LD_LIBRARY_PATH": path, _FOLDER: str(folder)}
+    environment = {**os.environ, "LD_LIBRARY_PATH": path, _FOLDER: str(folder), _SIZE: SMALL}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     return subprocess.run(
-        [*command, str(cases)],
+        [*command, str(HERE / cases)],
         cwd=HERE.parents[1],
         env=environment,
         capture_output=True,

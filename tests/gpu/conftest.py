@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-import kernels
+import gpu_kernels as kernels
 import pytest
 
 from builder.cubins import Cubins

@@ -1,10 +1,10 @@
 // Stands for CUDA where there is none: the dialect, and a launch that runs a grid on one host core.
 //
-// Included before anything else (g++ -include). The threads of a block are fibers: each runs until a
-// barrier or its end, one after another, in an order that the caller chooses. A kernel is sound only
-// if no order changes a bit of its result. Also found: a barrier that not all threads reach, or not
-// the same one; shared memory that is read before it is written (it holds NaN when a block begins);
-// an address that is not mapped; and, with -fsanitize, what the compiler's checks find.
+// Included before anything else (g++ -include). The threads of a block are fibers: each runs until
+// a barrier or its end, one after another, in an order that the caller chooses. A kernel is sound
+// only if no order changes a bit of its result. Also found: a barrier that not all threads reach,
+// or not the same one; shared memory that is read before it is written (it holds NaN when a block
+// begins); an address that is not mapped; and, with -fsanitize, what the compiler's checks find.
 #pragma once
 
 #include <math.h>
@@ -141,6 +141,24 @@ inline void run_block(std::vector<Fiber>& fibers, int order, std::mt19937& rando
   while (!run_to_barrier(fibers, turns(fibers.size(), order, random)));
 }
 
+// A GPU's clocks, as the host sets them: time passes only where a register is read.
+struct Clocks {
+  double now_ns, read_ns;    // the time, and what a reading takes
+  double tick_ns;            // of the global timer
+  double cycles_per_ns;      // of every SM
+  long long cycles_apart;    // counter of one SM over that of the SM before
+  unsigned n_sms;
+};
+inline Clocks clocks = {0, 5, 32, 1.5, 0, 1};
+
+constexpr int MOST_READINGS = 1000000;  // in one launch, after which it is taken to be endless
+inline int n_readings;
+
+inline double time_of_reading() {
+  if (++n_readings > MOST_READINGS) fail("a wait without end");
+  return clocks.now_ns += clocks.read_ns;
+}
+
 // Returns what went wrong, "" where nothing did. The text lives until the next launch.
 inline char const* launch(Setup const& setup, std::function<void()> const& body) {
   failure = fault_of(setup);
@@ -151,6 +169,7 @@ inline char const* launch(Setup const& setup, std::function<void()> const& body)
   sigaction(SIGSEGV, &action, &old_segv);
   sigaction(SIGBUS, &action, &old_bus);
   kernel = &body;
+  n_readings = 0;
   grid_extent = setup.grid;
   block_extent = setup.block;
   std::mt19937 random(setup.seed);
@@ -164,16 +183,6 @@ inline char const* launch(Setup const& setup, std::function<void()> const& body)
   sigaction(SIGBUS, &old_bus, nullptr);
   return failure.c_str();
 }
-
-// A GPU's clocks, as the host sets them: time passes only where a register is read.
-struct Clocks {
-  double now_ns, read_ns;    // the time, and what a reading takes
-  double tick_ns;            // of the global timer
-  double cycles_per_ns;      // of every SM
-  long long cycles_apart;    // counter of one SM over that of the SM before
-  unsigned n_sms;
-};
-inline Clocks clocks = {0, 5, 32, 1.5, 0, 1};
 
 inline unsigned sm_of_block() { return block_index.x % clocks.n_sms; }
 
@@ -208,8 +217,7 @@ inline unsigned long long atomicAdd(unsigned long long* address, unsigned long l
 }
 
 inline long long clock64() {
-  host_cuda::clocks.now_ns += host_cuda::clocks.read_ns;
-  return host_cuda::clocks.now_ns * host_cuda::clocks.cycles_per_ns +
+  return host_cuda::time_of_reading() * host_cuda::clocks.cycles_per_ns +
          host_cuda::clocks.cycles_apart * host_cuda::sm_of_block();
 }
 

@@ -67,7 +67,9 @@ def rounded(values: np.ndarray, name: str) -> np.ndarray:
     """Return float32 values as elements: to nearest, ties to even; not beyond the largest."""
     if name == "tf32":
         significand, exponent = np.frexp(values.astype(float))
-        return np.ldexp(np.rint(significand * 2**11), exponent - 11).astype(np.float32)
+        nearest = np.ldexp(np.rint(significand * 2**11), exponent - 11)
+        largest = (2 - 2.0**-10) * 2.0**127
+        return np.clip(nearest, -largest, largest).astype(np.float32)
     if name in INTEGER_RANGES:
         return np.clip(np.rint(values), -127, 127).astype(STORAGE[name])
     if name not in SMALL:

@@ -130,17 +130,20 @@ class Operands:
         if self.case.beta:
             size = size + np.abs(self.case.beta * self.c_before)
         roundings = (self.case.k + 3) * np.finfo(accumulator).eps
-        return size * roundings + np.abs(self.wanted()) * np.finfo(dtype).eps
+        last = np.abs(self.wanted()) * np.finfo(dtype).eps + np.finfo(dtype).smallest_subnormal
+        return size * roundings + last
 
 
 class MixedOperands:
-    """Operands of a case, of types that the device code alone knows; values are N(0, 16).
+    """Operands of a case, of types that the device code alone knows; values are N(0, scale²).
 
     types: of `a`, `b`, `c` and `d`, as `elements` names them; matrices: of each; problem: one
     record of PROBLEM.
     """
 
-    def __init__(self, case: Case, types: dict[str, str], random: np.random.Generator) -> None:
+    def __init__(
+        self, case: Case, types: dict[str, str], scale: float, random: np.random.Generator
+    ) -> None:
         self._types = types
         by_type = {name: Operands(case, STORAGE[name]) for name in set(types.values())}
         self.matrices: dict[str, Matrices] = {}
@@ -150,8 +153,8 @@ class MixedOperands:
             for field in (which, f"ld{which}", f"stride_{which}"):
                 self.problem[field] = by_type[name].problem()[field]
         for which, matrices in self.matrices.items():
-            values = 4 * random.standard_normal(matrices.cells.shape).astype(np.float32)
-            matrices.cells[...] = rounded(values, types[which])
+            values = scale * random.standard_normal(matrices.cells.shape)
+            matrices.cells[...] = rounded(values.astype(np.float32), types[which])
 
     def values(self, which: str) -> np.ndarray:
         """Return the matrices as float64, array of shape (batch, rows, columns)."""

@@ -31,8 +31,8 @@ extern "C" void constants(int side, unsigned* values) {
 
 extern "C" char const* make_params(host_cuda::Setup const* setup, int side, Problem* params,
                                    Launch* launches, Problem const* problems, int count) {
-  return host_cuda::launch(*setup,
-                           [=] { sided().at(side).make_params(params, launches, problems, count); });
+  Sided const& kernel = sided().at(side);
+  return host_cuda::launch(*setup, [&] { kernel.make_params(params, launches, problems, count); });
 }
 
 // Runs one GEMM as the host of a GPU does. Grid and block of `setup` are not used.
@@ -42,8 +42,8 @@ extern "C" char const* run_gemm(host_cuda::Setup const* setup, int side, Problem
   Launch launch;
   host_cuda::Setup one = *setup;
   one.grid = one.block = {};
-  char const* failure = host_cuda::launch(one, [&] { kernel.make_params(&params, &launch, problem, 1); });
-  if (*failure) return failure;
+  auto const make = [&] { kernel.make_params(&params, &launch, problem, 1); };
+  if (char const* failure = host_cuda::launch(one, make); *failure) return failure;
   if (launch.shared_bytes || launch.workspace_bytes) return "memory that nobody gives";
   one.grid = {launch.grid[0], launch.grid[1], launch.grid[2]};
   one.block = {launch.block[0], launch.block[1], launch.block[2]};

@@ -1,6 +1,6 @@
 """The kernels that the tests on a GPU run, and compiling them ahead of time.
 
-    python tests/gpu/kernels.py sm_90 FOLDER
+    python tests/gpu/gpu_kernels.py sm_90 FOLDER
 
 fills a cache of cubins that a machine with a GPU can use without CUTLASS's headers: bring it along
 and name it in GPPERF_CUBINS.

@@ -1,0 +1,90 @@
+"""A whole collection on the emulated GPU: the real device in real workers, from sweep to dataset.
+
+Not collected by itself: `tests/builder/test_cuda_device.py` runs it in a process in which
+libcuda.so.1 and libnvidia-ml.so.1 are the emulated ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from emulated.emulation import Emulation
+
+from builder.catalogue import catalogue
+from builder.collect import CollectOptions, collect
+from builder.compiler import SUPPORT
+from builder.cubins import Cubins, Entry, Facts
+from builder.dataset import Dataset, read
+from builder.doctor import examine
+
+GOOD, BROKEN = "tiled_sgemm_8", "tiled_sgemm_9"
+SWEEP = f"""
+points = 6
+budget_s = 30
+
+[shapes.small]
+log2_m = [3, 4]
+log2_n = [3, 4]
+log2_k = [3, 4]
+
+[[kernels]]
+names = ["{GOOD}", "{BROKEN}"]
+shapes = "small"
+layouts = ["nn", "tt"]
+"""
+
+
+def cache(folder: Path) -> Path:
+    """Fill a cache with what the emulated driver takes for cubins; one of them is no good."""
+    emulation, cubins = Emulation(), Cubins(folder)
+    images = {GOOD: GOOD, BROKEN: "broken"}
+    support = cubins.program(SUPPORT, (), "sm_90")
+    cubins.write(cubins.key(support), Entry(emulation.image("support"), None, ""))
+    for name, image in images.items():
+        build = catalogue()[name]
+        threads = build.kernel.threads or 0
+        program = cubins.program(build.source, build.macros, "sm_90")
+        entry = Entry(emulation.image(image), Facts(threads, 32, 1024, 0, 176), "")
+        cubins.write(cubins.key(program), entry)
+    return folder
+
+
+def collected(folder: Path) -> tuple[int, Dataset]:
+    sweep, output = folder / "small.toml", folder / "small.parquet"
+    sweep.write_text(SWEEP)
+    cubins = cache(folder / "cubins")
+    options = CollectOptions(
+        sweep, output, gpus=("0",), deadline_s=120.0, cubins=cubins, quiet=True
+    )
+    return collect(options), read(output)
+
+
+def test_a_collection_measures_what_is_good_and_survives_what_is_not(tmp_path: Path) -> None:
+    code, dataset = collected(tmp_path)
+    rows = dataset.table.to_pylist()
+    text = "\n".join(f"{row['kernel']} {row['status']} {row['reason']}" for row in rows)
+    assert code in (0, 2), text
+    good = [row for row in rows if row["kernel"] == GOOD and row["status"] == "ok"]
+    assert {row["regime"] for row in good} == {"burst", "sustained"}, text
+    assert all(row["runtime_s"] > 0 for row in good)
+    assert all(row["verify_error"] < 1e-5 for row in good if row["verify_error"] is not None)
+    # The emulated board draws 250 W, whatever it does.
+    power = [row["power_w"] for row in good if row["regime"] == "sustained"]
+    np.testing.assert_allclose(power, 250.0, rtol=0.02)
+    assert {row["power_source"] for row in good if row["power_w"]} == {"energy_counter"}
+    bad = [row for row in rows if row["kernel"] == BROKEN]
+    assert bad, text
+    assert all(row["status"] == "failed" for row in bad), text
+    assert any("700" in (row["reason"] or "") for row in bad), text
+    (gpu,) = dataset.gpus.values()
+    assert gpu.name == "NVIDIA H200"
+
+
+def test_the_doctor_finds_the_emulated_gpu_in_order() -> None:
+    found = {finding.name: finding for finding in examine()}
+    assert found["NVIDIA driver"].text == "release 580.00.01, supports CUDA 13.0"
+    assert found["GPU 0 energy counter"].status == "ok"
+    assert found["GPU 0 instant power"].text == "250 W"
+    assert found["GPU 0 MIG"].text == "off"
+    assert found["GPU 1 sensors"].status == "missing"
