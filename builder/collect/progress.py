@@ -7,6 +7,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -138,7 +139,9 @@ class JsonProgress(Progress):
 
     def _print(self, event: str, **fields: Any) -> None:
         time_s = round(time.monotonic() - self._begun_s, 3)
-        print(json.dumps({"event": event, "time_s": time_s, **fields}), flush=True)
+        # Whoever read this may be gone; that is no reason to stop measuring.
+        with suppress(BrokenPipeError):
+            print(json.dumps({"event": event, "time_s": time_s, **fields}), flush=True)
 
 
 def _about(ward: Ward | None, text: str) -> str:

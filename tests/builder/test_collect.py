@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -15,20 +16,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collecting import QUICK, TILED, small_plan, state_of, timed_keys
+from collecting import QUICK, TILED, run_session, small_plan, state_of, timed_keys
+from rich.console import Console
 
 from builder.catalogue import select
 from builder.collect import CollectOptions, MergeError, collect
+from builder.collect.export import export_journal
 from builder.collect.folder import Folder
 from builder.collect.journal import Journal, JournalError
+from builder.collect.messages import Beat, Farewell, Job
 from builder.collect.preparation import Kernels, one_model, planned, shares, uncompiled
+from builder.collect.progress import BarProgress
 from builder.collect.schedule import Schedule
 from builder.collect.spec import CUDA, SIMULATED, DeviceSpec
 from builder.collect.state import State
+from builder.collect.summary import summary_lines, summary_of
 from builder.collect.survey import Surveyed, SurveyError, survey
+from builder.collect.ward import Limits, Ward
+from builder.collect.worker import run_worker
 from builder.dataset import Dataset, read
 from builder.device.simulated import Faults, LaunchFault, SimulatedDevice
 from builder.errors import BuilderError, DatasetError
+from builder.plan import Plan
 from builder.sweep import read_sweep
 
 HERE = Path(__file__).parent
@@ -369,3 +378,59 @@ def test_a_point_whose_timing_failed_has_no_power_measured() -> None:
 
 def test_merge_errors_are_dataset_errors() -> None:
     assert issubclass(MergeError, DatasetError)
+
+
+# What people see
+
+
+def ward_at(beat: Beat, plan: Plan) -> Ward:
+    job = Job(Path("gpu-0.jsonl"), plan)
+    ward = Ward(DeviceSpec(SIMULATED), job, Limits(), run_worker)
+    ward.beat = beat
+    return ward
+
+
+def test_a_terminal_shows_what_is_done_of_what_and_what_is_said() -> None:
+    out = io.StringIO()
+    bars = BarProgress(Console(file=out, force_terminal=True, width=120))
+    ward = ward_at(Beat("library", 0.1, points=7, power=2, failed=1), small_plan(12, 4))
+    bars.show([ward])
+    bars.say(ward, "a [bold]remark")
+    bars.say(None, "for all")
+    bars.show([ward])
+    bars.close()
+    shown = out.getvalue()
+    assert "7/12 timed, 2/4 power, 1 failed" in shown
+    assert "gpu-0: a [bold]remark" in shown
+    assert "for all" in shown
+
+
+def test_a_file_shows_no_bars_but_what_is_said() -> None:
+    out = io.StringIO()
+    bars = BarProgress(Console(file=out, width=120))
+    ward = ward_at(Beat("library", 0.1, points=7), small_plan(12, 4))
+    bars.show([ward])
+    bars.say(ward, "a remark")
+    bars.close()
+    assert out.getvalue() == "gpu-0: a remark\n"
+
+
+def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(
+    tmp_path: Path,
+) -> None:
+    plan = small_plan(9, 4)
+    bad = next(point for point in plan.points if point.kernel == TILED)
+    fault = LaunchFault(TILED, shape=(bad.gemm.m, bad.gemm.n, bad.gemm.k))
+    faults = Faults(launches=(fault,), wrong=("tiled_hgemm_32",))
+    run_session(tmp_path / "gpu-0.jsonl", plan, faults=faults)
+    ward = ward_at(Beat("", 0.0), plan)
+    ward.farewell = Farewell("complete", "")
+    dataset = export_journal(tmp_path / "gpu-0.jsonl")
+    summary = summary_of(dataset, [ward], 12.34, tmp_path / "out.parquet")
+    lines = summary_lines(summary)
+    assert summary["points"] == 6
+    assert summary["power_rows"] == 4
+    assert "  failed: launching a kernel failed: out of memory (2): 1" in lines
+    assert any(line.startswith("  quarantined: tiled_hgemm_32 f16: error of") for line in lines)
+    assert any(line.startswith("  1 long windows differ from the short ones by") for line in lines)
+    assert json.loads(json.dumps(summary)) == summary

@@ -1,17 +1,17 @@
-// The support kernels, loadable. Every reading of a clock takes long, so that a load ends soon.
+// The support kernels, loadable: the fills and the count as they are. Stand-ins take the places of
+// those that wait at barriers or keep time; tests/builder/test_device_code.py runs the real ones.
 #include <support.cu>
+
+#include <time.h>
 
 #include "hosted.h"
 
 LOADABLE(fill_normal)
 LOADABLE(fill_nan)
 LOADABLE(count_non_finite)
-LOADABLE(stamp_clock)
-LOADABLE(spin_gemm)
 LOADABLE(do_nothing)
 
-// The kernel has a test of its own. Here its barriers would take most of the time, so the parts of
-// its threads are added up without any.
+// The parts of a block's threads are added up without barriers.
 static int add_references(void** arguments, unsigned const[3], unsigned const[3], unsigned) {
   auto const number = [=](int i) { return *static_cast<int*>(arguments[i]); };
   auto const rows = *static_cast<long long const**>(arguments[6]);
@@ -38,13 +38,35 @@ static int add_references(void** arguments, unsigned const[3], unsigned const[3]
   return 0;
 }
 
-extern "C" {
-HostKernel reference_entries__host = {
-    add_references, 11, {sizeof(Problem), 4, 4, 4, 4, 4, 8, 8, 4, 8, 8}, {8, 4, 4, 4, 4, 4, 8, 8, 4, 8, 8}};
+static unsigned long long steady_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000000ull + now.tv_nsec;
 }
 
-static bool const is_slow = [] {
-  host_cuda::clocks.read_ns = 1e6;
-  host_cuda::clocks.n_sms = 4;
-  return true;
-}();
+// Every SM runs at 1.5 GHz.
+static int stamp(void** arguments, unsigned const grid[3], unsigned const[3], unsigned) {
+  auto* stamps = *static_cast<Stamp**>(arguments[0]);
+  for (unsigned i = 0; i < grid[0]; ++i) {
+    unsigned long long const now = steady_ns();
+    stamps[i] = {static_cast<long long>(now + now / 2), now, i, 0};
+  }
+  return 0;
+}
+
+static int spin(void** arguments, unsigned const[3], unsigned const[3], unsigned) {
+  unsigned long long const duration_ns = *static_cast<unsigned long long*>(arguments[3]);
+  timespec const rest = {static_cast<time_t>(duration_ns / 1000000000),
+                         static_cast<long>(duration_ns % 1000000000)};
+  nanosleep(&rest, nullptr);
+  return 0;
+}
+
+extern "C" {
+HostKernel reference_entries__host = {add_references,
+                                      11,
+                                      {sizeof(Problem), 4, 4, 4, 4, 4, 8, 8, 4, 8, 8},
+                                      {8, 4, 4, 4, 4, 4, 8, 8, 4, 8, 8}};
+HostKernel stamp_clock__host = {stamp, 1, {8}, {8}};
+HostKernel spin_gemm__host = {spin, 4, {8, 8, 8, 8}, {8, 8, 8, 8}};
+}
