@@ -54,18 +54,41 @@ RUNTIME_IMPORTS = {
 # builder itself; a module that is not named here: nothing.
 BUILDER_LIBRARIES = {
     "baselines": {"sklearn"},
+    "collect.progress": {"rich"},
+    "compiler": {"rich"},
     "dataset": {"pyarrow"},
+    "device.cublaslt": {"cuda"},
+    "device.driver": {"cuda"},
+    "device.nvml": {"pynvml"},
+    "doctor": {"cuda"},
+    "fleet": {"ray"},
     "gpus": {"tomli"},
     "importers.aiconfigurator": {"pyarrow"},
     "learner": {"catboost", "sklearn"},
+    "nvrtc": {"cuda"},
     "oblivious": {"catboost"},
+    "order": {"scipy"},
     "parquet": {"pyarrow"},
     "physics": {"scipy"},
     "power": {"scipy"},
+    "ray_cluster": {"ray"},
     "recipe": {"tomli"},
+    "shapes": {"scipy"},
     "study": {"sklearn"},
+    "sweep": {"tomli"},
     "tasks": {"rich"},
     "train": {"catboost", "scipy", "sklearn"},
+}
+
+# Measuring knows no CUDA, training knows no device: which parts of the builder a part may not see.
+STRANGERS = {
+    "measure": {"collect", "train", "learner", "runtime", "evaluate", "nvrtc", "compiler"},
+    "device": {"collect", "train", "learner", "runtime", "evaluate", "plan", "sweep"},
+    "collect": {"train", "learner", "runtime", "evaluate"},
+    "train": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
+    "evaluate": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
+    "runtime": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
+    "power": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
 }
 
 
@@ -98,6 +121,17 @@ def imports(path: Path) -> set[tuple[int, str]]:
     return found
 
 
+def dotted(path: Path) -> set[tuple[int, str, str]]:
+    """Return (level, module, name) of every relative import of a file."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {
+        (node.level, node.module or "", alias.name)
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.level
+        for alias in node.names
+    }
+
+
 def foreign(path: Path) -> set[str]:
     """Return the top-level packages that a file imports, the standard library aside."""
     absolute = {name.split(".")[0] for level, name in imports(path) if level == 0}
@@ -119,9 +153,26 @@ def test_a_module_of_the_builder_imports_only_what_the_table_allows(name: str) -
     assert foreign(path) <= allowed
 
 
+@pytest.mark.parametrize("name", modules(BUILDER))
+def test_a_part_of_the_builder_does_not_see_its_strangers(name: str) -> None:
+    """Imports inside of functions count; the simulated GPU and the real one are both hidden."""
+    part, *rest = name.split(".")
+    up = 1 + len(rest) - (modules(BUILDER)[name].name == "__init__.py")
+    seen = {
+        module.split(".")[0] or alias
+        for level, module, alias in dotted(modules(BUILDER)[name])
+        if level == up
+    }
+    assert not seen & STRANGERS.get(part, set())
+    if part == "measure":
+        inside = {module for level, module, _ in dotted(modules(BUILDER)[name]) if level == up}
+        assert not any(module.startswith("device.") for module in inside)
+
+
 def test_the_tables_name_no_module_that_is_gone() -> None:
     assert set(RUNTIME_IMPORTS) == set(modules(RUNTIME))
     assert set(BUILDER_LIBRARIES) <= set(modules(BUILDER))
+    assert {name.split(".")[0] for name in modules(BUILDER)} >= set(STRANGERS)
 
 
 def test_importing_the_runtime_loads_numpy_and_the_standard_library_only() -> None:

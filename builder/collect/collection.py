@@ -30,6 +30,7 @@ from .survey import survey
 from .ward import Limits, Ward
 
 _GRACE_S = 1.0
+_MOST_LEFT_OUT = 8
 _EXPORT_S, _EXPORT_S_A_ROW, _ROWS_A_SECOND = 1.0, 2e-4, 20.0
 """What exporting takes, and how many rows there can be at most by then."""
 
@@ -79,7 +80,7 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
     with Folder(options.journals or options.output.with_suffix(".journal")) as folder:
         for path in folder.journals():
             read_lines(path)
-        jobs = _jobs(options, rules, folder, begun_s)
+        jobs = _jobs(options, rules, folder, begun_s, progress)
         try:
             with Interrupts() as interrupts:
                 wards = supervise(jobs, interrupts, progress, _limits(rules))
@@ -94,7 +95,11 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
 
 
 def _jobs(
-    options: CollectOptions, protocol: Protocol, folder: Folder, begun_s: float
+    options: CollectOptions,
+    protocol: Protocol,
+    folder: Folder,
+    begun_s: float,
+    progress: Progress,
 ) -> list[tuple[DeviceSpec, Job]]:
     """Return a job for each GPU; all that measuring needs is ready then."""
     sweep = read_sweep(options.sweep)
@@ -104,6 +109,8 @@ def _jobs(
         kernels = compiled(sweep, gpu, options.cubins, options.n_workers)
     else:
         kernels = uncompiled(sweep, gpu, options.cubins)
+    for what, reason in kernels.left_out[:_MOST_LEFT_OUT]:
+        progress.say(None, f"left out: {what}: {reason}")
     whole = planned(sweep, kernels, gpu)
     stop_at_s = None
     if options.deadline_s is not None:

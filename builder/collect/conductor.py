@@ -17,14 +17,15 @@ from .messages import COMPLETE, FAILING, RESTART, STOPPED, Farewell
 from .schedule import Schedule
 from .state import BURST, GOLD, POINT, REPEAT, SENTINEL, SUSTAINED
 
-_CALIBRATION_S = 8.0
-_CLOSING_S = 6.0
+_CALIBRATION_S = 5.0
+_CLOSING_S = 4.5
 """What a last sentinel and idle power at the end take."""
 
 _ENOUGH_TRIED = 20
 """Fewer points say nothing about how many of them fail."""
 
 _OTHERS = "other_processes"
+_OUT_OF_TIME = Farewell(STOPPED, "the deadline has come")
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,12 @@ class Conductor:
     def _run(self) -> Farewell:
         if not self._schedule.next_timing() and not self._schedule.next_power():
             return Farewell(COMPLETE)
+        if self._clock.left_s() < _CALIBRATION_S + _CLOSING_S:
+            return _OUT_OF_TIME
         self._calibrate()
         if self._clock.budget_s is not None:
-            self._end_s = self._device.now_s() + self._clock.budget_s
+            used_s = self._journal.state.run_s if self._restart else 0.0
+            self._end_s = self._device.now_s() + self._clock.budget_s - used_s
         farewell = Farewell(COMPLETE)
         try:
             while self._schedule.next_timing() or self._next_power():
@@ -200,7 +204,7 @@ class Conductor:
         if self._clock.should_stop():
             raise Stopped
         if self._clock.left_s() < expected_s + _CLOSING_S:
-            raise _EarlyEndError(Farewell(STOPPED, "the deadline has come"))
+            raise _EarlyEndError(_OUT_OF_TIME)
         if self._device.now_s() + expected_s > self._end_s:
             text = f"the sweep's budget of {self._clock.budget_s:g} s is used up"
             raise _EarlyEndError(Farewell(COMPLETE, text))

@@ -17,7 +17,7 @@ from gpperf_lite import __version__
 from gpperf_lite._builtin import short_name
 from gpperf_lite._facts import gpu_to_json
 
-from ..device import Device
+from ..device import Device, Identity
 from ..errors import BuilderError
 from ..measure import Protocol
 from ..plan import Plan
@@ -25,7 +25,7 @@ from .journal import Journal
 from .state import SCHEMA, Line
 
 _SIMULATED = "simulated"
-"""What a simulated GPU has for a driver, and at the end of its name."""
+"""What a simulated GPU has for a driver, and in brackets at the end of its name."""
 
 _MAY_CHANGE = {
     "uuid": "GPU",
@@ -49,7 +49,7 @@ def facts_of(
         **asdict(identity),
         "gpu": short_name(device.gpu.name),
         "gpu_facts": gpu_to_json(device.gpu),
-        "is_simulated": _SIMULATED in (identity.driver, identity.name[-11:-1]),
+        "is_simulated": _is_simulated(identity),
         "protocol": asdict(protocol),
         "protocol_hash": protocol.hash,
         "plan": plan.hash,
@@ -99,6 +99,10 @@ def _check_same(journal: Journal, before: Line, now: Line, allow_changed: bool) 
             f"the journal {journal.path} was begun on something else (changed: "
             f"{', '.join(changes)}): choose another folder, or ask for it with --allow-changed"
         )
+
+
+def _is_simulated(identity: Identity) -> bool:
+    return identity.driver == _SIMULATED or identity.name.endswith(f"({_SIMULATED})")
 
 
 def _hash_of(keys: Mapping[str, str]) -> str:

@@ -83,6 +83,7 @@ class State:
     started_s: float = 0.0
     tried: int = 0
     failed: int = 0
+    _run_began_s: float = 0.0
 
     @classmethod
     def from_lines(cls, lines: Iterable[Line]) -> State:
@@ -131,6 +132,11 @@ class State:
         """Return the share of what was tried that failed; 0 before the first."""
         return self.failed / self.tried if self.tried else 0.0
 
+    @property
+    def run_s(self) -> float:
+        """Return the time since the session began that no restart led to."""
+        return self.started_s - self._run_began_s
+
     def _header(self, line: Line) -> None:
         if line["schema"] != SCHEMA:
             raise StateError(f"it has schema {line['schema']}, this builder reads {SCHEMA}")
@@ -142,6 +148,7 @@ class State:
             self.verified.clear()
         if not line["restart"]:
             self.tried = self.failed = 0
+            self._run_began_s = self.started_s
 
     def _begin(self, line: Line) -> None:
         if self.open is not None:

@@ -133,10 +133,11 @@ class CompiledBound(PlacedBound):
         except BaseException:
             self.close()
             raise
+        # For each copy the address of a pointer to its parameters, as the driver wants it.
         first, step = self._params.ctypes.data, self._params.strides[0]
-        self._pointers = np.arange(self.copies, dtype=np.uint64) * np.uint64(step) + np.uint64(
-            first
-        )
+        self._pointers = np.arange(self.copies, dtype=np.uint64) * np.uint64(step)
+        self._pointers += np.uint64(first)
+        self._arguments = [self._pointers.ctypes.data + 8 * copy for copy in range(self.copies)]
         self._function = program.function
 
     def close(self) -> None:
@@ -164,8 +165,7 @@ class CompiledBound(PlacedBound):
     def _queue(self, copy: int) -> None:
         if self._zeroes and self._workspace is not None:
             self._session.launcher.zero(*self._workspace)
-        pointer = self._pointers[copy : copy + 1].ctypes.data
-        self._session.launcher.launch(self._function, self._shape, pointer)
+        self._session.launcher.launch(self._function, self._shape, self._arguments[copy])
 
 
 def _any_problem() -> NDArray[np.void]:

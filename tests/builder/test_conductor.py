@@ -260,6 +260,19 @@ def test_the_budget_of_a_sweep_ends_a_session_on_the_clock_of_the_device(path: P
     assert state_of(path).roles["point", "sustained"] < 20
 
 
+def test_a_session_after_a_lost_process_has_what_is_left_of_the_budget(path: Path) -> None:
+    plan = small_plan(40, 20)
+    short = replace(plan, sweep=replace(plan.sweep, budget_s=8.0))
+    bad = point_on(plan, TILED, 4)
+    faults = Faults(launches=(LaunchFault(TILED, code=700, shape=shape_of(bad)),))
+    assert run_session(path, short, faults=faults).how == RESTART
+    assert run_session(path, short, faults=faults, restart=True).how == COMPLETE
+    lost_s = state_of(path).run_s
+    path.unlink()
+    run_session(path, short)
+    assert lost_s == pytest.approx(state_of(path).run_s, abs=2.0)
+
+
 # Faults
 
 

@@ -31,11 +31,15 @@ CARDS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def emulated_driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return emulation.build_driver(tmp_path_factory.mktemp("driver"))
+
+
 @pytest.mark.parametrize("cases", ["device_cases.py", "collect_cases.py"])
-def test_the_device_holds_on_an_emulated_driver(tmp_path: Path, cases: str) -> None:
+def test_the_device_holds_on_an_emulated_driver(emulated_driver: Path, cases: str) -> None:
     """Runs a file of tests/emulated in a process that finds the emulated libcuda."""
-    folder = emulation.build_driver(tmp_path)
-    done = emulation.run_cases(folder, cases)
+    done = emulation.run_cases(emulated_driver, cases)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 

@@ -67,7 +67,8 @@ def run_cases(folder: Path, cases: str) -> subprocess.CompletedProcess[str]:
     """Run a file of tests of this folder in a process that finds the emulated driver."""
     old = os.environ.get("LD_LIBRARY_PATH")
     path = os.pathsep.join([str(folder), *([old] if old else [])])
-    environment = {**os.environ, "LD_LIBRARY_PATH": path, _FOLDER: str(folder), _SIZE: SMALL}
+    ours = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    environment = {**ours, "LD_LIBRARY_PATH": path, _FOLDER: str(folder), _SIZE: SMALL}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     return subprocess.run(
         [*command, str(HERE / cases)],
