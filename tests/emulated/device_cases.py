@@ -19,6 +19,7 @@ from builder.device import STICKY_FAULTS, Bound, DeviceError, SensorError
 from builder.device.cublaslt import CublasLt
 from builder.device.cuda import CudaDevice, CudaOptions, list_gpus, open_gpu
 from builder.device.driver import load_driver
+from builder.device.facts import read_facts
 from builder.device.nvml import NoSensor
 from builder.device.pools import PoolOptions
 from gpperf_lite import Gemm, Kernel
@@ -104,6 +105,20 @@ def test_a_gpu_is_what_its_driver_says(device: CudaDevice) -> None:
     # 6144 bits, two transfers a clock of 3201 MHz.
     assert gpu.dram_bytes_per_s == pytest.approx(4.917e12, rel=1e-3)
     assert (device.identity.cuda, device.identity.driver) == ("13.0", "unknown")
+
+
+def test_peaks_are_of_the_data_sheet_where_the_gpu_is_known_and_whole(
+    emulation: Emulation,
+) -> None:
+    driver, card = load_driver(), list_gpus()[0]
+    part = read_facts(driver, card, None)
+    emulation.size(132, 60 * MIB, 64 * MIB)
+    whole_gpu = read_facts(driver, card, 650.0)
+    assert "data sheet" not in part.provenance["peak_flops"]
+    assert "bf16" in whole_gpu.provenance["peak_flops"].partition("data sheet")[0]
+    assert whole_gpu.gpu.peak_flops["bf16"] == pytest.approx(989.4e12)
+    assert (part.gpu.power_limit_w, whole_gpu.gpu.power_limit_w) == (700.0, 650.0)
+    assert whole_gpu.provenance["power_limit_w"].startswith("NVML")
 
 
 def test_a_gpu_that_nobody_knows_cannot_be_opened(emulation: Emulation) -> None:
@@ -246,6 +261,20 @@ def test_workspaces_of_programs_that_are_bound_at_a_time_are_apart(
             bound.close()
         bounds[10:20] = [program.bind(gemm, 1) for _ in range(10)]
         assert all(error_of(bound) < 1e-6 for bound in bounds)
+
+
+def test_a_workspace_is_given_back_where_binding_fails_after_it_was_taken(
+    device: CudaDevice, emulation: Emulation
+) -> None:
+    gemm = Gemm(4, 4, 4, "f32", "tn")
+    with device.load(DEMANDING, emulation.image("demanding")) as program:
+        emulation.fail("cuTensorMapEncodeTiled", 1)
+        for _ in range(70):
+            with pytest.raises(DeviceError, match="cuTensorMapEncodeTiled"):
+                program.bind(gemm, 1)
+        emulation.recover()
+        with program.bind(gemm, 1) as bound:
+            assert error_of(bound) < 1e-6
 
 
 def test_a_kernel_that_is_not_compiled_is_refused(device: CudaDevice) -> None:

@@ -16,6 +16,8 @@ from builder.cubins import Cubins
 from builder.device import DeviceError, Program
 from builder.device.cards import Card, find_card
 from builder.device.cuda import CudaDevice, CudaOptions, list_gpus, open_gpu
+from builder.device.driver import load_driver
+from builder.device.facts import capability_of
 from builder.kernels import Build
 from builder.measure import Protocol
 
@@ -52,15 +54,21 @@ def protocol() -> Protocol:
     return Protocol()
 
 
+@pytest.fixture(scope="session")
+def reasons(card: Card) -> dict[str, str]:
+    """Why kernels cannot be used, by name; all others are compiled now, on all cores."""
+    architecture = "sm_{}{}".format(*capability_of(load_driver(), card))
+    return kernels.prepare(kernels.needed(architecture), architecture, kernels.cache())
+
+
 @pytest.fixture(scope="module")
-def load(device: CudaDevice) -> Load:
-    """Load a build, compiling it where the cache has it not."""
+def load(device: CudaDevice, reasons: dict[str, str]) -> Load:
+    """Load a build that is compiled."""
     architecture = "sm_{}{}".format(*device.gpu.compute_capability)
 
     def loaded(build: Build) -> Program:
         if not build.source:
             return device.load(build.kernel, None)
-        reasons = kernels.prepare([build], architecture, kernels.cache())
         found = Cubins(kernels.cache()).get(build, architecture)
         assert found is not None, reasons.get(build.kernel.name, "it is not in the cache")
         kernel, cubin, _ = found
