@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gpperf_lite import GpperfError
 
@@ -13,7 +13,8 @@ from .commands import learning, measuring
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser(given[:1]).parse_args(given)
     try:
         code: int = options.run(options)
     except GpperfError as error:
@@ -28,11 +29,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(asked: Collection[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m builder", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    measuring.add_commands(commands)
-    learning.add_commands(commands)
+    for command in (*measuring.COMMANDS, *learning.COMMANDS):
+        example = f"example: python -m builder {command.name} {command.example}"
+        one = commands.add_parser(
+            command.name, help=command.what, description=command.what, epilog=example
+        )
+        if command.name in asked:
+            command.configure(one)
     return parser
 
 

@@ -1,14 +1,13 @@
-"""A fleet: one collection on the GPUs of many machines, as tasks of a Ray cluster.
+"""A fleet: one collection on the GPUs of many machines, as tasks of a cluster.
 
 Kernels are compiled on the cluster's CPUs, and each GPU measures its share of the plan into a
 journal of its own, which comes back as bytes when the share ends. A GPU or machine that is lost
-costs its own share alone. Ray is optional (`pip install ray`); the machines need the libraries that
-measuring needs, in the same versions.
+costs its own share alone. The machines need the libraries that measuring needs, in the same
+versions. `builder/ray_cluster.py` is the cluster; tests have one of their own.
 """
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import threading
 import time
@@ -38,7 +37,7 @@ from .cubins import Cubins
 from .dataset import Dataset, write
 from .errors import BuilderError
 from .files import write_atomically
-from .kernels import SOURCES, Build
+from .kernels import Build
 from .measure import Protocol
 from .sweep import Sweep, read_sweep
 
@@ -124,8 +123,7 @@ def collect_on_fleet(
     interrupted. What there is is in the dataset. Raises BuilderError where there is none to write.
     """
     begun_s = time.monotonic()
-    if options.gpus:
-        raise FleetError(f"gpus cannot be chosen on a cluster (got {' '.join(options.gpus)})")
+    refuse_for_fleet(options)
     if cluster.n_gpus < 1:
         raise FleetError("a cluster must have a GPU (got one without): see 'ray status'")
     path = options.journals or options.output.with_suffix(".journal")
@@ -143,6 +141,15 @@ def collect_on_fleet(
     if interrupts.count:
         return INTERRUPTED
     return OK if all(part.how in (COMPLETE, STOPPED) for part in parts) else FAILED
+
+
+def refuse_for_fleet(options: CollectOptions) -> None:
+    """Raise FleetError where options ask for what a cluster cannot do."""
+    if options.gpus:
+        raise FleetError(f"gpus cannot be chosen on a cluster (got {' '.join(options.gpus)})")
+    for name, is_asked in (("json", options.as_json), ("require-power", options.require_power)):
+        if is_asked:
+            raise FleetError(f"--{name} cannot be used on a cluster: leave it out")
 
 
 @dataclass(frozen=True)
@@ -332,112 +339,3 @@ def _last_line(error: BaseException) -> str:
     """Return what an error says last: of one on another machine, its cause."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
-
-
-class RayCluster(Cluster):
-    """A cluster of Ray; to be closed.
-
-    Raises FleetError where Ray is not installed or cannot be reached.
-    """
-
-    def __init__(self, address: str | None = None, **started: Any) -> None:
-        """Join the cluster at an address ("auto", "ray://..."), or start one on this machine.
-
-        started: of one that is started here: num_cpus, num_gpus.
-        """
-        try:
-            import ray
-        except ImportError as error:
-            raise FleetError("Ray must be installed to use a cluster: pip install ray") from error
-        # Other machines are given this checkout, so that all run the same code.
-        environment = {"working_dir": str(SOURCES.parent), "excludes": _NOT_SENT}
-        options = {"runtime_env": environment} if address else started
-        try:
-            ray.init(address, log_to_driver=False, logging_level=logging.WARNING, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise FleetError(f"cannot join the cluster {address or 'here'}: {error}") from error
-        self._ray = ray
-        self.n_gpus = int(ray.cluster_resources().get("GPU", 0))
-        self.flag = _RayFlag(ray.remote(num_cpus=0)(_Switch).remote())
-
-    def run(
-        self,
-        task: Callable[..., Any],
-        calls: Sequence[tuple[Any, ...]],
-        poll: Callable[[], None],
-        on_gpu: bool = False,
-    ) -> Iterator[tuple[int, Any]]:
-        """Run a task once for each tuple of arguments; see `Cluster`."""
-        ray = self._ray
-        needs = {"num_gpus": 1, "max_retries": 0} if on_gpu else {"num_cpus": 1}
-        remote = ray.remote(**needs)(task)
-        # What several calls share is sent once.
-        sent = {id(one): ray.put(one) for call in calls for one in call}
-        waiting = {
-            remote.remote(*(sent[id(one)] for one in call)): number
-            for number, call in enumerate(calls)
-        }
-        try:
-            while waiting:
-                done, _ = ray.wait(list(waiting), timeout=_POLL_S)
-                poll()
-                for ref in done:
-                    yield waiting.pop(ref), _result(ray, ref)
-        finally:
-            for ref in waiting:
-                ray.cancel(ref, force=True)
-
-    def close(self) -> None:
-        """Leave the cluster; one that was started here is ended."""
-        self._ray.shutdown()
-
-
-_NOT_SENT = [
-    *(".git", ".venv", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
-    *("cache", "dist", "docs", "tests", "benchmarks", "**/*.parquet", "**/*.jsonl"),
-]
-"""Of the checkout, for its size: patterns as in .gitignore."""
-
-
-def _result(ray: Any, ref: Any) -> Any:
-    try:
-        return ray.get(ref)
-    except Exception as error:  # of the task, or of Ray: whatever it is, the others go on
-        return error
-
-
-class _Switch:
-    """Holds one bit for a whole cluster."""
-
-    def __init__(self) -> None:
-        self._is_on = False
-
-    def turn_on(self) -> None:
-        """Set it."""
-        self._is_on = True
-
-    def is_on(self) -> bool:
-        """Return it."""
-        return self._is_on
-
-
-class _RayFlag(Flag):
-    """A flag that lives in an actor; where that is gone, so is who started the tasks."""
-
-    def __init__(self, switch: Any) -> None:
-        self._switch = switch
-
-    def set(self) -> None:
-        """Ask all tasks to stop."""
-        import ray
-
-        ray.get(self._switch.turn_on.remote())
-
-    def is_set(self) -> bool:
-        """Return whether tasks were asked to stop."""
-        import ray
-
-        try:
-            return bool(ray.get(self._switch.is_on.remote()))
-        except ray.exceptions.RayError:
-            return True

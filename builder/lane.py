@@ -108,6 +108,7 @@ class Lane:
                 return f"{name}={size} is not within {low} and {high}"
         return None
 
+
 Refuse = Callable[[Lane, Gemm], "str | None"]
 """Says why a lane's GEMM is not to be measured; None where it is."""
 

@@ -55,9 +55,7 @@ def in_order(sweep: Sweep, groups: Sequence[Sequence[Lane]], refuse: Refuse) -> 
     return ordered
 
 
-def _take_turns(
-    seed: int, entrants: Entrants, contests: Contests
-) -> Iterator[tuple[Lane, Gemm]]:
+def _take_turns(seed: int, entrants: Entrants, contests: Contests) -> Iterator[tuple[Lane, Gemm]]:
     """Yield a GEMM of each lane of a group in turn, until all have come to their end.
 
     In each round every lane has one turn. Where the group holds contests the order of a round is
@@ -70,19 +68,19 @@ def _take_turns(
         number += 1
         while ready:
             contest = contests.next(entrants, ready)
-            for course in contest.courses:
-                ready.remove(course)
-                course.join(contest.gemm)
-                entrants.count(is_contest=True)
-                yield course.lane, contest.gemm
-            if contest.courses:
+            if contest is not None:
+                for course in contest.courses:
+                    ready.remove(course)
+                    course.join(contest.gemm)
+                    entrants.count(is_contested=True)
+                    yield course.lane, contest.gemm
                 continue
             course = ready.pop(0)
             gemm = course.next()
             if gemm is None:
                 entrants.all.remove(course)
             else:
-                entrants.count(is_contest=False)
+                entrants.count(is_contested=False)
                 yield course.lane, gemm
 
 

@@ -19,7 +19,9 @@ from gpperf_lite._errors import nearest
 from gpperf_lite._limits import obstacle_on
 
 from .kernels import Build
-from .order import Lane, footprint_bytes, in_order
+from .lane import Lane
+from .order import in_order
+from .shapes import footprint_bytes
 from .sweep import Group, Point, Sweep, SweepError
 
 
@@ -271,6 +273,9 @@ def plan_lines(plan: Plan) -> list[str]:
         f"{_counted(len(plan.builds), 'kernel')}, power of {len(plan.power_points)}",
         *(f"  {name:<18}{text}" for name, text in _families(plan)),
     ]
+    n_contested = sum(count >= 3 for count in Counter(p.gemm for p in plan.points).values())
+    if n_contested:
+        lines.append(f"  {_counted(n_contested, 'GEMM')} on 3 kernels or more")
     if plan.left_out:
         lines.append("left out:")
     by_reason: defaultdict[str, list[str]] = defaultdict(list)

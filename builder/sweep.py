@@ -31,6 +31,12 @@ weight          the group's part of the points, over the sum of all weights, 1
 shapes          NAME of the set of shapes
 dtypes, layouts for a kernel that takes any: which; layouts are all four
 multiples       { m, n, k }: what an extent must be a multiple of, for libraries that ask for it
+contest         share of the group's points that may be contests', 0 to 1, if shapes are drawn; 0:
+                one GEMM on several kernels of one dtype and layout, close together in the order;
+                kernels of other groups join in, where these have a share too. No kernel gets more
+                points by it. The share may be less: a kernel alone in its group can only join
+                others' contests, and what is left at a round's end may be too few for one.
+contestants     how many kernels of the group run the GEMM of one contest, at most, 8
 """
 
 from __future__ import annotations
@@ -68,10 +74,15 @@ class Point:
     @property
     def key(self) -> str:
         """Return a text that this point has and no other; it is the same in every run."""
+        return f"{self.kernel} {self.gemm_key}"
+
+    @property
+    def gemm_key(self) -> str:
+        """Return a text that all points of this GEMM have, and no others."""
         gemm = self.gemm
         # Adding 0.0 leaves one zero of two, which are equal.
         return (
-            f"{self.kernel} {gemm.m}x{gemm.n}x{gemm.k}x{gemm.batch} {gemm.dtype} {gemm.layout} "
+            f"{gemm.m}x{gemm.n}x{gemm.k}x{gemm.batch} {gemm.dtype} {gemm.layout} "
             f"{gemm.alpha + 0.0!r} {gemm.beta + 0.0!r}"
         )
 
@@ -106,7 +117,7 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Group:
-    """Kernels that share `weight` of the points evenly."""
+    """Kernels that share `weight` of the points evenly, `contest` of them in contests."""
 
     names: tuple[str, ...]
     shapes: Shapes
@@ -114,6 +125,8 @@ class Group:
     dtypes: tuple[str, ...] = ()
     layouts: tuple[str, ...] = LAYOUTS
     multiples: Size = _ANY_SIZE
+    contest: float = 0.0
+    contestants: int = 8
 
 
 @dataclass(frozen=True)
@@ -193,6 +206,11 @@ def _group(where: str, table: Any, shapes: Mapping[str, Shapes]) -> Group:
     if name not in shapes:
         known = f"{' '.join(shapes)}{nearest(name, shapes)}"
         raise SweepError(f"{where}: shapes must be one of {known} (got {shown(name)})")
+    if values.get("contest") and shapes[name].ranges is None:
+        # Each kernel runs all of a list, so all of it is a contest.
+        raise SweepError(
+            f"{where}: contest must be 0 where shapes are listed (got {shown(values['contest'])})"
+        )
     multiples = _checked(f"{where}: multiples", values.pop("multiples", {}), _MULTIPLES, ())
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     return Group(
@@ -298,6 +316,8 @@ _GROUP = {
     "dtypes": _some_of(list(DTYPES)),
     "layouts": _some_of(LAYOUTS),
     "multiples": _Check(lambda value: isinstance(value, dict), "a table of m, n and k"),
+    "contest": _number(0.0, 1.0),
+    "contestants": _integer(2, 1000),
 }
 _SWEEP = {
     "seed": _integer(0, 2**31 - 1),

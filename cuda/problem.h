@@ -18,7 +18,7 @@ struct Problem {
   void const* b;
   void const* c;
   void* d;
-  void* workspace;  // zeroed by the host before each launch that needs it
+  void* workspace;  // zeroed by the host when bound; a kernel leaves it so, unless its README says
   long long lda, ldb, ldc, ldd;
   long long stride_a, stride_b, stride_c, stride_d;
   double alpha, beta;

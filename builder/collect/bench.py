@@ -23,8 +23,7 @@ from ..measure import (
 )
 from ..plan import Costs, guess_runtime_s
 from ..sweep import Point
-from .attempt import attempt
-from .blame import quarantine_offenders
+from .blame import attempt, quarantine_offenders
 from .journal import Journal
 from .programs import Programs, lane_of
 from .state import BUILD, BURST, POINT, SUSTAINED, WRONG

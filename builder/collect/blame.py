@@ -2,11 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
+from ..device import DeviceError
+from ..errors import BuilderError
+from .interrupts import Stopped
 from .journal import Journal
-from .state import BUILD, CRASH
+from .state import BUILD, CRASH, PLAIN, STICKY
+
+T = TypeVar("T")
 
 DIED = "crash: the process died"
 """Why a point failed that was begun last, where nothing more is known."""
+
+
+class ContextLostError(BuilderError):
+    """Nothing more can be done in this process; what was going on is written down."""
+
+
+def attempt(journal: Journal, run: Callable[[], T]) -> T | None:
+    """Run what the open begin has announced; return None where it failed.
+
+    run must not write to the journal. Raises ContextLostError after a sticky error, and Stopped,
+    with the begin abandoned, where a stop was asked for.
+    """
+    try:
+        return run()
+    except Stopped:
+        abandon_open(journal)
+        raise
+    except BuilderError as error:
+        if isinstance(error, DeviceError) and error.is_sticky:
+            fail(journal, STICKY, str(error))
+            journal.sync()
+            raise ContextLostError(str(error)) from error
+        fail(journal, PLAIN, str(error))
+        return None
 
 
 def fail(journal: Journal, fault: str, reason: str) -> None:

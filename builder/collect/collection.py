@@ -14,7 +14,7 @@ from ..cubins import FOLDER
 from ..dataset import Dataset, write
 from ..errors import BuilderError, DatasetError
 from ..measure import Protocol
-from ..sweep import read_sweep
+from ..sweep import Sweep, read_sweep
 from .export import export_journal, joined
 from .folder import Folder
 from .interrupts import Interrupts
@@ -22,14 +22,15 @@ from .journal import read_lines
 from .messages import ERROR, FAILING, Job
 from .preparation import compiled, one_model, planned, shares, uncompiled
 from .progress import BarProgress, JsonProgress, Progress, QuietProgress
+from .session import check_same, facts_of, latest_facts
 from .spec import CUDA, SIMULATED, DeviceSpec
+from .state import Line
 from .story import EmptyJournalError
 from .summary import summary_lines, summary_of
 from .supervisor import supervise
 from .survey import survey
 from .ward import Limits, Ward
 
-_GRACE_S = 1.0
 _MOST_LEFT_OUT = 8
 _EXPORT_S, _EXPORT_S_A_ROW, _ROWS_A_SECOND = 1.0, 2e-4, 20.0
 """What exporting takes, and how many rows there can be at most by then."""
@@ -73,21 +74,22 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
     BuilderError where there is none to write.
     """
     begun_s = time.monotonic()
-    if options.output.is_dir():
-        raise DatasetError(f"output must be a file (got the folder {options.output})")
+    sweep = read_sweep(options.sweep)
+    _check_output(options.output)
     progress = _progress(options)
     rules = protocol or Protocol()
     with Folder(options.journals or options.output.with_suffix(".journal")) as folder:
-        for path in folder.journals():
-            read_lines(path)
-        jobs = _jobs(options, rules, folder, begun_s, progress)
+        facts = {path: latest_facts(read_lines(path)) for path in folder.journals()}
+        jobs = _jobs(options, sweep, rules, folder, facts, begun_s, progress)
         try:
             with Interrupts() as interrupts:
-                wards = supervise(jobs, interrupts, progress, _limits(rules))
+                wards = supervise(jobs, interrupts, progress, Limits.of(rules))
                 dataset = _export(folder, wards)
                 write(dataset, options.output)
             summary = summary_of(dataset, wards, time.monotonic() - begun_s, options.output)
             code = _code(options, wards, summary, interrupts)
+            if code == POWER_MISSING:
+                progress.say(None, "no power was measured, and --require-power makes that an error")
             progress.summarise(summary_lines(summary), {**summary, "exit_code": code})
             return code
         finally:
@@ -96,13 +98,17 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
 
 def _jobs(
     options: CollectOptions,
+    sweep: Sweep,
     protocol: Protocol,
     folder: Folder,
+    facts: Mapping[Path, Line | None],
     begun_s: float,
     progress: Progress,
 ) -> list[tuple[DeviceSpec, Job]]:
-    """Return a job for each GPU; all that measuring needs is ready then."""
-    sweep = read_sweep(options.sweep)
+    """Return a job for each GPU; all that measuring needs is ready then.
+
+    facts: of the journals that are there. Raises ChangedError where one of them may not go on.
+    """
     surveyed = survey(_specs(options), options.cubins)
     gpu = one_model(surveyed)
     if options.simulate is None:
@@ -116,7 +122,7 @@ def _jobs(
     if options.deadline_s is not None:
         n_planned = len(whole.points) + len(whole.power_points)
         n_rows = min(n_planned, _ROWS_A_SECOND * options.deadline_s)
-        reserve_s = protocol.stop_s + _GRACE_S + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
+        reserve_s = protocol.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
         stop_at_s = begun_s + options.deadline_s - reserve_s
         if stop_at_s <= time.monotonic():
             raise BuilderError(
@@ -124,23 +130,36 @@ def _jobs(
                 f"{reserve_s:.1f} s, and getting ready took {time.monotonic() - begun_s:.1f} s; "
                 "what was compiled is kept"
             )
-    return [
-        (
-            one.spec,
-            Job(
-                folder.journal(number),
-                plan,
-                protocol,
-                options.cubins,
-                kernels.keys,
-                stop_at_s,
-                allow_changed=options.allow_changed,
-            ),
+    jobs = []
+    for number, (one, plan) in enumerate(zip(surveyed, shares(whole, len(surveyed)), strict=True)):
+        journal = folder.journal(number)
+        before = facts.get(journal)
+        if before is not None:
+            now = facts_of(one.identity, one.gpu, plan, protocol, kernels.keys)
+            check_same(journal, before, now, options.allow_changed)
+        job = Job(
+            journal,
+            plan,
+            protocol,
+            options.cubins,
+            kernels.keys,
+            stop_at_s,
+            allow_changed=options.allow_changed,
         )
-        for number, (one, plan) in enumerate(
-            zip(surveyed, shares(whole, len(surveyed)), strict=True)
-        )
-    ]
+        jobs.append((one.spec, job))
+    return jobs
+
+
+def _check_output(path: Path) -> None:
+    """Raise DatasetError where a dataset could not be written after measuring."""
+    if path.is_dir():
+        raise DatasetError(f"output must be a file (got the folder {path})")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatasetError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise DatasetError(f"cannot write in {path.parent}: permission denied")
 
 
 def _specs(options: CollectOptions) -> list[DeviceSpec]:
@@ -164,15 +183,6 @@ def _progress(options: CollectOptions) -> Progress:
     if options.as_json:
         return JsonProgress()
     return QuietProgress() if options.quiet else BarProgress()
-
-
-def _limits(protocol: Protocol) -> Limits:
-    return Limits(
-        watchdog_s=protocol.watchdog_s,
-        watchdog_factor=protocol.watchdog_factor,
-        stop_s=protocol.stop_s,
-        grace_s=_GRACE_S,
-    )
 
 
 def _export(folder: Folder, wards: Sequence[Ward]) -> Dataset:

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from ..device import DeviceError, SensorError
 from ..measure import Calibration, Protocol, calibrate, recheck_idle
 from ..sweep import Point
-from .attempt import ContextLostError
 from .bench import Bench, plain
-from .blame import DIED, abandon_open, blame_open
-from .interrupt import Stopped
+from .blame import DIED, ContextLostError, abandon_open, blame_open
+from .interrupts import Stopped
 from .messages import COMPLETE, FAILING, RESTART, STOPPED, Farewell
 from .schedule import Schedule
 from .state import BURST, GOLD, POINT, REPEAT, SENTINEL, SUSTAINED

@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from .journal import JournalError
-from .merge import JOURNAL_SUFFIX
+from .journal import SUFFIX, JournalError
 
 _LOCK = "lock"
 
@@ -22,11 +21,11 @@ class Folder:
 
     def journal(self, number: int) -> Path:
         """Return the path of the journal of a GPU, counted from 0."""
-        return self.path / f"gpu-{number}{JOURNAL_SUFFIX}"
+        return self.path / f"gpu-{number}{SUFFIX}"
 
     def journals(self) -> list[Path]:
         """Return the journals that are there, sorted."""
-        return sorted(self.path.glob(f"*{JOURNAL_SUFFIX}"))
+        return sorted(self.path.glob(f"*{SUFFIX}"))
 
     def __enter__(self) -> Folder:
         try:

@@ -28,9 +28,11 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import BuilderError
+from ..measure import Protocol
 from .state import Line, State, StateError
 
-SYNC_EVERY_S = 1.0
+SUFFIX = ".jsonl"
+"""How the name of a journal ends."""
 
 _HEAD = '{"crc":"00000000",'
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -67,15 +69,18 @@ class Journal:
         path: Path,
         *,
         patience_s: float = 0.0,
+        sync_s: float = Protocol.journal_sync_s,
         disk: Disk | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open a journal, or begin one; a torn last line is cut off.
 
-        patience_s: how long to wait while another process holds it.
+        patience_s: how long to wait while another process holds it. sync_s: how long a line may
+        wait for the disk.
         Raises JournalError where it is damaged, in use or not writable.
         """
         self.path = path
+        self._sync_s = sync_s
         self._disk = disk or Disk()
         self._clock = clock
         self._handle = _locked(path, patience_s, clock)
@@ -119,8 +124,8 @@ class Journal:
         self.sync_if_due(expected_s)
 
     def sync_if_due(self, ahead_s: float = 0.0) -> None:
-        """Sync where, `ahead_s` from now, some line would have waited for longer than a second."""
-        if self._is_dirty and self._clock() + ahead_s - self._synced_at_s >= SYNC_EVERY_S:
+        """Sync where, `ahead_s` from now, some line would have waited for longer than sync_s."""
+        if self._is_dirty and self._clock() + ahead_s - self._synced_at_s >= self._sync_s:
             self.sync()
 
     def sync(self) -> None:
@@ -171,10 +176,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         data = path.read_bytes()
     except OSError as error:
         raise JournalError(f"cannot read the journal {path}: {error.strerror}") from error
-    lines = []
-    for _, line in _checked(data, path, State()):
-        lines.append(line)
-    return lines
+    return list(_checked(data, path, State()))
 
 
 def encode(line: Line) -> bytes:
@@ -199,8 +201,8 @@ def _state(data: bytes, path: Path) -> State:
     return state
 
 
-def _checked(data: bytes, path: Path, state: State) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield number and content of each whole line, adding them to a state."""
+def _checked(data: bytes, path: Path, state: State) -> Iterator[dict[str, Any]]:
+    """Yield each whole line, adding it to a state."""
     for number, text in enumerate(data.split(b"\n")[:-1], 1):
         try:
             line = decode(text)
@@ -210,7 +212,7 @@ def _checked(data: bytes, path: Path, state: State) -> Iterator[tuple[int, dict[
                 f"the journal {path} is damaged, or of another version, in line {number}: {error}; "
                 "keep a copy and cut it before that line to go on from there, or begin a new one"
             ) from error
-        yield number, line
+        yield line
 
 
 def _locked(path: Path, patience_s: float, clock: Callable[[], float]) -> int:

@@ -13,12 +13,11 @@ from ..dataset import Dataset, read
 from ..errors import DatasetError
 from ..files import sha256_of
 from .export import export_journal, joined
+from .journal import SUFFIX
 
 ALLOWABLE = ("gpu", "driver", "protocol", "kernel")
 """What may differ where that is asked for: the GPU's model or facts, the driver, the protocol, the
 descriptions of a kernel, of which the first is kept."""
-
-JOURNAL_SUFFIX = ".jsonl"
 
 
 class MergeError(DatasetError):
@@ -52,11 +51,11 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(path.glob(f"*{JOURNAL_SUFFIX}")) if path.is_dir() else [path]
+    return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
 
 
 def _read(path: Path) -> Dataset:
-    return export_journal(path) if path.suffix == JOURNAL_SUFFIX else read(path)
+    return export_journal(path) if path.suffix == SUFFIX else read(path)
 
 
 def _told(dataset: Dataset, name: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -13,8 +14,9 @@ from ..catalogue import select
 from ..compiler import compile_all
 from ..cubins import Cubins
 from ..kernels import Build
+from ..lane import digest
 from ..plan import Plan, plan_of
-from ..sweep import Point, Sweep
+from ..sweep import Sweep
 from .survey import Surveyed, SurveyError
 
 
@@ -86,15 +88,31 @@ def planned(sweep: Sweep, kernels: Kernels, gpu: Gpu) -> Plan:
 
 
 def shares(plan: Plan, count: int) -> list[Plan]:
-    """Return a plan for each of several GPUs; each point is in one of them, in the plan's order."""
+    """Return a plan for each of several GPUs; each point is in one of them, in the plan's order.
+
+    All points of one GEMM are on one GPU, where its kernels are compared. It is a GPU that has
+    fewest points before, so no two ever differ by more points than the largest GEMM has; of
+    several, a hash of the GEMM says which. (Kernels come at regular distances: were points dealt
+    out in turn, a kernel could be on one GPU alone.)
+    """
     if count == 1:
         return [plan]
-    return [_share(plan, number, count) for number in range(count)]
+    sizes = Counter(point.gemm_key for point in plan.points)
+    gpu_of: dict[str, int] = {}
+    loads = [0] * count
+    for point in plan.points:
+        key = point.gemm_key
+        if key not in gpu_of:
+            gpu_of[key] = min(range(count), key=lambda gpu: (loads[gpu], digest(gpu, key)))
+            loads[gpu_of[key]] += sizes[key]
+    return [_share(plan, gpu_of, number, count) for number in range(count)]
 
 
-def _share(plan: Plan, number: int, count: int) -> Plan:
-    points = plan.points[number::count]
-    power_points: tuple[Point, ...] = points[: len(plan.power_points[number::count])]
+def _share(plan: Plan, gpu_of: Mapping[str, int], number: int, count: int) -> Plan:
+    points, power_points = (
+        tuple(point for point in chosen if gpu_of[point.gemm_key] == number)
+        for chosen in (plan.points, plan.power_points)
+    )
     return replace(
         plan,
         points=points,

@@ -12,8 +12,7 @@ from ..device import Device, Program
 from ..measure import Protocol, Verdict, verify_build
 from ..plan import Plan
 from ..sweep import Point
-from .attempt import attempt
-from .blame import quarantine_offenders
+from .blame import attempt, quarantine_offenders
 from .journal import Journal
 from .state import WRONG
 

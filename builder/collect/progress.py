@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from .messages import ERROR, FAILING
 from .ward import Ward
 
 POWER_WEIGHT = 50.0
@@ -52,7 +53,10 @@ class QuietProgress(Progress):
         print(_about(ward, text), file=sys.stderr, flush=True)
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
-        """Say nothing."""
+        """Print, of each GPU that did not come to a good end, why."""
+        for one in summary["gpus"]:
+            if one["ended"] in (ERROR, FAILING):
+                print(f"{one['gpu']}: {one['ended']}, {one['text']}", file=sys.stderr, flush=True)
 
 
 class BarProgress(Progress):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from ..farthest import FarthestFirst, Observation
 from ..measure import Protocol
-from ..order import FarthestFirst, Observation
 from ..plan import Plan, guess_runtime_s
 from ..sweep import Point
 from .state import BURST, GOLD, POINT, REPEAT, SUSTAINED, State

@@ -6,18 +6,19 @@ import hashlib
 import json
 import platform
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpperf_lite import __version__
+from gpperf_lite import Gpu, __version__
 from gpperf_lite._builtin import short_name
 from gpperf_lite._facts import gpu_to_json
 
-from ..device import Device, Identity
+from ..device import Identity
 from ..errors import BuilderError
 from ..measure import Protocol
 from ..plan import Plan
@@ -41,14 +42,13 @@ class ChangedError(BuilderError):
 
 
 def facts_of(
-    device: Device, plan: Plan, protocol: Protocol, keys: Mapping[str, str]
+    identity: Identity, gpu: Gpu, plan: Plan, protocol: Protocol, keys: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return who measures what by which rules, as JSON values; keys: of cubins, by kernel."""
-    identity = device.identity
     return {
         **asdict(identity),
-        "gpu": short_name(device.gpu.name),
-        "gpu_facts": gpu_to_json(device.gpu),
+        "gpu": short_name(gpu.name),
+        "gpu_facts": gpu_to_json(gpu),
         "is_simulated": _is_simulated(identity),
         "protocol": asdict(protocol),
         "protocol_hash": protocol.hash,
@@ -78,27 +78,42 @@ def open_session(
         header = {"schema": SCHEMA, "run": secrets.token_hex(8), "started": _now()}
         journal.append("header", **header)
     if journal.state.facts is not None:
-        _check_same(journal, journal.state.facts, facts, allow_changed)
+        check_same(journal.path, journal.state.facts, facts, allow_changed)
     journal.append("session", restart=restart, started=_now(), facts=dict(facts))
     journal.sync()
 
 
-def _check_same(journal: Journal, before: Line, now: Line, allow_changed: bool) -> None:
+def latest_facts(lines: Iterable[Line]) -> Line | None:
+    """Return the facts of the latest session in the lines of a journal; None before the first."""
+    facts: Line | None = None
+    for line in lines:
+        if line["kind"] == "session":
+            facts = line["facts"]
+    return facts
+
+
+def check_same(journal: Path, before: Line, now: Line, allow_changed: bool) -> None:
+    """Raise ChangedError where a journal may not go on, because the facts now are others."""
     if before["gpu"] != now["gpu"]:
         raise ChangedError(
-            f"the journal {journal.path} was begun on {before['gpu']}, this is {now['gpu']}: "
+            f"the journal {journal} was begun on {before['gpu']}, this is {now['gpu']}: "
             "choose another folder"
         )
     changes = [
-        f"{what} {before[name]} to {now[name]}"
+        f"{what} {_told(before, name)} to {_told(now, name)}"
         for name, what in _MAY_CHANGE.items()
         if before[name] != now[name]
     ]
     if changes and not allow_changed:
         raise ChangedError(
-            f"the journal {journal.path} was begun on something else (changed: "
+            f"the journal {journal} was begun on something else (changed: "
             f"{', '.join(changes)}): choose another folder, or ask for it with --allow-changed"
         )
+
+
+def _told(facts: Line, name: str) -> str:
+    """Return a fact for people, who know a plan by its sweep."""
+    return f"{facts[name]} of {facts['sweep']}" if name == "plan" else str(facts[name])
 
 
 def _is_simulated(identity: Identity) -> bool:

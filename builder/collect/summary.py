@@ -78,7 +78,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     for gold in summary["gold"]:
         if gold["count"]:
             lines.append(
-                f"  {gold['count']} long windows differ from the short ones by "
+                f"  long windows ({gold['count']}) differ from the short ones by "
                 f"{gold['median_change']:+.2%} in power (median), at most by "
                 f"{gold['largest_change']:+.2%}"
             )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 
 from .interrupts import Interrupts
-from .messages import STOPPED, Job
+from .messages import Job
 from .progress import Progress
 from .spec import DeviceSpec
 from .ward import Entry, Limits, Ward
@@ -73,8 +73,3 @@ def _attend(
 def _is_due(wards: Sequence[Ward], now_s: float) -> bool:
     stops = [ward.job.stop_at_s for ward in wards if ward.job.stop_at_s is not None]
     return bool(stops) and now_s >= min(stops)
-
-
-def were_stopped(wards: Sequence[Ward]) -> bool:
-    """Return whether some worker ended before its plan did, because it was asked to."""
-    return any(ward.farewell is not None and ward.farewell.how == STOPPED for ward in wards)

@@ -10,6 +10,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from ..measure import Protocol
 from .blame import abandon_open, blame_open
 from .journal import Journal, JournalError
 from .messages import CRASHED, ERROR, RESTART, STOP, STOPPED, Beat, Farewell, Job, Remark
@@ -32,13 +33,18 @@ class Limits:
     system may take to end a process. fruitless: restarts in a row that measured nothing.
     """
 
-    watchdog_s: float = 5.0
-    watchdog_factor: float = 20.0
-    stop_s: float = 2.0
+    watchdog_s: float = Protocol.watchdog_s
+    watchdog_factor: float = Protocol.watchdog_factor
+    stop_s: float = Protocol.stop_s
     grace_s: float = 1.0
     kill_s: float = 5.0
     restarts: int = 100
     fruitless: int = 3
+
+    @classmethod
+    def of(cls, protocol: Protocol) -> Limits:
+        """Return the limits that a protocol sets."""
+        return cls(protocol.watchdog_s, protocol.watchdog_factor, protocol.stop_s)
 
 
 class Ward:
@@ -165,8 +171,9 @@ class Ward:
         if words is not None and words.how not in (RESTART, CRASHED):
             self.farewell = words
             return
+        cause = cause if words is None else words.text
         try:
-            has_progressed = self._settle(cause if words is None else words.text)
+            has_progressed = self._settle(cause)
         except JournalError as error:
             self.farewell = Farewell(ERROR, str(error))
             return
@@ -175,9 +182,8 @@ class Ward:
         if is_stopping:
             self.farewell = Farewell(STOPPED)
         elif self._fruitless >= self._limits.fruitless or self.restarts > self._limits.restarts:
-            last = cause if words is None else words.text
             self.farewell = Farewell(
-                ERROR, f"its worker was lost {self.restarts} times, which is enough; last: {last}"
+                ERROR, f"its worker was lost {self.restarts} times, which is enough; last: {cause}"
             )
         else:
             self.job = replace(self.job, restart=True)

@@ -17,7 +17,7 @@ from ..device import Device
 from ..errors import BuilderError
 from .bench import Bench
 from .conductor import Clock, Conductor
-from .interrupt import InterruptibleDevice, Stopped
+from .interrupts import InterruptibleDevice, Stopped
 from .journal import Journal
 from .messages import COMPLETE, CRASHED, ERROR, FAILING, STOP, STOPPED, Beat, Farewell, Job, Remark
 from .programs import Programs
@@ -100,7 +100,7 @@ def _farewell(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Farewell:
 
 def _work(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Farewell:
     """Open journal and GPU, and conduct."""
-    with Journal(job.journal, patience_s=_LOCK_S) as journal:
+    with Journal(job.journal, patience_s=_LOCK_S, sync_s=job.protocol.journal_sync_s) as journal:
         lifeline.send(Beat("opening the GPU", _OPENING_S))
         device = spec.open(job.cubins)
         farewell = conduct(device, job, journal, lifeline.should_stop, lifeline.send)
@@ -124,7 +124,7 @@ def conduct(
     cannot be written.
     """
     plan, protocol, state = job.plan, job.protocol, journal.state
-    facts = facts_of(device, plan, protocol, job.keys)
+    facts = facts_of(device.identity, device.gpu, plan, protocol, job.keys)
     open_session(journal, facts, restart=job.restart, allow_changed=job.allow_changed)
 
     def beat(what: str, expected_s: float) -> None:

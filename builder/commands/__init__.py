@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-else:
-    Commands = object
+from collections.abc import Callable
+from dataclasses import dataclass
 
 
-def add_command(commands: Commands, name: str, what: str, example: str) -> argparse.ArgumentParser:
-    """Return the parser of a new command, whose help ends with an example."""
-    return commands.add_parser(
-        name,
-        help=what,
-        description=what,
-        epilog=f"example: python -m builder {name} {example}",
-    )
+@dataclass(frozen=True)
+class Command:
+    """One command: what it does, an example of its arguments, and what declares them.
+
+    configure: adds the arguments, and `run` as a default. It is called for the command that was
+    asked for alone, because it imports what that command needs.
+    """
+
+    name: str
+    what: str
+    example: str
+    configure: Callable[[argparse.ArgumentParser], None]
 
 
 def positive(text: str) -> int:

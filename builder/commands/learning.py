@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from . import Commands, add_command, folds, positive
+from . import Command, folds, positive
 
 _BUILDER = Path(__file__).parents[1]
 _RECIPE = _BUILDER / "models.toml"
@@ -14,23 +14,9 @@ _MODELS = _BUILDER.parent / "gpperf_lite" / "models"
 _DOCS = _BUILDER.parent / "docs"
 
 
-def add_commands(commands: Commands) -> None:
-    """Add the commands of this module."""
-    _add_import(commands)
-    _add_train(commands)
-    _add_evaluate(commands)
-    _add_docs(commands)
-
-
-def _add_import(commands: Commands) -> None:
+def _configure_import(parser: argparse.ArgumentParser) -> None:
     from ..importers import FORMATS
 
-    parser = add_command(
-        commands,
-        "import",
-        "read a measured table of others into a dataset",
-        "--format aiconfigurator h200.parquet --output h200.dataset.parquet",
-    )
     parser.add_argument("table", nargs="+", type=Path, help="files of one format")
     parser.add_argument("--format", required=True, choices=sorted(FORMATS))
     parser.add_argument("--gpu", help="short name of the GPU, where the table does not say it")
@@ -53,15 +39,9 @@ def _run_import(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_train(commands: Commands) -> None:
+def _configure_train(parser: argparse.ArgumentParser) -> None:
     from ..split import FOLDED, N_FOLDS
 
-    parser = add_command(
-        commands,
-        "train",
-        "train an artefact from datasets, or all models of a recipe from their sources",
-        "h200.dataset.parquet --name my_h200 --output my_h200.safetensors",
-    )
     parser.add_argument("dataset", nargs="*", type=Path, help="datasets with runtimes of one GPU")
     parser.add_argument("--power", nargs="*", type=Path, default=[], help="datasets with power")
     parser.add_argument("--name", help="of the model")
@@ -104,15 +84,9 @@ def _run_train(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_evaluate(commands: Commands) -> None:
+def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
     from ..split import SPLITS
 
-    parser = add_command(
-        commands,
-        "evaluate",
-        "held-out accuracy of methods, of an artefact, or of everything",
-        "h200.dataset.parquet --method ours study roofline --split pair",
-    )
     parser.add_argument("dataset", nargs="*", type=Path, help="datasets to predict")
     parser.add_argument("--method", nargs="+", choices=("ours", "study", "roofline"))
     parser.add_argument("--split", choices=SPLITS, default="pair", help="random is not honest")
@@ -185,8 +159,7 @@ def _print_scores(options: argparse.Namespace) -> None:
             print("random rows: not honest, only to compare with figures published that way")
 
 
-def _add_docs(commands: Commands) -> None:
-    parser = add_command(commands, "docs", "write docs/features.md from the code", "")
+def _configure_docs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", type=Path, default=_DOCS)
     parser.set_defaults(run=_run_docs)
 
@@ -198,3 +171,26 @@ def _run_docs(options: argparse.Namespace) -> int:
     write_text(options.folder / "features.md", feature_page())
     print(f"wrote {options.folder / 'features.md'}")
     return 0
+
+
+COMMANDS = (
+    Command(
+        "import",
+        "read a measured table of others into a dataset",
+        "--format aiconfigurator h200.parquet --output h200.dataset.parquet",
+        _configure_import,
+    ),
+    Command(
+        "train",
+        "train an artefact from datasets, or all models of a recipe from their sources",
+        "h200.dataset.parquet --name my_h200 --output my_h200.safetensors",
+        _configure_train,
+    ),
+    Command(
+        "evaluate",
+        "held-out accuracy of methods, of an artefact, or of everything",
+        "h200.dataset.parquet --method ours study roofline --split pair",
+        _configure_evaluate,
+    ),
+    Command("docs", "write docs/features.md from the code", "", _configure_docs),
+)

@@ -6,21 +6,15 @@ import argparse
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import Commands, add_command, positive, seconds, words
+from . import Command, positive, seconds, words
 
-
-def add_commands(commands: Commands) -> None:
-    """Add the commands of this module."""
-    _add_doctor(commands)
-    _add_plan(commands)
-    _add_compile(commands)
-    _add_collect(commands)
-    _add_merge(commands)
+if TYPE_CHECKING:
+    from ..collect import CollectOptions
 
 
-def _add_doctor(commands: Commands) -> None:
-    parser = add_command(commands, "doctor", "say what works on this machine", "")
+def _configure_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--probe", action="store_true", help="try a GPU for a minute: sensors, clocks, launches"
     )
@@ -61,15 +55,9 @@ def _run_probe(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_plan(commands: Commands) -> None:
+def _configure_plan(parser: argparse.ArgumentParser) -> None:
     from ..cubins import FOLDER
 
-    parser = add_command(
-        commands,
-        "plan",
-        "say what a sweep would measure on a GPU, in which order, and for how long",
-        "--sweep cuda/sweeps/quick.toml --gpu h200",
-    )
     parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
     parser.add_argument("--gpu", required=True, help="a GPU of builder/gpus.toml, by any name")
     parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
@@ -90,15 +78,9 @@ def _run_plan(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_compile(commands: Commands) -> None:
+def _configure_compile(parser: argparse.ArgumentParser) -> None:
     from ..cubins import FOLDER
 
-    parser = add_command(
-        commands,
-        "compile",
-        "compile all kernels of a sweep into the cache; needs no GPU",
-        "--sweep cuda/sweeps/full.toml --arch sm_80,sm_89,sm_90",
-    )
     parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
     parser.add_argument("--arch", type=words, required=True, help="architectures, like sm_80,sm_90")
     parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
@@ -122,20 +104,20 @@ def _run_compile(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_collect(commands: Commands) -> None:
+def _configure_collect(parser: argparse.ArgumentParser) -> None:
     from ..cubins import FOLDER
 
-    parser = add_command(
-        commands,
-        "collect",
-        "verify, time and power-measure a sweep on GPUs; can be interrupted, and goes on",
-        "--sweep cuda/sweeps/quick.toml --output quick.dataset.parquet",
-    )
     parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
     parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
     parser.add_argument("--journals", type=Path, help="folder of journals; else beside the output")
     parser.add_argument(
         "--gpus", type=words, default=(), help="indices, UUIDs or PCI ids, with commas; else all"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="collect on all GPUs of a Ray cluster: its address (auto, ray://HOST:PORT), or local "
+        "to start one on this machine",
     )
     parser.add_argument("--deadline", type=seconds, metavar="S", help="be done after so long")
     parser.add_argument("--simulate", type=int, metavar="SEED", help="measure a simulated GPU")
@@ -158,34 +140,41 @@ def _add_collect(commands: Commands) -> None:
 def _run_collect(options: argparse.Namespace) -> int:
     from ..collect import CollectOptions, collect
 
-    return collect(
-        CollectOptions(
-            options.sweep,
-            options.output,
-            journals=options.journals,
-            gpus=options.gpus,
-            simulate=options.simulate,
-            faults=options.faults,
-            deadline_s=options.deadline,
-            cubins=options.cubins,
-            n_workers=options.workers,
-            quiet=options.quiet,
-            as_json=options.json,
-            require_power=options.require_power,
-            allow_changed=options.allow_changed,
-        )
+    chosen = CollectOptions(
+        options.sweep,
+        options.output,
+        journals=options.journals,
+        gpus=options.gpus,
+        simulate=options.simulate,
+        faults=options.faults,
+        deadline_s=options.deadline,
+        cubins=options.cubins,
+        n_workers=options.workers,
+        quiet=options.quiet,
+        as_json=options.json,
+        require_power=options.require_power,
+        allow_changed=options.allow_changed,
     )
+    if options.ray is None:
+        return collect(chosen)
+    return _collect_on_ray(chosen, options.ray)
 
 
-def _add_merge(commands: Commands) -> None:
+def _collect_on_ray(chosen: CollectOptions, address: str) -> int:
+    from ..fleet import collect_on_fleet, refuse_for_fleet
+    from ..ray_cluster import RayCluster
+
+    refuse_for_fleet(chosen)
+    cluster = RayCluster(address)
+    try:
+        return collect_on_fleet(chosen, cluster)
+    finally:
+        cluster.close()
+
+
+def _configure_merge(parser: argparse.ArgumentParser) -> None:
     from ..collect.merge import ALLOWABLE
 
-    parser = add_command(
-        commands,
-        "merge",
-        "put datasets and journals of several runs into one dataset",
-        "monday.dataset.parquet tuesday.dataset.parquet --output both.dataset.parquet",
-    )
     parser.add_argument("file", nargs="+", type=Path, help="datasets, journals, folders of them")
     parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
     parser.add_argument(
@@ -202,3 +191,32 @@ def _run_merge(options: argparse.Namespace) -> int:
     write(whole, options.output)
     print(f"wrote {len(whole)} rows to {options.output}")
     return 0
+
+
+COMMANDS = (
+    Command("doctor", "say what works on this machine", "", _configure_doctor),
+    Command(
+        "plan",
+        "say what a sweep would measure on a GPU, in which order, and for how long",
+        "--sweep cuda/sweeps/quick.toml --gpu h200",
+        _configure_plan,
+    ),
+    Command(
+        "compile",
+        "compile all kernels of a sweep into the cache; needs no GPU",
+        "--sweep cuda/sweeps/full.toml --arch sm_80,sm_89,sm_90",
+        _configure_compile,
+    ),
+    Command(
+        "collect",
+        "verify, time and power-measure a sweep on GPUs; can be interrupted, and goes on",
+        "--sweep cuda/sweeps/quick.toml --output quick.dataset.parquet",
+        _configure_collect,
+    ),
+    Command(
+        "merge",
+        "put datasets and journals of several runs into one dataset",
+        "monday.dataset.parquet tuesday.dataset.parquet --output both.dataset.parquet",
+        _configure_merge,
+    ),
+)

@@ -151,7 +151,7 @@ class _Probe:
             reason=reason,
             call_s=float(np.median(self._costs_s)),
             period_s=period_s,
-            rise_s=self._rise_s(protocol, idle_w, spin_w, (start_s, late_s, end_s)),
+            rise_s=self._rise_s(protocol, idle_w, spin_w, (idle[0], start_s, late_s, end_s)),
             idle_w=idle_w if idle_w and idle_w > 0.0 else None,
             spin_w=spin_w if reason is None else None,
         )
@@ -161,19 +161,22 @@ class _Probe:
         protocol: Protocol,
         idle_w: float | None,
         spin_w: float | None,
-        step: tuple[float, float, float],
+        times_s: tuple[float, float, float, float],
     ) -> float | None:
-        """Return the time from the start of load until the source follows it."""
-        start_s, late_s, end_s = step
+        """Return the time from the start of load until the source follows it.
+
+        times_s: of the start of rest, the start of load, load that lasts, and its end.
+        """
+        idle_s, start_s, late_s, end_s = times_s
         if idle_w is None or spin_w is None or spin_w <= idle_w:
             return None
         if not self.source.is_counter:
             goal_w = idle_w + protocol.rise_share * (spin_w - idle_w)
             return self.trace.first_above(goal_w, start_s, end_s)
         # The line at rest and the line under load meet where the counter notices the load.
-        idle_s, idle_j = (one.mean() for one in self.trace.edges(start_s - 1.0, start_s))
+        rest_s, rest_j = (one.mean() for one in self.trace.edges(idle_s, start_s))
         spin_s, spin_j = (one.mean() for one in self.trace.edges(late_s, end_s))
-        meeting_s = (spin_w * spin_s - idle_w * idle_s - (spin_j - idle_j)) / (spin_w - idle_w)
+        meeting_s = (spin_w * spin_s - idle_w * rest_s - (spin_j - rest_j)) / (spin_w - idle_w)
         return max(0.0, float(meeting_s) - start_s)
 
 

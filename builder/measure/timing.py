@@ -73,13 +73,14 @@ def measure_burst(device: Device, bound: Bound, protocol: Protocol, idle_s: floa
     tells as well. A measurement that clocks have disturbed is repeated, then flagged `throttled`.
     May raise DeviceError.
     """
-    for _ in range(protocol.retries + 1):
+    for tries in range(protocol.retries + 1):
+        if tries > 0:
+            device.sleep(protocol.retry_pause_s)
+            idle_s = protocol.retry_pause_s
         _awaken(device, protocol, idle_s)
         burst = _measure(device, bound, protocol)
         if not _is_disturbed(burst, protocol):
             return burst
-        device.sleep(protocol.retry_pause_s)
-        idle_s = protocol.retry_pause_s
     return replace(burst, flags=(*burst.flags, "throttled"))
 
 

@@ -26,8 +26,9 @@ from builder.collect.folder import Folder
 from builder.collect.journal import Journal, JournalError
 from builder.collect.messages import Beat, Farewell, Job
 from builder.collect.preparation import Kernels, one_model, planned, shares, uncompiled
-from builder.collect.progress import BarProgress
+from builder.collect.progress import BarProgress, QuietProgress
 from builder.collect.schedule import Schedule
+from builder.collect.session import ChangedError
 from builder.collect.spec import CUDA, SIMULATED, DeviceSpec
 from builder.collect.state import State
 from builder.collect.summary import summary_lines, summary_of
@@ -194,14 +195,16 @@ def test_a_damaged_journal_is_found_before_anything_is_measured(tmp_path: Path) 
         collect(options_for(tmp_path), QUICK)
 
 
-def test_another_gpu_is_refused_unless_asked_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_another_gpu_is_refused_before_anything_is_written_unless_asked_for(
+    tmp_path: Path,
 ) -> None:
     options = options_for(tmp_path, points=3)
     collect(options, QUICK)
+    options.output.unlink()
     other = replace(options, simulate=8)
-    assert collect(other, QUICK) == 2
-    assert "changed: GPU" in capsys.readouterr().out
+    with pytest.raises(ChangedError, match=r"changed: GPU .*--allow-changed"):
+        collect(other, QUICK)
+    assert not options.output.exists()
     assert collect(replace(other, allow_changed=True), QUICK) == 0
     assert set(points_of(read(options.output)).values()) == {1}
 
@@ -217,6 +220,35 @@ def test_where_nothing_could_be_measured_the_reason_is_the_error(tmp_path: Path)
 def test_an_output_that_is_a_folder_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="output must be a file"):
         collect(replace(options_for(tmp_path), output=tmp_path), QUICK)
+
+
+def test_an_output_that_could_not_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    options = options_for(tmp_path, journals=tmp_path / "journals")
+    with pytest.raises(DatasetError, match="cannot make the folder"):
+        collect(replace(options, output=options.sweep / "out.parquet"), QUICK)
+    assert not (tmp_path / "journals").exists()
+
+
+def test_a_sweep_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> None:
+    options = replace(options_for(tmp_path), sweep=tmp_path / "none.toml")
+    with pytest.raises(BuilderError, match="no sweep"):
+        collect(options, QUICK)
+    assert not (tmp_path / "out.journal").exists()
+
+
+def test_quiet_mode_says_why_a_gpu_came_to_a_bad_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = {
+        "gpus": [
+            {"gpu": "gpu-0", "ended": "error", "text": "it is broken"},
+            {"gpu": "gpu-1", "ended": "complete", "text": ""},
+        ]
+    }
+    QuietProgress().summarise([], summary)
+    assert capsys.readouterr() == ("", "gpu-0: error, it is broken\n")
 
 
 def test_faults_that_are_no_json_are_refused(tmp_path: Path) -> None:
@@ -432,5 +464,7 @@ def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(
     assert summary["power_rows"] == 4
     assert "  failed: launching a kernel failed: out of memory (2): 1" in lines
     assert any(line.startswith("  quarantined: tiled_hgemm_32 f16: error of") for line in lines)
-    assert any(line.startswith("  1 long windows differ from the short ones by") for line in lines)
+    assert any(
+        line.startswith("  long windows (1) differ from the short ones by") for line in lines
+    )
     assert json.loads(json.dumps(summary)) == summary

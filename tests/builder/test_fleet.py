@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from elf import CONSTANTS, make_cubin
 
+from builder.__main__ import main
 from builder.collect import CollectOptions
 from builder.collect.messages import COMPLETE, STOPPED
 from builder.collect.spec import SIMULATED, DeviceSpec
@@ -33,7 +34,6 @@ from builder.fleet import (
     Flag,
     FleetError,
     Part,
-    RayCluster,
     collect_on_fleet,
     compile_some,
     compiled_on,
@@ -43,6 +43,7 @@ from builder.fleet import (
 from builder.gpus import known_gpus
 from builder.kernels import Build
 from builder.nvrtc import Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+from builder.ray_cluster import RayCluster
 from builder.sweep import read_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -210,6 +211,13 @@ def test_gpus_of_a_cluster_cannot_be_chosen(tmp_path: Path) -> None:
         collect_on_fleet(options_in(tmp_path, gpus=("0", "1")), LocalCluster())
 
 
+@pytest.mark.parametrize("name", ["as_json", "require_power"])
+def test_what_a_cluster_cannot_do_is_refused(tmp_path: Path, name: str) -> None:
+    option = {"as_json": "json", "require_power": "require-power"}[name]
+    with pytest.raises(FleetError, match=f"--{option} cannot be used on a cluster"):
+        collect_on_fleet(options_in(tmp_path, **{name: True}), LocalCluster())
+
+
 def test_the_deadline_is_what_is_left_when_all_is_ready(tmp_path: Path) -> None:
     left_s: list[float] = []
 
@@ -327,15 +335,41 @@ def test_tasks_can_be_sent_to_another_process() -> None:
     importlib.util.find_spec("ray") is not None, reason="Ray is installed here, as it may be"
 )
 def test_without_ray_a_cluster_says_how_to_get_it() -> None:
-    with pytest.raises(FleetError, match="pip install ray"):
+    with pytest.raises(FleetError, match="pip install .gpperf-lite.ray"):
         RayCluster()
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("ray") is not None, reason="Ray is installed here, as it may be"
+)
+@pytest.mark.parametrize("address", ["local", "ray://10.0.0.1:10001"])
+def test_the_command_says_how_to_get_ray(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    options = options_in(tmp_path)
+    files = ["--sweep", str(options.sweep), "--output", str(options.output)]
+    assert main(["collect", *files, "--ray", address]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "Ray must be installed to use a cluster: pip install 'gpperf-lite[ray]'" in line
+    assert not options.output.exists()
+
+
+def test_the_command_refuses_gpus_of_a_cluster(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = options_in(tmp_path)
+    files = ["--sweep", str(options.sweep), "--output", str(options.output)]
+    assert main(["collect", *files, "--ray", "local", "--gpus", "0"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "gpus cannot be chosen on a cluster (got 0)" in line
 
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from builder.collect import CollectOptions
-from builder.fleet import RayCluster, collect_on_fleet
+from builder.fleet import collect_on_fleet
+from builder.ray_cluster import RayCluster
 
 if __name__ == "__main__":
     cluster = RayCluster(num_cpus=2, num_gpus=2)
@@ -354,7 +388,8 @@ def test_a_cluster_of_ray_measures_on_two_gpus(tmp_path: Path, whole: Path) -> N
     script = tmp_path / "collect.py"
     script.write_text(SCRIPT)
     options = options_in(tmp_path)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "RAY_AUTH_MODE": "disabled"}
     done = subprocess.run(
         [sys.executable, script, options.sweep, options.output],
         capture_output=True,

@@ -317,6 +317,15 @@ def test_quick_points_are_not_synced_one_by_one(path: Path) -> None:
     assert disk.syncs == 2
 
 
+def test_a_protocol_may_let_lines_wait_less_or_longer(path: Path) -> None:
+    clock, disk = Clock(), CountingDisk()
+    with Journal(path, disk=disk, clock=clock, sync_s=0.1) as journal:
+        for line in points(100):
+            clock.now_s += 0.01
+            journal.append(**line)
+    assert disk.syncs == pytest.approx(20, abs=2)
+
+
 def test_a_long_point_is_on_disk_before_it_begins(path: Path) -> None:
     clock, disk = Clock(), CountingDisk()
     with Journal(path, disk=disk, clock=clock) as journal:

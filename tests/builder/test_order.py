@@ -1,11 +1,12 @@
-"""The order of points: what any prefix of it holds, and what is measured next for power."""
+"""The order of points: what any prefix of it holds, and who meets in a contest."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+import fnmatch
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -13,16 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.catalogue import catalogue
-from builder.order import (
-    LAYERS,
-    FarthestFirst,
-    Lane,
-    Observation,
-    Ordered,
-    Rotation,
-    footprint_bytes,
-    in_order,
-)
+from builder.lane import Lane
+from builder.order import Ordered, Rotation, in_order
+from builder.shapes import LAYERS, footprint_bytes
 from builder.sweep import Group, Range, Shapes, Size, Sweep
 from gpperf_lite import Gemm
 
@@ -38,6 +32,7 @@ KERNELS = (
     "cutlass_tensorop_i8816gemm_s8_128x128_64x2_tn_align16",
 )
 SEEDS = st.integers(0, 2**31 - 1)
+CONTESTS = st.sampled_from([0.0, 0.3, 1.0])
 
 
 def lane(name: str, group: Group) -> Lane:
@@ -84,7 +79,15 @@ def sweeps(draw: st.DrawFn, n_points: int = 300) -> tuple[Sweep, list[list[str]]
     )
     multiples = Size(draw(st.sampled_from([1, 3])), draw(st.sampled_from([1, 16])), 1)
     groups = tuple(
-        Group(tuple(one), shapes, draw(st.integers(1, 9)), multiples=multiples) for one in names
+        Group(
+            tuple(one),
+            shapes,
+            draw(st.integers(1, 9)),
+            multiples=multiples,
+            contest=draw(CONTESTS),
+            contestants=draw(st.integers(2, 4)),
+        )
+        for one in names
     )
     return Sweep("drawn", groups, draw(SEEDS), n_points), names
 
@@ -182,12 +185,17 @@ def test_a_sweep_of_more_points_begins_as_that_of_fewer(
     seed=SEEDS,
     sizes=st.lists(st.integers(1, 7), min_size=1, max_size=5),
     weights=st.lists(st.integers(1, 9), min_size=5, max_size=5),
+    contests=st.lists(CONTESTS, min_size=5, max_size=5),
 )
 def test_each_kernel_has_its_share_of_any_prefix_within_one(
-    seed: int, sizes: list[int], weights: list[int]
+    seed: int, sizes: list[int], weights: list[int], contests: list[float]
 ) -> None:
+    """With contests too: who takes part does so in its own turn of the round."""
     names = iter(name for name in catalogue() if name.startswith("tiled_sgemm_"))
-    groups = tuple(Group(("x",), drawn(0, 16), weight) for weight in weights[: len(sizes)])
+    groups = tuple(
+        Group(("x",), drawn(0, 16), weight, contest=contest, contestants=3)
+        for weight, contest, _ in zip(weights, contests, sizes, strict=False)
+    )
     kernels = [[next(names) for _ in range(size)] for size in sizes]
     points = order(Sweep("s", groups, seed, 200), kernels).points
     total = sum(weights[: len(sizes)])
@@ -261,6 +269,118 @@ def test_shapes_are_round_as_often_as_stated() -> None:
     assert real / 4096 == pytest.approx(1 / 8, abs=0.02)
 
 
+def contested(seed: int, *groups: tuple[str, float], contestants: int = 4) -> Ordered:
+    """Return 400 points of groups, each of the kernels of a pattern and with its share.
+
+    Shapes are so large that hardly any is drawn for two kernels by chance.
+    """
+    names = [fnmatch.filter(catalogue(), pattern) for pattern, _ in groups]
+    made = tuple(
+        Group(("x",), drawn(10, 16), len(kernels), contest=share, contestants=contestants)
+        for kernels, (_, share) in zip(names, groups, strict=True)
+    )
+    return order(Sweep("s", made, seed, 400), names)
+
+
+def places(ordered: Ordered) -> dict[Gemm, list[int]]:
+    """Return where in the order each GEMM is, of those that several kernels run."""
+    found: defaultdict[Gemm, list[int]] = defaultdict(list)
+    for place, point in enumerate(ordered.points):
+        found[point.gemm].append(place)
+    return {gemm: where for gemm, where in found.items() if len(where) > 1}
+
+
+ALIGNED = "cutlass_tensorop_f16_s16816gemm_f16_128x128_*_tn_align?"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("share", "contestants"), [(0.2, 6), (1 / 3, 3), (0.6, 2), (0.75, 4)])
+def test_contests_have_their_share_of_any_prefix_and_never_more(
+    seed: int, share: float, contestants: int
+) -> None:
+    """Within the points of one contest, of 2 to 6 out of 11 kernels, that begins or is due."""
+    ordered = contested(
+        seed, ("tiled_sgemm_1?", 0.0), ("tiled_hgemm_1?", share), contestants=contestants
+    )
+    met = {place for where in places(ordered).values() for place in where}
+    n_points = n_met = 0
+    for place, point in enumerate(ordered.points):
+        if point.kernel.startswith("tiled_hgemm"):
+            n_points, n_met = n_points + 1, n_met + (place in met)
+            # At the end of a round too few are left for a contest, so some points more may be due.
+            assert -3 * contestants <= n_met - share * n_points <= contestants
+    assert not any(ordered.points[place].kernel.startswith("tiled_sgemm") for place in met)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_contest_is_of_one_dtype_and_layout_and_its_points_stand_together(seed: int) -> None:
+    """Those of one group in a row of its turns: here, of half of all points."""
+    ordered = contested(seed, (ALIGNED, 0.5), ("tiled_hgemm_1?", 0.0))
+    met = places(ordered)
+    assert len(met) >= 30
+    for where in met.values():
+        kernels = [ordered.points[place].kernel for place in where]
+        assert len(set(kernels)) == len(kernels) <= 4
+        assert {ordered.lanes[place].dtype for place in where} == {"f16"}
+        assert all(name.startswith("cutlass") for name in kernels)
+        n_between = sum(
+            ordered.points[place].kernel.startswith("cutlass")
+            for place in range(where[0], where[-1])
+        )
+        assert n_between == len(where) - 1
+
+
+def test_other_kernels_meet_in_each_contest() -> None:
+    ordered = contested(1, ("tiled_hgemm_1?", 0.5))
+    kernels = [
+        frozenset(ordered.points[place].kernel for place in where)
+        for where in places(ordered).values()
+    ]
+    pairs = {pair for one in kernels for pair in combinations(sorted(one), 2)}
+    assert len(pairs) == 10 * 9 // 2
+
+
+def test_kernels_of_all_alignments_meet_on_what_suits_the_strictest() -> None:
+    ordered = contested(1, (ALIGNED, 0.5), contestants=8)
+    met = places(ordered)
+    alignments = [
+        {ordered.lanes[place].kernel.alignment for place in where} for where in met.values()
+    ]
+    assert sum(len(one) > 1 for one in alignments) > len(met) / 2
+
+
+def test_a_kernel_alone_in_its_group_joins_the_contests_of_others_soon() -> None:
+    ordered = contested(1, (ALIGNED, 0.4), ("library", 1.0), ("tiled_sgemm_16", 1.0))
+    met = places(ordered)
+    joined = {
+        place: where
+        for where in met.values()
+        for place in where
+        if ordered.points[place].kernel == "library"
+    }
+    assert len(joined) >= 10
+    assert all(where[-1] - where[0] <= 200 for where in joined.values())
+    assert not any(
+        ordered.points[place].kernel == "tiled_sgemm_16"
+        for where in met.values()
+        for place in where
+    )
+
+
+@settings(max_examples=25)
+@given(drawn_sweep=sweeps())
+def test_a_contest_keeps_to_what_each_group_asks_of_its_shapes(
+    drawn_sweep: tuple[Sweep, list[list[str]]],
+) -> None:
+    sweep, names = drawn_sweep
+    first = replace(sweep.groups[0].shapes, batch=(1,), scalars=((1.0, 0.0),))
+    groups = (replace(sweep.groups[0], shapes=first), *sweep.groups[1:])
+    ordered = order(replace(sweep, groups=groups), names)
+    for point in ordered.points:
+        if point.kernel in names[0]:
+            assert (point.gemm.batch, point.gemm.alpha, point.gemm.beta) == (1, 1.0, 0.0)
+
+
 def test_a_kernel_with_an_alignment_gets_rounded_shapes_and_not_fewer() -> None:
     names = ["cutlass_tensorop_f16_s16816gemm_f16_128x128_32x4_tn_align8", "tiled_hgemm_16"]
     groups = tuple(Group((name,), drawn(0, 12)) for name in names)
@@ -325,69 +445,3 @@ def test_what_is_refused_is_passed_over_and_counted() -> None:
 def test_a_footprint_is_that_of_a_b_and_c_of_the_whole_batch() -> None:
     gemm = Gemm(2, 3, 5, "s8", "tn", 7)
     assert footprint_bytes(gemm) == 7 * (2 * 5 + 5 * 3 + 4 * 2 * 3)
-
-
-POSITIVE = st.floats(1e-6, 1e6)
-OBSERVATIONS = st.lists(
-    st.builds(Observation, POSITIVE, POSITIVE, POSITIVE, st.sampled_from(["tiled", "library"])),
-    min_size=1,
-    max_size=12,
-)
-
-
-def distances(candidates: list[Observation], measured: list[Observation]) -> list[float]:
-    """Return the distance of each candidate to the nearest measured point, pair by pair."""
-    everything = [*candidates, *measured]
-
-    def coordinates(one: Observation) -> list[float]:
-        return [math.log(one.runtime_s), one.flops_per_s, one.bytes_per_s]
-
-    columns = list(zip(*map(coordinates, everything), strict=True))
-    ranges = [max(column) - min(column) or 1.0 for column in columns]
-
-    def squared(one: Observation, other: Observation) -> float:
-        apart = zip(coordinates(one), coordinates(other), ranges, strict=True)
-        return sum(((a - b) / extent) ** 2 for a, b, extent in apart) + (one[3] != other[3])
-
-    return [min(squared(one, other) for other in measured) for one in candidates]
-
-
-@given(candidates=OBSERVATIONS, measured=OBSERVATIONS)
-def test_the_next_point_is_as_far_from_all_measured_ones_as_any_candidate(
-    candidates: list[Observation], measured: list[Observation]
-) -> None:
-    chosen = FarthestFirst().next(candidates, measured)
-    apart = distances(candidates, measured)
-    assert apart[chosen] == pytest.approx(max(apart), rel=1e-9, abs=1e-12)
-
-
-@given(candidates=OBSERVATIONS, measured=OBSERVATIONS)
-def test_the_order_of_what_was_measured_does_not_matter(
-    candidates: list[Observation], measured: list[Observation]
-) -> None:
-    chooser = FarthestFirst()
-    assert chooser.next(candidates, measured) == chooser.next(candidates, measured[::-1])
-
-
-def test_a_family_that_was_never_measured_comes_first() -> None:
-    near = Observation(1e-3, 1e12, 1e11, "tiled")
-    far = Observation(1.1e-3, 1e12, 1e11, "cutlass2")
-    also = Observation(2e-3, 1e12, 1e11, "tiled")
-    assert FarthestFirst().next([near, far, also], [near]) == 1
-    assert FarthestFirst(family_distance=0.0).next([near, far, also], [near]) == 2
-
-
-def test_where_nothing_was_measured_the_first_candidate_is_next() -> None:
-    one = Observation.of(Gemm(64, 64, 64), 1e-6, "library")
-    assert FarthestFirst().next([one, one], []) == 0
-
-
-def test_without_a_candidate_there_is_no_next() -> None:
-    with pytest.raises(ValueError, match="there must be a candidate"):
-        FarthestFirst().next([], [])
-
-
-def test_an_observation_is_of_rates() -> None:
-    gemm = Gemm(100, 200, 300, "f16")
-    seen = Observation.of(gemm, 1e-3, "library")
-    assert seen == (1e-3, gemm.flops / 1e-3, footprint_bytes(gemm) / 1e-3, "library")

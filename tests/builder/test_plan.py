@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.catalogue import catalogue, select
+from builder.collect.preparation import shares
 from builder.cutlass2 import SERIES
 from builder.gpus import known_gpus
 from builder.importers import import_table
 from builder.kernels import Build
-from builder.order import footprint_bytes
 from builder.plan import Costs, Plan, guess_runtime_s, plan_json, plan_lines, plan_of
 from builder.points import points_of
-from builder.sweep import Group, Range, Shapes, Size, Sweep, SweepError, read_sweep
+from builder.shapes import footprint_bytes
+from builder.sweep import Group, Point, Range, Shapes, Size, Sweep, SweepError, read_sweep
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._limits import least_capability, obstacle_on
 
@@ -153,6 +155,54 @@ def test_nine_minutes_of_an_h200_are_used() -> None:
     assert len(plan.points) == 7300
     assert 200 <= len(plan.power_points) <= 400
     assert plan.total_s == pytest.approx(540.0, rel=0.15)
+
+
+def by_gemm(points: Sequence[Point]) -> list[list[int]]:
+    """Return where each GEMM is that at least 3 kernels run."""
+    found: defaultdict[Gemm, list[int]] = defaultdict(list)
+    for place, point in enumerate(points):
+        found[point.gemm].append(place)
+    return [places for places in found.values() if len(places) >= 3]
+
+
+@pytest.mark.parametrize(("name", "least"), [("h200_nine_minutes", 150), ("full", 150)])
+def test_many_gemms_are_run_by_several_kernels_soon_after_each_other(name: str, least: int) -> None:
+    """Within the budget; of the full sweep, within its first 8000 points."""
+    plan = planned(name)
+    chosen = plan.points[: plan.n_in_budget]
+    met = by_gemm(chosen)
+    assert len(met) >= least
+    assert np.mean([places[-1] - places[0] <= 250 for places in met]) > 0.97
+    with_library = [any(chosen[place].kernel == "library" for place in places) for places in met]
+    assert np.mean(with_library) > 0.6
+    whole = f"  {len(by_gemm(plan.points))} GEMMs on 3 kernels or more"
+    assert whole in plan_lines(plan)
+
+
+def test_a_sweep_without_contests_says_nothing_of_them() -> None:
+    assert not any("kernels or more" in line for line in plan_lines(planned("quick", "t4")))
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_gpus_get_equal_shares_and_each_gemm_is_on_one_of_them(count: int) -> None:
+    """Equal within 3 %; in order, and with all of a sweep's kernels, where each has many points."""
+    plan = planned("h200_nine_minutes")
+    parts = shares(plan, count)
+    places = {point: place for place, point in enumerate(plan.points)}
+    assert Counter(point for part in parts for point in part.points) == Counter(plan.points)
+    gpus: defaultdict[Gemm, set[int]] = defaultdict(set)
+    for number, part in enumerate(parts):
+        assert len(part.points) == pytest.approx(len(plan.points) / count, rel=0.03)
+        order = [places[point] for point in part.points]
+        assert order == sorted(order)
+        assert part.power_points == part.points[: len(part.power_points)]
+        for point in part.points:
+            gpus[point.gemm].add(number)
+    assert all(len(numbers) == 1 for numbers in gpus.values())
+    assert sum(len(part.power_points) for part in parts) == len(plan.power_points)
+    often = {name for name, n in Counter(p.kernel for p in plan.points).items() if n > 25 * count}
+    assert all(often <= {point.kernel for point in part.points} for part in parts)
+    assert shares(plan, count) == parts
 
 
 @pytest.mark.parametrize("name", ["quick", "full", "h200_nine_minutes"])

@@ -41,6 +41,8 @@ shapes = "drawn"
 dtypes = ["f16", "fp8"]
 layouts = ["tn"]
 multiples = { n = 16, k = 8 }
+contest = 0.25
+contestants = 5
 
 [[kernels]]
 names = ["tiled_*", "cutlass_simt_*"]
@@ -68,7 +70,7 @@ def test_a_sweep_is_what_its_file_says(tmp_path: Path) -> None:
     assert sweep(tmp_path, GOOD) == Sweep(
         "mine",
         (
-            Group(("library",), drawn, 3, ("f16", "fp8"), ("tn",), Size(1, 16, 8)),
+            Group(("library",), drawn, 3, ("f16", "fp8"), ("tn",), Size(1, 16, 8), 0.25, 5),
             Group(("tiled_*", "cutlass_simt_*"), listed),
         ),
         7, 100, 540.0, 0.5, 1e9, 0.05, 0.2,
@@ -137,6 +139,12 @@ def test_every_sweep_that_is_shipped_is_valid(path: Path) -> None:
         ('layouts = ["tn"]', '["row"]'),
         ('layouts = ["tn"]', '"tn"'),
         ("multiples = { n = 16, k = 8 }", "16"),
+        ("contest = 0.25", "-0.1"),
+        ("contest = 0.25", "1.1"),
+        ("contest = 0.25", "true"),
+        ("contest = 0.25", '"all"'),
+        ("contestants = 5", "1"),
+        ("contestants = 5", "2.5"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_with_what_is(
@@ -286,3 +294,15 @@ def test_two_points_have_one_key_only_if_they_are_one(first: Point, second: Poin
 def test_the_key_of_a_point_does_not_change() -> None:
     gemm = Gemm(1, 2, 3, "bf16", "nt", 4, 0.5, 1.0)
     assert Point("library", gemm).key == "library 1x2x3x4 bf16 nt 0.5 1.0"
+
+
+def test_a_list_has_no_contests_as_each_kernel_runs_all_of_it(tmp_path: Path) -> None:
+    with pytest.raises(SweepError, match=r"number 1: contest must be 0 where .* \(got 0\.5\)"):
+        sweep(tmp_path, SHORT + "contest = 0.5")
+    assert sweep(tmp_path, SHORT + "contest = 0").groups[0].contest == 0.0
+
+
+def test_the_points_of_one_gemm_have_one_key_of_it() -> None:
+    gemm, other = Gemm(8, 16, 32), Gemm(8, 16, 32, layout="nn")
+    assert Point("a", gemm).gemm_key == Point("b", gemm).gemm_key != Point("a", other).gemm_key
+    assert Point("a", gemm).key == f"a {Point('b', gemm).gemm_key}"
