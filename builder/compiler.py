@@ -39,7 +39,7 @@ from .cubins import (
     ptxas_lines,
     target_of,
 )
-from .kernels import Build
+from .kernels import SOURCES, Build
 from .nvrtc import Compiled, CompileError, Compiler, Program, Toolchain, installed_toolchain
 from .outcomes import Outcome
 
@@ -74,6 +74,7 @@ def compile_all(
     *,
     compiler: Compiles | None = None,
     toolchain: Toolchain | None = None,
+    sources: Path = SOURCES,
 ) -> list[Outcome]:
     """Compile builds for architectures ("sm_90"), and return what became of each pair.
 
@@ -84,7 +85,7 @@ def compile_all(
     Raises ToolchainError where nothing can be compiled, BuilderError for what is no architecture.
     """
     machines = {name: _any_gpu(name) for name in architectures}
-    cubins = Cubins(cache, toolchain or installed_toolchain())
+    cubins = Cubins(cache, toolchain or installed_toolchain(), sources)
     pairs = [(build, name) for build in builds if build.source for name in architectures]
     refused = {pair: obstacle_on(pair[0].kernel, machines[pair[1]]) for pair in pairs}
     programs = {
@@ -157,10 +158,15 @@ def _one(key: str, program: Program, cubins: Cubins, compiler: Compiles) -> _Res
     facts, reason = None, None
     try:
         entry = entry_of(compiler(program))
-        cubins.write(key, entry)
-        facts = entry.facts
     except (CompileError, CubinError) as error:
         reason = str(error)
+    else:
+        # The compiler reads the source after it was hashed.
+        if Cubins(cubins.folder, cubins.toolchain, cubins.sources).key(program) == key:
+            cubins.write(key, entry)
+            facts = entry.facts
+        else:
+            reason = "its source was changed while it was compiled: compile it again"
     return _Result(facts, reason, False, time.perf_counter() - start)
 
 

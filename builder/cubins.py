@@ -72,7 +72,7 @@ class Cubins:
     ) -> None:
         self.folder = folder
         self.toolchain = toolchain or _installed_or_none()
-        self._sources = sources
+        self.sources = sources
         self._texts: dict[str, dict[str, str]] = {}
 
     def get(self, build: Build, architecture: str) -> tuple[Kernel, bytes, str] | None:
@@ -101,7 +101,7 @@ class Cubins:
     def program(self, source: str, macros: Macros, target: str) -> Program:
         """Return what is compiled; raises ToolchainError where nothing can be."""
         toolchain = self.toolchain or installed_toolchain()
-        return Program(str(self._sources / source), macros, target, toolchain.include)
+        return Program(str(self.sources / source), macros, target, toolchain.include)
 
     def key(self, program: Program) -> str:
         """Return the name under which the cubin of a program of ours is kept."""
@@ -131,7 +131,7 @@ class Cubins:
 
     def _program_hash(self, source: str, macros: Macros, target: str) -> str:
         if source not in self._texts:
-            self._texts[source] = _texts(self._sources / source)
+            self._texts[source] = _texts(self.sources / source)
         return _hash([self._texts[source], macros, target, OPTIONS])[:24]
 
 

@@ -40,8 +40,9 @@ def _ours(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) ->
         mine = units == unit
         known, asked = mine & ~out, mine & out
         if known.sum() >= _FEWEST_ROWS and asked.any():
-            fit = fit_runtime(points.where(known), gpu, kernels)
-            predicted[asked], _ = fit.predict(points.where(asked), gpu, kernels)
+            own = {name: kernel for name, kernel in kernels.items() if unit_of(kernel) == unit}
+            fit = fit_runtime(points.where(known), gpu, own)
+            predicted[asked], _ = fit.predict(points.where(asked), gpu, own)
     return predicted[out]
 
 

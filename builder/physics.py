@@ -55,10 +55,10 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
     forms = {physics_of(kernels[str(name)]) for name in set(points.kernel)}
     n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
     described = Described(
-        np.empty((n_features, len(points)), np.float32),
+        np.zeros((n_features, len(points)), np.float32),
         *(np.empty(len(points)) for _ in range(4)),
     )
-    for where, layout, reads_c in _uniform(points):
+    for where, layout, reads_c in _uniform(points, kernels):
         part = points.where(where)
         dtype = str(part.dtype[0])
         views = {
@@ -66,7 +66,7 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
         }
         view = side_by_side([views[name] for name in part.kernel])
         what = describe(part.m, part.n, part.k, part.batch, reads_c, view, ARRAYS)
-        described.columns[:, where] = ARRAYS.columns(what.row)
+        described.columns[: len(what.row), where] = ARRAYS.columns(what.row)
         described.base_s[where] = what.base_s
         described.light_s[where] = what.light_s
         described.macs_s[where] = what.macs * view.macs_s
@@ -74,14 +74,15 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
     return described
 
 
-def _uniform(points: Points) -> list[tuple[NDArray[np.intp], str, float]]:
-    """Return the parts of the points that share a layout and whether C is read."""
-    keys = list(zip(points.layout, points.beta != 0.0, strict=True))
+def _uniform(points: Points, kernels: Kernels) -> list[tuple[NDArray[np.intp], str, float]]:
+    """Return the parts of the points that share form of physics, layout and whether C is read."""
+    forms = [physics_of(kernels[name]) for name in points.kernel]
+    keys = list(zip(forms, points.layout, points.beta != 0.0, strict=True))
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
     group = np.array([numbers[key] for key in keys])
     return [
         (np.flatnonzero(group == number), str(layout), float(reads_c))
-        for (layout, reads_c), number in numbers.items()
+        for (_, layout, reads_c), number in numbers.items()
     ]
 
 

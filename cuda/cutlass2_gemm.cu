@@ -79,7 +79,9 @@ extern "C" __global__ void gemm_make_params(Params* params, Launch* launches,
   params[i] = made;
 }
 
-extern "C" __global__ __launch_bounds__(Kernel::kThreadCount) void gemm_run(Params params) {
+// Without launch bounds, as CUTLASS itself has it (cutlass/device_kernel.h): with them ptxas spills
+// in some kernels of f16 on CUDA cores.
+extern "C" __global__ void gemm_run(Params params) {
   extern __shared__ int shared[];
   Kernel::invoke(params, *reinterpret_cast<typename Kernel::SharedStorage*>(shared));
 }

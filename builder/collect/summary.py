@@ -11,6 +11,7 @@ import numpy as np
 
 from ..dataset import Dataset
 from .drift import DRIFT
+from .messages import STOPPED
 from .state import GOLD, POINT, SUSTAINED
 from .ward import Ward
 
@@ -65,6 +66,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
             for one in summary["gpus"]
         ),
     ]
+    if any(one["ended"] == STOPPED for one in summary["gpus"]):
+        lines.append("  to go on from here, give the same command again")
     for title, name in (("failed", "failures"), ("quarantined", "quarantined")):
         told = list(summary[name].items())
         lines += [f"  {title}: {what}: {told_of}" for what, told_of in told[:_MOST_LINES]]

@@ -177,6 +177,26 @@ def test_what_fails_has_a_reason_and_is_tried_again(
     assert [program.macros for program in again.programs] == [bad.macros]
 
 
+def test_what_was_compiled_from_a_changed_source_is_not_kept(tmp_path: Path) -> None:
+    source = tmp_path / "tiled_gemm.cu"
+    source.write_text("// 1")
+
+    def changes(program: Program) -> Compiled:
+        source.write_text("// 2")
+        return compiled(program)
+
+    (outcome,) = compile_all(
+        builds("tiled_sgemm_4"),
+        ["sm_90"],
+        tmp_path / "cache",
+        compiler=FakeCompiler(changes),
+        toolchain=TOOLS,
+        sources=tmp_path,
+    )
+    assert "its source was changed while it was compiled" in (outcome.reason or "")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_kernel_of_other_threads_than_described_is_not_used(tmp_path: Path) -> None:
     compiler = FakeCompiler(lambda program: compiled(program, gemm_threads=96))
     (outcome,) = run(builds(SGEMM), tmp_path, compiler)
