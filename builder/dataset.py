@@ -140,7 +140,17 @@ POINT = ("gpu", "kernel", "m", "n", "k", "batch", "dtype", "layout", "alpha", "b
 """The columns that make a row the same point as another."""
 
 UNUSABLE = frozenset(
-    {"failed", "wrong", "rejected", "unsteady", "throttled", "below_resolution", "simulated"}
+    {
+        "below_resolution",
+        "failed",
+        "rejected",
+        "simulated",
+        "sources_disagree",
+        "starved",
+        "throttled",
+        "unsteady",
+        "wrong",
+    }
 )
 """Flags that keep a row out of training and evaluation."""
 

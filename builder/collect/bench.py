@@ -75,7 +75,8 @@ class Bench:
         """Time a point, after verifying its build and then its result; return success."""
 
         def measure(bound: Bound) -> dict[str, Any]:
-            verdict = verify_point(bound, self._protocol, zlib.crc32(point.key.encode()))
+            seed, kernel = zlib.crc32(point.key.encode()), self._programs.kernel(point.kernel)
+            verdict = verify_point(bound, self._protocol, seed, kernel)
             if not verdict.ok:
                 return _wrong(verdict.error, verdict.text)
             idle_s = min(self.device.now_s() - self._busy_until_s, _LONG_S)

@@ -108,6 +108,8 @@ class Protocol:
     limit_bf16: float = 1e-2
     limit_fp8: float = 5e-2
     limit_s8: float = 0.0
+    # Times the root of k, for sums that are kept in f16.
+    limit_f16_sums: float = 4e-4
 
     # Faults.
     watchdog_s: float = 5.0

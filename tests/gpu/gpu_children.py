@@ -56,7 +56,7 @@ def verified(uuid: str, name: str, folder: Path) -> str:
                     return verdict.text
                 gemm = Gemm(1024, 1536, 2048, kernel.dtype or "f16", kernel.layout or "tn")
                 with program.bind(gemm, 4) as bound:
-                    verdict = verify_point(bound, protocol, 1)
+                    verdict = verify_point(bound, protocol, 1, kernel)
         except DeviceError as error:
             return str(error)
     return "right" if verdict.ok else verdict.text
