@@ -211,7 +211,7 @@ def test_a_second_interrupt_kills_at_once(path: Path) -> None:
 
 
 def test_the_deadline_stops_the_workers(path: Path) -> None:
-    plan = small_plan(4000, 0)
+    plan = small_plan(15_000, 0)
     stop_at_s = time.monotonic() + 15.0
     (ward,) = run_jobs({path: plan}, stop_at_s=stop_at_s)
     assert how(ward) == STOPPED
