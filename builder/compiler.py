@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -11,16 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
 from gpperf_lite import Gpu
@@ -42,6 +32,7 @@ from .cubins import (
 from .kernels import SOURCES, Build
 from .nvrtc import Compiled, CompileError, Compiler, Program, Toolchain, installed_toolchain
 from .outcomes import Outcome
+from .tasks import progress_bar
 
 SUPPORT = "support.cu"
 
@@ -132,7 +123,7 @@ def _compiled(
 ) -> dict[str, _Result]:
     """Return the results by key."""
     results: dict[str, _Result] = {}
-    with _progress() as progress, ThreadPoolExecutor(max(1, n_workers)) as pool:
+    with progress_bar(_Rate()) as progress, ThreadPoolExecutor(max(1, n_workers)) as pool:
         bar = progress.add_task("compiling", total=len(programs))
         waiting: dict[Future[_Result], str] = {
             pool.submit(_one, key, program, cubins, compiler): key
@@ -193,17 +184,3 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed * 60:.0f}/min" if task.speed else "")
-
-
-def _progress() -> Progress:
-    """Return a progress bar on standard error; silent where that is no terminal."""
-    console = Console(file=sys.stderr)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gpperf_lite import Kernel
+from gpperf_lite import Gpu, Kernel
 
 from .cubin import CubinError, read_cubin, spill_bytes
 from .errors import BuilderError
@@ -138,6 +138,11 @@ class Cubins:
 def target_of(build: Build, architecture: str) -> str:
     """Return what NVRTC compiles for: wgmma and TMA are of one architecture alone (`sm_90a`)."""
     return f"{architecture}a" if build.kernel.family == "cutlass3" else architecture
+
+
+def architecture_of(gpu: Gpu) -> str:
+    """Return the architecture of a GPU ("sm_90")."""
+    return "sm_{}{}".format(*gpu.compute_capability)
 
 
 def capability_of(architecture: str) -> tuple[int, int]:

@@ -21,27 +21,24 @@ from gpperf_lite import Gpu
 
 from .catalogue import select
 from .collect import CollectOptions
-from .collect.export import export_journal, joined
+from .collect.collection import FAILED, INTERRUPTED, OK, simulated_gpus
+from .collect.export import export_measured
 from .collect.folder import Folder
 from .collect.interrupts import Interrupts
-from .collect.messages import COMPLETE, ERROR, STOPPED, Job
+from .collect.messages import COMPLETE, ERROR, SIMULATED, STOPPED, DeviceSpec, Job
 from .collect.preparation import Kernels, compiled, one_model, planned, shares, uncompiled
 from .collect.progress import QuietProgress
-from .collect.spec import SIMULATED, DeviceSpec
-from .collect.story import EmptyJournalError
 from .collect.supervisor import supervise
 from .collect.survey import Surveyed, survey
 from .collect.ward import Limits
 from .compiler import SUPPORT, compile_all
-from .cubins import Cubins
-from .dataset import Dataset, write
+from .cubins import Cubins, architecture_of
+from .dataset import write
 from .errors import BuilderError
 from .files import write_atomically
 from .kernels import Build
 from .measure import Protocol
 from .sweep import Sweep, read_sweep
-
-OK, FAILED, INTERRUPTED = 0, 2, 130
 
 LOST = "lost"
 """How a share ends whose task did not: its machine is gone, or it had a mistake."""
@@ -134,7 +131,7 @@ def collect_on_fleet(
             left_s = options.deadline_s - (time.monotonic() - begun_s) - _RESERVE_S
             shared = [replace(share, left_s=left_s) for share in shared]
         parts = _measured(shared, files, cluster, poll)
-        write(_dataset(folder, parts), options.output)
+        write(export_measured(folder.journals(), [part.text for part in parts]), options.output)
     for share, part in zip(shared, parts, strict=True):
         why = f", {part.text}" if part.text else ""
         print(f"{share.job.journal.stem}: {part.how}{why}", flush=True)
@@ -193,9 +190,7 @@ def _surveyed(options: CollectOptions, cluster: Cluster, poll: _Poll) -> list[Su
     """Return the GPUs of a cluster; one that cannot be opened is left out, which is said."""
     specs: list[tuple[DeviceSpec, ...]] = [()] * cluster.n_gpus
     if options.simulate is not None:
-        faults = options.faults.read_text() if options.faults is not None else "{}"
-        seeds = range(options.simulate, options.simulate + cluster.n_gpus)
-        specs = [(DeviceSpec(SIMULATED, seed=seed, faults=faults),) for seed in seeds]
+        specs = [(spec,) for spec in simulated_gpus(options, cluster.n_gpus)]
     found, reasons = [], set()
     for _, result in cluster.run(survey_one, [(one,) for one in specs], poll, on_gpu=True):
         if isinstance(result, BaseException):
@@ -221,7 +216,7 @@ def compiled_on(
 
     What a task fails to compile is tried here; what cannot be compiled is left out.
     """
-    cubins, architecture = Cubins(options.cubins), _architecture(gpu)
+    cubins, architecture = Cubins(options.cubins), architecture_of(gpu)
     missing = [
         build
         for build in select(sweep.kernels)
@@ -251,7 +246,7 @@ def compile_some(builds: Sequence[Build], architecture: str) -> dict[str, bytes]
 def _files(cubins: Cubins, gpu: Gpu, kernels: Kernels) -> dict[str, bytes]:
     """Return the files of the cache that measuring needs, by name."""
     keys = set(kernels.keys.values())
-    support = cubins.find(SUPPORT, (), _architecture(gpu))
+    support = cubins.find(SUPPORT, (), architecture_of(gpu))
     if support is not None:
         keys.add(support[0])
     return {f"{key}.cubin": (cubins.folder / f"{key}.cubin").read_bytes() for key in sorted(keys)}
@@ -303,36 +298,13 @@ def _supervised(spec: DeviceSpec, job: Job, flag: Flag) -> tuple[str, str]:
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
-    rules = job.protocol
-    limits = Limits(rules.watchdog_s, rules.watchdog_factor, rules.stop_s)
     try:
-        [ward] = supervise([(spec, job)], interrupts, QuietProgress(), limits)
+        [ward] = supervise([(spec, job)], interrupts, QuietProgress(), Limits.of(job.protocol))
     finally:
         is_over.set()
         thread.join()
     assert ward.farewell is not None
     return ward.farewell.how, ward.farewell.text
-
-
-def _dataset(folder: Folder, parts: Sequence[Part]) -> Dataset:
-    """Return the dataset of all journals in which a GPU was opened."""
-    found = [one for path in folder.journals() if (one := _exported(path)) is not None]
-    if not found:
-        reasons = sorted({part.text for part in parts if part.text})
-        raise FleetError(f"nothing was measured: {'; '.join(reasons) or STOPPED}")
-    return joined(found)
-
-
-def _exported(path: Path) -> Dataset | None:
-    try:
-        return export_journal(path)
-    except EmptyJournalError:
-        return None
-
-
-def _architecture(gpu: Gpu) -> str:
-    major, minor = gpu.compute_capability
-    return f"sm_{major}{minor}"
 
 
 def _last_line(error: BaseException) -> str:

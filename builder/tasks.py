@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 T = TypeVar("T")
 
@@ -28,7 +35,7 @@ class Task(Generic[T]):
 
 def run_tasks(tasks: Sequence[Task[T]], n_workers: int, title: str) -> list[T]:
     """Return the results in the order of the tasks; what one raises is raised here."""
-    with _progress() as progress:
+    with progress_bar() as progress:
         bar = progress.add_task(title, total=len(tasks))
         if n_workers <= 1:
             results = []
@@ -52,13 +59,17 @@ def run_tasks(tasks: Sequence[Task[T]], n_workers: int, title: str) -> list[T]:
                 raise
 
 
-def _progress() -> Progress:
-    """Return a progress bar on standard error; silent where that is no terminal."""
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """Return a progress bar on standard error; silent where that is no terminal.
+
+    columns: shown between what is done and the time that is left.
+    """
     console = Console(file=sys.stderr)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *columns,
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,

@@ -11,21 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ..cubins import FOLDER
-from ..dataset import Dataset, write
+from ..dataset import write
 from ..errors import BuilderError, DatasetError
 from ..measure import Protocol
 from ..sweep import Sweep, read_sweep
-from .export import export_journal, joined
+from .export import export_measured
 from .folder import Folder
 from .interrupts import Interrupts
 from .journal import read_lines
-from .messages import ERROR, FAILING, Job
+from .messages import CUDA, ERROR, FAILING, SIMULATED, DeviceSpec, Job
 from .preparation import compiled, one_model, planned, shares, uncompiled
 from .progress import BarProgress, JsonProgress, Progress, QuietProgress
 from .session import check_same, facts_of, latest_facts
-from .spec import CUDA, SIMULATED, DeviceSpec
 from .state import Line
-from .story import EmptyJournalError
 from .summary import summary_lines, summary_of
 from .supervisor import supervise
 from .survey import survey
@@ -84,7 +82,8 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
         try:
             with Interrupts() as interrupts:
                 wards = supervise(jobs, interrupts, progress, Limits.of(rules))
-                dataset = _export(folder, wards)
+                reasons = [ward.farewell.text for ward in wards if ward.farewell]
+                dataset = export_measured(folder.journals(), reasons)
                 write(dataset, options.output)
             summary = summary_of(dataset, wards, time.monotonic() - begun_s, options.output)
             code = _code(options, wards, summary, interrupts)
@@ -166,6 +165,15 @@ def _specs(options: CollectOptions) -> list[DeviceSpec]:
     """Return the GPUs that are asked for; none means all."""
     if options.simulate is None:
         return [DeviceSpec(CUDA, which) for which in options.gpus]
+    return simulated_gpus(options, max(1, len(options.gpus)))
+
+
+def simulated_gpus(options: CollectOptions, count: int) -> list[DeviceSpec]:
+    """Return so many simulated GPUs, each with a seed of its own and the same faults.
+
+    Raises BuilderError where these are no JSON.
+    """
+    assert options.simulate is not None
     faults = "{}"
     if options.faults is not None:
         try:
@@ -175,7 +183,7 @@ def _specs(options: CollectOptions) -> list[DeviceSpec]:
             raise BuilderError(
                 f"faults must be a JSON file (got {options.faults}: {error})"
             ) from error
-    seeds = range(options.simulate, options.simulate + max(1, len(options.gpus)))
+    seeds = range(options.simulate, options.simulate + count)
     return [DeviceSpec(SIMULATED, seed=seed, faults=faults) for seed in seeds]
 
 
@@ -183,22 +191,6 @@ def _progress(options: CollectOptions) -> Progress:
     if options.as_json:
         return JsonProgress()
     return QuietProgress() if options.quiet else BarProgress()
-
-
-def _export(folder: Folder, wards: Sequence[Ward]) -> Dataset:
-    """Return the dataset of all journals in which a GPU was opened."""
-    parts = [part for path in folder.journals() if (part := _exported(path)) is not None]
-    if not parts:
-        reasons = [ward.farewell.text for ward in wards if ward.farewell]
-        raise BuilderError(f"nothing was measured: {'; '.join(filter(None, reasons)) or 'stopped'}")
-    return joined(parts)
-
-
-def _exported(path: Path) -> Dataset | None:
-    try:
-        return export_journal(path)
-    except EmptyJournalError:
-        return None
 
 
 def _code(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
 
-from .journal import SUFFIX, JournalError
+from .journal import SUFFIX, JournalError, lock
 
 _LOCK = "lock"
 
@@ -30,22 +29,11 @@ class Folder:
     def __enter__(self) -> Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise JournalError(f"cannot write in {self.path}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._close()
-            raise JournalError(
-                f"another collection is running in {self.path}: wait for it or end it, or choose "
-                "another folder"
-            ) from error
-        except OSError as error:
-            self._close()
-            raise JournalError(
-                f"{self.path} cannot be locked ({error.strerror}): choose a folder on a local disk"
-            ) from error
+        lock(handle, f"the folder {self.path}")
+        self._handle = handle
         return self
 
     def __exit__(
@@ -54,8 +42,5 @@ class Folder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
-
-    def _close(self) -> None:
         os.close(self._handle)
         self._handle = -1

@@ -35,6 +35,7 @@ SUFFIX = ".jsonl"
 """How the name of a journal ends."""
 
 _HEAD = '{"crc":"00000000",'
+_LOCK_POLL_S = 0.02
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -222,25 +223,40 @@ def _locked(path: Path, patience_s: float, clock: Callable[[], float]) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise _unwritable(path, error) from error
+    lock(handle, f"the journal {path}", patience_s, clock)
+    return handle
+
+
+def lock(
+    handle: int,
+    what: str,
+    patience_s: float = 0.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Lock an open file until it is closed; what: its name in errors.
+
+    Raises JournalError, with the file closed, where another process has it for longer than
+    patience_s, or where it cannot be locked.
+    """
     until_s = clock() + patience_s
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if clock() < until_s:
-                time.sleep(0.02)
+                time.sleep(_LOCK_POLL_S)
                 continue
             os.close(handle)
             raise JournalError(
-                f"the journal {path} is in use by another process: wait for it or end it, or "
-                "choose another folder"
+                f"{what} is in use by another process: wait for it or end it, or choose another "
+                "folder"
             ) from error
         except OSError as error:
             os.close(handle)
             raise JournalError(
-                f"the journal {path} cannot be locked ({error.strerror}): put it on a local disk"
+                f"{what} cannot be locked ({error.strerror}): choose a folder on a local disk"
             ) from error
-        return handle
+        return
 
 
 def _contents(handle: int, path: Path) -> bytes:

@@ -1,14 +1,19 @@
-"""What supervisor and worker tell each other over their pipe; plain data, so it can be pickled."""
+"""What a worker is given, and what it and its supervisor tell each other; plain data, pickled."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..cubins import FOLDER
+from ..device import Device
 from ..measure import Protocol
 from ..plan import Plan
+
+CUDA, SIMULATED = "cuda", "simulated"
+"""Kinds of GPUs."""
 
 STOP = "stop"
 """The supervisor's only word: finish or abandon the point, and end."""
@@ -18,6 +23,33 @@ RESTART, CRASHED, ERROR = "restart", "crashed", "error"
 """How a worker ends: all is measured; it was asked to; too much fails. The context is lost, and a
 new process must go on; so must it where this one has a mistake. Something is wrong that a new
 process would not mend."""
+
+
+@dataclass(frozen=True)
+class DeviceSpec:
+    """A GPU that another process is to open.
+
+    kind: `cuda` or `simulated`; uuid: of a real GPU; seed, faults: of a simulated one, the faults
+    as a JSON object.
+    """
+
+    kind: str
+    uuid: str = ""
+    seed: int = 0
+    faults: str = "{}"
+
+    def open(self, cubins: Path = FOLDER) -> Device:
+        """Open the GPU; raises BuilderError where that fails.
+
+        cubins: the cache of compiled kernels.
+        """
+        if self.kind == CUDA:
+            from ..device.cuda import CudaOptions, open_gpu
+
+            return open_gpu(self.uuid, CudaOptions(cubins=cubins))
+        from ..device.simulated import Faults, SimulatedDevice
+
+        return SimulatedDevice(self.seed, Faults.from_json(json.loads(self.faults)))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from gpperf_lite import Gpu
 
 from ..catalogue import select
 from ..compiler import compile_all
-from ..cubins import Cubins
+from ..cubins import Cubins, architecture_of
 from ..kernels import Build
 from ..lane import digest
 from ..plan import Plan, plan_of
@@ -47,7 +47,7 @@ def uncompiled(sweep: Sweep, gpu: Gpu, cache: Path) -> Kernels:
     """Return the builds of a sweep without cubins, described as far as the cache knows them."""
     builds = select(sweep.kernels)
     if cache.is_dir():
-        cubins, architecture = Cubins(cache), _architecture(gpu)
+        cubins, architecture = Cubins(cache), architecture_of(gpu)
         found = [(build, cubins.get(build, architecture)) for build in builds]
         builds = [replace(build, kernel=one[0]) if one else build for build, one in found]
     return Kernels(tuple(builds), {}, ())
@@ -59,7 +59,7 @@ def compiled(sweep: Sweep, gpu: Gpu, cache: Path, n_workers: int) -> Kernels:
     Raises BuilderError where something is missing and nothing can be compiled.
     """
     builds = select(sweep.kernels)
-    cubins, architecture = Cubins(cache), _architecture(gpu)
+    cubins, architecture = Cubins(cache), architecture_of(gpu)
     missing = [b for b in builds if b.source and cubins.get(b, architecture) is None]
     outcomes = compile_all(missing, [architecture], cache, n_workers) if missing else []
     reasons = {one.kernel.name: one.reason for one in outcomes if one.reason is not None}
@@ -119,11 +119,6 @@ def _share(plan: Plan, gpu_of: Mapping[str, int], number: int, count: int) -> Pl
         power_points=power_points,
         hash=f"{plan.hash}-{number + 1}-of-{count}",
     )
-
-
-def _architecture(gpu: Gpu) -> str:
-    major, minor = gpu.compute_capability
-    return f"sm_{major}{minor}"
 
 
 def _matches(pattern: str, names: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from gpperf_lite import Kernel
 from gpperf_lite._facts import kernel_to_json
 
-from ..cubins import Cubins
+from ..cubins import Cubins, architecture_of
 from ..device import Device, Program
 from ..measure import Protocol, Verdict, verify_build
 from ..plan import Plan
@@ -43,8 +43,7 @@ class Programs:
         self._cubins = cubins
         self._keys = keys
         self._builds = {build.kernel.name: build for build in plan.builds}
-        major, minor = device.gpu.compute_capability
-        self._architecture = f"sm_{major}{minor}"
+        self._architecture = architecture_of(device.gpu)
         self._loaded: dict[str, Program] = {}
 
     def kernel(self, name: str) -> Kernel:

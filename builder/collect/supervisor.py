@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from multiprocessing.connection import wait
 
 from .interrupts import Interrupts
-from .messages import Job
+from .messages import DeviceSpec, Job
 from .progress import Progress
-from .spec import DeviceSpec
 from .ward import Entry, Limits, Ward
 from .worker import run_worker
 

@@ -13,7 +13,7 @@ from gpperf_lite import Gpu
 
 from ..device import Identity
 from ..errors import BuilderError
-from .spec import CUDA, SIMULATED, DeviceSpec
+from .messages import CUDA, SIMULATED, DeviceSpec
 
 _PATIENCE_S = 180.0
 """The first opening of a GPU may compile the kernels that measuring needs beside the GEMMs."""

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
+from ..errors import BuilderError
 from ..measure import Protocol
 from .blame import abandon_open, blame_open
 from .journal import Journal, JournalError
-from .messages import CRASHED, ERROR, RESTART, STOP, STOPPED, Beat, Farewell, Job, Remark
-from .spec import DeviceSpec
+from .messages import (
+    CRASHED,
+    ERROR,
+    RESTART,
+    STOP,
+    STOPPED,
+    Beat,
+    DeviceSpec,
+    Farewell,
+    Job,
+    Remark,
+)
 
 Entry = Callable[[DeviceSpec, Job, Connection], None]
 """What a worker process runs; importable, because it is spawned."""
@@ -84,9 +97,8 @@ class Ward:
         """Start a worker process; signals to the group of processes do not reach it."""
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(
-            target=self._entry, args=(self.spec, self.job, theirs), daemon=True
-        )
+        parcel = _parcel(self.spec, self.job)
+        process = context.Process(target=_enter, args=(self._entry, parcel, theirs), daemon=True)
         # The tracker unblocks signals when it is started, so that must not be in between.
         resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _DEAF_TO)
@@ -94,7 +106,8 @@ class Ward:
             process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+            parcel.close()
+            theirs.close()
         self._process, self._connection = process, ours
         self.beat = replace(self.beat, what=_STARTING.what, expected_s=_STARTING.expected_s)
         self._silent_s, self._last_words = 0.0, None
@@ -187,7 +200,10 @@ class Ward:
             )
         else:
             self.job = replace(self.job, restart=True)
-            self.start()
+            try:
+                self.start()
+            except BuilderError as error:
+                self.farewell = Farewell(ERROR, str(error))
 
     def _end(self) -> None:
         assert self._process is not None
@@ -211,6 +227,30 @@ class Ward:
             journal.sync()
             before, self._closed = self._closed, journal.state.closed
             return self._closed > before
+
+
+def _parcel(spec: DeviceSpec, job: Job) -> Connection:
+    """Return a file that holds what a worker is given, to be read once.
+
+    Process arguments go through a pipe whose reading end stays open here: a worker that dies
+    before it has read more than that pipe holds would have its supervisor wait for ever.
+    Raises BuilderError where there is no space for the file.
+    """
+    try:
+        with tempfile.TemporaryFile() as file:
+            parcel = Connection(os.dup(file.fileno()))
+        parcel.send((spec, job))
+        os.lseek(parcel.fileno(), 0, os.SEEK_SET)
+    except OSError as error:
+        raise BuilderError(f"cannot write in {tempfile.gettempdir()}: {error.strerror}") from error
+    return parcel
+
+
+def _enter(entry: Entry, parcel: Connection, connection: Connection) -> None:
+    """Run what a worker process runs."""
+    spec, job = parcel.recv()
+    parcel.close()
+    entry(spec, job, connection)
 
 
 def _cause(code: int | None) -> str:

@@ -19,11 +19,22 @@ from .bench import Bench
 from .conductor import Clock, Conductor
 from .interrupts import InterruptibleDevice, Stopped
 from .journal import Journal
-from .messages import COMPLETE, CRASHED, ERROR, FAILING, STOP, STOPPED, Beat, Farewell, Job, Remark
+from .messages import (
+    COMPLETE,
+    CRASHED,
+    ERROR,
+    FAILING,
+    STOP,
+    STOPPED,
+    Beat,
+    DeviceSpec,
+    Farewell,
+    Job,
+    Remark,
+)
 from .programs import Programs
 from .schedule import Schedule
 from .session import facts_of, open_session
-from .spec import DeviceSpec
 from .state import BURST, POINT, SUSTAINED
 
 _OPENING_S, _ENDING_S = 6.0, 1.0

@@ -36,7 +36,7 @@ def _run_doctor(options: argparse.Namespace) -> int:
 
 
 def _run_probe(options: argparse.Namespace) -> int:
-    from ..collect.spec import CUDA, SIMULATED, DeviceSpec
+    from ..collect.messages import CUDA, SIMULATED, DeviceSpec
     from ..files import write_text
     from ..measure import Protocol
     from ..probe import probe

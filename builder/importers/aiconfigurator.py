@@ -23,9 +23,8 @@ from gpperf_lite._gemm import LARGEST
 
 from ..dataset import LONGEST_S, SHORTEST_S, Dataset, table_of
 from ..errors import SourceError
-from ..gpus import find_gpu
 from ..parquet import read_parquet
-from .report import ImportReport
+from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
 _TEXTS = ("version", "device", "kernel_source", "gemm_dtype")
@@ -46,7 +45,7 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
     """Read one AIConfigurator GEMM table."""
     columns = _read(path)
     report = ImportReport("aiconfigurator", path, LICENCE, ", ".join(_known(columns["version"])))
-    short, facts = find_gpu(_device(columns, path, gpu))
+    short, facts = one_gpu(path, _known(columns["device"]), gpu)
     keep = _keep(columns, report)
     kept = {name: values[keep] for name, values in columns.items()}
     report.taken = int(keep.sum())
@@ -122,15 +121,6 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 
 def _known(texts: NDArray[Any]) -> list[str]:
     return sorted({text for text in texts if text is not None})
-
-
-def _device(columns: dict[str, NDArray[Any]], path: Path, gpu: str | None) -> str:
-    devices = _known(columns["device"])
-    if len(devices) != 1:
-        raise SourceError(f"{path} must hold rows of one GPU (got {devices[:5]})")
-    if gpu is not None and find_gpu(gpu) != find_gpu(devices[0]):
-        raise SourceError(f"{path} was measured on {devices[0]}, not on {gpu}")
-    return devices[0]
 
 
 def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.bool_]:

@@ -20,9 +20,8 @@ from gpperf_lite import InputError, Kernel
 
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
-from ..gpus import find_gpu
 from .cells import UnusableError, scalar, seconds, sizes
-from .report import ImportReport
+from .report import ImportReport, one_gpu
 
 LICENCE = "none stated; figures only (GPPerf)"
 _HEADER = "Energy_Joules,GFLOPS_per_Watt,TFLOPS"
@@ -58,12 +57,7 @@ def import_gpperf(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read the study's raw file."""
     report = ImportReport("gpperf", path, LICENCE)
     records = read_records(path, report)
-    names = sorted({record.gpu_name for record in records})
-    if len(names) != 1:
-        raise SourceError(f"{path} must hold rows of one GPU (got {names})")
-    short, facts = find_gpu(names[0])
-    if gpu is not None and find_gpu(gpu)[0] != short:
-        raise SourceError(f"{path} was measured on {names[0]}, not on {gpu}")
+    short, facts = one_gpu(path, {record.gpu_name for record in records}, gpu)
     report.taken = len(records)
     report.notes.append("power was read after the kernel had ended: not taken")
     report.notes.append("block sizes and the layout column never reached the kernel: not taken")

@@ -12,9 +12,8 @@ from typing import Any
 
 from ..dataset import Dataset, table_of
 from ..errors import SourceError
-from ..gpus import find_gpu
 from .cells import Row, UnusableError, read_rows, seconds, sizes
-from .report import ImportReport
+from .report import ImportReport, one_gpu
 
 LICENCE = "MIT (NeuSight)"
 _COLUMNS = {"OPName", "Latency", "Device", "Torch Version", "Kernel Name", "B", "M", "N", "K"}
@@ -30,12 +29,7 @@ def import_neusight(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]
     if missing:
         raise SourceError(f"{path} is no NeuSight table: it lacks {sorted(missing)}")
     whole = [line for line in lines if line.is_whole]
-    devices = sorted({line.cells["Device"] for line in whole})
-    if len(devices) != 1:
-        raise SourceError(f"{path} must hold rows of one GPU (got {devices[:5]})")
-    short, facts = find_gpu(devices[0])
-    if gpu is not None and find_gpu(gpu)[0] != short:
-        raise SourceError(f"{path} was measured on {devices[0]}, not on {gpu}")
+    short, facts = one_gpu(path, {line.cells["Device"] for line in whole}, gpu)
     report = ImportReport("neusight", path, LICENCE)
     report.version = ", ".join(sorted({line.cells["Torch Version"] for line in whole}))
     rows = _rows(lines, report)

@@ -1,13 +1,20 @@
-"""What an importer did with each row of its source, and why."""
+"""What an importer found in its source: its GPU, and what was done with each row, and why."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpperf_lite import Gpu
+
+from ..errors import SourceError
 from ..files import sha256_of
+from ..gpus import find_gpu
+
+_MOST_NAMES = 5
 
 
 @dataclass
@@ -58,3 +65,17 @@ class ImportReport:
         lines += [f"  flagged {count}: {flag}" for flag, count in self.flagged.most_common()]
         lines += [f"  note: {note}" for note in self.notes]
         return lines
+
+
+def one_gpu(path: Path, names: Iterable[str], asked: str | None) -> tuple[str, Gpu]:
+    """Return the GPU that a source names, by its short name, and its facts.
+
+    Raises SourceError where it names none or several, or another than the one asked for.
+    """
+    found = sorted(set(names))
+    if len(found) != 1:
+        raise SourceError(f"{path} must hold rows of one GPU (got {found[:_MOST_NAMES]})")
+    short, facts = find_gpu(found[0])
+    if asked is not None and find_gpu(asked)[0] != short:
+        raise SourceError(f"{path} was measured on {found[0]}, not on {asked}")
+    return short, facts

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from builder.catalogue import select
+from builder.collect.export import read_story
 from builder.collect.journal import Disk, Journal, read_lines
 from builder.collect.messages import Beat, Farewell, Job, Remark
 from builder.collect.state import State
-from builder.collect.story import read_story
 from builder.collect.worker import conduct
 from builder.device import Device
 from builder.device.simulated import Faults, SimulatedDevice

@@ -24,12 +24,11 @@ from builder.collect import CollectOptions, MergeError, collect
 from builder.collect.export import export_journal
 from builder.collect.folder import Folder
 from builder.collect.journal import Journal, JournalError
-from builder.collect.messages import Beat, Farewell, Job
+from builder.collect.messages import CUDA, SIMULATED, Beat, DeviceSpec, Farewell, Job
 from builder.collect.preparation import Kernels, one_model, planned, shares, uncompiled
 from builder.collect.progress import BarProgress, QuietProgress
 from builder.collect.schedule import Schedule
 from builder.collect.session import ChangedError
-from builder.collect.spec import CUDA, SIMULATED, DeviceSpec
 from builder.collect.state import State
 from builder.collect.summary import summary_lines, summary_of
 from builder.collect.survey import Surveyed, SurveyError, survey
@@ -183,7 +182,10 @@ def test_a_deadline_that_leaves_no_time_is_an_error(tmp_path: Path) -> None:
 
 def test_two_collections_in_one_folder_are_refused(tmp_path: Path) -> None:
     options = options_for(tmp_path)
-    with Folder(tmp_path / "out.journal"), pytest.raises(JournalError, match="another collection"):
+    with (
+        Folder(tmp_path / "out.journal"),
+        pytest.raises(JournalError, match="in use by another process"),
+    ):
         collect(options, QUICK)
 
 

@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.collect.drift import flag_drift, repeatability
-from builder.collect.export import export_journal, export_journals
+from builder.collect.export import EmptyJournalError, export_journal, export_journals
 from builder.collect.journal import Journal, JournalError
 from builder.collect.state import BURST, SUSTAINED
-from builder.collect.story import EmptyJournalError
 from builder.dataset import SCHEMA, Dataset, read, write
 from builder.device.simulated import Faults, LaunchFault, SimulatedDevice, Throttling
 from builder.errors import DatasetError

@@ -20,8 +20,7 @@ from elf import CONSTANTS, make_cubin
 
 from builder.__main__ import main
 from builder.collect import CollectOptions
-from builder.collect.messages import COMPLETE, STOPPED
-from builder.collect.spec import SIMULATED, DeviceSpec
+from builder.collect.messages import COMPLETE, SIMULATED, STOPPED, DeviceSpec
 from builder.collect.survey import Surveyed
 from builder.compiler import compile_all
 from builder.cubins import Cubins
@@ -185,7 +184,7 @@ def test_a_gpu_that_cannot_be_opened_leaves_its_share_to_the_others(
         return Part(b"", STOPPED, "it was only asked")
 
     cluster = LocalCluster(survey_one=look, measure_share=measure)
-    with pytest.raises(FleetError, match="nothing was measured: it was only asked"):
+    with pytest.raises(BuilderError, match="nothing was measured: it was only asked"):
         collect_on_fleet(options_in(tmp_path), cluster)
     assert given == [12]
     assert "a GPU is left out: it is in use" in capsys.readouterr().out
@@ -225,7 +224,7 @@ def test_the_deadline_is_what_is_left_when_all_is_ready(tmp_path: Path) -> None:
         left_s.append(share.left_s)
         return Part(b"", STOPPED)
 
-    with pytest.raises(FleetError, match="nothing was measured: stopped"):
+    with pytest.raises(BuilderError, match="nothing was measured: stopped"):
         collect_on_fleet(
             options_in(tmp_path, deadline_s=500.0), LocalCluster(measure_share=measure)
         )
@@ -269,7 +268,7 @@ def test_a_task_measures_until_the_flag_is_set(tmp_path: Path) -> None:
 
     options = options_in(tmp_path)
     options.sweep.write_text(SWEEP.replace("12", "20000"))
-    with pytest.raises(FleetError):
+    with pytest.raises(BuilderError, match="nothing was measured: stopped"):
         collect_on_fleet(options, LocalCluster(1, measure_share=keep))
     share, files, flag = shares[0]
     flag.set()

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import random
 import signal
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -19,16 +23,19 @@ from collecting import QUICK, TILED, rows_of, small_plan, state_of, timed_keys
 
 from builder.collect.interrupts import Interrupts
 from builder.collect.journal import Journal
-from builder.collect.messages import COMPLETE, ERROR, STOP, STOPPED, Job
+from builder.collect.messages import COMPLETE, ERROR, SIMULATED, STOP, STOPPED, DeviceSpec, Job
 from builder.collect.preparation import shares
 from builder.collect.progress import Progress
-from builder.collect.spec import SIMULATED, DeviceSpec
 from builder.collect.supervisor import supervise
 from builder.collect.ward import Entry, Limits, Ward
 from builder.collect.worker import run_worker
 from builder.device.simulated import Faults, LaunchFault
+from builder.errors import BuilderError
 from builder.measure import Protocol
 from builder.plan import Plan
+
+PIPE_BYTES = 1 << 16
+"""What a pipe of Linux holds."""
 
 IMPATIENT = Limits(watchdog_s=1.0, watchdog_factor=20.0, grace_s=1.0)
 
@@ -242,6 +249,35 @@ def test_a_worker_that_dies_before_measuring_anything_is_not_started_for_ever(pa
     assert ward.restarts == IMPATIENT.fruitless
     assert ward.farewell is not None
     assert "ended with status 9" in ward.farewell.text
+
+
+def test_a_worker_that_dies_before_it_has_read_its_plan_does_not_hold_up_the_supervisor(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a thread, because a supervisor that waits for such a worker waits for ever."""
+    plan = small_plan(2000, 0)
+    assert len(pickle.dumps(plan)) > PIPE_BYTES
+    resource_tracker.ensure_running()
+    monkeypatch.setattr(spawn, "get_executable", lambda: b"/bin/false")
+    wards: list[Ward] = []
+    jobs = [(DeviceSpec(SIMULATED), Job(path, plan))]
+    thread = threading.Thread(
+        target=lambda: wards.extend(supervise(jobs, Interrupts(), Watcher(), IMPATIENT)),
+        daemon=True,
+    )
+    thread.start()
+    thread.join(60.0)
+    assert not thread.is_alive()
+    assert how(wards[0]) == ERROR
+
+
+def test_where_no_worker_can_be_given_its_plan_the_reason_is_the_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    missing = tmp_path / "gone"
+    monkeypatch.setattr(tempfile, "tempdir", str(missing))
+    with pytest.raises(BuilderError, match=f"cannot write in {missing}: No such file"):
+        run_jobs({path: small_plan(3, 0)})
 
 
 def waits_for_stop(spec: DeviceSpec, job: Job, connection: Connection) -> None:
