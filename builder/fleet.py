@@ -122,7 +122,10 @@ def collect_on_fleet(
     begun_s = time.monotonic()
     refuse_for_fleet(options)
     if cluster.n_gpus < 1:
-        raise FleetError("a cluster must have a GPU (got one without): see 'ray status'")
+        raise FleetError(
+            "a cluster must have a GPU (got one without): see 'ray status'; to simulate, start it "
+            "with 'ray start --num-gpus'"
+        )
     path = options.journals or options.output.with_suffix(".journal")
     with Folder(path) as folder, Interrupts() as interrupts:
         poll = _Poll(interrupts, cluster.flag)

@@ -34,7 +34,7 @@ class RayCluster(Cluster):
     def __init__(self, address: str = LOCAL, **started: Any) -> None:
         """Join the cluster at an address ("auto", "ray://..."), or start one on this machine.
 
-        started: of one that is started here: num_cpus, num_gpus.
+        started: of one that is started here, and not used of others: num_cpus, num_gpus.
         """
         try:
             import ray

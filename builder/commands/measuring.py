@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..collect import CollectOptions
 
 
+_SIMULATED_ON_RAY = 2
+
+
 def _configure_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--probe", action="store_true", help="try a GPU for a minute: sensors, clocks, launches"
@@ -111,7 +114,10 @@ def _configure_collect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
     parser.add_argument("--journals", type=Path, help="folder of journals; else beside the output")
     parser.add_argument(
-        "--gpus", type=words, default=(), help="indices, UUIDs or PCI ids, with commas; else all"
+        "--gpus",
+        type=words,
+        default=(),
+        help="indices, UUIDs or PCI ids, with commas; else all; with --simulate, as many GPUs",
     )
     parser.add_argument(
         "--ray",
@@ -139,7 +145,10 @@ def _configure_collect(parser: argparse.ArgumentParser) -> None:
 
 def _run_collect(options: argparse.Namespace) -> int:
     from ..collect import CollectOptions, collect
+    from ..errors import BuilderError
 
+    if options.faults is not None and options.simulate is None:
+        raise BuilderError("--faults are those of a simulated GPU: give --simulate as well")
     chosen = CollectOptions(
         options.sweep,
         options.output,
@@ -165,7 +174,9 @@ def _collect_on_ray(chosen: CollectOptions, address: str) -> int:
     from ..ray_cluster import RayCluster
 
     refuse_for_fleet(chosen)
-    cluster = RayCluster(address)
+    # Ray counts GPUs, whatever they are; one that is started here has those that it is told of.
+    pretended = {"num_gpus": _SIMULATED_ON_RAY} if chosen.simulate is not None else {}
+    cluster = RayCluster(address, **pretended)
     try:
         return collect_on_fleet(chosen, cluster)
     finally:

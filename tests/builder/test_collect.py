@@ -19,6 +19,7 @@ import pytest
 from collecting import QUICK, TILED, run_session, small_plan, state_of, timed_keys
 from rich.console import Console
 
+from builder.__main__ import main
 from builder.catalogue import select
 from builder.collect import CollectOptions, MergeError, collect
 from builder.collect.export import export_journal
@@ -251,6 +252,14 @@ def test_quiet_mode_says_why_a_gpu_came_to_a_bad_end(
     }
     QuietProgress().summarise([], summary)
     assert capsys.readouterr() == ("", "gpu-0: error, it is broken\n")
+
+
+def test_faults_of_a_gpu_that_is_not_simulated_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--sweep", str(tmp_path / "sweep.toml"), "--output", str(tmp_path / "out.parquet")]
+    assert main(["collect", *files, "--faults", str(tmp_path / "faults.json")]) == 2
+    assert "--faults are those of a simulated GPU: give --simulate" in capsys.readouterr().err
 
 
 def test_faults_that_are_no_json_are_refused(tmp_path: Path) -> None:

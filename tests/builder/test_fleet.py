@@ -363,34 +363,17 @@ def test_the_command_refuses_gpus_of_a_cluster(
     assert "gpus cannot be chosen on a cluster (got 0)" in line
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from builder.collect import CollectOptions
-from builder.fleet import collect_on_fleet
-from builder.ray_cluster import RayCluster
-
-if __name__ == "__main__":
-    cluster = RayCluster(num_cpus=2, num_gpus=2)
-    sweep, output = map(Path, sys.argv[1:])
-    code = collect_on_fleet(CollectOptions(sweep, output, simulate=7), cluster)
-    cluster.close()
-    sys.exit(code)
-"""
-
-
 @pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed (pip install ray)"
 )
 def test_a_cluster_of_ray_measures_on_two_gpus(tmp_path: Path, whole: Path) -> None:
     """About a minute: Ray starts a cluster of this machine, with two GPUs that are simulated."""
-    script = tmp_path / "collect.py"
-    script.write_text(SCRIPT)
     options = options_in(tmp_path)
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "RAY_AUTH_MODE": "disabled"}
+    command = [sys.executable, "-m", "builder", "collect", "--ray", "local", "--simulate", "7"]
     done = subprocess.run(
-        [sys.executable, script, options.sweep, options.output],
+        [*command, "--sweep", options.sweep, "--output", options.output],
         capture_output=True,
         text=True,
         env=environment,
