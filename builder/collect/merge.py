@@ -51,7 +51,12 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    journals = sorted(path.glob(f"*{SUFFIX}"))
+    if not journals:
+        raise MergeError(f"a folder must hold journals (got {path}): name its datasets one by one")
+    return journals
 
 
 def _read(path: Path) -> Dataset:

@@ -21,7 +21,7 @@ def _configure_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--probe", action="store_true", help="try a GPU for a minute: sensors, clocks, launches"
     )
-    parser.add_argument("--gpu", default="0", help="index, UUID or PCI id of the GPU to probe")
+    parser.add_argument("--gpu", help="index, UUID or PCI id of the GPU to probe; else the first")
     parser.add_argument("--simulate", type=int, metavar="SEED", help="probe a simulated GPU")
     parser.add_argument("--output", type=Path, help="write what the probe found as JSON")
     parser.set_defaults(run=_run_doctor)
@@ -31,7 +31,10 @@ def _run_doctor(options: argparse.Namespace) -> int:
     if options.probe:
         return _run_probe(options)
     from ..doctor import examine
+    from ..errors import BuilderError
 
+    if any(one is not None for one in (options.gpu, options.simulate, options.output)):
+        raise BuilderError("--gpu, --simulate and --output are of the probe: give --probe as well")
     findings = examine()
     for finding in findings:
         print(finding.line())
@@ -44,9 +47,8 @@ def _run_probe(options: argparse.Namespace) -> int:
     from ..measure import Protocol
     from ..probe import probe
 
-    which = options.gpu if options.simulate is None else ""
     spec = (
-        DeviceSpec(CUDA, which)
+        DeviceSpec(CUDA, options.gpu or "0")
         if options.simulate is None
         else DeviceSpec(SIMULATED, seed=options.simulate)
     )
@@ -186,7 +188,7 @@ def _collect_on_ray(chosen: CollectOptions, address: str) -> int:
 def _configure_merge(parser: argparse.ArgumentParser) -> None:
     from ..collect.merge import ALLOWABLE
 
-    parser.add_argument("file", nargs="+", type=Path, help="datasets, journals, folders of them")
+    parser.add_argument("file", nargs="+", type=Path, help="datasets, journals, their folders")
     parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
     parser.add_argument(
         "--allow", nargs="*", choices=ALLOWABLE, default=(), help="what may differ between them"

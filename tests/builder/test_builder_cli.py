@@ -274,3 +274,11 @@ def test_the_package_is_run_by_its_name() -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "error: there is no file none.parquet\n"
+
+
+@pytest.mark.parametrize("arguments", [["--gpu", "0"], ["--simulate", "1"], ["--output", "a.json"]])
+def test_what_the_doctor_takes_for_its_probe_alone_is_refused_without_it(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(["doctor", *arguments]) == 2
+    assert "are of the probe: give --probe as well" in capsys.readouterr().err

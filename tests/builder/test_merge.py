@@ -148,9 +148,16 @@ def test_what_cannot_be_allowed_is_said(two: list[Path]) -> None:
         merge(two, allow=("schema",))
 
 
-def test_nothing_to_merge_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_journals_is_refused_and_not_passed_over(
+    two: list[Path], tmp_path: Path
+) -> None:
+    with pytest.raises(MergeError, match=f"must hold journals .got {tmp_path}"):
+        merge([*two, tmp_path])
+
+
+def test_nothing_to_merge_is_said() -> None:
     with pytest.raises(MergeError, match="nothing to merge"):
-        merge([tmp_path])
+        merge([])
 
 
 def test_a_file_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path, two: list[Path]) -> None:
