@@ -38,7 +38,7 @@ _CUDA_LIBRARIES = {
 }
 
 _INSTALL = "pip install '.[builder]'"
-_INSTALL_CUDA = "pip install '.[builder,cuda]'"
+_INSTALL_CUDA = "pip install '.[collect]'"
 _HEADERS = {"cudart": "cuda.h", "cccl": "cuda/std/type_traits"}
 """A header that each of CUDA's wheels must have."""
 

@@ -38,7 +38,7 @@ TIMEOUT_S = 600.0
 _ROOT = Path(__file__).parents[1]
 _WHEELS = ("nvidia-cuda-nvrtc", "nvidia-cuda-runtime", "nvidia-cuda-cccl", "nvidia-cuda-crt")
 _CUTLASS = "nvidia-cutlass"
-_ADVICE = "install it with: pip install '.[builder,cuda]'"
+_ADVICE = "install it with: pip install '.[compile]'"
 _SERIALISED = "C7509"
 
 

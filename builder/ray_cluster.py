@@ -1,6 +1,6 @@
 """A cluster of Ray, for collecting on the GPUs of many machines.
 
-Ray is optional (`pip install "gpperf-lite[ray]"`) and is imported when a cluster is opened.
+Ray is optional (`pip install '.[ray]'`) and is imported when a cluster is opened.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .kernels import SOURCES
 LOCAL = "local"
 """The address of a cluster that is started on this machine, for this collection alone."""
 
-_INSTALL = "pip install 'gpperf-lite[ray]'"
+_INSTALL = "pip install '.[ray]'"
 _POLL_S = 1.0
 
 _NOT_SENT = [

@@ -77,12 +77,12 @@ def load_cublaslt() -> CublasLt:
             load_nvidia_dynamic_lib,
         )
     except ImportError as error:
-        text = "cuda-python is not installed: pip install '.[builder,cuda]'"
+        text = "cuda-python is not installed: pip install '.[collect]'"
         raise DeviceError(0, "cuda.pathfinder", text) from error
     try:
         path = load_nvidia_dynamic_lib("cublasLt").abs_path
     except (DynamicLibNotFoundError, OSError) as error:
-        text = "cuBLASLt is not installed: pip install 'nvidia-cublas>=13,<14'"
+        text = "cuBLASLt is not installed: pip install '.[collect]'"
         raise DeviceError(0, "cublasLt", text) from error
     folder = find_nvidia_header_directory("cublas")
     header = Path(folder) / "cublasLt.h" if folder else None

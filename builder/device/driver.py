@@ -80,7 +80,7 @@ def load_driver() -> Driver:
     try:
         from cuda.bindings import driver as library
     except ImportError as error:
-        text = "cuda-python is not installed: pip install '.[builder,cuda]'"
+        text = "cuda-python is not installed: pip install '.[collect]'"
         raise DeviceError(0, "cuda.bindings", text) from error
     driver = Driver(library)
     driver.call("cuInit", 0)

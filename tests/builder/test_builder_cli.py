@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -282,3 +283,16 @@ def test_what_the_doctor_takes_for_its_probe_alone_is_refused_without_it(
 ) -> None:
     assert main(["doctor", *arguments]) == 2
     assert "are of the probe: give --probe as well" in capsys.readouterr().err
+
+
+def test_every_extra_that_somebody_is_told_to_install_exists() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    known = set(re.findall(r"^(\w+) = \[", text.split("[project.optional-dependencies]")[1], re.M))
+    told = [*(ROOT / "builder").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    named = {
+        extra
+        for path in told
+        for extras in re.findall(r"pip install [^\n]*?\.\[([\w,]+)\]", path.read_text())
+        for extra in extras.split(",")
+    }
+    assert {"builder", "compile", "collect", "ray"} <= named <= known
