@@ -11,13 +11,14 @@ from gpperf_lite._forest import UNITS_PER_OCTAVE
 from gpperf_lite._interval import Interval
 
 from .errors import DatasetError
-from .points import Floats
+from .points import Floats, Mask
 
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
 _MOST_REGIMES = 8
 _ROWS_PER_REGIME = 200
 _FEWEST_ROWS = 100
 _LARGEST_MISS = 32.0
+_N_DECILES = 10
 
 
 def calibrate(predicted_s: Floats, misses: Floats) -> Interval:
@@ -71,14 +72,30 @@ def _widths(misses: Floats) -> NDArray[np.int64]:
     return widths
 
 
-def coverage(
+def covered(
     predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float
-) -> float:
-    """Return which share of rows lies in intervals that were calibrated on the other folds."""
+) -> Mask:
+    """Return which rows lie in intervals that were calibrated on the other folds.
+
+    Bool array of shape (n_rows,), like the arguments.
+    """
     inside = np.zeros(len(misses), bool)
     for number in np.unique(fold):
         out = fold == number
         interval = calibrate(predicted_s[~out], misses[~out])
         half = interval.half_widths_at(predicted_s[out], confidence)
         inside[out] = _widths(misses[out]) <= half
-    return float(inside.mean())
+    return inside
+
+
+def coverage_of(inside: Mask, flops: Floats) -> dict[str, float]:
+    """Return the share of rows inside their 90 % interval, and that in the worst decile of size.
+
+    inside: of `covered` at 0.9; flops: of each row; both of shape (n_rows,).
+    """
+    deciles = np.array_split(inside[np.argsort(flops, kind="stable")], _N_DECILES)
+    worst = min(float(decile.mean()) for decile in deciles if len(decile))
+    return {
+        "coverage_90": round(float(inside.mean()), 4),
+        "coverage_90_worst_decile": round(worst, 4),
+    }

@@ -20,7 +20,7 @@ from gpperf_lite import Gpu, Kernel, __version__
 from gpperf_lite._artefact import Artefact, Estimator
 from gpperf_lite._domain import Domain
 
-from .calibration import calibrate, coverage
+from .calibration import calibrate, coverage_of, covered
 from .dataset import Dataset, concatenate
 from .errors import DatasetError
 from .learner import LearnerOptions
@@ -170,7 +170,7 @@ class _Family:
             predicted[out], _ = fit.predict(points.where(out), self.gpu, self.kernels)
         misses = np.abs(np.log2(points.runtime_s / predicted))
         accuracy = self._accuracy(points, predicted, points.runtime_s)
-        accuracy["coverage_90"] = round(coverage(predicted, misses, self.fold, 0.9), 4)
+        accuracy |= coverage_of(covered(predicted, misses, self.fold, 0.9), points.flops)
         return Estimator(
             "runtime",
             self.dtype,
@@ -216,7 +216,7 @@ class _Family:
         shipped = fit_slowdown(described, burst_s, points.runtime_s)
         misses = np.abs(np.log2(points.runtime_s / predicted))
         accuracy = self._accuracy(points, predicted, points.runtime_s)
-        accuracy["coverage_90"] = round(coverage(predicted, misses, fold, 0.9), 4)
+        accuracy |= coverage_of(covered(predicted, misses, fold, 0.9), points.flops)
         return [
             Estimator(
                 "sustained",
@@ -255,7 +255,7 @@ class _Family:
         shipped = fit_power(described, points.runtime_s, points.power_w, gpu)
         misses = np.abs(np.log2(points.power_w / predicted))
         accuracy = self._accuracy(points, predicted, points.power_w)
-        accuracy["coverage_90"] = round(coverage(runtime_s, misses, fold, 0.9), 4)
+        accuracy |= coverage_of(covered(runtime_s, misses, fold, 0.9), points.flops)
         return Estimator(
             "power",
             self.dtype,

@@ -57,6 +57,7 @@ FEATURES = {
     "b_row_major": "1 where B is row-major",
     "own_fill": "tiles of the kernel itself over waves; 0 for the library",
     "own_k_steps": "steps of the kernel's main loop; 0 for the library",
+    "pad128_k": "k in steps of 128, over k: so long is a block that shares a scale",
 }
 """What is looked at for every kernel, the library included. Sizes count all GEMMs of a batch."""
 
@@ -238,6 +239,7 @@ def describe(
         view.b_is_row_major,
         own_fill,
         own_k_steps,
+        (k + 127.0) // 128.0 / k,
         *kernel_row,
     )
     return Description(base_s, light_s, compute_s, memory_s, macs, moved, row)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.calibration import CONFIDENCES, calibrate, coverage
+from builder.calibration import CONFIDENCES, calibrate, coverage_of, covered
 from builder.errors import DatasetError
 from gpperf_lite._forest import UNITS_PER_OCTAVE
 
@@ -68,8 +68,8 @@ def test_coverage_on_other_folds_is_near_the_confidence() -> None:
     predicted_s = np.exp(random.uniform(-12, -4, 5000))
     drawn, fold = np.abs(random.normal(0, 0.1, 5000)), random.integers(0, 5, 5000)
     for confidence in (0.5, 0.9, 0.99):
-        covered = coverage(predicted_s, drawn, fold, confidence)
-        assert covered == pytest.approx(confidence, abs=0.02)
+        share = covered(predicted_s, drawn, fold, confidence).mean()
+        assert share == pytest.approx(confidence, abs=0.02)
 
 
 def test_a_miss_of_many_octaves_is_as_wide_as_it_is() -> None:
@@ -84,4 +84,14 @@ def test_no_row_is_refused() -> None:
 
 def test_one_fold_cannot_be_covered_by_the_others() -> None:
     with pytest.raises(DatasetError, match="held-out rows"):
-        coverage(np.ones(5), np.ones(5), np.zeros(5, np.intp), 0.9)
+        covered(np.ones(5), np.ones(5), np.zeros(5, np.intp), 0.9)
+
+
+def test_coverage_of_the_worst_decile_is_that_of_the_tenth_most_often_missed() -> None:
+    flops = np.random.default_rng(2).permutation(1000).astype(float)
+    inside = np.ones(1000, bool)
+    inside[(flops >= 300) & (flops < 340)] = False
+    assert coverage_of(inside, flops) == {
+        "coverage_90": 0.96,
+        "coverage_90_worst_decile": 0.6,
+    }
