@@ -72,9 +72,7 @@ def _widths(misses: Floats) -> NDArray[np.int64]:
     return widths
 
 
-def covered(
-    predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float
-) -> Mask:
+def covered(predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float) -> Mask:
     """Return which rows lie in intervals that were calibrated on the other folds.
 
     Bool array of shape (n_rows,), like the arguments.

@@ -208,6 +208,15 @@ class Dataset:
         """Return the rows where `keep`, bool array of shape (n_rows,), is true."""
         return replace(self, table=self.table.filter(pa.array(keep)))
 
+    def of_dtypes(self, dtypes: Sequence[str]) -> Dataset:
+        """Return the rows of some dtypes; raises DatasetError for one that has none."""
+        column = self.column("dtype")
+        missing = sorted(set(dtypes) - set(column))
+        if missing:
+            known = " ".join(sorted(set(column)))
+            raise DatasetError(f"no row is of dtype {' '.join(missing)}: there are {known}")
+        return self.where(np.isin(column.astype(str), list(dtypes)))
+
     def kernel(self, name: str) -> Kernel:
         """Return what is known of a kernel; raises InputError for a name that says nothing."""
         return self.kernels.get(name) or Kernel.from_name(name)

@@ -85,7 +85,7 @@ def evaluate_methods(
     points = points_of(dataset.where(dataset.column("regime") != "sustained"))
     tasks = []
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
-        _check_facts(dataset, gpu, dtype)
+        check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))
         kernels = {name: dataset.kernel(name) for name in sorted(set(part.kernel))}
         for method in methods:
@@ -110,7 +110,7 @@ def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, sp
     return replace(score, slices=score.slices | more, choice=choice_of(points, predicted))
 
 
-def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
+def check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
     """Raise DatasetError where the dataset lacks a fact that the physical model needs."""
     facts = dataset.gpus.get(gpu)
     if facts is None:

@@ -92,8 +92,12 @@ def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", choices=SPLITS, default="pair", help="random is not honest")
     parser.add_argument("--artefact", help="built-in model or path: its errors on these rows")
     parser.add_argument("--simulated", action="store_true", help="take simulated rows alone")
+    parser.add_argument("--dtype", nargs="+", help="take rows of these dtypes alone")
     parser.add_argument("--tiles", metavar="DTYPE", help="the tiled kernel by its tile's side")
     parser.add_argument("--baseline", type=positive, help="side to compare with; else the smallest")
+    parser.add_argument(
+        "--floor", action="store_true", help="what of the error is noise, and what more data brings"
+    )
     parser.add_argument("--study", type=Path, metavar="CSV", help="the GPPerf study's raw file")
     parser.add_argument("--report", type=Path, help="write the accuracy of all built-in models")
     parser.add_argument("--recipe", type=Path, default=_RECIPE)
@@ -113,9 +117,12 @@ def _run_evaluate(options: argparse.Namespace) -> int:
         from ..accuracy import study_lines
 
         print("\n".join(study_lines(options.study, options.workers)))
-    elif not options.dataset or not (options.method or options.artefact or options.tiles):
+    elif not options.dataset or not (
+        options.method or options.artefact or options.tiles or options.floor
+    ):
         raise BuilderError(
-            "evaluate takes datasets with --method, --artefact or --tiles, or --study, or --report"
+            "evaluate takes datasets with --method, --artefact, --tiles or --floor, or --study, "
+            "or --report"
         )
     else:
         _print_scores(options)
@@ -139,11 +146,17 @@ def _print_scores(options: argparse.Namespace) -> None:
     if options.simulated:
         dataset = dataset.simulated()
         print("simulated rows: they say nothing of any GPU")
+    if options.dtype:
+        dataset = dataset.of_dtypes(options.dtype)
     if options.tiles:
         from ..tiles import tile_lines, tile_sizes
 
         sizes = tile_sizes(dataset, options.tiles, options.baseline)
         print("\n".join(tile_lines(sizes)))
+    if options.floor:
+        from ..floor import floor_lines, floors
+
+        print("\n".join(floor_lines(floors(dataset, options.workers))))
     if options.artefact:
         print("\n".join(score_lines(evaluate_model(load(options.artefact), dataset))))
         print("as given: whether these rows were held out of its training is not checked")
