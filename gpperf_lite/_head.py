@@ -71,9 +71,9 @@ class Head:
         totals = numbers.totals(self._forests, numbers.columns(what.row))
         octaves, light_s = numbers.octaves, what.light_s
         runtime_s = numbers.maximum(what.base_s * octaves(totals[0]), light_s)
-        half = numbers.half_width(self.runtime.interval, runtime_s, confidence)
-        low_s = numbers.maximum(runtime_s * octaves(-half), light_s)
-        high_s = runtime_s * octaves(half)
+        down, up = numbers.factors(self.runtime.interval, runtime_s, confidence)
+        low_s = numbers.maximum(runtime_s * down, light_s)
+        high_s = runtime_s * up
         sustained_s = runtime_s
         if self.sustained is not None:
             # Lasting load never makes a kernel faster: what the forest says below 0 is noise.
@@ -107,7 +107,7 @@ class Head:
         base_w = power_w(self.gpu, estimator.constants, compute_use, dram_use, numbers)
         corrected_w = base_w * numbers.octaves(total)
         point_w = numbers.minimum(numbers.maximum(corrected_w, idle_w), limit_w)
-        half = numbers.half_width(estimator.interval, sustained_s, confidence)
-        low_w = numbers.maximum(point_w * numbers.octaves(-half), idle_w)
-        high_w = numbers.minimum(point_w * numbers.octaves(half), limit_w)
+        down, up = numbers.factors(estimator.interval, sustained_s, confidence)
+        low_w = numbers.maximum(point_w * down, idle_w)
+        high_w = numbers.minimum(point_w * up, limit_w)
         return point_w, low_w, high_w

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ FloatArray = NDArray[np.float64]
 BOUNDS = ("compute", "memory", "latency")
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What one GEMM will cost. What the artefact does not know is None.
 
     gemm, kernel: the question, and the kernel that the answer is for.
