@@ -138,31 +138,44 @@ class _TreeByTree:
     """All trees side by side, for one row: one step of numpy serves every forest.
 
     Every tree is asked eight questions, those in front always answered "no", because `packbits`
-    makes bytes.
+    makes bytes. The bias of a forest is one more tree, of a single leaf.
     """
 
     def __init__(self, forests: Sequence[Forest]) -> None:
-        self._column = np.concatenate([_eight(forest.feature, 0) for forest in forests])
-        self._column = self._column.astype(np.intp)
-        self._threshold = np.concatenate([_eight(forest.threshold, np.inf) for forest in forests])
-        self._leaves = np.concatenate([forest.leaves.ravel() for forest in forests], dtype=float)
-        n_leaves = np.concatenate([np.full(*forest.leaves.shape) for forest in forests])
-        self._first_leaf = np.cumsum(n_leaves) - n_leaves
+        columns, thresholds, leaves, n_leaves = [], [], [], []
+        for forest in forests:
+            columns += [_eight(forest.feature, 0), np.zeros(LARGEST_DEPTH)]
+            thresholds += [_eight(forest.threshold, np.inf), np.full(LARGEST_DEPTH, np.inf)]
+            leaves += [forest.leaves.ravel(), np.array([forest.bias])]
+            n_leaves += [np.full(*forest.leaves.shape), np.ones(1, int)]
+        self._column = np.concatenate(columns).astype(np.intp)
+        self._threshold = np.concatenate(thresholds).astype(np.float32)
+        self._leaves = np.concatenate(leaves).astype(np.float64)
+        self._first_leaf = np.cumsum(np.concatenate(n_leaves)) - np.concatenate(n_leaves)
         # The sums are a product with a matrix of zeros and ones: exact, because leaves are integers
         # far below 2**53, and the fastest sums of a few hundred numbers that numpy has.
-        n_trees = [len(forest.leaves) for forest in forests]
+        n_trees = [len(forest.leaves) + 1 for forest in forests]
         self._belongs = np.repeat(np.eye(len(forests)), n_trees, axis=1)
-        self._biases = [forest.bias for forest in forests]
 
     def sums(self, row: NDArray[np.float32]) -> list[int]:
         # "wrap" is the quickest way to take; no index is ever out of range.
         answers = row.take(self._column, mode="wrap") > self._threshold
-        leaves = self._leaves.take(np.packbits(answers) + self._first_leaf)
-        sums = self._belongs.dot(leaves).tolist()
-        return [
-            max(-LARGEST_SUM, min(int(total) + bias, LARGEST_SUM))
-            for total, bias in zip(sums, self._biases, strict=True)
-        ]
+        leaves = self._leaves[np.packbits(answers) + self._first_leaf]
+        return [_cut(int(total)) for total in self._belongs.dot(leaves).tolist()]
+
+
+def _eight(levels: NDArray[Any], filler: float) -> NDArray[Any]:
+    """Return what each level has, eight to a tree, in one row; levels: shape (n_trees, depth)."""
+    n_trees, depth = levels.shape
+    eight = np.full((n_trees, LARGEST_DEPTH), filler, levels.dtype)
+    eight[:, LARGEST_DEPTH - depth :] = levels
+    return eight.ravel()
+
+
+def _cut(total: int) -> int:
+    if -LARGEST_SUM <= total <= LARGEST_SUM:
+        return total
+    return LARGEST_SUM if total > 0 else -LARGEST_SUM
 
 
 def _eight(levels: NDArray[Any], filler: float) -> NDArray[Any]:
