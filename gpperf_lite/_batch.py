@@ -67,14 +67,12 @@ def able_rows(sizes: dict[str, Floats], example: Gemm, kernel: Kernel) -> NDArra
     return able
 
 
-def answer_rows(
-    head: Head, sizes: dict[str, Floats], reads_c: float, confidence: float
-) -> Answer:
+def answer_rows(head: Head, sizes: dict[str, Floats], reads_c: float, confidence: float) -> Answer:
     """Return the answers to all rows, worked out in blocks that stay in a cache."""
     blocks = []
     for start in range(0, max(len(sizes["m"]), 1), _ROWS_PER_BLOCK):
-        block = (sizes[name][start : start + _ROWS_PER_BLOCK] for name in ("m", "n", "k", "batch"))
-        blocks.append(head.answer(*block, reads_c, confidence, ARRAYS))
+        block = {name: size[start : start + _ROWS_PER_BLOCK] for name, size in sizes.items()}
+        blocks.append(head.answer(**block, reads_c=reads_c, confidence=confidence, numbers=ARRAYS))
     if len(blocks) == 1:
         return blocks[0]
     columns = zip(*blocks, strict=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._gemm import Gemm
 
 BETAS = ("zero", "nonzero", "any")
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """Closed ranges of what was trained on; layouts; and whether beta was zero."""
 
     m: tuple[int, int]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,6 @@ prediction falls under an eighth (2**-3) of what it was.
 
 _ROWS_PER_BLOCK = 512
 """Rows at a time in a batch, so that what is in between stays in a cache."""
-
-_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 Sums = NDArray[np.int64]
 
@@ -178,14 +176,6 @@ def _cut(total: int) -> int:
     return LARGEST_SUM if total > 0 else -LARGEST_SUM
 
 
-def _eight(levels: NDArray[Any], filler: float) -> NDArray[Any]:
-    """Return what each level has, eight to a tree, in one row; levels: shape (n_trees, depth)."""
-    n_trees, depth = levels.shape
-    eight = np.full((n_trees, LARGEST_DEPTH), filler, levels.dtype)
-    eight[:, LARGEST_DEPTH - depth :] = levels
-    return eight.ravel()
-
-
 class _LevelByLevel:
     """The questions of all trees, each once, and where each level of a tree finds its answer."""
 
@@ -200,8 +190,9 @@ class _LevelByLevel:
         column, bits = questions >> 32, (questions & 0xFFFFFFFF).astype(np.uint32)
         self._threshold = bits.view(np.float32).reshape(-1, 1)
         looked_at = np.unique(column)
-        spans = (looked_at, *(np.searchsorted(column, looked_at, side) for side in _SIDES))
-        self._spans = list(zip(*(one.tolist() for one in spans), strict=True))
+        starts = np.searchsorted(column, looked_at)
+        ends = np.searchsorted(column, looked_at, "right")
+        self._spans = list(zip(looked_at.tolist(), starts.tolist(), ends.tolist(), strict=True))
         # For each forest shape (depth, n_trees): the rows of one level lie side by side.
         self._places = [np.searchsorted(questions, one.T) for one in asked]
         self._leaves = [forest.leaves.astype(np.int32).ravel() for forest in forests]

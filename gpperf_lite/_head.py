@@ -86,9 +86,7 @@ class Head:
             power_w = minimum(maximum(base_w * octaves(sums[1]), idle_w), limit_w)
             down, up = factors(self.power.interval, sustained_s, confidence)
             power = (power_w, maximum(power_w * down, idle_w), minimum(power_w * up, limit_w))
-        return Answer(
-            runtime_s, low_s, high_s, sustained_s, *power, what.compute_s, what.memory_s
-        )
+        return Answer(runtime_s, low_s, high_s, sustained_s, *power, what.compute_s, what.memory_s)
 
     def power_remark(self) -> str:
         """Say below which runtime power was not measured."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
 
@@ -101,7 +100,7 @@ class Model:
                 "dtype": estimator.dtype,
                 "kernels": [artefact.kernels[index].name for index in estimator.kernels],
                 "trees": len(estimator.forest.feature),
-                "domain": asdict(estimator.domain),
+                "domain": estimator.domain._asdict(),
                 "accuracy": copy.deepcopy(dict(estimator.accuracy)),
             }
             for estimator in artefact.estimators

@@ -21,7 +21,7 @@ class Numbers(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
     columns: features as forests take them; totals: the sum of each forest over them, in units;
-    octaves: the factor that units stand for; factors: from a prediction to the ends of its interval.
+    octaves: the factor that units stand for; factors: from a prediction to its interval's ends.
     """
 
     minimum: Callable[[Any, Any], Any]
@@ -58,9 +58,7 @@ def _many_rows(row: tuple[Any, ...]) -> Any:
     return columns
 
 
-PLAIN = Numbers(
-    _lesser, _greater, _one_row, Forests.sums_of_row, power_of_two, Interval.factors_at
-)
+PLAIN = Numbers(_lesser, _greater, _one_row, Forests.sums_of_row, power_of_two, Interval.factors_at)
 ARRAYS = Numbers(
     np.minimum, np.maximum, _many_rows, Forests.sums_of_rows, powers_of_two, Interval.factors_of
 )

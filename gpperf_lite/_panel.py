@@ -77,9 +77,7 @@ class _Group:
             confidence,
             ARRAYS,
         )
-        columns = [
-            repeat(None) if values is None else values[chosen].tolist() for values in answer
-        ]
+        columns = [repeat(None) if values is None else values[chosen].tolist() for values in answer]
         outside = domain_notes(self._heads[0], gemm)
         heads = [self._heads[index] for index in chosen.tolist()]
         # A column that repeats has no end, so the heads come first.

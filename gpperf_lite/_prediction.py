@@ -97,7 +97,7 @@ FIELDS = (
 """The figures of a prediction, in the order in which they are shown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictionBatch:
     """What each of n_rows GEMMs will cost: the fields of Prediction as arrays.
 
@@ -145,7 +145,7 @@ class PredictionBatch:
         return None if energy_j is None else energy_j * self.sustained_runtime_s
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NotesByRow:
     """The notes of each row of a batch, made when they are asked for: most rows have none.
 
