@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -34,19 +34,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _speed(options: argparse.Namespace) -> object:
+def _speed(options: argparse.Namespace) -> Iterator[str]:
     from .speed import SpeedOptions, speed_lines
 
     quick = {"rounds": 3, "n_rows": 2000, "n_kernels": 50} if options.quick else {}
     return speed_lines(SpeedOptions(options.gpu, options.dtype, **quick))
 
 
-def _accuracy(options: argparse.Namespace) -> object:
+def _accuracy(options: argparse.Namespace) -> Iterator[str]:
+    from builder.split import N_FOLDS
+
     from .accuracy import AccuracyOptions, accuracy_lines
 
-    folds = {"folds": 1} if options.quick else {}
+    folds = 1 if options.quick else N_FOLDS
     tables = tuple(options.tables)
-    return accuracy_lines(AccuracyOptions(tables, options.dtype, options.split, **folds))
+    return accuracy_lines(AccuracyOptions(tables, options.dtype, options.split, folds))
 
 
 if __name__ == "__main__":
