@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,7 +145,6 @@ class PredictionBatch:
         return None if energy_j is None else energy_j * self.sustained_runtime_s
 
 
-@dataclass(frozen=True, eq=False)
 class NotesByRow:
     """The notes of each row of a batch, made when they are asked for: most rows have none.
 
@@ -153,8 +152,14 @@ class NotesByRow:
     (n_rows,).
     """
 
-    n_rows: int
-    by_reason: tuple[tuple[str, NDArray[np.bool_]], ...] = field(default=(), repr=False)
+    def __init__(
+        self, n_rows: int, by_reason: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
+    ) -> None:
+        self.n_rows = n_rows
+        self.by_reason = by_reason
+
+    def __repr__(self) -> str:
+        return f"NotesByRow(n_rows={self.n_rows})"
 
     def __len__(self) -> int:
         return self.n_rows
