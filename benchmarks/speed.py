@@ -1,118 +1,191 @@
-"""Speed beside scikit-learn's forest as the original study uses it, in one run, as ratios.
-
-Needs the `builder` extra. Machines are noisy, so quote ratios and medians:
-
-    python benchmarks/speed.py
-"""
+"""Speed: one prediction, a batch, a ranking and the start of a process, as ratios to ours."""
 
 from __future__ import annotations
 
-import argparse
-import pickle
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import gpperf_lite as gp
-from builder.baselines import study_features, study_forest
+from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._domain import Domain
+from gpperf_lite._features import ALL_FEATURES
+from gpperf_lite._forest import Forest
+from gpperf_lite._interval import Interval
+from gpperf_lite._physics import CONSTANTS
 
-ROWS = 100_000
+from .peers import (
+    ENGINES,
+    HEURISTICS,
+    Engine,
+    Floats,
+    Heuristics,
+    features_of,
+    heuristics_code,
+    trained_forest,
+)
+from .race import Entry, Start, medians_s, starts
 
-
-def median_s(function: Callable[[], object], repeats: int) -> float:
-    """Return the median time of one call."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def fresh_process_s(code: str, repeats: int) -> float:
-    """Return the median time that a fresh interpreter spends in `code`, its own start excluded."""
-    timed = f"import time; t = time.perf_counter(); {code}; print(time.perf_counter() - t)"
-    command = [sys.executable, "-c", timed]
-    runs = [subprocess.run(command, capture_output=True, check=True) for _ in range(repeats)]
-    return statistics.median(float(run.stdout) for run in runs)
-
-
-def shapes(n_rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return m, n and k, spread over the magnitudes, float64 arrays of shape (n_rows,)."""
-    random = np.random.default_rng(0)
-    m, n, k = (np.floor(np.exp2(random.uniform(5, 15, n_rows))) for _ in range(3))
-    return m, n, k
+OURS = "gpperf-lite"
+_SIZES = 200
+"""GEMMs that single predictions cycle through."""
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gpu", default="h200_sxm")
-    parser.add_argument("--dtype", default="bf16")
-    parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+@dataclass(frozen=True)
+class SpeedOptions:
+    """rounds: turns of each contestant; n_rows: of the batch; n_kernels: that are ranked."""
 
+    gpu: str = "h200_sxm"
+    dtype: str = "bf16"
+    rounds: int = 15
+    n_rows: int = 100_000
+    n_kernels: int = 1000
+
+
+def speed_lines(options: SpeedOptions) -> Iterator[str]:
+    """Yield the report, a line at a time, as its parts are measured."""
     model = gp.load(options.gpu)
-    m, n, k = shapes(ROWS)
-    labels = model.predict_batch(m, n, k, options.dtype)
-    targets = np.column_stack([labels.runtime_s, labels.tflops])
-    block = np.ones((ROWS, 3))
-    features = study_features(m, n, k, block)
-    forest = study_forest(n_jobs=-1).fit(features[:20_000], targets[:20_000])
-
-    sizes = [tuple(map(int, row)) for row in zip(m[:2000], n[:2000], k[:2000], strict=True)]
-
-    def ours_one() -> None:
-        for size in sizes:
-            model.predict(gp.Gemm(*size, options.dtype))
-
-    def theirs_one() -> None:
-        one = [np.array([float(side)]) for side in sizes[0]]
-        forest.predict(study_features(*one, block[:1]))
-
+    sizes = _sizes(options.n_rows)
+    forest = trained_forest(model, options.dtype, sizes[:20_000])
+    yield (
+        f"{model.name} {options.dtype}: medians of {options.rounds} rounds in turn, and how many "
+        "times as long as ours; scikit-learn on all cores as the study has it, the others on one"
+    )
     with tempfile.TemporaryDirectory() as folder:
-        stored = Path(folder) / "forest.pickle"
-        stored.write_bytes(pickle.dumps(forest))
-        load_theirs = f"import pickle; pickle.load(open({str(stored)!r}, 'rb'))"
-        rows = [
-            (
-                "one prediction",
-                median_s(ours_one, options.repeats) / len(sizes),
-                median_s(theirs_one, 10 * options.repeats),
-            ),
-            (
-                f"{ROWS} rows, each",
-                median_s(lambda: model.predict_batch(m, n, k, options.dtype), options.repeats)
-                / ROWS,
-                median_s(lambda: forest.predict(features), options.repeats) / ROWS,
-            ),
-            (
-                "import",
-                fresh_process_s("import gpperf_lite", 2 * options.repeats),
-                fresh_process_s("import sklearn.ensemble", options.repeats),
-            ),
-            (
-                "import and load",
-                fresh_process_s(
-                    f"import gpperf_lite; gpperf_lite.load({options.gpu!r})", 2 * options.repeats
-                ),
-                fresh_process_s(load_theirs, options.repeats),
-            ),
-        ]
-    numpy_s = fresh_process_s("import numpy", 2 * options.repeats)
-    print(f"{model.name} {options.dtype}, medians; theirs: the study's forest in scikit-learn")
-    print(f"{'':24}{'ours':>12}{'theirs':>12}{'ratio':>9}")
-    for name, ours, theirs in rows:
-        print(f"{name:24}{ours * 1e6:9.1f} us{theirs * 1e6:9.1f} us{theirs / ours:8.1f}x")
-    beyond = [(name, ours - numpy_s) for name, ours, _ in rows[2:]]
-    for name, extra_s in beyond:
-        print(f"{name + ', beyond numpy':24}{extra_s * 1e3:9.1f} ms")
+        made = {name: _made(make, forest, Path(folder)) for name, make in ENGINES.items()}
+        made[HEURISTICS] = _made(Heuristics, options.gpu, options.dtype)
+        yield from (f"skipped: {name} ({one})" for name, one in made.items() if type(one) is str)
+        engines = {name: one for name, one in made.items() if isinstance(one, Engine)}
+        found = made[HEURISTICS]
+        heuristics = found if isinstance(found, Heuristics) else None
+        one = _one(model, options.dtype, sizes, engines, heuristics)
+        yield from _lines("one prediction", "us", medians_s(one, options.rounds))
+        batch = _batch(model, options.dtype, sizes, engines)
+        yield from _lines(f"a row of {len(sizes)}", "us", medians_s(batch, options.rounds))
+        rank = _rank(options.n_kernels, engines)
+        yield from _lines(f"{options.n_kernels} kernels", "ms", medians_s(rank, options.rounds))
+        codes = {name: engine.code for name, engine in engines.items()}
+        if heuristics is not None:
+            codes[HEURISTICS] = heuristics_code(options.gpu)
+        yield from _start_lines(options, codes)
 
 
-if __name__ == "__main__":
-    main()
+def _made(make: Callable[..., object], *arguments: object) -> object:
+    """Return what `make` makes, or why it cannot: what is not installed is skipped, and said so."""
+    try:
+        return make(*arguments)
+    except ImportError as error:
+        return str(error)
+
+
+def _sizes(n_rows: int) -> Floats:
+    """Return m, n and k spread over the magnitudes, float64 array of shape (n_rows, 3)."""
+    return np.floor(np.exp2(np.random.default_rng(0).uniform(5, 15, (n_rows, 3))))
+
+
+def _one(
+    model: gp.Model,
+    dtype: str,
+    sizes: Floats,
+    engines: dict[str, Engine],
+    heuristics: Heuristics | None,
+) -> dict[str, Entry]:
+    """Return single predictions, from the sizes to the answer."""
+    some = [tuple(row) for row in sizes[:_SIZES].astype(int).tolist()]
+
+    def ours() -> None:
+        for m, n, k in some:
+            model.predict(gp.Gemm(m, n, k, dtype))
+
+    def theirs(engine: Engine) -> None:
+        engine.predict(features_of(sizes[:1]))
+
+    entries = {OURS: Entry(ours, len(some))}
+    entries |= {name: Entry(partial(theirs, engine)) for name, engine in engines.items()}
+    if heuristics is not None:
+        gemms = [gp.Gemm(m, n, k, dtype) for m, n, k in some]
+        entries[HEURISTICS] = Entry(lambda: [heuristics.runtime_s(g) for g in gemms], len(gemms))
+    return entries
+
+
+def _batch(
+    model: gp.Model, dtype: str, sizes: Floats, engines: dict[str, Engine]
+) -> dict[str, Entry]:
+    m, n, k = sizes.T.copy()
+    features, n_rows = features_of(sizes), len(sizes)
+    entries = {OURS: Entry(lambda: model.predict_batch(m, n, k, dtype), n_rows)}
+    for name, engine in engines.items():
+        entries[name] = Entry(partial(engine.predict, features), n_rows)
+    return entries
+
+
+def _rank(n_kernels: int, engines: dict[str, Engine]) -> dict[str, Entry]:
+    model, gemm = _many_kernels(n_kernels), gp.Gemm(1000, 1000, 1000, "f32", "nn")
+    features = features_of(np.full((n_kernels, 3), 1000.0))
+    entries = {OURS: Entry(lambda: model.rank(gemm))}
+    for name, engine in engines.items():
+        entries[name] = Entry(partial(engine.predict, features))
+    return entries
+
+
+def _many_kernels(n_kernels: int) -> gp.Model:
+    """Return a model of many kernels, of dice: what it says means nothing, how long it takes does.
+
+    Its forest is as large as those that are shipped, 256 trees of depth 8.
+    """
+    dice = np.random.default_rng(0)
+    gpu = gp.load("rtx4070").gpu
+    plain = gp.Kernel.from_name("cutlass_simt_sgemm_128x128_8x2_nn_align1")
+    known = replace(plain, threads=256, registers=128, shared_bytes=16384)
+    kernels = tuple(replace(known, name=f"kernel_{number}") for number in range(n_kernels))
+    forest = Forest(
+        dice.integers(0, len(ALL_FEATURES), (256, 8)).astype(np.uint8),
+        np.exp2(dice.uniform(-3, 17, (256, 8))).astype(np.float32),
+        dice.integers(-100, 100, (256, 256)).astype(np.int16),
+        0,
+    )
+    constants = {name: max(low, min(1e-9, high)) for name, low, high in CONSTANTS["kernel"]}
+    sizes = (1, 65536)
+    domain = Domain(sizes, sizes, sizes, (1, 1), (1e-6, 1.0), ("nn",), "any")
+    interval = Interval((), (0.9,), ((100,),))
+    estimator = Estimator(
+        "runtime", "f32", tuple(range(n_kernels)), constants, forest, domain, interval
+    )
+    return gp.Model(Artefact("dice", "1", gpu, kernels, (estimator,)))
+
+
+def _start_lines(options: SpeedOptions, codes: dict[str, tuple[str, str]]) -> Iterator[str]:
+    """Yield what fresh processes take, all beyond what importing numpy alone takes."""
+    ours = ("import gpperf_lite", f"gpperf_lite.load({options.gpu!r})")
+    with_numpy = {
+        name: (f"import numpy; begin = time.perf_counter(); {imports}", load)
+        for name, (imports, load) in {OURS: ours, **codes}.items()
+    }
+    found = starts({"numpy": ("import numpy", ""), **with_numpy}, options.rounds)
+    base = found.pop("numpy")
+
+    def column(name: str, unit: str, value: dict[str, float]) -> Iterator[str]:
+        yield from _lines(f"{name}, beyond numpy", unit, value)
+
+    yield from column("import", "ms", {name: one.import_s for name, one in found.items()})
+    both = {name: one.import_s + one.load_s for name, one in found.items()}
+    yield from column("import and load", "ms", both)
+    yield from column("memory", "MB", {name: _more(one, base) for name, one in found.items()})
+
+
+def _more(start: Start, base: Start) -> float:
+    return start.memory_bytes - base.memory_bytes
+
+
+_UNITS = {"us": 1e6, "ms": 1e3, "MB": 1e-6}
+
+
+def _lines(what: str, unit: str, values: dict[str, float]) -> Iterator[str]:
+    """Yield a heading, and a line for each contestant: its figure, and its ratio to ours."""
+    yield what
+    for name, value in values.items():
+        yield f"  {name:20}{value * _UNITS[unit]:12.1f} {unit}{value / values[OURS]:11.1f}x"

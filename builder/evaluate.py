@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, Model
 
-from .baselines import roofline, study_predictions
+from .baselines import nearest_predictions, roofline, study_predictions
 from .choice import Choice, choice_of
 from .dataset import Dataset, concatenate, read
 from .errors import DatasetError
@@ -55,7 +55,16 @@ def _roofline(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels
     return roofline(points.where(out), gpu, kernels, launch_s)
 
 
-METHODS: dict[str, Predictor] = {"ours": _ours, "study": _study, "roofline": _roofline}
+def _nearest(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+    return nearest_predictions(points, out)
+
+
+METHODS: dict[str, Predictor] = {
+    "ours": _ours,
+    "study": _study,
+    "roofline": _roofline,
+    "nearest": _nearest,
+}
 """How runtimes of held-out points are predicted from the others."""
 
 

@@ -44,13 +44,12 @@ History of format versions: 1, gpperf-lite 0.1.0.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -79,8 +78,7 @@ _MOST_TREES = 4096
 _Number = TypeVar("_Number", int, float)
 
 
-@dataclass(frozen=True)
-class Estimator:
+class Estimator(NamedTuple):
     """What answers for one target, one dtype and some kernels."""
 
     target: str
@@ -90,11 +88,10 @@ class Estimator:
     forest: Forest
     domain: Domain
     interval: Interval
-    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class Artefact:
+class Artefact(NamedTuple):
     """All that a file holds, checked."""
 
     name: str
@@ -102,8 +99,8 @@ class Artefact:
     gpu: Gpu
     kernels: tuple[Kernel, ...]
     estimators: tuple[Estimator, ...]
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    stand_ins: Mapping[str, str] = {}
+    provenance: Mapping[str, Any] = {}
 
 
 def read(path: str | os.PathLike[str]) -> Artefact:
@@ -130,14 +127,15 @@ def write(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     """
     data = encode(artefact)
     decode(data)
-    write_atomically(Path(path), data)
+    write_atomically(path, data)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Put `data` under `path` so that a reader sees the old file or the new one."""
     import tempfile  # only the writer needs it, and it is slow to import
 
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    folder, name = os.path.split(os.fspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder or os.curdir, prefix=f".{name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -368,7 +366,7 @@ def _estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "kernels": list(estimator.kernels),
         "constants": dict(estimator.constants),
         "forest": {"bias": estimator.forest.bias, "tensors": str(index)},
-        "domain": asdict(estimator.domain),
+        "domain": estimator.domain._asdict(),
         "interval": estimator.interval.to_json(),
         "accuracy": dict(estimator.accuracy),
     }
@@ -401,6 +399,18 @@ def _check_features(names: list[str]) -> None:
 
 
 def _checksum(manifest: str, payload: bytes | memoryview) -> str:
-    digest = hashlib.sha256(manifest.encode("utf-8"))
+    digest = _sha256(manifest.encode("utf-8"))
     digest.update(payload)
-    return digest.hexdigest()
+    checksum: str = digest.hexdigest()
+    return checksum
+
+
+def _sha256(data: bytes) -> Any:
+    """Return a SHA-256 of `data` by Python's own module, as Python's `random` does.
+
+    `hashlib` would load OpenSSL, which takes longer than to sum up all of an artefact without it.
+    """
+    for module in ("_sha2", "_sha256", "hashlib"):  # from Python 3.12 on; before; where neither is
+        with suppress(ImportError):
+            return import_module(module).sha256(data)
+    raise AssertionError

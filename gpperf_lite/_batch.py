@@ -9,9 +9,12 @@ from ._errors import InputError
 from ._gemm import LARGEST, Gemm, checked_size
 from ._head import Answer, Head
 from ._kernel import Kernel, contiguous_extents
+from ._numbers import ARRAYS
 from ._prediction import BOUNDS, NotesByRow, PredictionBatch
 
 Floats = NDArray[np.float64]
+
+_ROWS_PER_BLOCK = 2048
 
 
 def sizes_of(**values: ArrayLike) -> dict[str, Floats]:
@@ -62,6 +65,18 @@ def able_rows(sizes: dict[str, Floats], example: Gemm, kernel: Kernel) -> NDArra
     for name, _ in contiguous_extents(example):
         able &= sizes[name] % kernel.alignment == 0
     return able
+
+
+def answer_rows(head: Head, sizes: dict[str, Floats], reads_c: float, confidence: float) -> Answer:
+    """Return the answers to all rows, worked out in blocks that stay in a cache."""
+    blocks = []
+    for start in range(0, max(len(sizes["m"]), 1), _ROWS_PER_BLOCK):
+        block = {name: size[start : start + _ROWS_PER_BLOCK] for name, size in sizes.items()}
+        blocks.append(head.answer(**block, reads_c=reads_c, confidence=confidence, numbers=ARRAYS))
+    if len(blocks) == 1:
+        return blocks[0]
+    columns = zip(*blocks, strict=True)
+    return Answer(*(None if parts[0] is None else np.concatenate(parts) for parts in columns))
 
 
 def batch_of(
@@ -125,7 +140,7 @@ def _reasons(sizes: dict[str, Floats], heads: list[Head], chosen: NDArray[np.int
 def _power_reasons(runtime_s: Floats, heads: list[Head], chosen: NDArray[np.intp]) -> _Reasons:
     """Return what to say of power, and the rows that it holds for."""
     return [
-        (head.power_remark(), (chosen == number) & (runtime_s < head.power.domain.runtime_s[0]))
+        (head.power_remark(), (chosen == number) & (runtime_s < head.shortest_powered_s))
         for number, head in enumerate(heads)
         if head.power is not None
     ]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
 
 from ._errors import UnknownGpuError, nearest
 
 SUFFIX = ".safetensors"
-_FOLDER = Path(__file__).with_name("models")
+_FOLDER = os.path.join(os.path.dirname(__file__), "models")
 
 _ALIASES = {
     "h100": "h100_sxm",
@@ -26,7 +25,8 @@ _ALIASES = {
 
 def available() -> tuple[str, ...]:
     """Return the names of the built-in models, sorted."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob(f"*{SUFFIX}")))
+    files = os.listdir(_FOLDER)
+    return tuple(sorted(file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)))
 
 
 def short_name(name: str) -> str:
@@ -36,14 +36,14 @@ def short_name(name: str) -> str:
     return _ALIASES.get(short, short)
 
 
-def built_in_path(name: str) -> Path:
+def built_in_path(name: str) -> str:
     """Return the file of a built-in model given by name, alias or NVML's name of its GPU.
 
     Raises UnknownGpuError with the nearest name where there is none.
     """
     short = short_name(name)
-    path = _FOLDER / f"{short}{SUFFIX}"
-    if not short or not path.is_file():
+    path = os.path.join(_FOLDER, f"{short}{SUFFIX}")
+    if not short or not os.path.isfile(path):
         known = available()
         hint = nearest(short, [*known, *_ALIASES])
         raise UnknownGpuError(
@@ -53,10 +53,10 @@ def built_in_path(name: str) -> Path:
     return path
 
 
-def artefact_path(source: str | os.PathLike[str]) -> Path:
+def artefact_path(source: str | os.PathLike[str]) -> str:
     """Return the path of an artefact: a path as it is, a name as that of a built-in model."""
     if isinstance(source, os.PathLike):
-        return Path(source)
+        return os.fspath(source)
     if source.endswith(SUFFIX) or os.sep in source or (os.altsep and os.altsep in source):
-        return Path(source)
+        return source
     return built_in_path(source)

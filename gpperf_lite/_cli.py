@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from . import __version__
@@ -378,7 +377,7 @@ def _write_csv(predictions: Iterable[Prediction], target: str) -> None:
     if target == "-":
         print(text.getvalue(), end="")
     else:
-        write_atomically(Path(target), text.getvalue().encode())
+        write_atomically(target, text.getvalue().encode())
 
 
 def _csv_row(prediction: Prediction) -> dict[str, Any]:

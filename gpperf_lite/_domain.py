@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ._gemm import Gemm
 
 BETAS = ("zero", "nonzero", "any")
 
 
-@dataclass(frozen=True)
-class Domain:
+class Domain(NamedTuple):
     """Closed ranges of what was trained on; layouts; and whether beta was zero."""
 
     m: tuple[int, int]
@@ -23,11 +21,10 @@ class Domain:
     layouts: tuple[str, ...]
     beta: str
 
-    def holds(self, m: Any, n: Any, k: Any, batch: Any) -> Any:
-        """Return whether sizes lie within: a bool, or a bool array of shape (n_rows,)."""
-        (m0, m1), (n0, n1), (k0, k1), (b0, b1) = self.m, self.n, self.k, self.batch
-        inside = (m >= m0) & (m <= m1) & (n >= n0) & (n <= n1) & (k >= k0) & (k <= k1)
-        return inside & (batch >= b0) & (batch <= b1)
+    def holds(self, m: int, n: int, k: int, batch: int) -> bool:
+        """Return whether sizes lie within."""
+        (m0, m1), (n0, n1), (k0, k1), (b0, b1) = self[:4]
+        return m0 <= m <= m1 and n0 <= n <= n1 and k0 <= k <= k1 and b0 <= batch <= b1
 
     def strays(self, m: Any, n: Any, k: Any, batch: Any) -> Iterator[tuple[str, Any]]:
         """Yield each way to lie outside: a text, and for which rows it is so."""

@@ -9,7 +9,8 @@ is the prediction for that row in any batch, bit for bit.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,11 @@ prediction falls under an eighth (2**-3) of what it was.
 
 _ROWS_PER_BLOCK = 512
 """Rows at a time in a batch, so that what is in between stays in a cache."""
+
+_UNCHECKED: Literal["wrap"] = "wrap"
+"""How `take` takes fastest. No index is out of range: the artefact was checked when it was read."""
+
+Sums = NDArray[np.int64]
 
 
 def _octave_table() -> NDArray[np.float64]:
@@ -61,7 +67,6 @@ def powers_of_two(units: NDArray[np.int64]) -> NDArray[np.float64]:
     return result
 
 
-@dataclass(frozen=True, eq=False)
 class Forest:
     """A sum of oblivious trees; two are equal where their trees and biases are.
 
@@ -73,109 +78,155 @@ class Forest:
     bias: added to the sum, in the same units.
     """
 
-    feature: NDArray[np.uint8]
-    threshold: NDArray[np.float32]
-    leaves: NDArray[np.int16]
-    bias: int
-    _column: NDArray[np.intp] = field(init=False, repr=False)
-    _flat_threshold: NDArray[np.float32] = field(init=False, repr=False)
-    _flat_leaves: NDArray[np.int16] = field(init=False, repr=False)
-    _first_leaf: NDArray[np.intp] = field(init=False, repr=False)
-    _leaf_values: NDArray[np.float64] = field(init=False, repr=False)
-    _ones: NDArray[np.float64] = field(init=False, repr=False)
-    _level_column: NDArray[np.intp] = field(init=False, repr=False)
-    _level_threshold: NDArray[np.float32] = field(init=False, repr=False)
+    __slots__ = ("bias", "feature", "leaves", "threshold")
 
-    def __post_init__(self) -> None:
-        n_trees, depth = self.feature.shape
-        # For one row, tree by tree: every tree is asked eight questions, those in front always
-        # answered "no", because `packbits` makes bytes.
-        column = np.zeros((n_trees, LARGEST_DEPTH), np.intp)
-        threshold = np.full((n_trees, LARGEST_DEPTH), np.inf, np.float32)
-        column[:, LARGEST_DEPTH - depth :] = self.feature
-        threshold[:, LARGEST_DEPTH - depth :] = self.threshold
-        put = object.__setattr__
-        put(self, "_column", column.ravel())
-        put(self, "_flat_threshold", threshold.ravel())
-        # A copy: what was read off a file may lie at any address, and numpy is slow on odd ones.
-        put(self, "_flat_leaves", np.array(self.leaves, np.int16).ravel())
-        put(self, "_first_leaf", np.arange(n_trees, dtype=np.intp) << depth)
-        # A sum of one row's leaves is a dot product with ones: exact, because they are integers
-        # far below 2**53, and the fastest sum of a few hundred numbers that numpy has.
-        put(self, "_leaf_values", self._flat_leaves.astype(np.float64))
-        put(self, "_ones", np.ones(n_trees))
-        # For a batch, level by level: the rows of one level and tree lie side by side.
-        put(self, "_level_column", self.feature.T.ravel().astype(np.intp))
-        put(self, "_level_threshold", self.threshold.T.reshape(-1, 1).astype(np.float32))
+    def __init__(
+        self,
+        feature: NDArray[np.uint8],
+        threshold: NDArray[np.float32],
+        leaves: NDArray[np.int16],
+        bias: int,
+    ) -> None:
+        self.feature = feature
+        self.threshold = threshold
+        self.leaves = leaves
+        self.bias = bias
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Forest):
             return NotImplemented
-        names = ("feature", "threshold", "leaves", "bias")
+        names = self.__slots__
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
 
-    def sum_of(self, row: NDArray[np.float32]) -> int:
-        """Return the sum for one row, float32 array of shape (n_features,)."""
-        answers = row.take(self._column) > self._flat_threshold
-        leaf = np.packbits(answers) + self._first_leaf
-        return self.total(self._leaf_values.take(leaf))
-
-    def total(self, values: NDArray[np.float64]) -> int:
-        """Return the sum of one leaf of each tree, float64 array of shape (n_trees,), and bias."""
-        total = int(values.dot(self._ones)) + self.bias
-        return max(-LARGEST_SUM, min(total, LARGEST_SUM))
-
-    def sums_of(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
+    def sums_of(self, columns: NDArray[np.float32]) -> Sums:
         """Return the sums, int64 array of shape (n_rows,).
 
         columns: float32 array of shape (n_features, n_rows).
         """
-        n_rows = columns.shape[1]
-        sums = np.empty(n_rows, np.int64)
-        for start in range(0, n_rows, _ROWS_PER_BLOCK):
-            block = columns[:, start : start + _ROWS_PER_BLOCK]
-            sums[start : start + block.shape[1]] = self._block_sums(block)
-        return np.clip(sums + self.bias, -LARGEST_SUM, LARGEST_SUM)
-
-    def _block_sums(self, columns: NDArray[np.float32]) -> NDArray[np.int64]:
-        n_rows = columns.shape[1]
-        answers = columns.take(self._level_column, axis=0) > self._level_threshold
-        n_trees, depth = self.feature.shape
-        levels = answers.view(np.uint8).reshape(depth, n_trees, n_rows)
-        leaf = levels[0]
-        for level in levels[1:]:
-            np.add(leaf, leaf, out=leaf)
-            np.bitwise_or(leaf, level, out=leaf)
-        values = self._flat_leaves.take(leaf + self._first_leaf[:, None])
-        total: NDArray[np.int64] = np.add.reduce(values, axis=0, dtype=np.int64)
-        return total
+        return Forests(self).sums_of_rows(columns)[0]
 
 
 class Forests:
-    """Several forests that look at the same row: asked one by one in a batch, at once for a row."""
+    """Several forests that look at the same rows, and are asked together.
+
+    Their trees are laid out in two ways, each when it is first needed: for one row and for many.
+    """
 
     def __init__(self, *forests: Forest) -> None:
         self._forests = forests
-        self._column = np.concatenate([forest._column for forest in forests])
-        self._threshold = np.concatenate([forest._flat_threshold for forest in forests])
-        self._leaf_values = np.concatenate([forest._leaf_values for forest in forests])
-        offsets = np.cumsum([0, *(forest._leaf_values.size for forest in forests)])
-        pairs = zip(forests, offsets, strict=False)
-        self._first_leaf = np.concatenate([forest._first_leaf + start for forest, start in pairs])
-        ends = np.cumsum([len(forest.feature) for forest in forests]).tolist()
-        self._parts = list(zip([0, *ends], ends, forests, strict=False))
+        self._for_row: _TreeByTree | None = None
+        self._for_rows: _LevelByLevel | None = None
 
     def sums_of_row(self, row: NDArray[np.float32]) -> list[int]:
         """Return the sum of each forest for one row, float32 array of shape (n_features,)."""
-        answers = row.take(self._column) > self._threshold
-        values = self._leaf_values.take(np.packbits(answers) + self._first_leaf)
-        return [forest.total(values[start:end]) for start, end, forest in self._parts]
+        if self._for_row is None:
+            self._for_row = _TreeByTree(self._forests)
+        return self._for_row.sums(row)
 
-    def sums_of_rows(self, columns: NDArray[np.float32]) -> list[NDArray[np.int64]]:
+    def sums_of_rows(self, columns: NDArray[np.float32]) -> list[Sums]:
         """Return the sums of each forest, int64 arrays of shape (n_rows,).
 
         columns: float32 array of shape (n_features, n_rows).
         """
-        return [forest.sums_of(columns) for forest in self._forests]
+        if self._for_rows is None:
+            self._for_rows = _LevelByLevel(self._forests)
+        return self._for_rows.sums(columns)
+
+
+class _TreeByTree:
+    """All trees side by side, for one row: one step of numpy serves every forest.
+
+    Every tree is asked eight questions, those in front always answered "no", because `packbits`
+    makes bytes. The bias of a forest is one more tree, of a single leaf.
+    """
+
+    def __init__(self, forests: Sequence[Forest]) -> None:
+        columns, thresholds, leaves, n_leaves = [], [], [], []
+        for forest in forests:
+            columns += [_eight(forest.feature, 0), np.zeros(LARGEST_DEPTH)]
+            thresholds += [_eight(forest.threshold, np.inf), np.full(LARGEST_DEPTH, np.inf)]
+            leaves += [forest.leaves.ravel(), np.array([forest.bias])]
+            n_leaves += [np.full(*forest.leaves.shape), np.ones(1, int)]
+        self._column = np.concatenate(columns).astype(np.intp)
+        self._threshold = np.concatenate(thresholds).astype(np.float32)
+        self._leaves = np.concatenate(leaves).astype(np.float64)
+        self._first_leaf = np.cumsum(np.concatenate(n_leaves)) - np.concatenate(n_leaves)
+        # The sums are a product with a matrix of zeros and ones: exact, because leaves are integers
+        # far below 2**53, and the fastest sums of a few hundred numbers that numpy has.
+        n_trees = [len(forest.leaves) + 1 for forest in forests]
+        self._belongs = np.repeat(np.eye(len(forests)), n_trees, axis=1)
+
+    def sums(self, row: NDArray[np.float32]) -> list[int]:
+        answers = row.take(self._column, mode=_UNCHECKED) > self._threshold
+        leaves = self._leaves[np.packbits(answers) + self._first_leaf]
+        return [_cut(int(total)) for total in self._belongs.dot(leaves).tolist()]
+
+
+def _eight(levels: NDArray[Any], filler: float) -> NDArray[Any]:
+    """Return what each level has, eight to a tree, in one row; levels: shape (n_trees, depth)."""
+    n_trees, depth = levels.shape
+    eight = np.full((n_trees, LARGEST_DEPTH), filler, levels.dtype)
+    eight[:, LARGEST_DEPTH - depth :] = levels
+    return eight.ravel()
+
+
+def _cut(total: int) -> int:
+    if -LARGEST_SUM <= total <= LARGEST_SUM:
+        return total
+    return LARGEST_SUM if total > 0 else -LARGEST_SUM
+
+
+class _LevelByLevel:
+    """The questions of all trees, each once, and where each level of a tree finds its answer."""
+
+    def __init__(self, forests: Sequence[Forest]) -> None:
+        self._forests = forests
+        # A question is a column and a threshold, together one integer that sorts by the column.
+        asked = [
+            forest.feature.astype(np.int64) << 32 | forest.threshold.astype("f4").view(np.uint32)
+            for forest in forests
+        ]
+        questions = np.unique(np.concatenate([one.ravel() for one in asked]))
+        column, bits = questions >> 32, (questions & 0xFFFFFFFF).astype(np.uint32)
+        self._threshold = bits.view(np.float32).reshape(-1, 1)
+        looked_at = np.unique(column)
+        starts = np.searchsorted(column, looked_at)
+        ends = np.searchsorted(column, looked_at, "right")
+        self._spans = list(zip(looked_at.tolist(), starts.tolist(), ends.tolist(), strict=True))
+        # For each forest shape (depth, n_trees): the rows of one level lie side by side.
+        self._places = [np.searchsorted(questions, one.T) for one in asked]
+        self._leaves = [forest.leaves.astype(np.int32).ravel() for forest in forests]
+
+    def sums(self, columns: NDArray[np.float32]) -> list[Sums]:
+        n_rows = columns.shape[1]
+        totals = [np.empty(n_rows, np.int64) for _ in self._forests]
+        for start in range(0, n_rows, _ROWS_PER_BLOCK):
+            block = columns[:, start : start + _ROWS_PER_BLOCK]
+            answers = self._answers(block)
+            for number, total in enumerate(totals):
+                total[start : start + block.shape[1]] = self._block_sums(number, answers)
+        return [np.clip(total, -LARGEST_SUM, LARGEST_SUM) for total in totals]
+
+    def _answers(self, columns: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return 1 where the answer is yes, uint8 array of shape (n_questions, n_rows)."""
+        answers = np.empty((len(self._threshold), columns.shape[1]), np.bool_)
+        for column, start, end in self._spans:
+            np.greater(columns[column], self._threshold[start:end], out=answers[start:end])
+        return answers.view(np.uint8)
+
+    def _block_sums(self, number: int, answers: NDArray[np.uint8]) -> Sums:
+        places, forest = self._places[number], self._forests[number]
+        leaf = answers.take(places[0], axis=0)
+        for level in places[1:]:
+            np.add(leaf, leaf, out=leaf)
+            np.bitwise_or(leaf, answers.take(level, axis=0), out=leaf)
+        n_trees, n_leaves = forest.leaves.shape
+        index = leaf.astype(np.intp)
+        index += np.arange(0, n_trees * n_leaves, n_leaves)[:, None]
+        values = self._leaves[number].take(index, mode=_UNCHECKED)
+        # 4096 trees of 16-bit leaves stay below 2**31.
+        total = np.add.reduce(values, axis=0, dtype=np.int32)
+        sums: Sums = total.astype(np.int64) + forest.bias
+        return sums

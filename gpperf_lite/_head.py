@@ -10,7 +10,8 @@ from ._forest import Forests
 from ._gpus import Gpu
 from ._kernel import Kernel
 from ._numbers import Numbers
-from ._physics import View, power_w
+from ._physics import View
+from ._physics import power_w as physical_power_w
 
 
 class Answer(NamedTuple):
@@ -50,6 +51,7 @@ class Head:
         self.power = power
         self.sustained = sustained
         self.remarks = remarks
+        self.shortest_powered_s = power.domain.runtime_s[0] if power else 0.0
         asked = [one.forest for one in (runtime, power, sustained) if one is not None]
         self._forests = Forests(*asked)
 
@@ -67,47 +69,36 @@ class Head:
 
         The physical model's time, corrected by the forest, but never beyond the speed of light.
         """
+        minimum, maximum, columns, totals, octaves, factors = numbers
         what = describe(m, n, k, batch, reads_c, self.view, numbers)
-        totals = numbers.totals(self._forests, numbers.columns(what.row))
-        octaves, light_s = numbers.octaves, what.light_s
-        runtime_s = numbers.maximum(what.base_s * octaves(totals[0]), light_s)
-        half = numbers.half_width(self.runtime.interval, runtime_s, confidence)
-        low_s = numbers.maximum(runtime_s * octaves(-half), light_s)
-        high_s = runtime_s * octaves(half)
+        sums, light_s = totals(self._forests, columns(what.row)), what.light_s
+        runtime_s = maximum(what.base_s * octaves(sums[0]), light_s)
+        down, up = factors(self.runtime.interval, runtime_s, confidence)
+        low_s, high_s = maximum(runtime_s * down, light_s), runtime_s * up
         sustained_s = runtime_s
         if self.sustained is not None:
             # Lasting load never makes a kernel faster: what the forest says below 0 is noise.
-            sustained_s = numbers.maximum(runtime_s * octaves(totals[-1]), runtime_s)
+            sustained_s = maximum(runtime_s * octaves(sums[-1]), runtime_s)
         power: tuple[Any, Any, Any] = (None, None, None)
         if self.power is not None:
-            power = self._power(self.power, what, totals[1], sustained_s, confidence, numbers)
+            base_w = self._base_w(self.power, what, sustained_s, numbers)
+            idle_w, limit_w = self.gpu.idle_power_w, self.gpu.power_limit_w
+            power_w = minimum(maximum(base_w * octaves(sums[1]), idle_w), limit_w)
+            down, up = factors(self.power.interval, sustained_s, confidence)
+            power = (power_w, maximum(power_w * down, idle_w), minimum(power_w * up, limit_w))
         return Answer(runtime_s, low_s, high_s, sustained_s, *power, what.compute_s, what.memory_s)
 
     def power_remark(self) -> str:
         """Say below which runtime power was not measured."""
-        shortest_s = self.power.domain.runtime_s[0] if self.power else 0.0
         return (
-            f"power of kernels under {shortest_s * 1e6:.0f} us was not measured: it follows from "
-            "the physical model"
+            f"power of kernels under {self.shortest_powered_s * 1e6:.0f} us was not measured: it "
+            "follows from the physical model"
         )
 
-    def _power(
-        self,
-        estimator: Estimator,
-        what: Description,
-        total: Any,
-        sustained_s: Any,
-        confidence: float,
-        numbers: Numbers,
-    ) -> tuple[Any, Any, Any]:
-        """Return power and its interval in W, between idle and the limit."""
-        idle_w, limit_w = self.gpu.idle_power_w, self.gpu.power_limit_w
+    def _base_w(
+        self, power: Estimator, what: Description, sustained_s: Any, numbers: Numbers
+    ) -> Any:
+        """Return power in W by the physical model."""
         compute_use = what.macs * self.view.macs_s / sustained_s
         dram_use = what.bytes * self.view.dram_s / sustained_s
-        base_w = power_w(self.gpu, estimator.constants, compute_use, dram_use, numbers)
-        corrected_w = base_w * numbers.octaves(total)
-        point_w = numbers.minimum(numbers.maximum(corrected_w, idle_w), limit_w)
-        half = numbers.half_width(estimator.interval, sustained_s, confidence)
-        low_w = numbers.maximum(point_w * numbers.octaves(-half), idle_w)
-        high_w = numbers.minimum(point_w * numbers.octaves(half), limit_w)
-        return point_w, low_w, high_w
+        return physical_power_w(self.gpu, power.constants, compute_use, dram_use, numbers)

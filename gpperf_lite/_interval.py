@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._errors import InputError, as_float, shown
+from ._forest import power_of_two
 
+Factors = tuple[float, float]
 _WIDEST = 1 << 30
 _MOST_ASKED = 256
 
@@ -36,7 +38,7 @@ class Interval:
     runtime_edges_s: tuple[float, ...]
     confidences: tuple[float, ...]
     half_widths: tuple[tuple[int, ...], ...]
-    _asked: dict[float, tuple[int, ...]] = field(
+    _asked: dict[float, list[Factors]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -51,30 +53,44 @@ class Interval:
             if len(row) != len(self.confidences) or not _rises(row, _WIDEST, strictly=False):
                 raise InputError("half_widths must rise in each row, from 0 on")
 
-    def half_width_at(self, runtime_s: float, confidence: float) -> int:
-        """Return the half-width at one predicted runtime."""
-        return self._widths(confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
+    def factors_at(self, runtime_s: float, confidence: float) -> Factors:
+        """Return the factors from the prediction to its low and high end at one runtime."""
+        return self._factors(confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
+
+    def factors_of(
+        self, runtime_s: NDArray[np.float64], confidence: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the same for many runtimes, two float64 arrays of shape (n_rows,)."""
+        low, high = np.array(self._factors(confidence)).T
+        regime = self._regimes(runtime_s)
+        return low[regime], high[regime]
 
     def half_widths_at(
         self, runtime_s: NDArray[np.float64], confidence: float
     ) -> NDArray[np.int64]:
         """Return the half-widths at predicted runtimes, int64 array of shape (n_rows,)."""
-        regime = np.searchsorted(np.array(self.runtime_edges_s), runtime_s, side="right")
-        return np.array(self._widths(confidence), np.int64)[regime]
+        return np.array(self._widths(confidence), np.int64)[self._regimes(runtime_s)]
 
-    def _widths(self, confidence: float) -> tuple[int, ...]:
-        """Return the half-width of each regime, worked out once for each confidence.
+    def _regimes(self, runtime_s: NDArray[np.float64]) -> NDArray[np.intp]:
+        return np.searchsorted(np.array(self.runtime_edges_s), runtime_s, side="right")
+
+    def _factors(self, confidence: float) -> list[Factors]:
+        """Return the factors of each regime, worked out once for each confidence."""
+        factors = self._asked.get(confidence)
+        if factors is None:
+            widths = self._widths(confidence)
+            factors = [(power_of_two(-width), power_of_two(width)) for width in widths]
+            if len(self._asked) < _MOST_ASKED:
+                self._asked[confidence] = factors
+        return factors
+
+    def _widths(self, confidence: float) -> list[int]:
+        """Return the half-width of each regime.
 
         Between two known confidences they are interpolated; beyond the last they are those of
         the last, because the data cannot say more.
         """
-        widths = self._asked.get(confidence)
-        if widths is None:
-            known = self.confidences
-            widths = tuple(_between(confidence, known, row) for row in self.half_widths)
-            if len(self._asked) < _MOST_ASKED:
-                self._asked[confidence] = widths
-        return widths
+        return [_between(confidence, self.confidences, row) for row in self.half_widths]
 
     def to_json(self) -> dict[str, Any]:
         """Return the three fields as the manifest holds them."""

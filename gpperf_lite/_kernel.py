@@ -87,7 +87,7 @@ class Kernel:
             return LIBRARY
         short = isinstance(name, str) and len(name) <= _LONGEST_NAME
         for pattern, build in _PATTERNS if short else ():
-            match = pattern.fullmatch(name)
+            match = re.fullmatch(pattern, name)
             if match:
                 return build(name, match.groupdict())
         raise InputError(
@@ -120,11 +120,11 @@ LIBRARY = Kernel("library", "library")
 
 _LONGEST_NAME = 512
 
-_TILED = re.compile(r"tiled_(?P<opcode>[dsh])gemm_(?P<side>[1-9][0-9]?)")
+_TILED = r"tiled_(?P<opcode>[dsh])gemm_(?P<side>[1-9][0-9]?)"
 
 # class, [type of C], opcode, [instruction], [how it multiplies], [operand types where they differ
 # from the accumulator's], tile, stages, layout, alignment
-_CUTLASS2 = re.compile(
+_CUTLASS2 = (
     r"cutlass_(?P<unit>simt|tensorop|wmma_tensorop)_(?:[a-z][a-z0-9]*_)?"
     r"(?P<opcode>[a-z])(?P<instruction>[0-9]{3,6})?(?P<math>[a-z][a-z0-9]*?)??gemm"
     r"(?:_(?P<a>[a-z0-9]+)(?:_(?P<b>[a-z0-9]+))??)??"
@@ -135,7 +135,7 @@ _CUTLASS2 = re.compile(
 
 # architecture, class, [instruction], [how it multiplies], types of A, B, accumulator, [C,] D, tile,
 # cluster, stages or 0, layouts of A, B [and C], alignment, [schedule]
-_CUTLASS3 = re.compile(
+_CUTLASS3 = (
     r"cutlass3x_sm[0-9]+_(?:tensorop|simt|bstensorop)_(?:[a-z](?P<im>N)x(?P<in>N)x(?P<ik>N))?"
     r"(?P<math>[a-z][a-z0-9]*?)??gemm_(?P<a>[a-z0-9]+)_(?P<b>[a-z0-9]+)(?:_[a-z0-9]+){2,3}"
     r"_(?P<m>N)x(?P<n>N)x(?P<k>N)_(?P<cm>N)x(?P<cn>N)x(?P<ck>N)_(?P<stages>[0-9]{1,5})_"
@@ -241,7 +241,8 @@ def _tile(part: _Parts, *names: str) -> Tile | None:
     return Tile(*extents) if all(extents) else None
 
 
-_PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, _Parts], Kernel]], ...] = (
+# `re` compiles a pattern when it is first used, and keeps it: that takes longer than all else here.
+_PATTERNS: tuple[tuple[str, Callable[[str, _Parts], Kernel]], ...] = (
     (_TILED, _tiled),
     (_CUTLASS2, _cutlass2),
     (_CUTLASS3, _cutlass3),

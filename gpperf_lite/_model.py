@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from . import _artefact
 from ._artefact import Artefact
-from ._batch import able_rows, batch_of, sizes_of
+from ._batch import able_rows, answer_rows, batch_of, sizes_of
 from ._builtin import artefact_path
 from ._errors import InputError, UnknownKernelError, nearest, shown
 from ._facts import gpu_to_json
@@ -23,7 +23,7 @@ from ._head import Head
 from ._interval import checked_confidence
 from ._kernel import Kernel
 from ._limits import obstacle_on
-from ._numbers import ARRAYS, PLAIN
+from ._numbers import PLAIN
 from ._panel import Panel, domain_notes, prediction_of
 from ._physics import view_of
 from ._prediction import Prediction, PredictionBatch
@@ -100,7 +100,7 @@ class Model:
                 "dtype": estimator.dtype,
                 "kernels": [artefact.kernels[index].name for index in estimator.kernels],
                 "trees": len(estimator.forest.feature),
-                "domain": asdict(estimator.domain),
+                "domain": estimator.domain._asdict(),
                 "accuracy": copy.deepcopy(dict(estimator.accuracy)),
             }
             for estimator in artefact.estimators
@@ -171,11 +171,11 @@ class Model:
         predictions = list(self._panel(gemm).predictions(gemm, names, confidence))
         if not predictions:
             raise self._nothing_runs(gemm, self.kernels if chosen is None else chosen)
-        if any(getattr(prediction, field) is None for prediction in predictions):
+        if None in map(attrgetter(field), predictions):
             raise InputError(
                 f"objective {objective!r} needs power, which {self.name} was trained without"
             )
-        return sorted(predictions, key=lambda one: (getattr(one, field), one.kernel.name))
+        return sorted(predictions, key=attrgetter(field, "kernel.name"))
 
     def best(self, gemm: Gemm, objective: str = "runtime", confidence: float = 0.9) -> Prediction:
         """Return the first of `rank`."""
@@ -217,10 +217,7 @@ class Model:
             m1, n1, k1 = (int(sizes[name][stuck[0]]) for name in ("m", "n", "k"))
             raise self._nothing_runs(Gemm(m1, n1, k1, example.dtype, example.layout), chosen)
         reads_c = 1.0 if example.beta else 0.0
-        answers = [
-            head.answer(**sizes, reads_c=reads_c, confidence=confidence, numbers=ARRAYS)
-            for head in heads
-        ]
+        answers = [answer_rows(head, sizes, reads_c, confidence) for head in heads]
         return batch_of(sizes, heads, answers, able, confidence)
 
     def _kernel(self, kernel: Kernel | str) -> Kernel:

@@ -6,7 +6,9 @@ differs. Both give the same bits for the same GEMM: that is a promise, and teste
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ class Numbers(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
     columns: features as forests take them; totals: the sum of each forest over them, in units;
-    octaves: the factor that units stand for; half_width: of an interval at a runtime.
+    octaves: the factor that units stand for; factors: from a prediction to its interval's ends.
     """
 
     minimum: Callable[[Any, Any], Any]
@@ -27,11 +29,26 @@ class Numbers(NamedTuple):
     columns: Callable[[tuple[Any, ...]], Any]
     totals: Callable[[Forests, Any], Any]
     octaves: Callable[[Any], Any]
-    half_width: Callable[[Interval, Any, float], Any]
+    factors: Callable[[Interval, Any, float], tuple[Any, Any]]
+
+
+def _lesser(one: float, other: float) -> float:
+    """Return the lesser: Python calls this in a third of the time that its own `min` takes."""
+    return one if one < other else other
+
+
+def _greater(one: float, other: float) -> float:
+    return one if one > other else other
 
 
 def _one_row(row: tuple[float, ...]) -> Any:
-    return np.array(row, np.float32)
+    # Packed as C floats, which round as numpy does, in half the time that numpy takes.
+    return np.frombuffer(_packer(len(row))(*row), np.float32)
+
+
+@cache
+def _packer(n_features: int) -> Callable[..., bytes]:
+    return struct.Struct(f"{n_features}f").pack
 
 
 def _many_rows(row: tuple[Any, ...]) -> Any:
@@ -41,7 +58,7 @@ def _many_rows(row: tuple[Any, ...]) -> Any:
     return columns
 
 
-PLAIN = Numbers(min, max, _one_row, Forests.sums_of_row, power_of_two, Interval.half_width_at)
+PLAIN = Numbers(_lesser, _greater, _one_row, Forests.sums_of_row, power_of_two, Interval.factors_at)
 ARRAYS = Numbers(
-    np.minimum, np.maximum, _many_rows, Forests.sums_of_rows, powers_of_two, Interval.half_widths_at
+    np.minimum, np.maximum, _many_rows, Forests.sums_of_rows, powers_of_two, Interval.factors_of
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +77,11 @@ class _Group:
             confidence,
             ARRAYS,
         )
-        columns = [None if values is None else values.tolist() for values in answer]
+        columns = [repeat(None) if values is None else values[chosen].tolist() for values in answer]
         outside = domain_notes(self._heads[0], gemm)
-        for index in chosen.tolist():
-            row = (None if column is None else column[index] for column in columns)
-            head = self._heads[index]
+        heads = [self._heads[index] for index in chosen.tolist()]
+        # A column that repeats has no end, so the heads come first.
+        for head, *row in zip(heads, *columns):  # noqa: B905
             yield prediction_of(gemm, head, Answer(*row), head.remarks + outside, confidence)
 
 
@@ -96,18 +97,19 @@ def prediction_of(
     gemm: Gemm, head: Head, answer: Answer, notes: tuple[str, ...], confidence: float
 ) -> Prediction:
     """Return one answer, in floats, with all that belongs to it; notes: why it is not in domain."""
-    power, in_domain = answer.power_w, not notes
-    if head.power is not None and answer.runtime_s < head.power.domain.runtime_s[0]:
+    runtime_s, low_s, high_s, sustained_s, power_w, low_w, high_w, compute_s, memory_s = answer
+    in_domain = not notes
+    if runtime_s < head.shortest_powered_s:
         notes += (head.power_remark(),)
     return Prediction(
         gemm,
         head.kernel,
-        answer.runtime_s,
-        answer.sustained_s,
-        (answer.runtime_low_s, answer.runtime_high_s),
-        power,
-        None if power is None else (answer.power_low_w, answer.power_high_w),
-        BOUNDS[_largest(answer.compute_s, answer.memory_s, head.view.launch_s)],
+        runtime_s,
+        sustained_s,
+        (low_s, high_s),
+        power_w,
+        None if power_w is None else (low_w, high_w),
+        BOUNDS[_largest(compute_s, memory_s, head.view.launch_s)],
         in_domain,
         notes,
         confidence,

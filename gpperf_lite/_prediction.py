@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ FloatArray = NDArray[np.float64]
 BOUNDS = ("compute", "memory", "latency")
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """What one GEMM will cost. What the artefact does not know is None.
 
     gemm, kernel: the question, and the kernel that the answer is for.
@@ -98,7 +97,7 @@ FIELDS = (
 """The figures of a prediction, in the order in which they are shown."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PredictionBatch:
     """What each of n_rows GEMMs will cost: the fields of Prediction as arrays.
 
@@ -146,7 +145,6 @@ class PredictionBatch:
         return None if energy_j is None else energy_j * self.sustained_runtime_s
 
 
-@dataclass(frozen=True)
 class NotesByRow:
     """The notes of each row of a batch, made when they are asked for: most rows have none.
 
@@ -154,8 +152,14 @@ class NotesByRow:
     (n_rows,).
     """
 
-    n_rows: int
-    by_reason: tuple[tuple[str, NDArray[np.bool_]], ...] = field(default=(), repr=False)
+    def __init__(
+        self, n_rows: int, by_reason: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
+    ) -> None:
+        self.n_rows = n_rows
+        self.by_reason = by_reason
+
+    def __repr__(self) -> str:
+        return f"NotesByRow(n_rows={self.n_rows})"
 
     def __len__(self) -> int:
         return self.n_rows

@@ -23,7 +23,7 @@ RUNTIME_IMPORTS = {
     "_limits": {"_gpus", "_kernel"},
     "_domain": {"_gemm"},
     "_forest": set(),
-    "_interval": {"_errors"},
+    "_interval": {"_errors", "_forest"},
     "_numbers": {"_forest", "_interval"},
     "_physics": {"_gemm", "_gpus", "_kernel", "_limits", "_numbers"},
     "_panel": {"_gemm", "_head", "_kernel", "_numbers", "_physics", "_prediction"},
@@ -34,7 +34,7 @@ RUNTIME_IMPORTS = {
         "_interval", "_kernel", "_physics", "_safetensors",
     },
     "_builtin": {"_errors"},
-    "_batch": {"_errors", "_gemm", "_head", "_kernel", "_prediction"},
+    "_batch": {"_errors", "_gemm", "_head", "_kernel", "_numbers", "_prediction"},
     "_head": {"_artefact", "_features", "_forest", "_gpus", "_kernel", "_numbers", "_physics"},
     "_prediction": {"_gemm", "_kernel"},
     "_model": {

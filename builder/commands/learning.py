@@ -88,7 +88,7 @@ def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
     from ..split import SPLITS
 
     parser.add_argument("dataset", nargs="*", type=Path, help="datasets to predict")
-    parser.add_argument("--method", nargs="+", choices=("ours", "study", "roofline"))
+    parser.add_argument("--method", nargs="+", choices=("ours", "study", "roofline", "nearest"))
     parser.add_argument("--split", choices=SPLITS, default="pair", help="random is not honest")
     parser.add_argument("--artefact", help="built-in model or path: its errors on these rows")
     parser.add_argument("--simulated", action="store_true", help="take simulated rows alone")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.oblivious import forest_of, to_units
-from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE
+from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, Forests
 
 
 def trained(rows: np.ndarray, target: np.ndarray, **options: object) -> CatBoostRegressor:
@@ -52,7 +52,8 @@ def test_a_forest_is_its_trainer_bit_for_bit(depth: int, loss: str) -> None:
     expected = expected_sums(model, rows)
     assert len(set(expected)) > 1
     assert forest.sums_of(np.ascontiguousarray(rows.T)).tolist() == expected.tolist()
-    assert [forest.sum_of(row) for row in rows] == expected.tolist()
+    alone = Forests(forest)
+    assert [alone.sums_of_row(row) for row in rows] == [[one] for one in expected.tolist()]
 
 
 @settings(max_examples=20)

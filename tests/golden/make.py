@@ -8,7 +8,6 @@ artefact of that format, wherever it is, must go on giving the same bits.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Collection
@@ -54,11 +53,10 @@ def golden_artefact() -> _artefact.Artefact:
     """Return an artefact with everything that the format can hold: a library, kernels, power."""
     small, kernels = small_artefact(n_trees=12, depth=4), kernels_artefact(n_trees=6, depth=3)
     moved = [
-        dataclasses.replace(one, kernels=tuple(index + 1 for index in one.kernels))
+        one._replace(kernels=tuple(index + 1 for index in one.kernels))
         for one in kernels.estimators
     ]
-    return dataclasses.replace(
-        small,
+    return small._replace(
         name="golden",
         kernels=(*small.kernels, *kernels.kernels),
         estimators=(*small.estimators, *moved),

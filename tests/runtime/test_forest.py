@@ -79,7 +79,7 @@ def check(forest: Forest, columns: NDArray[np.float32]) -> None:
     for number in range(columns.shape[1]):
         row = np.ascontiguousarray(columns[:, number])
         expected = slow_sum(forest, row)
-        one = forest.sum_of(row)
+        (one,) = Forests(forest).sums_of_row(row)
         assert type(one) is int
         assert one == expected == sums[number]
 
@@ -119,7 +119,7 @@ def test_a_value_equal_to_a_threshold_is_not_above_it() -> None:
     above = np.nextafter(np.float32(1.0), np.float32(2.0))
     columns = np.array([[1.0, above, -np.inf, np.inf]], np.float32)
     assert one.sums_of(columns).tolist() == [5, 7, 5, 7]
-    assert [one.sum_of(column) for column in columns.T] == [5, 7, 5, 7]
+    assert [Forests(one).sums_of_row(column) for column in columns.T] == [[5], [7], [5], [7]]
 
 
 def test_the_first_level_is_the_most_significant_bit() -> None:
@@ -129,7 +129,8 @@ def test_the_first_level_is_the_most_significant_bit() -> None:
     )
     rows = np.array([[(index >> bit) & 1 for bit in range(7, -1, -1)] for index in range(256)])
     assert tree.sums_of(rows.T.astype(np.float32)).tolist() == list(range(256))
-    assert [tree.sum_of(row.astype(np.float32)) for row in rows] == list(range(256))
+    one_by_one = [Forests(tree).sums_of_row(row.astype(np.float32)) for row in rows]
+    assert one_by_one == [[index] for index in range(256)]
 
 
 @pytest.mark.parametrize("leaf", [-(2**15), 2**15 - 1])
@@ -141,7 +142,7 @@ def test_a_sum_is_cut_at_eight_octaves_and_never_wraps(leaf: int, bias: int) -> 
     big = Forest(zeros.astype(np.uint8), zeros.astype(np.float32), leaves, bias)
     expected = max(-LARGEST_SUM, min(LARGEST_SUM, n_trees * leaf + bias))
     assert abs(expected) == LARGEST_SUM
-    assert big.sum_of(np.zeros(1, np.float32)) == expected
+    assert Forests(big).sums_of_row(np.zeros(1, np.float32)) == [expected]
     assert big.sums_of(np.zeros((1, 3), np.float32)).tolist() == [expected] * 3
     assert Forests(big, big).sums_of_row(np.zeros(1, np.float32)) == [expected] * 2
 

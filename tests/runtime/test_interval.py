@@ -12,35 +12,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpperf_lite import InputError
+from gpperf_lite._forest import powers_of_two
 from gpperf_lite._interval import Interval, checked_confidence
 
 EDGES, CONFIDENCES = (1e-5, 1e-3), (0.5, 0.9, 0.99)
 ROWS = ((300, 900, 1500), (200, 700, 1200), (100, 500, 1000))
 
 
+def half_width(some: Interval, runtime_s: float, confidence: float) -> int:
+    return int(some.half_widths_at(np.array([runtime_s]), confidence)[0])
+
+
 @pytest.mark.parametrize("column", range(3))
 @pytest.mark.parametrize("regime", range(3))
 def test_a_known_confidence_has_the_half_width_of_its_column(regime: int, column: int) -> None:
     runtime_s = (1e-6, 1e-4, 1e-2)[regime]
-    assert interval().half_width_at(runtime_s, CONFIDENCES[column]) == ROWS[regime][column]
+    assert half_width(interval(), runtime_s, CONFIDENCES[column]) == ROWS[regime][column]
 
 
 def test_an_edge_belongs_to_the_regime_above_it() -> None:
     for number, edge in enumerate(EDGES):
         below, above = math.nextafter(edge, 0.0), math.nextafter(edge, 1.0)
-        at = [interval().half_width_at(runtime_s, 0.9) for runtime_s in (below, edge, above)]
+        at = [half_width(interval(), runtime_s, 0.9) for runtime_s in (below, edge, above)]
         assert at == [ROWS[number][1], ROWS[number + 1][1], ROWS[number + 1][1]]
 
 
 def test_between_two_confidences_the_half_width_lies_between() -> None:
-    assert interval().half_width_at(1e-6, 0.7) == 600
-    assert interval().half_width_at(1e-6, 0.6) == 450
-    assert interval().half_width_at(1e-2, 0.945) == 750
+    assert half_width(interval(), 1e-6, 0.7) == 600
+    assert half_width(interval(), 1e-6, 0.6) == 450
+    assert half_width(interval(), 1e-2, 0.945) == 750
 
 
 def test_beyond_the_known_confidences_the_nearest_answers() -> None:
-    assert interval().half_width_at(1e-6, 0.01) == 300
-    assert interval().half_width_at(1e-6, 0.999999) == 1500
+    assert half_width(interval(), 1e-6, 0.01) == 300
+    assert half_width(interval(), 1e-6, 0.999999) == 1500
 
 
 @st.composite
@@ -63,7 +68,7 @@ def test_a_wider_confidence_never_has_a_narrower_half_width(
     some: Interval, runtime_s: float, one: float, other: float
 ) -> None:
     low, high = sorted((one, other))
-    assert 0 <= some.half_width_at(runtime_s, low) <= some.half_width_at(runtime_s, high) <= 2**20
+    assert 0 <= half_width(some, runtime_s, low) <= half_width(some, runtime_s, high) <= 2**20
 
 
 @given(intervals(), st.lists(st.floats(0.0, 100.0), max_size=20), confidences)
@@ -73,7 +78,20 @@ def test_many_runtimes_have_the_half_widths_of_each(
     runtimes_s = [*runtimes_s, *some.runtime_edges_s]
     many = some.half_widths_at(np.array(runtimes_s), confidence)
     assert many.dtype == np.int64
-    assert many.tolist() == [some.half_width_at(one, confidence) for one in runtimes_s]
+    assert many.tolist() == [half_width(some, one, confidence) for one in runtimes_s]
+
+
+@given(intervals(), st.lists(st.floats(0.0, 100.0), max_size=20), confidences)
+def test_the_factors_are_those_of_the_half_widths_bit_for_bit(
+    some: Interval, runtimes_s: list[float], confidence: float
+) -> None:
+    runtimes_s = [*runtimes_s, *some.runtime_edges_s]
+    widths = some.half_widths_at(np.array(runtimes_s), confidence)
+    low, high = some.factors_of(np.array(runtimes_s), confidence)
+    assert low.tolist() == powers_of_two(-widths).tolist()
+    assert high.tolist() == powers_of_two(widths).tolist()
+    pairs = [some.factors_at(one, confidence) for one in runtimes_s]
+    assert pairs == list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:
@@ -81,8 +99,8 @@ def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:
     for _ in range(2):
         for number in range(1, 1000):
             confidence = number / 1000
-            expected = interval().half_width_at(1e-4, confidence)
-            assert asked.half_width_at(1e-4, confidence) == expected
+            expected = interval().factors_at(1e-4, confidence)
+            assert asked.factors_at(1e-4, confidence) == expected
     assert len(asked._asked) <= 256
     assert asked == fresh
     assert hash(asked) == hash(fresh)

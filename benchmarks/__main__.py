@@ -1,0 +1,55 @@
+"""`python -m benchmarks speed` and `python -m benchmarks accuracy TABLE`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one part of the suite and print its report as it comes."""
+    options = _parser().parse_args(arguments)
+    for line in options.run(options):
+        print(line, flush=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parts = parser.add_subparsers(metavar="PART", required=True)
+    speed = parts.add_parser("speed", help="ratios to ours, the contestants in turn")
+    speed.add_argument("--gpu", default="h200_sxm", help="built-in model")
+    speed.add_argument("--quick", action="store_true", help="few rounds of small sizes")
+    speed.set_defaults(run=_speed)
+    accuracy = parts.add_parser("accuracy", help="errors on held-out groups of measured rows")
+    accuracy.add_argument(
+        "tables", nargs="+", type=Path, help="datasets, or one table of AIConfigurator"
+    )
+    accuracy.add_argument("--split", default="pair", help="pair shape kernel extrapolate")
+    accuracy.add_argument("--quick", action="store_true", help="one fold instead of five")
+    accuracy.set_defaults(run=_accuracy)
+    for part in (speed, accuracy):
+        part.add_argument("--dtype", default="bf16")
+    return parser
+
+
+def _speed(options: argparse.Namespace) -> Iterator[str]:
+    from .speed import SpeedOptions, speed_lines
+
+    quick = {"rounds": 3, "n_rows": 2000, "n_kernels": 50} if options.quick else {}
+    return speed_lines(SpeedOptions(options.gpu, options.dtype, **quick))
+
+
+def _accuracy(options: argparse.Namespace) -> Iterator[str]:
+    from builder.split import N_FOLDS
+
+    from .accuracy import AccuracyOptions, accuracy_lines
+
+    folds = 1 if options.quick else N_FOLDS
+    tables = tuple(options.tables)
+    return accuracy_lines(AccuracyOptions(tables, options.dtype, options.split, folds))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,89 @@
+"""A race: contestants take turns, round by round, so that a busy machine slows all alike."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[1]
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant: what it does `units` of in a call, and how many calls one turn has."""
+
+    call: Callable[[], object]
+    units: int = 1
+    calls: int = 1
+
+
+def medians_s(entries: Mapping[str, Entry], rounds: int) -> dict[str, float]:
+    """Return the median time of one unit, over the rounds, of each contestant."""
+    times: dict[str, list[float]] = {name: [] for name in entries}
+    for entry in entries.values():
+        entry.call()
+    for _ in range(rounds):
+        for name, entry in entries.items():
+            start = time.perf_counter()
+            for _ in range(entry.calls):
+                entry.call()
+            times[name].append((time.perf_counter() - start) / (entry.calls * entry.units))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a fresh process spends until it can predict: time to import, to load, and memory.
+
+    Memory is what Linux counts as resident.
+    """
+
+    import_s: float
+    load_s: float
+    memory_bytes: float
+
+
+_TIMED = """
+import time
+begin = time.perf_counter()
+{imports}
+imported = time.perf_counter()
+{load}
+loaded = time.perf_counter()
+with open("/proc/self/statm") as pages:
+    resident = int(pages.read().split()[1])
+print(imported - begin, loaded - imported, resident)
+"""
+
+
+def starts(codes: Mapping[str, tuple[str, str]], rounds: int) -> dict[str, Start]:
+    """Return the median start of each contestant; codes: what it imports, and how it loads."""
+    runs: dict[str, list[Sequence[float]]] = {name: [] for name in codes}
+    for number in range(rounds + 1):
+        for name, (imports, load) in codes.items():
+            run = _fresh(_TIMED.format(imports=imports, load=load))
+            # The first only compiles to bytecode what was never imported before.
+            if number:
+                runs[name].append(run)
+    columns = {name: list(zip(*run, strict=True)) for name, run in runs.items()}
+    return {
+        name: Start(
+            statistics.median(imports), statistics.median(loads), _PAGE * statistics.median(pages)
+        )
+        for name, (imports, loads, pages) in columns.items()
+    }
+
+
+def _fresh(code: str) -> list[float]:
+    """Return the numbers that `code` prints in a new interpreter, run in the checkout."""
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, check=True, cwd=_ROOT, env=environment)
+    return [float(number) for number in run.stdout.split()]
