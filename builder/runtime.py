@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpperf_lite import Gpu
+from gpperf_lite._domain import Domain
 from gpperf_lite._forest import Forest, powers_of_two
+from gpperf_lite._numbers import ARRAYS
 
 from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
 from .physics import Constants, Described, Kernels, describe_points, fit_constants
@@ -20,15 +22,18 @@ _MAC_FACTOR_BEYOND = 1.01
 
 @dataclass(frozen=True)
 class RuntimeFit:
-    """Constants and forest fitted to some points of one dtype and family."""
+    """Constants and forest fitted to some points of one dtype and family; domain: of those."""
 
     constants: Constants
     forest: Forest
+    domain: Domain
 
     def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
         """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
         described = describe_points(points, gpu, kernels, self.constants)
-        factor = powers_of_two(self.forest.sums_of(described.columns))
+        sizes = (points.m, points.n, points.k, points.batch)
+        beyond = self.domain.beyond_each(*sizes, described.base_s)
+        factor = powers_of_two(ARRAYS.faded(self.forest.sums_of(described.columns), beyond))
         runtime_s: Floats = np.maximum(described.base_s * factor, described.light_s)
         return runtime_s, described
 
@@ -43,7 +48,21 @@ def fit_runtime(
     options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
     between = _unmeasured(points) if options.teacher else points.where(np.array([], int))
     unlabelled = describe_points(between, gpu, kernels, constants).columns
-    return RuntimeFit(constants, learn(described.columns, target, unlabelled, options))
+    forest = learn(described.columns, target, unlabelled, options)
+    return RuntimeFit(constants, forest, trained_domain(points))
+
+
+def trained_domain(points: Points) -> Domain:
+    """Return the ranges of what was measured."""
+    ranges = {
+        name: (int(getattr(points, name).min()), int(getattr(points, name).max()))
+        for name in ("m", "n", "k", "batch")
+    }
+    zero = points.beta == 0.0
+    beta = "zero" if zero.all() else "any" if zero.any() else "nonzero"
+    shortest, longest = points.runtime_s.min(), points.runtime_s.max()
+    span = (float(f"{shortest:.4g}"), float(f"{longest:.4g}"))
+    return Domain(**ranges, runtime_s=span, layouts=tuple(sorted(set(points.layout))), beta=beta)
 
 
 def _unmeasured(points: Points) -> Points:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, Kernel, __version__
 from gpperf_lite._artefact import Artefact, Estimator
-from gpperf_lite._domain import Domain
 
 from .calibration import calibrate, coverage_of, covered
 from .dataset import Dataset, concatenate
@@ -28,7 +27,7 @@ from .metrics import errors_of, slices
 from .physics import Kernels, describe_points, unit_of
 from .points import Floats, Points, points_of
 from .power import POWER_WINDOW_S, check_power_limits, fit_power, power_points, widened_below
-from .runtime import RuntimeFit, fit_runtime
+from .runtime import RuntimeFit, fit_runtime, trained_domain
 from .split import N_FOLDS, folds
 from .sustained import fit_slowdown, measured_both_ways
 from .tasks import Task, run_tasks
@@ -177,7 +176,7 @@ class _Family:
             self.indices,
             whole.constants,
             whole.forest,
-            _domain(points),
+            trained_domain(points),
             calibrate(predicted, misses),
             accuracy,
         )
@@ -224,7 +223,7 @@ class _Family:
                 self.indices,
                 {},
                 shipped.forest,
-                _domain(points),
+                trained_domain(points),
                 calibrate(predicted, misses),
                 accuracy,
             )
@@ -262,7 +261,7 @@ class _Family:
             self.indices,
             shipped.constants,
             shipped.forest,
-            _domain(points),
+            trained_domain(points),
             widened_below(calibrate(runtime_s, misses), float(points.runtime_s.min())),
             accuracy,
         )
@@ -323,18 +322,6 @@ def _kernels_in_order(families: list[_Family]) -> tuple[Kernel, ...]:
     for family in families:
         kernels.update(family.kernels)
     return tuple(kernels.values())
-
-
-def _domain(points: Points) -> Domain:
-    ranges = {
-        name: (int(getattr(points, name).min()), int(getattr(points, name).max()))
-        for name in ("m", "n", "k", "batch")
-    }
-    zero = points.beta == 0.0
-    beta = "zero" if zero.all() else "any" if zero.any() else "nonzero"
-    shortest, longest = points.runtime_s.min(), points.runtime_s.max()
-    span = (float(f"{shortest:.4g}"), float(f"{longest:.4g}"))
-    return Domain(**ranges, runtime_s=span, layouts=tuple(sorted(set(points.layout))), beta=beta)
 
 
 def _provenance(

@@ -10,7 +10,7 @@ from ._gemm import LARGEST, Gemm, checked_size
 from ._head import Answer, Head
 from ._kernel import Kernel, contiguous_extents
 from ._numbers import ARRAYS
-from ._prediction import BOUNDS, NotesByRow, PredictionBatch
+from ._prediction import BOUNDS, NotesByRow, PredictionBatch, Reason
 
 Floats = NDArray[np.float64]
 
@@ -106,8 +106,8 @@ def batch_of(
     power_interval = [pick("power_low_w"), pick("power_high_w")] if has_power else None
     launch_s = np.array([head.view.launch_s for head in heads])[chosen]
     parts = np.stack([pick("compute_s"), pick("memory_s"), launch_s])
-    reasons = _reasons(sizes, heads, chosen)
-    in_domain = ~np.any([where for _, where in reasons], axis=0)
+    reasons = _reasons(sizes, pick("base_s"), heads, chosen)
+    in_domain = ~np.any([reason.where for reason in reasons], axis=0)
     reasons += _power_reasons(runtime_s, heads, chosen)
     return PredictionBatch(
         flops=2.0 * sizes["m"] * sizes["n"] * sizes["k"] * sizes["batch"],
@@ -119,28 +119,28 @@ def batch_of(
         power_interval_w=None if power_interval is None else np.stack(power_interval, axis=1),
         bound=np.array(BOUNDS)[np.argmax(parts, axis=0)],
         in_domain=in_domain,
-        notes=NotesByRow(len(runtime_s), tuple(r for r in reasons if r[1].any())),
+        notes=NotesByRow(len(runtime_s), tuple(r for r in reasons if r.where.any())),
         confidence=confidence,
     )
 
 
-_Reasons = list[tuple[str, NDArray[np.bool_]]]
-
-
-def _reasons(sizes: dict[str, Floats], heads: list[Head], chosen: NDArray[np.intp]) -> _Reasons:
+def _reasons(
+    sizes: dict[str, Floats], base_s: Floats, heads: list[Head], chosen: NDArray[np.intp]
+) -> list[Reason]:
     """Return each way to be outside the domain, and the rows whose kernel it holds for."""
-    reasons: _Reasons = []
+    reasons: list[Reason] = []
     for number, head in enumerate(heads):
         mine = chosen == number
-        reasons += [(text, mine) for text in head.remarks]
-        reasons += [(text, mine & out) for text, out in head.runtime.domain.strays(**sizes)]
+        reasons += [Reason(text, mine) for text in head.remarks]
+        strays = head.runtime.domain.strays(**sizes, base_s=base_s)
+        reasons += [Reason(text, mine & (times > 1.0), times) for text, times in strays]
     return reasons
 
 
-def _power_reasons(runtime_s: Floats, heads: list[Head], chosen: NDArray[np.intp]) -> _Reasons:
+def _power_reasons(runtime_s: Floats, heads: list[Head], chosen: NDArray[np.intp]) -> list[Reason]:
     """Return what to say of power, and the rows that it holds for."""
     return [
-        (head.power_remark(), (chosen == number) & (runtime_s < head.shortest_powered_s))
+        Reason(head.power_remark(), (chosen == number) & (runtime_s < head.shortest_powered_s))
         for number, head in enumerate(heads)
         if head.power is not None
     ]

@@ -1,13 +1,25 @@
-"""The domain: which GEMMs an estimator was trained on, and what to say of the others."""
+"""The domain: which GEMMs an estimator was trained on, and how far outside others are.
+
+How far is a factor: the largest of a size over the largest measured one, of the smallest measured
+one over a size, and of the physical model's time over the longest that was measured. It is 1
+inside.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ._gemm import Gemm
 
 BETAS = ("zero", "nonzero", "any")
+
+_SLACK = 1.25
+"""The physical model may take what was measured for so much longer than it was."""
+
+_SIZES = ("m", "n", "k", "batch")
 
 
 class Domain(NamedTuple):
@@ -21,17 +33,40 @@ class Domain(NamedTuple):
     layouts: tuple[str, ...]
     beta: str
 
-    def holds(self, m: int, n: int, k: int, batch: int) -> bool:
-        """Return whether sizes lie within."""
-        (m0, m1), (n0, n1), (k0, k1), (b0, b1) = self[:4]
-        return m0 <= m <= m1 and n0 <= n <= n1 and k0 <= k <= k1 and b0 <= batch <= b1
+    def holds(self, m: float, n: float, k: float, batch: float, base_s: float) -> bool:
+        """Return whether sizes, and the physical model's time in s, lie within."""
+        (m0, m1), (n0, n1), (k0, k1), (b0, b1), (_, longest_s) = self[:5]
+        return (
+            m0 <= m <= m1
+            and n0 <= n <= n1
+            and k0 <= k <= k1
+            and b0 <= batch <= b1
+            and base_s <= _SLACK * longest_s
+        )
 
-    def strays(self, m: Any, n: Any, k: Any, batch: Any) -> Iterator[tuple[str, Any]]:
-        """Yield each way to lie outside: a text, and for which rows it is so."""
-        for name, value in (("m", m), ("n", n), ("k", k), ("batch", batch)):
+    def beyond(self, m: float, n: float, k: float, batch: float, base_s: float) -> float:
+        """Return how far outside one GEMM is; 1.0 inside."""
+        if self.holds(m, n, k, batch, base_s):
+            return 1.0
+        furthest: float = max(times for _, times in self.strays(m, n, k, batch, base_s))
+        return furthest
+
+    def beyond_each(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Any:
+        """Return how far outside each of many GEMMs is, float64 array of shape (n_rows,)."""
+        beyond = np.ones(np.shape(base_s))
+        for _, times in self.strays(m, n, k, batch, base_s):
+            np.maximum(beyond, times, out=beyond)
+        return beyond
+
+    def strays(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Iterator[tuple[str, Any]]:
+        """Yield each way to lie outside: a text, and by what factor, above 1 where it is so."""
+        for name, value in zip(_SIZES, (m, n, k, batch), strict=True):
             low, high = getattr(self, name)
-            yield f"{name} is below {low}, the smallest that was measured", value < low
-            yield f"{name} is above {high}, the largest that was measured", value > high
+            yield f"{name} is below {low}, the smallest that was measured", low / value
+            yield f"{name} is above {high}, the largest that was measured", value / high
+        longest_s = self.runtime_s[1]
+        text = f"it takes longer than {longest_s:.3g} s, the longest that was measured"
+        yield text, base_s / (_SLACK * longest_s)
 
     def remarks(self, gemm: Gemm) -> tuple[str, ...]:
         """Return what is outside for every size: the layout, and beta."""
@@ -43,3 +78,8 @@ class Domain(NamedTuple):
             other = "beta was 0 in all that was measured"
             remarks.append(other if self.beta == "zero" else "beta was never 0 when measured")
         return tuple(remarks)
+
+
+def stray_note(text: str, times: float) -> str:
+    """Return what to say of one way to lie outside."""
+    return f"{text}, by a factor of {times:.3g}"

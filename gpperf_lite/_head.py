@@ -24,6 +24,7 @@ class Answer(NamedTuple):
     power_w: Any
     power_low_w: Any
     power_high_w: Any
+    base_s: Any
     compute_s: Any
     memory_s: Any
 
@@ -68,12 +69,15 @@ class Head:
         """Predict one GEMM in Python floats, or many in arrays.
 
         The physical model's time, corrected by the forest, but never beyond the speed of light.
+        The further outside of what was trained on, the less the forest has to say.
         """
-        minimum, maximum, columns, totals, octaves, factors = numbers
+        minimum, maximum, columns, totals, beyond, faded, octaves, factors = numbers
         what = describe(m, n, k, batch, reads_c, self.view, numbers)
-        sums, light_s = totals(self._forests, columns(what.row)), what.light_s
+        light_s = what.light_s
+        outside = beyond(self.runtime.domain, m, n, k, batch, what.base_s)
+        sums = [faded(total, outside) for total in totals(self._forests, columns(what.row))]
         runtime_s = maximum(what.base_s * octaves(sums[0]), light_s)
-        down, up = factors(self.runtime.interval, runtime_s, confidence)
+        down, up = factors(self.runtime.interval, runtime_s, confidence, outside)
         low_s, high_s = maximum(runtime_s * down, light_s), runtime_s * up
         sustained_s = runtime_s
         if self.sustained is not None:
@@ -84,9 +88,10 @@ class Head:
             base_w = self._base_w(self.power, what, sustained_s, numbers)
             idle_w, limit_w = self.gpu.idle_power_w, self.gpu.power_limit_w
             power_w = minimum(maximum(base_w * octaves(sums[1]), idle_w), limit_w)
-            down, up = factors(self.power.interval, sustained_s, confidence)
+            down, up = factors(self.power.interval, sustained_s, confidence, outside)
             power = (power_w, maximum(power_w * down, idle_w), minimum(power_w * up, limit_w))
-        return Answer(runtime_s, low_s, high_s, sustained_s, *power, what.compute_s, what.memory_s)
+        parts = (what.base_s, what.compute_s, what.memory_s)
+        return Answer(runtime_s, low_s, high_s, sustained_s, *power, *parts)
 
     def power_remark(self) -> str:
         """Say below which runtime power was not measured."""

@@ -22,6 +22,7 @@ from ._forest import power_of_two
 Factors = tuple[float, float]
 _WIDEST = 1 << 30
 _MOST_ASKED = 256
+_WIDEST_OUTSIDE = 3.0
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,29 @@ class Interval:
             if len(row) != len(self.confidences) or not _rises(row, _WIDEST, strictly=False):
                 raise InputError("half_widths must rise in each row, from 0 on")
 
-    def factors_at(self, runtime_s: float, confidence: float) -> Factors:
-        """Return the factors from the prediction to its low and high end at one runtime."""
-        return self._factors(confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
+    def factors_at(self, runtime_s: float, confidence: float, beyond: float) -> Factors:
+        """Return the factors from the prediction to its low and high end at one runtime.
+
+        beyond: how far outside its domain the prediction is (see `_domain`): nothing was measured
+        there, so the width is a judgement, from once to three times that inside.
+        """
+        factors = self._factors(confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
+        if beyond == 1.0:
+            return factors
+        high = _widened(factors[1], beyond)
+        return 1.0 / high, high
 
     def factors_of(
-        self, runtime_s: NDArray[np.float64], confidence: float
+        self, runtime_s: NDArray[np.float64], confidence: float, beyond: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the same for many runtimes, two float64 arrays of shape (n_rows,)."""
-        low, high = np.array(self._factors(confidence)).T
         regime = self._regimes(runtime_s)
-        return low[regime], high[regime]
+        low, high = np.array(self._factors(confidence)).T[:, regime]
+        outside = np.flatnonzero(beyond != 1.0)
+        if outside.size:
+            high[outside] = _widened(high[outside], beyond[outside])
+            low[outside] = 1.0 / high[outside]
+        return low, high
 
     def half_widths_at(
         self, runtime_s: NDArray[np.float64], confidence: float
@@ -111,6 +124,10 @@ def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) 
         return row[max(after - 1, 0)]
     share = (confidence - known[after - 1]) / (known[after] - known[after - 1])
     return row[after - 1] + round((row[after] - row[after - 1]) * share)
+
+
+def _widened(high: Any, beyond: Any) -> Any:
+    return 1.0 + (high - 1.0) * (_WIDEST_OUTSIDE - (_WIDEST_OUTSIDE - 1.0) / beyond)
 
 
 def checked_confidence(confidence: object) -> float:

@@ -24,7 +24,7 @@ from ._interval import checked_confidence
 from ._kernel import Kernel
 from ._limits import obstacle_on
 from ._numbers import PLAIN
-from ._panel import Panel, domain_notes, prediction_of
+from ._panel import Panel, prediction_of
 from ._physics import view_of
 from ._prediction import Prediction, PredictionBatch
 
@@ -140,8 +140,7 @@ class Model:
         m, n, k, batch = float(gemm.m), float(gemm.n), float(gemm.k), float(gemm.batch)
         reads_c = 1.0 if gemm.beta else 0.0
         answer = head.answer(m, n, k, batch, reads_c, confidence, PLAIN)
-        notes = head.remarks + domain_notes(head, gemm)
-        return prediction_of(gemm, head, answer, notes, confidence)
+        return prediction_of(gemm, head, answer, confidence)
 
     def rank(
         self,

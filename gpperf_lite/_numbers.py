@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._domain import Domain
 from ._forest import Forests, power_of_two, powers_of_two
 from ._interval import Interval
 
@@ -21,6 +22,7 @@ class Numbers(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
     columns: features as forests take them; totals: the sum of each forest over them, in units;
+    beyond: how far outside a domain; faded: a sum of a forest there, in units;
     octaves: the factor that units stand for; factors: from a prediction to its interval's ends.
     """
 
@@ -28,8 +30,10 @@ class Numbers(NamedTuple):
     maximum: Callable[[Any, Any], Any]
     columns: Callable[[tuple[Any, ...]], Any]
     totals: Callable[[Forests, Any], Any]
+    beyond: Callable[[Domain, Any, Any, Any, Any, Any], Any]
+    faded: Callable[[Any, Any], Any]
     octaves: Callable[[Any], Any]
-    factors: Callable[[Interval, Any, float], tuple[Any, Any]]
+    factors: Callable[[Interval, Any, float, Any], tuple[Any, Any]]
 
 
 def _lesser(one: float, other: float) -> float:
@@ -58,7 +62,31 @@ def _many_rows(row: tuple[Any, ...]) -> Any:
     return columns
 
 
-PLAIN = Numbers(_lesser, _greater, _one_row, Forests.sums_of_row, power_of_two, Interval.factors_at)
+def _faded(units: int, beyond: float) -> int:
+    return units if beyond == 1.0 else int(units / beyond)
+
+
+def _each_faded(units: Any, beyond: Any) -> Any:
+    return np.trunc(units / beyond).astype(np.int64)
+
+
+PLAIN = Numbers(
+    _lesser,
+    _greater,
+    _one_row,
+    Forests.sums_of_row,
+    Domain.beyond,
+    _faded,
+    power_of_two,
+    Interval.factors_at,
+)
 ARRAYS = Numbers(
-    np.minimum, np.maximum, _many_rows, Forests.sums_of_rows, powers_of_two, Interval.factors_of
+    np.minimum,
+    np.maximum,
+    _many_rows,
+    Forests.sums_of_rows,
+    Domain.beyond_each,
+    _each_faded,
+    powers_of_two,
+    Interval.factors_of,
 )

@@ -8,6 +8,7 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from ._domain import stray_note
 from ._gemm import Gemm
 from ._head import Answer, Head
 from ._kernel import contiguous_extents
@@ -78,26 +79,25 @@ class _Group:
             ARRAYS,
         )
         columns = [repeat(None) if values is None else values[chosen].tolist() for values in answer]
-        outside = domain_notes(self._heads[0], gemm)
         heads = [self._heads[index] for index in chosen.tolist()]
         # A column that repeats has no end, so the heads come first.
         for head, *row in zip(heads, *columns):  # noqa: B905
-            yield prediction_of(gemm, head, Answer(*row), head.remarks + outside, confidence)
+            yield prediction_of(gemm, head, Answer(*row), confidence)
 
 
-def domain_notes(head: Head, gemm: Gemm) -> tuple[str, ...]:
-    """Return what to say of sizes outside of what was trained on; () inside."""
-    domain, sizes = head.runtime.domain, (gemm.m, gemm.n, gemm.k, gemm.batch)
-    if domain.holds(*sizes):
+def _domain_notes(head: Head, gemm: Gemm, base_s: float) -> tuple[str, ...]:
+    """Return what to say of a GEMM outside of what was trained on; () inside."""
+    domain, where = head.runtime.domain, (gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
+    if domain.holds(*where):
         return ()
-    return tuple(text for text, outside in domain.strays(*sizes) if outside)
+    return tuple(stray_note(text, times) for text, times in domain.strays(*where) if times > 1.0)
 
 
-def prediction_of(
-    gemm: Gemm, head: Head, answer: Answer, notes: tuple[str, ...], confidence: float
-) -> Prediction:
-    """Return one answer, in floats, with all that belongs to it; notes: why it is not in domain."""
-    runtime_s, low_s, high_s, sustained_s, power_w, low_w, high_w, compute_s, memory_s = answer
+def prediction_of(gemm: Gemm, head: Head, answer: Answer, confidence: float) -> Prediction:
+    """Return one answer, in floats, with all that belongs to it."""
+    runtime_s, low_s, high_s, sustained_s, power_w, low_w, high_w, *parts = answer
+    base_s, compute_s, memory_s = parts
+    notes = head.remarks + _domain_notes(head, gemm, base_s)
     in_domain = not notes
     if runtime_s < head.shortest_powered_s:
         notes += (head.power_remark(),)

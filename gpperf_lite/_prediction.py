@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._domain import stray_note
 from ._gemm import Gemm
 from ._kernel import Kernel
 
@@ -145,16 +146,26 @@ class PredictionBatch:
         return None if energy_j is None else energy_j * self.sustained_runtime_s
 
 
-class NotesByRow:
-    """The notes of each row of a batch, made when they are asked for: most rows have none.
+class Reason(NamedTuple):
+    """A note, and the rows that it holds for, bool array of shape (n_rows,).
 
-    by_reason: a text for each reason, and the rows that it holds for, bool array of shape
-    (n_rows,).
+    times: how far outside of its domain each row is, float64 array of shape (n_rows,), where the
+    note is about that.
     """
 
-    def __init__(
-        self, n_rows: int, by_reason: tuple[tuple[str, NDArray[np.bool_]], ...] = ()
-    ) -> None:
+    text: str
+    where: NDArray[np.bool_]
+    times: FloatArray | None = None
+
+    def note(self, row: int) -> str:
+        """Return what to say of a row that it holds for."""
+        return self.text if self.times is None else stray_note(self.text, float(self.times[row]))
+
+
+class NotesByRow:
+    """The notes of each row of a batch, made when they are asked for: most rows have none."""
+
+    def __init__(self, n_rows: int, by_reason: tuple[Reason, ...] = ()) -> None:
         self.n_rows = n_rows
         self.by_reason = by_reason
 
@@ -167,7 +178,7 @@ class NotesByRow:
     def __getitem__(self, row: int) -> tuple[str, ...]:
         if not -self.n_rows <= row < self.n_rows:
             raise IndexError(f"row {row} of {self.n_rows}")
-        return tuple(text for text, where in self.by_reason if where[row])
+        return tuple(reason.note(row) for reason in self.by_reason if reason.where[row])
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         return (self[row] for row in range(self.n_rows))
@@ -175,6 +186,6 @@ class NotesByRow:
     def none(self) -> NDArray[np.bool_]:
         """Return which rows have no note, bool array of shape (n_rows,)."""
         none = np.ones(self.n_rows, bool)
-        for _, where in self.by_reason:
-            none &= ~where
+        for reason in self.by_reason:
+            none &= ~reason.where
         return none

@@ -87,11 +87,25 @@ def test_the_factors_are_those_of_the_half_widths_bit_for_bit(
 ) -> None:
     runtimes_s = [*runtimes_s, *some.runtime_edges_s]
     widths = some.half_widths_at(np.array(runtimes_s), confidence)
-    low, high = some.factors_of(np.array(runtimes_s), confidence)
+    low, high = some.factors_of(np.array(runtimes_s), confidence, np.ones(len(runtimes_s)))
     assert low.tolist() == powers_of_two(-widths).tolist()
     assert high.tolist() == powers_of_two(widths).tolist()
-    pairs = [some.factors_at(one, confidence) for one in runtimes_s]
+    pairs = [some.factors_at(one, confidence, 1.0) for one in runtimes_s]
     assert pairs == list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+@given(intervals(), st.floats(0.0, 100.0), confidences, st.lists(st.floats(1.0, 1e9), max_size=9))
+def test_outside_an_interval_is_the_wider_the_further_and_never_over_three_times_as_wide(
+    some: Interval, runtime_s: float, confidence: float, beyond: list[float]
+) -> None:
+    beyond = sorted([1.0, *beyond])
+    pairs = [some.factors_at(runtime_s, confidence, one) for one in beyond]
+    highs = [high for _, high in pairs]
+    assert highs == sorted(highs)
+    assert highs[-1] - 1.0 <= 3.0 * (highs[0] - 1.0) * (1.0 + 1e-9)
+    low, high = some.factors_of(np.full(len(beyond), runtime_s), confidence, np.array(beyond))
+    assert pairs == list(zip(low.tolist(), high.tolist(), strict=True))
+    assert all(0.0 < low <= 1.0 <= high for low, high in pairs)
 
 
 def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:
@@ -99,8 +113,8 @@ def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:
     for _ in range(2):
         for number in range(1, 1000):
             confidence = number / 1000
-            expected = interval().factors_at(1e-4, confidence)
-            assert asked.factors_at(1e-4, confidence) == expected
+            expected = interval().factors_at(1e-4, confidence, 1.0)
+            assert asked.factors_at(1e-4, confidence, 1.0) == expected
     assert len(asked._asked) <= 256
     assert asked == fresh
     assert hash(asked) == hash(fresh)
