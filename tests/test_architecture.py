@@ -24,9 +24,9 @@ RUNTIME_IMPORTS = {
     "_domain": {"_gemm"},
     "_forest": set(),
     "_interval": {"_errors", "_forest"},
-    "_numbers": {"_forest", "_interval"},
+    "_numbers": {"_domain", "_forest", "_interval"},
     "_physics": {"_gemm", "_gpus", "_kernel", "_limits", "_numbers"},
-    "_panel": {"_gemm", "_head", "_kernel", "_numbers", "_physics", "_prediction"},
+    "_panel": {"_domain", "_gemm", "_head", "_kernel", "_numbers", "_physics", "_prediction"},
     "_features": {"_numbers", "_physics"},
     "_facts": {"_errors", "_fields", "_gemm", "_gpus", "_kernel", "_safetensors"},
     "_artefact": {
@@ -36,7 +36,7 @@ RUNTIME_IMPORTS = {
     "_builtin": {"_errors"},
     "_batch": {"_errors", "_gemm", "_head", "_kernel", "_numbers", "_prediction"},
     "_head": {"_artefact", "_features", "_forest", "_gpus", "_kernel", "_numbers", "_physics"},
-    "_prediction": {"_gemm", "_kernel"},
+    "_prediction": {"_domain", "_gemm", "_kernel"},
     "_model": {
         "_artefact", "_batch", "_builtin", "_errors", "_facts", "_gemm", "_gpus", "_head",
         "_interval", "_kernel", "_limits", "_numbers", "_panel", "_physics", "_prediction",
