@@ -113,7 +113,8 @@ class Own(NamedTuple):
     instruction: Any
 
 
-@dataclass(frozen=True, slots=True)
+# Without the methods that nothing calls, which take a while to make at every import.
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class View:
     """One GPU, dtype and kernel as the formulas see them.
 
