@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._generic import Generic
+from gpperf_lite._generic import write as write_generic
 
 from .dataset import Dataset, read
 from .errors import RecipeError
+from .generic import GenericOptions, train_generic
 from .importers import import_table
 from .recipe import ModelRecipe, read_recipe
 from .train import TrainOptions, train
@@ -24,9 +27,14 @@ def build_from_recipe(
         raise RecipeError(f"{recipe} has no model {', '.join(unknown)}")
     folder.mkdir(parents=True, exist_ok=True)
     for model in models:
-        if only is None or model.name in only:
+        path = folder / f"{model.name}.safetensors"
+        if only is not None and model.name not in only:
+            continue
+        if model.scope == "generic":
+            write_and_report_generic(build_generic(model, sources, n_workers), path)
+        else:
             artefact = build(model, sources, n_workers)
-            write_and_report(artefact, folder / f"{model.name}.safetensors")
+            write_and_report(artefact, path)
 
 
 def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
@@ -39,6 +47,13 @@ def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
         options=TrainOptions(model.split, model.folds, stand_ins=model.stand_ins),
         n_workers=n_workers,
     )
+
+
+def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
+    """Import the sources of the generic model and train it."""
+    datasets = [_import(sources / name, model.format) for name in model.runtime]
+    options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
+    return train_generic(datasets, model.name, model.version, options, n_workers)
 
 
 def build_from_datasets(
@@ -76,6 +91,20 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
             f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
             f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
         )
+
+
+def write_and_report_generic(generic: Generic, path: Path) -> None:
+    """Write a generic model and print what the GPUs that were held out say, a line each."""
+    write_generic(generic, path)
+    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
+    for estimator in generic.estimators:
+        for scope in ("gpus", "generations"):
+            for name, errors in estimator.accuracy[scope].items():
+                print(
+                    f"  {estimator.dtype:10}{name:21} {'alone' if scope == 'gpus' else 'and kin':8}"
+                    f" mean {errors['mean_ape']:7.2%}  median {errors['median_ape']:7.2%}"
+                    f"  p90 {errors['p90_ape']:7.2%}  bias {errors['bias']:+7.2%}"
+                )
 
 
 def _import(path: Path, format_name: str) -> Dataset:

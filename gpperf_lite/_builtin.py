@@ -9,6 +9,9 @@ from pathlib import Path
 from ._errors import UnknownGpuError, nearest
 
 SUFFIX = ".safetensors"
+GENERIC = "generic"
+"""The built-in model of no one GPU: it is loaded with the facts of one."""
+
 _FOLDER = Path(__file__).with_name("models")
 
 _ALIASES = {
@@ -25,8 +28,9 @@ _ALIASES = {
 
 
 def available() -> tuple[str, ...]:
-    """Return the names of the built-in models, sorted."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob(f"*{SUFFIX}")))
+    """Return the names of the built-in models of a GPU, sorted; "generic" is not one of them."""
+    names = {path.stem for path in _FOLDER.glob(f"*{SUFFIX}")}
+    return tuple(sorted(names - {GENERIC}))
 
 
 def short_name(name: str) -> str:
@@ -48,7 +52,8 @@ def built_in_path(name: str) -> Path:
         hint = nearest(short, [*known, *_ALIASES])
         raise UnknownGpuError(
             f"no built-in model {name!r}{hint} (there are: {', '.join(known) or 'none'}; "
-            f"an artefact of your own is given by its path, ending in {SUFFIX})"
+            f"an artefact of your own is given by its path, ending in {SUFFIX}; for a GPU known by "
+            f"its data sheet there is load({GENERIC!r}, gpu=gpperf_lite.Gpu(...)))"
         )
     return path
 
