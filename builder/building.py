@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._builtin import artefact_path
 from gpperf_lite._generic import Generic
+from gpperf_lite._generic import read as read_generic
 from gpperf_lite._generic import write as write_generic
 
-from .dataset import Dataset, read
+from .calibrated import calibrate_generic
+from .dataset import Dataset, concatenate, read
 from .errors import RecipeError
 from .generic import GenericOptions, train_generic
 from .importers import import_table
 from .recipe import ModelRecipe, read_recipe
-from .train import TrainOptions, train
+from .train import TrainOptions, check_name, train
 
 
 def build_from_recipe(
@@ -78,6 +81,34 @@ def build_from_datasets(
         n_workers=n_workers,
     )
     write_and_report(artefact, output)
+
+
+def build_calibrated(
+    base: str,
+    measured: Sequence[Path],
+    name: str,
+    version: str,
+    output: Path,
+    *,
+    simulated: bool = False,
+) -> None:
+    """Calibrate the generic model called `base`, or at that path, by datasets of one GPU."""
+    if output.is_dir():
+        raise RecipeError(f"output must be a file (got the folder {output})")
+    generic = read_generic(artefact_path(base))
+    dataset = concatenate([read(path) for path in measured])
+    artefact = calibrate_generic(
+        generic, dataset.simulated() if simulated else dataset, check_name(name), version
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write(artefact, output)
+    print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB, each point from the others:")
+    for estimator in artefact.estimators:
+        accuracy = estimator.accuracy
+        print(
+            f"  {estimator.dtype:10} {accuracy['n']} points, mean {accuracy['mean_ape']:.2%}, "
+            f"median {accuracy['median_ape']:.2%}, p90 {accuracy['p90_ape']:.2%}"
+        )
 
 
 def write_and_report(artefact: Artefact, path: Path) -> None:

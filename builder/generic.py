@@ -18,7 +18,7 @@ from gpperf_lite._domain import Domain
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 from gpperf_lite._generic import Generic, GenericEstimator
 from gpperf_lite._interval import Interval
-from gpperf_lite._scale import COLUMNS
+from gpperf_lite._scale import COLUMNS, distance
 
 from .calibration import calibrate
 from .dataset import Dataset, concatenate
@@ -32,6 +32,7 @@ from .tasks import Task, run_tasks
 
 BANDWIDTH = 0.35
 NEAR = 0.6
+_ALIKE = 1.0
 _FEWEST_ROWS = 500
 _LARGE = LearnerOptions(n_trees=256, l2_leaf_reg=3.0, teacher=False)
 _QUICK = LearnerOptions(n_trees=160, l2_leaf_reg=3.0, teacher=False)
@@ -42,16 +43,18 @@ _UNKNOWN = Interval((), (0.9,), ((0,),))
 class GenericOptions:
     """How the generic model is trained.
 
-    rows, learner: rows of each GPU, and the forest, of what is shipped; held_out_*: of the models
-    that tell what it is worth; test_rows: of a GPU held out; stand_ins: unmeasured dtypes and
-    those that answer for them; without: by GPU, dtypes that are not taken.
+    rows, learner: rows of each GPU, and the forest, of what is shipped; alike_rows, other_rows,
+    held_out_learner: of the models that tell what it is worth on a GPU that they never saw, from
+    GPUs that are like it and from others; test_rows: of that GPU; stand_ins: unmeasured dtypes
+    and those that answer for them; without: by GPU, dtypes that are not taken.
     """
 
-    rows: int = 12000
+    rows: int = 8000
     learner: LearnerOptions = _LARGE
-    held_out_rows: int = 8000
+    alike_rows: int = 8000
+    other_rows: int = 1500
     held_out_learner: LearnerOptions = _QUICK
-    test_rows: int = 5000
+    test_rows: int = 4000
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -98,8 +101,7 @@ def train_generic(
         for dtype, part in by_dtype.items()
     ]
     forests = run_tasks(fits, n_workers, f"training {name}")
-    tasks = [task for part in by_dtype.values() for task in _held_out_tasks(part, options)]
-    outs = [one for some in run_tasks(tasks, n_workers, f"{name}, GPUs held out") for one in some]
+    outs = [out for _, _, out in held_out(tables, {}, options, n_workers)]
     gpus = {table.name: table.gpu for table in tables}
     estimators = [
         _measured_on(_estimator(part, forest, list(gpus)), [o for o in outs if o.dtype == dtype])
@@ -145,50 +147,77 @@ def tables_of(
     return [replace(t, constants=c) for t, c in zip(tables, constants, strict=True)], left_out
 
 
-def _held_out_tasks(tables: list[Table], options: GenericOptions) -> Iterator[Task[list[HeldOut]]]:
-    """Yield a task for each GPU of a dtype, and one for each generation of several GPUs."""
-    arguments = (options.held_out_rows, options.held_out_learner, options.test_rows)
-    for table in tables:
-        label = f"{table.dtype} without {table.name}"
-        yield Task(label, hold_out, (tables, (table.name,), "gpu", *arguments))
-    for major in sorted({generation(table) for table in tables}):
-        names = tuple(table.name for table in tables if generation(table) == major)
-        if 1 < len(names) < len(tables):
-            label = f"{tables[0].dtype} without generation {major}"
-            yield Task(label, hold_out, (tables, names, "generation", *arguments))
+@dataclass(frozen=True)
+class Case:
+    """A GPU to be predicted, and the tables of its dtype; names: the GPUs that are held out."""
+
+    tables: tuple[Table, ...]
+    table: Table
+    names: tuple[str, ...]
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other GPU is held out."""
+        return len(self.names) == 1
+
+    @property
+    def label(self) -> str:
+        """GPU and dtype, for people."""
+        return f"{self.table.name} {self.table.dtype}"
 
 
-def generation(table: Table) -> int:
-    """Return the generation of a table's GPU."""
+def held_out(
+    tables: Sequence[Table],
+    without: Mapping[str, Sequence[str]],
+    options: GenericOptions,
+    n_workers: int,
+) -> list[tuple[Case, Generic, HeldOut]]:
+    """Return each GPU held out, a model of the others, and what that says of it.
+
+    Every GPU is held out once alone, and once with its whole generation where it has kin.
+    """
+    cases = [case for table in tables for case in _cases(tables, table, without)]
+    tasks = [Task(f"without {case.label}", _hold_out, (case, options)) for case in cases]
+    found = run_tasks(tasks, n_workers, "models of the other GPUs")
+    return [(case, *pair) for case, pair in zip(cases, found, strict=True)]
+
+
+def _cases(
+    tables: Sequence[Table], table: Table, without: Mapping[str, Sequence[str]]
+) -> Iterator[Case]:
+    part = tuple(
+        one
+        for one in tables
+        if one.dtype == table.dtype
+        and (one.name == table.name or one.dtype not in without.get(one.name, ()))
+    )
+    yield Case(part, table, (table.name,))
+    kin = tuple(one.name for one in part if _generation(one) == _generation(table))
+    if 1 < len(kin) < len(part) - 1:
+        yield Case(part, table, kin)
+
+
+def _generation(table: Table) -> int:
     return table.gpu.compute_capability[0]
 
 
-def hold_out(
-    tables: list[Table],
-    without: tuple[str, ...],
-    scope: str,
-    rows: int,
-    learner: LearnerOptions,
-    test_rows: int,
-) -> list[HeldOut]:
-    """Return what a model of the other GPUs says of those that are left out."""
-    generic = generic_without(tables, without, rows, learner)
-    found = []
-    for table in tables:
-        if table.name in without:
-            asked = table.sample(test_rows)
-            _, least = generic.nearest(table.gpu, table.dtype)
-            found.append(HeldOut(asked, scope, predict_unseen(generic, asked), least))
-    return found
-
-
-def generic_without(
-    tables: list[Table], without: tuple[str, ...], rows: int, learner: LearnerOptions
-) -> Generic:
-    """Return a model of one dtype that never saw some GPUs; its intervals say nothing."""
-    rest = [table.sample(rows) for table in tables if table.name not in without]
-    estimator = _estimator(rest, fit_forest(rest, learner), [table.name for table in rest])
-    return _generic("held_out", "1", [table.gpu for table in rest], [estimator], {}, {})
+def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
+    """Return a model that never saw the GPUs of a case, and what it says of one from its sheet."""
+    gpu, dtype = case.table.gpu, case.table.dtype
+    rest = [
+        one.sample(
+            options.alike_rows if distance(one.gpu, gpu, dtype) <= _ALIKE else options.other_rows
+        )
+        for one in case.tables
+        if one.name not in case.names
+    ]
+    forest = fit_forest(rest, options.held_out_learner)
+    estimator = _estimator(rest, forest, [one.name for one in rest])
+    generic = _generic("held_out", "1", [one.gpu for one in rest], [estimator], {}, {})
+    asked = case.table.sample(options.test_rows)
+    _, least = generic.nearest(gpu, dtype)
+    scope = "gpu" if case.alone else "generation"
+    return generic, HeldOut(asked, scope, predict_unseen(generic, asked), least)
 
 
 def predict_unseen(generic: Generic, table: Table) -> Floats:
@@ -249,6 +278,12 @@ def _domain(tables: list[Table]) -> Domain:
         layouts=tuple(sorted(layouts)),
         beta="zero" if zero else "any",
     )
+
+
+def with_intervals(generic: Generic, outs: list[HeldOut]) -> Generic:
+    """Return a model of one dtype with the intervals that other GPUs, held out, call for."""
+    (estimator,) = generic.estimators
+    return replace(generic, estimators=(_measured_on(estimator, outs),))
 
 
 def _measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEstimator:

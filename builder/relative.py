@@ -22,7 +22,7 @@ from .points import Floats, Points
 KERNELS = {LIBRARY.name: LIBRARY}
 """The kernels of the generic model: the library alone."""
 
-_ROWS_FOR_CONSTANTS = 1000
+_ROWS_FOR_CONSTANTS = 600
 _PULL = 0.3
 _SEED = 11
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,26 +102,34 @@ class Generic:
         """
         if not isinstance(gpu, Gpu):
             raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
-        chosen = [one for one in self.estimators if one.dtype in gpu.peak_flops]
-        stood_in = {} if chosen else self._stood_in(gpu)
-        if not chosen and not stood_in:
+        chosen = {one.dtype: one for one in self.estimators if one.dtype in gpu.peak_flops}
+        seen, texts = gpu, []
+        if not chosen:
+            chosen = self._stood_in(gpu)
+            peaks = {one.dtype: gpu.peak_flops[dtype] for dtype, one in chosen.items()}
+            seen = replace(gpu, peak_flops=peaks)
+            texts = [
+                f"{dtype} was not measured: predicted as {one.dtype}"
+                for dtype, one in chosen.items()
+            ]
+        if not chosen:
             known = " ".join(one.dtype for one in self.estimators)
             got = " ".join(gpu.peak_flops) or "none"
             raise InputError(
                 f"gpu.peak_flops must have a dtype that {self.name} answers for: {known} (got "
                 f"{got}): add its dense peak in FLOP/s from the data sheet"
             )
-        estimators = [self._estimator(one, gpu, one.dtype) for one in chosen]
-        estimators += [self._estimator(one, gpu, dtype) for dtype, one in stood_in.items()]
+        estimators = [
+            replace(self._estimator(one, seen), dtype=dtype) for dtype, one in chosen.items()
+        ]
         dtypes = {one.dtype for one in estimators}
         stand_ins = {
             dtype: other
             for dtype, other in self.stand_ins.items()
             if other in dtypes and dtype in gpu.peak_flops and dtype not in dtypes
         }
-        remarks = [self._remark(gpu, estimators[0].dtype), *self._beyond(gpu)]
-        remarks += [f"{dtype} was not measured: predicted as {one.dtype}"
-                    for dtype, one in stood_in.items()]  # fmt: skip
+        first = next(iter(chosen.values()))
+        remarks = (self._remark(seen, first.dtype), *self._beyond(seen), *texts)
         return Artefact(
             self.name,
             self.version,
@@ -130,7 +138,7 @@ class Generic:
             tuple(estimators),
             stand_ins,
             self.provenance,
-            tuple(remarks),
+            remarks,
         )
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
@@ -148,14 +156,14 @@ class Generic:
             if dtype in gpu.peak_flops and one.dtype == other
         }
 
-    def _estimator(self, one: GenericEstimator, gpu: Gpu, dtype: str) -> Estimator:
-        distances = [_between(gpu, dtype, self.gpus[index], one.dtype) for index in one.gpus]
+    def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
+        distances = [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
         return Estimator(
             "runtime",
-            dtype,
+            one.dtype,
             (0,),
-            _mixed(one.constants, self._weights(distances), gpu, dtype),
-            multiplied_out(one.forest, self.columns, gpu, dtype),
+            _mixed(one.constants, self._weights(distances), gpu, one.dtype),
+            multiplied_out(one.forest, self.columns, gpu, one.dtype),
             one.domain,
             self._interval(one, min(distances)),
             one.accuracy,
@@ -181,8 +189,7 @@ class Generic:
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
     def _remark(self, gpu: Gpu, dtype: str) -> str:
-        known = dtype if any(dtype in one.peak_flops for one in self.gpus) else "bf16"
-        nearest, least = self.nearest(gpu, known)
+        nearest, least = self.nearest(gpu, dtype)
         return (
             f"{gpu.name:.80} was not measured: predicted from its data sheet, like "
             f"{nearest.name:.80}" + ("" if least <= self.near else ", which is not much like it")
@@ -203,14 +210,6 @@ class Generic:
                 if ours > max(theirs):
                     texts[f"{fact}{which} is above {max(theirs):.4g}, the most measured"] = None
         return list(texts)
-
-
-def _between(gpu: Gpu, dtype: str, measured: Gpu, measured_dtype: str) -> float:
-    """Return the distance of two GPUs, each in its dtype."""
-    if dtype == measured_dtype:
-        return distance(gpu, measured, dtype)
-    # A dtype that stands in runs at the same rate where both are known.
-    return distance(gpu, measured, dtype if dtype in measured.peak_flops else measured_dtype)
 
 
 def _mixed(
