@@ -4,7 +4,7 @@ The generic model's error at the points, in octaves, is learned by a Gaussian pr
 coordinates that are relative to the hardware, and over the shares of time that arithmetic, memory
 and launches take, which makes it refit the factors of those three. Small trees then learn what the
 process says of thousands of shapes that nobody measured, and are added to those of the generic
-model. (What sets the points far apart from it is found within minutes; the rest needs a table.)
+model.
 
 Intervals are the generic model's, made as much narrower or wider as each point asks for that is
 predicted from the others (normalised conformal prediction, H. Papadopoulos et al., "Inductive
@@ -30,13 +30,12 @@ from gpperf_lite._interval import Interval
 from .coordinates import coordinates, shares
 from .dataset import Dataset
 from .errors import DatasetError
-from .few import library_points
 from .learner import LearnerOptions, learn
 from .metrics import errors_of
 from .physics import Described
 from .points import Floats, Points, points_of
 from .process import fit_process
-from .relative import KERNELS, clipped
+from .relative import KERNELS, clipped, library_points
 from .runtime import RuntimeFit
 
 FEWEST_POINTS = 8

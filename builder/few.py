@@ -22,29 +22,13 @@ from gpperf_lite._generic import Generic
 from .coordinates import coordinates
 from .errors import BuilderError
 from .physics import describe_points
-from .points import Floats, Points
-from .relative import KERNELS
+from .points import Points
+from .relative import KERNELS, LAYOUT, library_points
 from .sweep import Point
 
-LAYOUT = "tn"
 _MOST_CANDIDATES = 6000
 _ROUNDS = 25
 _SEED = 2
-
-
-def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:
-    """Return points of the library at (m, n, k), float64 array of shape (n_points, 3)."""
-    n_points = len(sizes)
-    texts = {"gpu": "", "kernel": "library", "dtype": dtype, "layout": layout}
-    numbers = {"batch": 1.0, "alpha": 1.0, "beta": 0.0}
-    unknown = dict.fromkeys(("runtime_s", "power_w", "power_window_s"), np.nan)
-    return Points(
-        **{name: np.full(n_points, text, object) for name, text in texts.items()},
-        m=sizes[:, 0],
-        n=sizes[:, 1],
-        k=sizes[:, 2],
-        **{name: np.full(n_points, value) for name, value in {**numbers, **unknown}.items()},
-    )
 
 
 def choose(points: Points, generic: Generic, gpu: Gpu, n_few: int) -> NDArray[np.intp]:

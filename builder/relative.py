@@ -22,6 +22,9 @@ from .points import Floats, Points
 KERNELS = {LIBRARY.name: LIBRARY}
 """The kernels of the generic model: the library alone."""
 
+LAYOUT = "tn"
+"""The layout of the tables that it is trained on."""
+
 _ROWS_FOR_CONSTANTS = 600
 _PULL = 0.3
 _SEED = 11
@@ -95,3 +98,18 @@ def clipped(octaves: Floats) -> Floats:
     most = LARGEST_SUM / UNITS_PER_OCTAVE
     within: Floats = np.clip(octaves, -most, most)
     return within
+
+
+def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:
+    """Return points of the library at (m, n, k), float64 array of shape (n_points, 3)."""
+    n_points = len(sizes)
+    texts = {"gpu": "", "kernel": "library", "dtype": dtype, "layout": layout}
+    numbers = {"batch": 1.0, "alpha": 1.0, "beta": 0.0}
+    unknown = dict.fromkeys(("runtime_s", "power_w", "power_window_s"), np.nan)
+    return Points(
+        **{name: np.full(n_points, text, object) for name, text in texts.items()},
+        m=sizes[:, 0],
+        n=sizes[:, 1],
+        k=sizes[:, 2],
+        **{name: np.full(n_points, value) for name, value in {**numbers, **unknown}.items()},
+    )

@@ -75,7 +75,9 @@ def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
     return curves_of(held_out(tables, model.without, GenericOptions(), n_workers), n_workers)
 
 
-def curves_of(found: Sequence[tuple[Case, Generic, HeldOut]], n_workers: int) -> list[Curve]:
+def curves_of(
+    found: Sequence[tuple[Case, Generic, HeldOut]], n_workers: int, n_few: Sequence[int] = N_FEW
+) -> list[Curve]:
     """Return the curves of GPUs held out; their intervals are those that other GPUs call for."""
     tasks = []
     for case, generic, _ in found:
@@ -84,7 +86,7 @@ def curves_of(found: Sequence[tuple[Case, Generic, HeldOut]], n_workers: int) ->
             for other, _, out in found
             if other.table.dtype == case.table.dtype and out.table.name not in case.names
         ]
-        arguments = (case, with_intervals(generic, outs), N_FEW if case.alone else (_SHOWN,))
+        arguments = (case, with_intervals(generic, outs), n_few if case.alone else (_SHOWN,))
         tasks.append(Task(case.label, curve, arguments))
     return run_tasks(tasks, n_workers, "GPUs held out")
 
@@ -132,11 +134,12 @@ def unseen_page(found: Sequence[Curve]) -> str:
     alone = [one for one in found if one.alone]
     kin = [one for one in found if not one.alone]
     parts = [_HEAD.format(rows=_TEST_ROWS), "## One GPU held out", ""]
-    parts += _curve_table(alone, (0, *N_FEW))
-    parts += ["", "## Means over the dtypes of each GPU", "", *_mean_table(alone)]
+    numbers = tuple(alone[0].errors)
+    parts += _curve_table(alone, numbers)
+    parts += ["", "## Means over the dtypes of each GPU", "", *_mean_table(alone, numbers)]
     parts += ["", "## The whole generation held out", ""]
     parts += _curve_table(kin, (0, _SHOWN))
-    parts += ["", "## What 90 % intervals cover", "", *_coverage_table(alone)]
+    parts += ["", "## What 90 % intervals cover", "", *_coverage_table(alone, numbers)]
     return "\n".join(parts) + "\n"
 
 
@@ -150,18 +153,18 @@ def _curve_table(found: Sequence[Curve], columns: Sequence[int]) -> list[str]:
     return _table(head, rows)
 
 
-def _mean_table(found: Sequence[Curve]) -> list[str]:
+def _mean_table(found: Sequence[Curve], numbers: Sequence[int]) -> list[str]:
     rows = []
     for gpu in dict.fromkeys(one.gpu for one in found):
         mine = [one for one in found if one.gpu == gpu]
-        means = (np.mean([one.errors[n].mean_ape for one in mine]) for n in (0, *N_FEW))
+        means = (np.mean([one.errors[n].mean_ape for one in mine]) for n in numbers)
         rows.append((gpu, *(f"{mean:.1%}" for mean in means)))
-    return _table(("GPU", *(f"{n} points" for n in (0, *N_FEW))), rows)
+    return _table(("GPU", *(f"{n} points" for n in numbers)), rows)
 
 
-def _coverage_table(found: Sequence[Curve]) -> list[str]:
-    rows = [(one.gpu, one.dtype, *(f"{one.coverage[n]:.0%}" for n in (0, *N_FEW))) for one in found]
-    return _table(("GPU", "dtype", *(f"{n} points" for n in (0, *N_FEW))), rows)
+def _coverage_table(found: Sequence[Curve], numbers: Sequence[int]) -> list[str]:
+    rows = [(one.gpu, one.dtype, *(f"{one.coverage[n]:.0%}" for n in numbers)) for one in found]
+    return _table(("GPU", "dtype", *(f"{n} points" for n in numbers)), rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

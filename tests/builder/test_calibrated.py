@@ -15,12 +15,11 @@ from builder.calibrated import added, calibrate_generic
 from builder.coordinates import shares
 from builder.dataset import Dataset
 from builder.errors import DatasetError
-from builder.few import library_points
 from builder.metrics import errors_of
 from builder.physics import describe_points
 from builder.points import Floats, Points, points_of
 from builder.process import Assumed, _likeness, fit_process
-from builder.relative import KERNELS
+from builder.relative import KERNELS, library_points
 from gpperf_lite._artefact import Artefact, encode, write
 
 GENERIC = generic_model()

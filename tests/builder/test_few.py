@@ -10,7 +10,8 @@ import pytest
 from generics import FAST, generic_model
 
 from builder.errors import BuilderError
-from builder.few import choose, few_of_plan, few_sweep, library_points
+from builder.few import choose, few_of_plan, few_sweep
+from builder.relative import library_points
 from builder.sweep import Point, read_sweep
 from gpperf_lite import Gemm
 
