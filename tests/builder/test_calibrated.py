@@ -11,9 +11,11 @@ from generics import FAST, generic_model
 from tables import dataset_of
 
 import gpperf_lite as gp
+from builder.__main__ import main
 from builder.calibrated import added, calibrate_generic
 from builder.coordinates import shares
 from builder.dataset import Dataset
+from builder.dataset import write as write_dataset
 from builder.errors import DatasetError
 from builder.metrics import errors_of
 from builder.physics import describe_points
@@ -21,6 +23,7 @@ from builder.points import Floats, Points, points_of
 from builder.process import Assumed, _likeness, fit_process
 from builder.relative import KERNELS, library_points
 from gpperf_lite._artefact import Artefact, encode, write
+from gpperf_lite._generic import write as write_generic
 
 GENERIC = generic_model()
 GPU = replace(FAST, name="NVIDIA New", peak_flops={"f16": 2.0**49, "bf16": 2.0**49})
@@ -104,7 +107,8 @@ def test_a_point_left_out_is_predicted_as_without_it() -> None:
     rest = np.arange(12) != 4
     assumed: Assumed = process.assumed
     likeness = _likeness(at[rest], share[rest], at[rest], share[rest], assumed)
-    weights = np.linalg.solve(likeness + assumed.noise**2 * np.eye(11), values[rest])
+    noise = np.diag((assumed.noise * process.noisier[rest]) ** 2)
+    weights = np.linalg.solve(likeness + noise, values[rest])
     by_hand = _likeness(at[4:5], share[4:5], at[rest], share[rest], assumed) @ weights
     assert process.left_out[4] == pytest.approx(by_hand[0], rel=1e-6, abs=1e-9)
 
@@ -127,3 +131,29 @@ def test_too_few_points_and_too_many_are_refused() -> None:
 def test_repeats_of_a_point_count_once() -> None:
     points = points_of(measured(20))
     assert len(points) == 20
+
+
+def test_the_command_makes_a_model_that_loads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_generic(GENERIC, tmp_path / "base.safetensors")
+    write_dataset(measured(20), tmp_path / "few.dataset.parquet")
+    arguments = ["--base", str(tmp_path / "base.safetensors"), "--name", "my_gpu"]
+    arguments += ["--measured", str(tmp_path / "few.dataset.parquet")]
+    output = tmp_path / "my_gpu.safetensors"
+    assert main(["calibrate", *arguments, "--output", str(output)]) == 0
+    assert "bf16       20 points, mean" in capsys.readouterr().out
+    assert gp.load(output).name == "my_gpu"
+    assert main(["calibrate", *arguments, "--output", str(tmp_path)]) == 2
+    assert "output must be a file" in capsys.readouterr().err
+
+
+def test_one_strange_point_says_little_of_its_neighbours() -> None:
+    dice = np.random.default_rng(7)
+    at, share = dice.normal(size=(60, 2)), np.zeros((60, 1))
+    values = 0.1 * at[:, 0] + dice.normal(0.0, 0.01, 60)
+    strange = values + 1.4 * (np.arange(60) == 3)
+    asked = at + 0.05
+    plain = fit_process(at, share, values).predict(asked, share)
+    pulled = fit_process(at, share, strange).predict(asked, share)
+    assert np.abs(pulled - plain).max() < 0.1

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from generics import FAST, generic_model
 
+from builder.__main__ import main
 from builder.errors import BuilderError
 from builder.few import choose, few_of_plan, few_sweep
 from builder.relative import library_points
 from builder.sweep import Point, read_sweep
 from gpperf_lite import Gemm
+from gpperf_lite._generic import write
 
 GENERIC = generic_model()
+ROOT = Path(__file__).parents[2]
 SIZES = np.exp2(np.random.default_rng(1).uniform(4, 13, (300, 3))).round()
 POINTS = library_points(SIZES, "bf16")
 
@@ -70,3 +73,16 @@ def test_a_plan_or_a_model_without_the_dtype_is_refused() -> None:
         few_of_plan(planned, "fp8", GENERIC, FAST, 5)
     with pytest.raises(BuilderError, match=r"dtype must be one that generic answers for .*f32"):
         few_of_plan([Point("library", Gemm(64, 64, 64, "f32"))], "f32", GENERIC, FAST, 5)
+
+
+def test_the_command_writes_a_sweep_that_can_be_planned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(generic_model(), tmp_path / "base.safetensors")
+    sweep, few = ROOT / "cuda" / "sweeps" / "quick.toml", tmp_path / "few.toml"
+    shared = ["--gpu", "h200", "--cubins", str(tmp_path)]
+    arguments = ["--few", "12", "--base", str(tmp_path / "base.safetensors"), "--output", str(few)]
+    assert main(["plan", "--sweep", str(sweep), *shared, *arguments]) == 0
+    assert "wrote 12 points" in capsys.readouterr().out
+    assert main(["plan", "--sweep", str(few), *shared]) == 0
+    assert "few on NVIDIA H200: 12 points on 1 kernel" in capsys.readouterr().out

@@ -13,10 +13,12 @@ from artefacts import remade
 from generics import FAST, SLOW, generic_model, gpu_like, renamed
 from hypothesis import given
 from hypothesis import strategies as st
+from loaded import built_in
 from strategies import gemms
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import write as write_artefact
+from gpperf_lite._builtin import artefact_path
 from gpperf_lite._features import FEATURES
 from gpperf_lite._generic import decode, encode, read, write
 from gpperf_lite._scale import COLUMNS, column_of, distance, multiplied_out
@@ -178,3 +180,19 @@ def test_columns_of_an_older_model_go_on_working() -> None:
     assert decode(encode(renamed(generic_model(), COLUMNS))).columns == COLUMNS
     other = multiplied_out(forest, fewer, FAST, "bf16")
     assert other == multiplied_out(forest, COLUMNS, FAST, "bf16")
+
+
+@pytest.mark.parametrize("name", ["h100_sxm", "h200_sxm", "b200_sxm", "rtx_pro_6000_server"])
+def test_the_shipped_model_agrees_with_those_of_the_gpus_it_was_trained_on(name: str) -> None:
+    """Within a sixth on average: it knows the GPU by its data sheet alone."""
+    own = built_in(name)
+    generic = gp.load("generic", gpu=own.gpu)
+    dice = np.random.default_rng(12)
+    m, n, k = (np.exp2(dice.uniform(low, 13, 300)) // 64 * 64 + 64 for low in (0, 9, 9))
+    ours = generic.predict_batch(m, n, k, "bf16", "tn").runtime_s
+    theirs = own.predict_batch(m, n, k, "bf16", "tn").runtime_s
+    assert np.abs(ours / theirs - 1.0).mean() < 1.0 / 6.0
+
+
+def test_the_shipped_model_is_small() -> None:
+    assert artefact_path("generic").stat().st_size <= 800_000
