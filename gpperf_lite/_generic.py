@@ -189,6 +189,8 @@ class Generic:
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
     def _remark(self, gpu: Gpu, dtype: str) -> str:
+        if any(gpu.name == one.name for one in self.gpus):
+            return f"predicted from the data sheet alone; there is a model of {gpu.name:.80} itself"
         nearest, least = self.nearest(gpu, dtype)
         return (
             f"{gpu.name:.80} was not measured: predicted from its data sheet, like "

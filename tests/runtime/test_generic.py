@@ -57,6 +57,12 @@ def test_a_prediction_says_that_the_gpu_was_not_measured(path: Path) -> None:
     assert "NVIDIA Test 64 was not measured" in prediction.notes[0]
     assert "NVIDIA Test 128" in prediction.notes[0]
     assert prediction.power_w is None
+    again = gp.load(path, gpu=SLOW).predict(GEMM)
+    assert (
+        again.notes[0]
+        == "predicted from the data sheet alone; there is a model of NVIDIA Test 32 itself"
+    )
+    assert not again.in_domain
 
 
 @given(gemms(MODEL))
