@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._builtin import artefact_path
+from gpperf_lite._generic import Generic
+from gpperf_lite._generic import read as read_generic
+from gpperf_lite._generic import write as write_generic
 
-from .dataset import Dataset, read
+from .calibrated import calibrate_generic
+from .dataset import Dataset, concatenate, read
 from .errors import RecipeError
+from .generic import GenericOptions, train_generic
 from .importers import import_table
 from .recipe import ModelRecipe, read_recipe
-from .train import TrainOptions, train
+from .train import TrainOptions, check_name, train
 
 
 def build_from_recipe(
@@ -24,9 +30,14 @@ def build_from_recipe(
         raise RecipeError(f"{recipe} has no model {', '.join(unknown)}")
     folder.mkdir(parents=True, exist_ok=True)
     for model in models:
-        if only is None or model.name in only:
+        path = folder / f"{model.name}.safetensors"
+        if only is not None and model.name not in only:
+            continue
+        if model.scope == "generic":
+            write_and_report_generic(build_generic(model, sources, n_workers), path)
+        else:
             artefact = build(model, sources, n_workers)
-            write_and_report(artefact, folder / f"{model.name}.safetensors")
+            write_and_report(artefact, path)
 
 
 def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
@@ -39,6 +50,13 @@ def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
         options=TrainOptions(model.split, model.folds, stand_ins=model.stand_ins),
         n_workers=n_workers,
     )
+
+
+def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
+    """Import the sources of the generic model and train it."""
+    datasets = [_import(sources / name, model.format) for name in model.runtime]
+    options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
+    return train_generic(datasets, model.name, model.version, options, n_workers)
 
 
 def build_from_datasets(
@@ -65,6 +83,34 @@ def build_from_datasets(
     write_and_report(artefact, output)
 
 
+def build_calibrated(
+    base: str,
+    measured: Sequence[Path],
+    name: str,
+    version: str,
+    output: Path,
+    *,
+    simulated: bool = False,
+) -> None:
+    """Calibrate the generic model called `base`, or at that path, by datasets of one GPU."""
+    if output.is_dir():
+        raise RecipeError(f"output must be a file (got the folder {output})")
+    generic = read_generic(artefact_path(base))
+    dataset = concatenate([read(path) for path in measured])
+    artefact = calibrate_generic(
+        generic, dataset.simulated() if simulated else dataset, check_name(name), version
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    write(artefact, output)
+    print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB, each point from the others:")
+    for estimator in artefact.estimators:
+        accuracy = estimator.accuracy
+        print(
+            f"  {estimator.dtype:10} {accuracy['n']} points, mean {accuracy['mean_ape']:.2%}, "
+            f"median {accuracy['median_ape']:.2%}, p90 {accuracy['p90_ape']:.2%}"
+        )
+
+
 def write_and_report(artefact: Artefact, path: Path) -> None:
     """Write an artefact and print what its held-out rows say, a line an estimator."""
     write(artefact, path)
@@ -76,6 +122,20 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
             f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
             f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
         )
+
+
+def write_and_report_generic(generic: Generic, path: Path) -> None:
+    """Write a generic model and print what the GPUs that were held out say, a line each."""
+    write_generic(generic, path)
+    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
+    for estimator in generic.estimators:
+        for scope in ("gpus", "generations"):
+            for name, errors in estimator.accuracy[scope].items():
+                print(
+                    f"  {estimator.dtype:10}{name:21} {'alone' if scope == 'gpus' else 'and kin':8}"
+                    f" mean {errors['mean_ape']:7.2%}  median {errors['median_ape']:7.2%}"
+                    f"  p90 {errors['p90_ape']:7.2%}  bias {errors['bias']:+7.2%}"
+                )
 
 
 def _import(path: Path, format_name: str) -> Dataset:

@@ -86,12 +86,15 @@ def _uniform(points: Points, kernels: Kernels) -> list[tuple[NDArray[np.intp], s
     ]
 
 
-def fit_constants(points: Points, gpu: Gpu, kernels: Kernels) -> dict[str, float]:
+def fit_constants(
+    points: Points, gpu: Gpu, kernels: Kernels, pull: float = 0.0
+) -> dict[str, float]:
     """Return the constants of the physical model that fit points of one dtype best.
 
     Least squares on the log of the ratio, with a soft loss, over at most 2,000 rows; the same
-    rows give the same constants. They are rounded, so that the last bits of the machine's linear
-    algebra do not matter.
+    rows give the same constants. `pull` draws what the points leave open towards what is usual: a
+    constant that is off by a factor of e counts as one row that is off by `pull`. They
+    are rounded, so that the last bits of the machine's linear algebra do not matter.
     """
     start, low, high, to_constants = _start(points, gpu, kernels)
     chosen = np.random.default_rng(_SEED).permutation(len(points))[:_ROWS]
@@ -103,7 +106,7 @@ def fit_constants(points: Points, gpu: Gpu, kernels: Kernels) -> dict[str, float
     def residual(parameters: Floats) -> Floats:
         described = describe_points(rows, gpu, kernels, to_constants(parameters))
         error: Floats = (np.log(described.base_s) - label) * weight
-        return error
+        return np.concatenate([error, pull * (parameters - start)]) if pull else error
 
     result = least_squares(
         residual,

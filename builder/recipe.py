@@ -7,6 +7,8 @@ format               of its sources: a name of `importers.FORMATS`
 runtime, power       lists of files, below the folder of sources; power may be missing
 split, folds         how accuracy and intervals are measured
 stand_ins            unmeasured dtypes and the measured ones that answer for them
+scope                "gpu", or "generic": one model of many GPUs (split and folds say nothing then)
+without              of scope "generic": { GPU = [dtypes] } that are not trained on
 
 The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
 """
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gpperf_lite._artefact import SCOPES
 from gpperf_lite._gemm import DTYPES
 
 from .errors import RecipeError
@@ -44,6 +47,8 @@ class ModelRecipe:
     folds: int
     power: tuple[str, ...] = ()
     stand_ins: dict[str, str] = field(default_factory=dict)
+    scope: str = "gpu"
+    without: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
@@ -111,6 +116,10 @@ def _is_stand_ins(value: Any) -> bool:
     )
 
 
+def _is_without(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_files(dtypes) for dtypes in value.values())
+
+
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "version": (_is_text, "a text"),
     "format": (list(FORMATS).__contains__, f"one of {', '.join(FORMATS)}"),
@@ -119,5 +128,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "split": (FOLDED.__contains__, f"one of {', '.join(FOLDED)}"),
     "folds": (lambda value: type(value) is int and value >= 2, "an integer of at least 2"),
     "stand_ins": (_is_stand_ins, f"a table of dtypes, of {' '.join(DTYPES)}"),
+    "scope": (SCOPES.__contains__, f"one of {', '.join(SCOPES)}"),
+    "without": (_is_without, "a table of lists of dtypes, by GPU"),
 }
 """What the value of each key must be, and how to say so."""

@@ -67,8 +67,7 @@ def train(
     Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
     none is usable, or where nothing can be held out.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
-        raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
+    check_name(name)
     data = concatenate(_chosen(datasets, options))
     power_datasets = _chosen(power_datasets, options)
     lasting = data.column("regime") == "sustained"
@@ -118,6 +117,13 @@ def train(
     }
     kernels = _kernels_in_order(families)
     return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
+
+
+def check_name(name: str) -> str:
+    """Return the name of a model, or raise DatasetError."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+        raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
+    return name
 
 
 def _chosen(datasets: list[Dataset], options: TrainOptions) -> list[Dataset]:

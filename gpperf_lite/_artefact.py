@@ -31,6 +31,8 @@ The manifest, format version 1; every number finite, every unit in its name:
                     one column for each confidence; both rise
         accuracy    held-out figures, by split; free-form, shown by the card
     stand_ins       {dtype: dtype}: an unmeasured dtype and the measured one that answers for it
+    remarks         texts that go with every prediction; may be missing
+    scope           missing, or "gpu"; a file of scope "generic" is of no one GPU: see `_generic`
     provenance      free-form: sources, licences, hashes, how it was measured and trained
 
 What a file says is checked before any of it is used: every length, range and name, that each
@@ -46,7 +48,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
@@ -70,12 +72,14 @@ from ._safetensors import Array, refuse
 FORMAT = "gpperf-lite artefact"
 FORMAT_VERSION = 1
 NEEDS = "0.1.0"
+SCOPES = ("gpu", "generic")
 TARGETS = ("runtime", "power", "sustained")
 _LARGEST_BIAS = 1 << 20
-_LONGEST_S = 1e9
+LONGEST_S = 1e9
 _MOST_TREES = 4096
 
 _Number = TypeVar("_Number", int, float)
+_T = TypeVar("_T")
 
 
 class Estimator(NamedTuple):
@@ -101,6 +105,7 @@ class Artefact(NamedTuple):
     estimators: tuple[Estimator, ...]
     stand_ins: Mapping[str, str] = {}
     provenance: Mapping[str, Any] = {}
+    remarks: tuple[str, ...] = ()
 
 
 def read(path: str | os.PathLike[str]) -> Artefact:
@@ -108,6 +113,11 @@ def read(path: str | os.PathLike[str]) -> Artefact:
 
     Raises ArtefactError with the path and the reason; OSError never escapes.
     """
+    return read_with(decode, path)
+
+
+def read_with(decode_data: Callable[[bytes], _T], path: str | os.PathLike[str]) -> _T:
+    """Return what `decode_data` makes of a file's bytes; its errors get the path."""
     try:
         with open(path, "rb") as file:
             data = file.read(_safetensors.LARGEST_FILE_BYTES + 1)
@@ -115,7 +125,7 @@ def read(path: str | os.PathLike[str]) -> Artefact:
         reason = getattr(error, "strerror", None) or error
         raise ArtefactError(f"cannot read {os.fspath(path)!r}: {reason}") from error
     try:
-        return decode(data)
+        return decode_data(data)
     except ArtefactError as error:
         raise type(error)(f"{os.fspath(path)}: {error}") from error
 
@@ -155,10 +165,7 @@ def encode(artefact: Artefact) -> bytes:
     """
     tensors: dict[str, Array] = {}
     for index, estimator in enumerate(artefact.estimators):
-        forest = estimator.forest
-        tensors[f"{index}.feature"] = forest.feature
-        tensors[f"{index}.threshold"] = forest.threshold
-        tensors[f"{index}.leaves"] = forest.leaves
+        tensors |= forest_tensors(index, estimator.forest)
     manifest = {
         "format_version": FORMAT_VERSION,
         "needs": NEEDS,
@@ -174,6 +181,19 @@ def encode(artefact: Artefact) -> bytes:
         "stand_ins": dict(artefact.stand_ins),
         "provenance": dict(artefact.provenance),
     }
+    if artefact.remarks:
+        manifest["remarks"] = list(artefact.remarks)
+    return seal(manifest, tensors)
+
+
+def forest_tensors(index: int, forest: Forest) -> dict[str, Array]:
+    """Return the tensors of a forest under the prefix that is the number of its estimator."""
+    names = ("feature", "threshold", "leaves")
+    return {f"{index}.{name}": getattr(forest, name) for name in names}
+
+
+def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
+    """Return the bytes of a file of this manifest and these tensors."""
     try:
         text = json.dumps(manifest, separators=(",", ":"), sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -188,6 +208,18 @@ def decode(data: bytes) -> Artefact:
 
     Raises ArtefactError with the reason.
     """
+    manifest, tensors = unseal(data)
+    if "scope" in manifest and manifest.choice("scope", SCOPES) == "generic":
+        raise ArtefactError(
+            "it is of no one GPU: say which, with load(..., gpu=gpperf_lite.Gpu(...))"
+        )
+    names = manifest.texts("features")
+    _check_features(names)
+    return _artefact(manifest, tensors, len(names))
+
+
+def unseal(data: bytes) -> tuple[Fields, dict[str, Array]]:
+    """Return manifest and tensors of a file whose version and checksum are right."""
     if len(data) > _safetensors.LARGEST_FILE_BYTES:
         refuse(f"it is larger than {_safetensors.LARGEST_FILE_BYTES} bytes")
     metadata, tensors, payload = _safetensors.decode(data)
@@ -198,9 +230,7 @@ def decode(data: bytes) -> Artefact:
     _check_version(manifest)
     if metadata.get("sha256") != _checksum(metadata["manifest"], payload):
         refuse("its checksum does not match: the file was changed or damaged")
-    names = manifest.texts("features")
-    _check_features(names)
-    return _artefact(manifest, tensors, len(names))
+    return manifest, tensors
 
 
 def _artefact(manifest: Fields, tensors: dict[str, Array], n_features: int) -> Artefact:
@@ -222,6 +252,7 @@ def _artefact(manifest: Fields, tensors: dict[str, Array], n_features: int) -> A
         estimators,
         _stand_ins(manifest.object("stand_ins"), gpu, estimators),
         manifest.free_form("provenance"),
+        tuple(manifest.texts("remarks")) if "remarks" in manifest else (),
     )
 
 
@@ -286,9 +317,9 @@ def _estimator(
         dtype,
         indices,
         _constants(entry.object("constants"), form if target == "runtime" else target),
-        _forest(entry.object("forest"), tensors, n_seen),
-        _domain(entry.object("domain")),
-        _interval(entry.object("interval")),
+        forest_of(entry.object("forest"), tensors, n_seen),
+        domain_of(entry.object("domain")),
+        interval_of(entry.object("interval")),
         entry.free_form("accuracy"),
     )
 
@@ -297,7 +328,7 @@ def _constants(entry: Fields, physics: str) -> dict[str, float]:
     return {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
 
 
-def _forest(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
+def forest_of(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
     prefix = entry.text("tensors")
     feature, threshold, leaves = (
         _tensor(tensors, f"{prefix}.{name}", dtype)
@@ -327,13 +358,13 @@ def _tensor(tensors: dict[str, Array], name: str, dtype: str) -> Array:
     return tensor
 
 
-def _domain(entry: Fields) -> Domain:
+def domain_of(entry: Fields) -> Domain:
     return Domain(
         _sizes(entry, "m"),
         _sizes(entry, "n"),
         _sizes(entry, "k"),
         _sizes(entry, "batch"),
-        _pair(entry, "runtime_s", entry.numbers("runtime_s", 0.0, _LONGEST_S)),
+        _pair(entry, "runtime_s", entry.numbers("runtime_s", 0.0, LONGEST_S)),
         entry.choices("layouts", LAYOUTS),
         entry.choice("beta", BETAS),
     )
@@ -349,8 +380,8 @@ def _pair(entry: Fields, name: str, values: tuple[_Number, ...]) -> tuple[_Numbe
     return values[0], values[1]
 
 
-def _interval(entry: Fields) -> Interval:
-    edges = entry.numbers("runtime_edges_s", 0.0, _LONGEST_S)
+def interval_of(entry: Fields) -> Interval:
+    edges = entry.numbers("runtime_edges_s", 0.0, LONGEST_S)
     confidences = entry.numbers("confidences", 0.0, 1.0)
     widths = entry.rows("half_widths", 0, _LARGEST_BIAS)
     try:

@@ -8,6 +8,9 @@ import re
 from ._errors import UnknownGpuError, nearest
 
 SUFFIX = ".safetensors"
+GENERIC = "generic"
+"""The built-in model of no one GPU: it is loaded with the facts of one."""
+
 _FOLDER = os.path.join(os.path.dirname(__file__), "models")
 
 _ALIASES = {
@@ -24,9 +27,10 @@ _ALIASES = {
 
 
 def available() -> tuple[str, ...]:
-    """Return the names of the built-in models, sorted."""
+    """Return the names of the built-in models of a GPU, sorted; "generic" is not one of them."""
     files = os.listdir(_FOLDER)
-    return tuple(sorted(file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)))
+    names = {file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)}
+    return tuple(sorted(names - {GENERIC}))
 
 
 def short_name(name: str) -> str:
@@ -48,7 +52,8 @@ def built_in_path(name: str) -> str:
         hint = nearest(short, [*known, *_ALIASES])
         raise UnknownGpuError(
             f"no built-in model {name!r}{hint} (there are: {', '.join(known) or 'none'}; "
-            f"an artefact of your own is given by its path, ending in {SUFFIX})"
+            f"an artefact of your own is given by its path, ending in {SUFFIX}; for a GPU known by "
+            f"its data sheet there is load({GENERIC!r}, gpu=gpperf_lite.Gpu(...)))"
         )
     return path
 

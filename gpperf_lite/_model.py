@@ -37,15 +37,23 @@ OBJECTIVES = {
 """What `rank` can sort by, and the field of Prediction that holds it."""
 
 
-def load(source: str | os.PathLike[str]) -> Model:
+def load(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Model:
     """Load a built-in model by name or alias ("h200", "NVIDIA H200"), or an artefact by path.
 
+    gpu: for the model called "generic", and with no other: the GPU that it is to answer for, as
+        its data sheet describes it.
+
     Raises UnknownGpuError for a name that is neither, ArtefactError for a file that is no valid
-    artefact, with the reason.
+    artefact, with the reason; InputError for a `gpu` that does not go with the model.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(f"source must be a name or a path (got {shown(source)})")
-    return Model(_artefact.read(artefact_path(source)))
+    path = artefact_path(source)
+    if gpu is None:
+        return Model(_artefact.read(path))
+    from . import _generic  # of use to few, and not worth everyone's import time
+
+    return Model(_generic.read(path).artefact_for(gpu))
 
 
 class Model:
@@ -271,7 +279,7 @@ class Model:
             fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
             if runtime is None or not fits or obstacle_on(kernel, self.gpu) is not None:
                 return None
-            remarks = runtime.domain.remarks(gemm)
+            remarks = self._artefact.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
             view = view_of(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)

@@ -33,13 +33,18 @@ RUNTIME_IMPORTS = {
         "_domain", "_errors", "_facts", "_features", "_fields", "_forest", "_gemm", "_gpus",
         "_interval", "_kernel", "_physics", "_safetensors",
     },
+    "_scale": {"_features", "_forest", "_gpus"},
+    "_generic": {
+        "_artefact", "_domain", "_errors", "_facts", "_fields", "_forest", "_gemm", "_gpus",
+        "_interval", "_kernel", "_physics", "_safetensors", "_scale",
+    },
     "_builtin": {"_errors"},
     "_batch": {"_errors", "_gemm", "_head", "_kernel", "_numbers", "_prediction"},
     "_head": {"_artefact", "_features", "_forest", "_gpus", "_kernel", "_numbers", "_physics"},
     "_prediction": {"_domain", "_gemm", "_kernel"},
     "_model": {
-        "_artefact", "_batch", "_builtin", "_errors", "_facts", "_gemm", "_gpus", "_head",
-        "_interval", "_kernel", "_limits", "_numbers", "_panel", "_physics", "_prediction",
+        "", "_artefact", "_batch", "_builtin", "_errors", "_facts", "_gemm", "_generic", "_gpus",
+        "_head", "_interval", "_kernel", "_limits", "_numbers", "_panel", "_physics", "_prediction",
     },
     "_cli": {
         "", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction",
@@ -61,6 +66,8 @@ BUILDER_LIBRARIES = {
     "device.driver": {"cuda"},
     "device.nvml": {"pynvml"},
     "doctor": {"cuda"},
+    "few": {"sklearn"},
+    "generic": {"catboost", "scipy"},
     "gpus": {"tomli"},
     "importers.aiconfigurator": {"pyarrow"},
     "learner": {"catboost", "sklearn"},
@@ -69,6 +76,7 @@ BUILDER_LIBRARIES = {
     "parquet": {"pyarrow"},
     "physics": {"scipy"},
     "power": {"scipy"},
+    "process": {"scipy"},
     "ray_cluster": {"ray"},
     "recipe": {"tomli"},
     "shapes": {"scipy"},
@@ -87,6 +95,9 @@ STRANGERS = {
     "evaluate": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
     "runtime": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
     "power": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
+    "generic": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
+    "relative": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
+    "calibrated": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
 }
 
 

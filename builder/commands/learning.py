@@ -84,6 +84,32 @@ def _run_train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_calibrate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base", default="generic", help="generic model: a name or a path")
+    parser.add_argument(
+        "--measured", type=Path, nargs="+", required=True, help="datasets with few points"
+    )
+    parser.add_argument("--name", required=True, help="of the model")
+    parser.add_argument("--version", default="1", help="of the model")
+    parser.add_argument("--output", type=Path, required=True, help="the artefact to write")
+    parser.add_argument("--simulated", action="store_true", help="take simulated rows alone")
+    parser.set_defaults(run=_run_calibrate)
+
+
+def _run_calibrate(options: argparse.Namespace) -> int:
+    from ..building import build_calibrated
+
+    build_calibrated(
+        options.base,
+        options.measured,
+        options.name,
+        options.version,
+        options.output,
+        simulated=options.simulated,
+    )
+    return 0
+
+
 def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
     from ..split import SPLITS
 
@@ -100,6 +126,7 @@ def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--study", type=Path, metavar="CSV", help="the GPPerf study's raw file")
     parser.add_argument("--report", type=Path, help="write the accuracy of all built-in models")
+    parser.add_argument("--unseen", type=Path, help="write the accuracy on GPUs held out")
     parser.add_argument("--recipe", type=Path, default=_RECIPE)
     parser.add_argument("--sources", type=Path, help="folder of the recipe's sources")
     parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
@@ -113,6 +140,10 @@ def _run_evaluate(options: argparse.Namespace) -> int:
         if options.sources is None:
             raise BuilderError("--report needs --sources: the folder with the recipe's tables")
         _write_accuracy(options)
+    elif options.unseen is not None:
+        if options.sources is None:
+            raise BuilderError("--unseen needs --sources: the folder with the recipe's tables")
+        _write_unseen(options)
     elif options.study is not None:
         from ..accuracy import study_lines
 
@@ -122,7 +153,7 @@ def _run_evaluate(options: argparse.Namespace) -> int:
     ):
         raise BuilderError(
             "evaluate takes datasets with --method, --artefact, --tiles or --floor, or --study, "
-            "or --report"
+            "--report or --unseen"
         )
     else:
         _print_scores(options)
@@ -135,6 +166,15 @@ def _write_accuracy(options: argparse.Namespace) -> None:
 
     write_text(options.report, write_report(options.recipe, options.sources, options.workers))
     print(f"wrote {options.report}")
+
+
+def _write_unseen(options: argparse.Namespace) -> None:
+    from ..files import write_text
+    from ..unseen import curves, unseen_page
+
+    page = unseen_page(curves(options.recipe, options.sources, options.workers))
+    write_text(options.unseen, page)
+    print(f"wrote {options.unseen}")
 
 
 def _print_scores(options: argparse.Namespace) -> None:
@@ -198,6 +238,12 @@ COMMANDS = (
         "train an artefact from datasets, or all models of a recipe from their sources",
         "h200.dataset.parquet --name my_h200 --output my_h200.safetensors",
         _configure_train,
+    ),
+    Command(
+        "calibrate",
+        "make a model of one GPU from the generic model and few measured points",
+        "--base generic --measured few.dataset.parquet --name my_gpu --output my_gpu.safetensors",
+        _configure_calibrate,
     ),
     Command(
         "evaluate",

@@ -12,6 +12,7 @@ from . import Command, positive, seconds, words
 
 if TYPE_CHECKING:
     from ..collect import CollectOptions
+    from ..plan import Plan
 
 
 _SIMULATED_ON_RAY = 2
@@ -67,6 +68,12 @@ def _configure_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu", required=True, help="a GPU of builder/gpus.toml, by any name")
     parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
     parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
+    parser.add_argument(
+        "--few", type=positive, metavar="N", help="choose N of its points, to calibrate with"
+    )
+    parser.add_argument("--dtype", default="bf16", help="of the few points")
+    parser.add_argument("--base", default="generic", help="generic model, for --few: name or path")
+    parser.add_argument("--output", type=Path, help="write the few points as a sweep (TOML)")
     parser.set_defaults(run=_run_plan)
 
 
@@ -79,7 +86,29 @@ def _run_plan(options: argparse.Namespace) -> int:
     sweep = read_sweep(options.sweep)
     _, gpu = find_gpu(options.gpu)
     plan = planned(sweep, uncompiled(sweep, gpu, options.cubins), gpu)
+    if options.few is not None:
+        return _plan_few(options, plan)
     print(json.dumps(plan_json(plan)) if options.json else "\n".join(plan_lines(plan)))
+    return 0
+
+
+def _plan_few(options: argparse.Namespace, plan: Plan) -> int:
+    from gpperf_lite._builtin import artefact_path
+    from gpperf_lite._gemm import checked_dtype
+    from gpperf_lite._generic import read
+
+    from ..few import few_of_plan, few_sweep
+    from ..files import write_text
+
+    base = read(artefact_path(options.base))
+    dtype = checked_dtype(options.dtype)
+    gemms = few_of_plan(plan.points, dtype, base, plan.gpu, options.few)
+    text = few_sweep(gemms, plan.sweep.name, plan.gpu)
+    if options.output is None:
+        print(text, end="")
+    else:
+        write_text(options.output, text)
+        print(f"wrote {len(gemms)} points to {options.output}")
     return 0
 
 

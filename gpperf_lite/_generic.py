@@ -1,0 +1,349 @@
+"""The generic model: a file of many GPUs, and the artefact that it makes for one of its kind.
+
+The file is sealed as an artefact is (see `_artefact`), with a manifest of its own:
+
+    format_version, needs, name, version, stand_ins, provenance     as in an artefact
+    scope           "generic"
+    gpus            a list of the fields of Gpu: those that were measured
+    columns         texts, in order, that the forests look at: see `_scale`
+    bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
+    near            in octaves: up to here a GPU counts as like one that was measured
+    estimators      a list, each for the library's runtime in one dtype:
+        dtype, forest, domain, accuracy     as in an artefact
+        gpus        indices into `gpus`: those that were measured in this dtype
+        constants   by name, of each of them, as multiples of the units of `_scale`
+        interval_near, interval_far     of a GPU held out that has one like it among the others,
+                    and of one that has none
+
+For a given GPU, constants are the geometric mean of those of the measured GPUs, weighted by how
+near they are (`_scale.distance`; E. Nadaraya, "On Estimating Regression", 1964), times its own
+units; forests are multiplied out. What comes of it is an ordinary artefact, all of whose
+predictions carry the remark that the GPU was not measured.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ._artefact import (
+    FORMAT_VERSION,
+    LONGEST_S,
+    NEEDS,
+    SCOPES,
+    Artefact,
+    Estimator,
+    domain_of,
+    forest_of,
+    forest_tensors,
+    interval_of,
+    read_with,
+    seal,
+    unseal,
+    write_atomically,
+)
+from ._domain import Domain
+from ._errors import InputError, shown
+from ._facts import gpu_of, gpu_to_json
+from ._fields import Fields
+from ._forest import Forest
+from ._gemm import DTYPES
+from ._gpus import Gpu
+from ._interval import Interval
+from ._kernel import LIBRARY
+from ._physics import CONSTANTS
+from ._safetensors import Array, refuse
+from ._scale import FACTS, distance, is_column, multiplied_out, unit_of
+
+_DIGITS = 6
+_LARGEST_CONSTANT = 1e30
+_WATCHED = ("sm_count", "l2_bytes", "dram_bytes_per_s", "macs_per_s", "macs_per_dram_byte")
+"""Facts of which it is said when a GPU's are beyond those of all that were measured."""
+
+
+@dataclass(frozen=True)
+class GenericEstimator:
+    """What the measured GPUs say of the library's runtime in one dtype.
+
+    gpus: indices of the GPUs; constants: of each of them, relative; forest: over the columns.
+    """
+
+    dtype: str
+    gpus: tuple[int, ...]
+    constants: tuple[Mapping[str, float], ...]
+    forest: Forest
+    domain: Domain
+    interval_near: Interval
+    interval_far: Interval
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Generic:
+    """All that a file of scope "generic" holds, checked."""
+
+    name: str
+    version: str
+    gpus: tuple[Gpu, ...]
+    columns: tuple[str, ...]
+    bandwidth: float
+    near: float
+    estimators: tuple[GenericEstimator, ...]
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def artefact_for(self, gpu: Gpu) -> Artefact:
+        """Return the artefact for a GPU known by its data sheet.
+
+        Raises InputError where it has no peak of a dtype that this model answers for.
+        """
+        if not isinstance(gpu, Gpu):
+            raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
+        chosen = {one.dtype: one for one in self.estimators if one.dtype in gpu.peak_flops}
+        seen, texts = gpu, []
+        if not chosen:
+            chosen = self._stood_in(gpu)
+            peaks = {one.dtype: gpu.peak_flops[dtype] for dtype, one in chosen.items()}
+            seen = replace(gpu, peak_flops=peaks)
+            texts = [
+                f"{dtype} was not measured: predicted as {one.dtype}"
+                for dtype, one in chosen.items()
+            ]
+        if not chosen:
+            known = " ".join(one.dtype for one in self.estimators)
+            got = " ".join(gpu.peak_flops) or "none"
+            raise InputError(
+                f"gpu.peak_flops must have a dtype that {self.name} answers for: {known} (got "
+                f"{got}): add its dense peak in FLOP/s from the data sheet"
+            )
+        estimators = [
+            self._estimator(one, seen)._replace(dtype=dtype) for dtype, one in chosen.items()
+        ]
+        dtypes = {one.dtype for one in estimators}
+        stand_ins = {
+            dtype: other
+            for dtype, other in self.stand_ins.items()
+            if other in dtypes and dtype in gpu.peak_flops and dtype not in dtypes
+        }
+        first = next(iter(chosen.values()))
+        remarks = (self._remark(seen, first.dtype), *self._beyond(seen), *texts)
+        return Artefact(
+            self.name,
+            self.version,
+            gpu,
+            (LIBRARY,),
+            tuple(estimators),
+            stand_ins,
+            self.provenance,
+            remarks,
+        )
+
+    def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
+        """Return the measured GPU that is most like `gpu`, and its distance in octaves."""
+        found = [(distance(gpu, one, dtype), one) for one in self.gpus if dtype in one.peak_flops]
+        least, nearest = min(found, key=lambda pair: pair[0])
+        return nearest, least
+
+    def _stood_in(self, gpu: Gpu) -> dict[str, GenericEstimator]:
+        """Return what answers for the dtypes that the GPU has, where it has none of ours."""
+        return {
+            dtype: one
+            for dtype, other in self.stand_ins.items()
+            for one in self.estimators
+            if dtype in gpu.peak_flops and one.dtype == other
+        }
+
+    def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
+        # Sizes carry over to another GPU; how long they take does not.
+        domain = one.domain._replace(runtime_s=(one.domain.runtime_s[0], LONGEST_S))
+        distances = [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
+        return Estimator(
+            "runtime",
+            one.dtype,
+            (0,),
+            _mixed(one.constants, self._weights(distances), gpu, one.dtype),
+            multiplied_out(one.forest, self.columns, gpu, one.dtype),
+            domain,
+            self._interval(one, min(distances)),
+            one.accuracy,
+        )
+
+    def _weights(self, distances: list[float]) -> list[float]:
+        """Return what each measured GPU counts for, in all 1; the nearest always counts."""
+        least = min(distances)
+        raw = [
+            math.exp((least * least - one * one) / (2.0 * self.bandwidth**2)) for one in distances
+        ]
+        return [weight / sum(raw) for weight in raw]
+
+    def _interval(self, one: GenericEstimator, least: float) -> Interval:
+        """Return the interval at a distance from the nearest measured GPU.
+
+        Beyond one octave it grows with the distance: no measured GPU was ever so far off.
+        """
+        if least <= self.near:
+            return one.interval_near
+        far, factor = one.interval_far, max(1.0, least)
+        widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
+        return Interval(far.runtime_edges_s, far.confidences, widths)
+
+    def _remark(self, gpu: Gpu, dtype: str) -> str:
+        if any(gpu.name == one.name for one in self.gpus):
+            return f"predicted from the data sheet alone; there is a model of {gpu.name:.80} itself"
+        nearest, least = self.nearest(gpu, dtype)
+        return (
+            f"{gpu.name:.80} was not measured: predicted from its data sheet, like "
+            f"{nearest.name:.80}" + ("" if least <= self.near else ", which is not much like it")
+        )
+
+    def _beyond(self, gpu: Gpu) -> list[str]:
+        """Return which facts of a GPU are beyond those of all that were measured."""
+        texts: dict[str, None] = {}
+        for fact in _WATCHED:
+            for one in self.estimators:
+                if one.dtype not in gpu.peak_flops:
+                    continue
+                ours = FACTS[fact](gpu, one.dtype)
+                theirs = [FACTS[fact](self.gpus[index], one.dtype) for index in one.gpus]
+                which = f" of {one.dtype}" if fact.startswith("macs") else ""
+                if ours < min(theirs):
+                    texts[f"{fact}{which} is below {min(theirs):.4g}, the least measured"] = None
+                if ours > max(theirs):
+                    texts[f"{fact}{which} is above {max(theirs):.4g}, the most measured"] = None
+        return list(texts)
+
+
+def _mixed(
+    constants: tuple[Mapping[str, float], ...], weights: list[float], gpu: Gpu, dtype: str
+) -> dict[str, float]:
+    """Return absolute constants: the weighted geometric mean, in the GPU's units."""
+    mixed = {}
+    for name, low, high in CONSTANTS["library"]:
+        logs = [math.log(max(one[name], 1e-300)) for one in constants]
+        mean = math.fsum(weight * log for weight, log in zip(weights, logs, strict=True))
+        value = math.exp(mean) * unit_of(name, gpu, dtype)
+        # Rounded, so that the last bits of a machine's exponential do not matter.
+        mixed[name] = min(max(float(f"{value:.{_DIGITS}g}"), low), high)
+    return mixed
+
+
+def read(path: str | os.PathLike[str]) -> Generic:
+    """Read and check a generic model.
+
+    Raises ArtefactError with the path and the reason, InputError for the model of a certain GPU.
+    """
+    return read_with(decode, path)
+
+
+def encode(generic: Generic) -> bytes:
+    """Return the bytes of a generic model's file; equal models give equal bytes."""
+    tensors: dict[str, Array] = {}
+    entries = []
+    for index, one in enumerate(generic.estimators):
+        tensors |= forest_tensors(index, one.forest)
+        entries.append(_estimator_to_json(index, one))
+    return seal(
+        {
+            "format_version": FORMAT_VERSION,
+            "needs": NEEDS,
+            "scope": "generic",
+            "name": generic.name,
+            "version": generic.version,
+            "gpus": [gpu_to_json(gpu) for gpu in generic.gpus],
+            "columns": list(generic.columns),
+            "bandwidth": generic.bandwidth,
+            "near": generic.near,
+            "estimators": entries,
+            "stand_ins": dict(generic.stand_ins),
+            "provenance": dict(generic.provenance),
+        },
+        tensors,
+    )
+
+
+def decode(data: bytes) -> Generic:
+    """Return the generic model that a file's bytes hold; everything is checked.
+
+    Raises ArtefactError with the reason, InputError for an artefact of a certain GPU.
+    """
+    manifest, tensors = unseal(data)
+    if "scope" not in manifest or manifest.choice("scope", SCOPES) != "generic":
+        raise InputError(
+            "gpu must be left out for a model of a certain GPU: only the generic model takes one"
+        )
+    gpus = tuple(gpu_of(entry) for entry in manifest.objects("gpus"))
+    columns = tuple(manifest.texts("columns"))
+    strange = [text[:40] for text in columns if not is_column(text)]
+    if strange or not columns:
+        refuse(f"it has columns that this gpperf-lite cannot compute, such as {strange[:3]}")
+    estimators = tuple(
+        _estimator(entry, gpus, tensors, len(columns)) for entry in manifest.objects("estimators")
+    )
+    if tensors:
+        refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
+    dtypes = [one.dtype for one in estimators]
+    if not dtypes or len(set(dtypes)) != len(dtypes):
+        refuse("it must have estimators, one for a dtype")
+    entry = manifest.object("stand_ins")
+    stand_ins = {dtype: entry.choice(dtype, tuple(dtypes)) for dtype in entry.values}
+    if any(dtype not in DTYPES or dtype in dtypes for dtype in stand_ins):
+        refuse("stand_ins must be of dtypes that were not measured")
+    return Generic(
+        manifest.text("name"),
+        manifest.text("version"),
+        gpus,
+        columns,
+        manifest.number("bandwidth", 1e-3, 1e3),
+        manifest.number("near", 0.0, 1e3),
+        estimators,
+        stand_ins,
+        manifest.free_form("provenance"),
+    )
+
+
+def _estimator(
+    entry: Fields, gpus: tuple[Gpu, ...], tensors: dict[str, Array], n_columns: int
+) -> GenericEstimator:
+    dtype = entry.choice("dtype", tuple(DTYPES))
+    indices = entry.integers("gpus", 0, len(gpus) - 1)
+    constants = entry.objects("constants")
+    if not indices or len(set(indices)) != len(indices) or len(constants) != len(indices):
+        refuse(f"{entry.path} must have constants of each of its GPUs, and each GPU once")
+    if any(dtype not in gpus[index].peak_flops for index in indices):
+        refuse(f"{entry.path}.dtype is {dtype}, of which one of its GPUs has no peak")
+    names = [name for name, _, _ in CONSTANTS["library"]]
+    return GenericEstimator(
+        dtype,
+        indices,
+        tuple({name: one.number(name, 0.0, _LARGEST_CONSTANT) for name in names}
+              for one in constants),
+        forest_of(entry.object("forest"), tensors, n_columns),
+        domain_of(entry.object("domain")),
+        interval_of(entry.object("interval_near")),
+        interval_of(entry.object("interval_far")),
+        entry.free_form("accuracy"),
+    )  # fmt: skip
+
+
+def _estimator_to_json(index: int, one: GenericEstimator) -> dict[str, Any]:
+    return {
+        "dtype": one.dtype,
+        "gpus": list(one.gpus),
+        "constants": [dict(constants) for constants in one.constants],
+        "forest": {"bias": one.forest.bias, "tensors": str(index)},
+        "domain": one.domain._asdict(),
+        "interval_near": one.interval_near.to_json(),
+        "interval_far": one.interval_far.to_json(),
+        "accuracy": dict(one.accuracy),
+    }
+
+
+def write(generic: Generic, path: str | os.PathLike[str]) -> None:
+    """Write a generic model, whole or not at all; raises ArtefactError if it would not read."""
+    data = encode(generic)
+    decode(data)
+    write_atomically(Path(path), data)

@@ -1,0 +1,204 @@
+"""The generic model: a file of many GPUs, and what it says of one that was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from artefacts import remade
+from generics import FAST, SLOW, generic_model, gpu_like, renamed
+from hypothesis import given
+from hypothesis import strategies as st
+from loaded import built_in
+from strategies import gemms
+
+import gpperf_lite as gp
+from gpperf_lite._artefact import write as write_artefact
+from gpperf_lite._builtin import artefact_path
+from gpperf_lite._features import FEATURES
+from gpperf_lite._generic import decode, encode, read, write
+from gpperf_lite._scale import COLUMNS, column_of, distance, multiplied_out
+
+BETWEEN = gpu_like("NVIDIA Test 64", sm_count=64, dram_bytes_per_s=2.0**40)
+GEMM = gp.Gemm(512, 4096, 2048, "bf16")
+MODEL = gp.Model(generic_model().artefact_for(BETWEEN))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    write(generic_model(), tmp_path / "any.safetensors")
+    return tmp_path / "any.safetensors"
+
+
+def test_a_file_reads_as_the_model_that_was_written(path: Path) -> None:
+    assert read(path) == generic_model()
+    assert path.read_bytes() == encode(generic_model())
+
+
+@given(st.integers(0, 1000), st.sampled_from(["bf16", "fp8"]))
+def test_a_forest_multiplied_out_says_what_it_said_over_the_columns(seed: int, dtype: str) -> None:
+    """Facts are powers of two here, so that no rounding comes between."""
+    dice = np.random.default_rng(seed)
+    forest = generic_model(seed).estimators[0].forest
+    rows = np.ldexp(dice.uniform(0.5, 1.0, (len(FEATURES), 40)), dice.integers(-5, 22, (1, 40)))
+    features = dict(zip(FEATURES, rows.astype(np.float32), strict=True))
+    columns = np.stack([column_of(text, features, FAST, dtype, 40) for text in COLUMNS])
+    plain = multiplied_out(forest, COLUMNS, FAST, dtype)
+    assert plain.sums_of(rows.astype(np.float32)).tolist() == forest.sums_of(columns).tolist()
+
+
+def test_a_prediction_says_that_the_gpu_was_not_measured(path: Path) -> None:
+    prediction = gp.load(path, gpu=BETWEEN).predict(GEMM)
+    assert not prediction.in_domain
+    assert "NVIDIA Test 64 was not measured" in prediction.notes[0]
+    assert "NVIDIA Test 128" in prediction.notes[0]
+    assert prediction.power_w is None
+    again = gp.load(path, gpu=SLOW).predict(GEMM)
+    assert (
+        again.notes[0]
+        == "predicted from the data sheet alone; there is a model of NVIDIA Test 32 itself"
+    )
+    assert not again.in_domain
+
+
+@given(gemms(MODEL))
+def test_one_and_many_agree_to_the_last_bit(gemm: gp.Gemm) -> None:
+    one = MODEL.predict(gemm)
+    many = MODEL.predict_batch(
+        [gemm.m], [gemm.n], [gemm.k], gemm.dtype, gemm.layout, gemm.batch, gemm.alpha, gemm.beta
+    )
+    assert one.runtime_s == many.runtime_s[0]
+    assert one.notes == many.notes[0]
+
+
+def test_the_generic_model_asks_for_a_gpu_and_the_others_refuse_one(
+    path: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(gp.ArtefactError, match=r"of no one GPU: say which, with load"):
+        gp.load(path)
+    write_artefact(MODEL._artefact, tmp_path / "one.safetensors")
+    with pytest.raises(gp.InputError, match="gpu must be left out for a model of a certain GPU"):
+        gp.load(tmp_path / "one.safetensors", gpu=BETWEEN)
+    with pytest.raises(gp.InputError, match=r"gpu must be a gpperf_lite.Gpu \(got 'h200'\)"):
+        gp.load(path, gpu="h200")  # type: ignore[arg-type]
+
+
+def test_the_generic_model_is_not_listed_among_those_of_a_gpu() -> None:
+    assert "generic" not in gp.available()
+
+
+def test_an_artefact_that_it_made_keeps_its_remarks_in_a_file(tmp_path: Path) -> None:
+    write_artefact(MODEL._artefact, tmp_path / "one.safetensors")
+    assert gp.load(tmp_path / "one.safetensors").predict(GEMM) == MODEL.predict(GEMM)
+
+
+def test_a_gpu_without_a_peak_that_helps_is_refused() -> None:
+    gpu = gpu_like(peak_flops={"f32": 1e13})
+    with pytest.raises(gp.InputError, match=r"must have a dtype .* bf16 fp8 \(got f32\)"):
+        generic_model().artefact_for(gpu)
+
+
+def test_a_dtype_without_a_peak_is_refused_when_asked() -> None:
+    model = gp.Model(generic_model().artefact_for(gpu_like(peak_flops={"bf16": 2.0**49})))
+    assert model.dtypes == ("bf16",)
+    with pytest.raises(gp.InputError, match="dtype must be one that generic was trained on: bf16"):
+        model.predict(gp.Gemm(64, 64, 64, "fp8"))
+
+
+def test_f16_is_answered_as_bf16_and_says_so_with_either_peak_in_the_data_sheet() -> None:
+    both = gp.Model(generic_model().artefact_for(gpu_like()))
+    alone = gp.Model(generic_model().artefact_for(gpu_like(peak_flops={"f16": 2.0**49})))
+    gemm = replace(GEMM, dtype="f16")
+    assert alone.predict(gemm).runtime_s == both.predict(gemm).runtime_s
+    for model in (both, alone):
+        assert "f16 was not measured: predicted as bf16" in model.predict(gemm).notes
+
+
+def test_far_from_all_but_one_the_constants_are_those_of_that_one() -> None:
+    """Times its units."""
+    artefact = generic_model().artefact_for(replace(SLOW, name="NVIDIA Twin"))
+    own = generic_model().estimators[0].constants[0]
+    found = artefact.estimators[0].constants
+    assert found["s_per_mac"] == pytest.approx(own["s_per_mac"] * 2.0**-44, rel=1e-5)
+    assert found["resident_bytes"] == pytest.approx(own["resident_bytes"] * 2.0**25, rel=1e-5)
+    assert found["launch_s"] == pytest.approx(own["launch_s"], rel=1e-5)
+
+
+def test_a_gpu_unlike_any_says_so_and_its_intervals_are_wide() -> None:
+    far = gpu_like("NVIDIA Far", sm_count=16, l2_bytes=2.0**22, dram_bytes_per_s=2.0**36)
+    near = gp.Model(generic_model().artefact_for(FAST)).predict(GEMM)
+    strange = gp.Model(generic_model().artefact_for(far)).predict(GEMM)
+    assert "which is not much like it" in strange.notes[0]
+    assert any("l2_bytes is below" in note for note in strange.notes)
+    assert any("sm_count is below 32" in note for note in strange.notes)
+    assert distance(far, FAST, "bf16") > 1.0
+
+    def width(one: gp.Prediction) -> float:
+        return one.runtime_interval_s[1] / one.runtime_s
+
+    assert width(strange) > width(near)
+
+
+Change = Callable[[dict[str, Any], dict[str, Any]], object]
+
+BAD: dict[str, Change] = {
+    "columns that this gpperf-lite cannot compute": lambda manifest, _: manifest["columns"].append(
+        "m/colour"
+    ),
+    "constants of each of its GPUs": lambda manifest, _: manifest["estimators"][0][
+        "constants"
+    ].pop(),
+    "of which one of its GPUs has no peak": lambda manifest, _: manifest["gpus"][0][
+        "peak_flops"
+    ].pop("bf16"),
+    "one for a dtype": lambda manifest, _: manifest["estimators"][0].update(dtype="fp8"),
+    "tensors that no estimator uses": lambda manifest, _: manifest["estimators"].pop(),
+    "dtypes that were not measured": lambda manifest, _: manifest["stand_ins"].update(fp8="bf16"),
+    "bandwidth": lambda manifest, _: manifest.update(bandwidth=0.0),
+    "a feature that there is not": lambda manifest, _: manifest.update(columns=["m"]),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_a_bad_file_is_refused_with_the_reason(reason: str) -> None:
+    data = encode(generic_model())
+    with pytest.raises(gp.ArtefactError, match=reason):
+        decode(remade(data, BAD[reason]))
+
+
+@given(st.data())
+def test_a_damaged_file_is_refused_or_reads_the_same(data: st.DataObject) -> None:
+    whole = bytearray(encode(generic_model(n_trees=1, depth=1)))
+    at = data.draw(st.integers(0, len(whole) - 1))
+    whole[at] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(gp.GpperfError):
+        decode(bytes(whole))
+
+
+def test_columns_of_an_older_model_go_on_working() -> None:
+    """A file names its columns: fewer of them, in another order, are another model."""
+    forest = generic_model().estimators[0].forest
+    fewer = COLUMNS[: int(forest.feature.max()) + 1]
+    assert decode(encode(renamed(generic_model(), COLUMNS))).columns == COLUMNS
+    other = multiplied_out(forest, fewer, FAST, "bf16")
+    assert other == multiplied_out(forest, COLUMNS, FAST, "bf16")
+
+
+@pytest.mark.parametrize("name", ["h100_sxm", "h200_sxm", "b200_sxm", "rtx_pro_6000_server"])
+def test_the_shipped_model_agrees_with_those_of_the_gpus_it_was_trained_on(name: str) -> None:
+    """Within a sixth on average: it knows the GPU by its data sheet alone."""
+    own = built_in(name)
+    generic = gp.load("generic", gpu=own.gpu)
+    dice = np.random.default_rng(12)
+    m, n, k = (np.exp2(dice.uniform(low, 13, 300)) // 64 * 64 + 64 for low in (0, 9, 9))
+    ours = generic.predict_batch(m, n, k, "bf16", "tn").runtime_s
+    theirs = own.predict_batch(m, n, k, "bf16", "tn").runtime_s
+    assert np.abs(ours / theirs - 1.0).mean() < 1.0 / 6.0
+
+
+def test_the_shipped_model_is_small() -> None:
+    assert artefact_path("generic").stat().st_size <= 800_000
