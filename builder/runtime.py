@@ -33,7 +33,8 @@ class RuntimeFit:
         described = describe_points(points, gpu, kernels, self.constants)
         sizes = (points.m, points.n, points.k, points.batch)
         beyond = self.domain.beyond_each(*sizes, described.base_s)
-        factor = powers_of_two(ARRAYS.faded(self.forest.sums_of(described.columns), beyond))
+        (sums,) = ARRAYS.faded([self.forest.sums_of(described.columns)], beyond)
+        factor = powers_of_two(sums)
         runtime_s: Floats = np.maximum(described.base_s * factor, described.light_s)
         return runtime_s, described
 

@@ -75,7 +75,7 @@ class Head:
         what = describe(m, n, k, batch, reads_c, self.view, numbers)
         light_s = what.light_s
         outside = beyond(self.runtime.domain, m, n, k, batch, what.base_s)
-        sums = [faded(total, outside) for total in totals(self._forests, columns(what.row))]
+        sums = faded(totals(self._forests, columns(what.row)), outside)
         runtime_s = maximum(what.base_s * octaves(sums[0]), light_s)
         down, up = factors(self.runtime.interval, runtime_s, confidence, outside)
         low_s, high_s = maximum(runtime_s * down, light_s), runtime_s * up

@@ -22,7 +22,7 @@ class Numbers(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
     columns: features as forests take them; totals: the sum of each forest over them, in units;
-    beyond: how far outside a domain; faded: a sum of a forest there, in units;
+    beyond: how far outside a domain; faded: what sums of forests are there, in units;
     octaves: the factor that units stand for; factors: from a prediction to its interval's ends.
     """
 
@@ -31,7 +31,7 @@ class Numbers(NamedTuple):
     columns: Callable[[tuple[Any, ...]], Any]
     totals: Callable[[Forests, Any], Any]
     beyond: Callable[[Domain, Any, Any, Any, Any, Any], Any]
-    faded: Callable[[Any, Any], Any]
+    faded: Callable[[list[Any], Any], list[Any]]
     octaves: Callable[[Any], Any]
     factors: Callable[[Interval, Any, float, Any], tuple[Any, Any]]
 
@@ -62,12 +62,14 @@ def _many_rows(row: tuple[Any, ...]) -> Any:
     return columns
 
 
-def _faded(units: int, beyond: float) -> int:
-    return units if beyond == 1.0 else int(units / beyond)
+def _faded(sums: list[int], beyond: float) -> list[int]:
+    return sums if beyond == 1.0 else [int(units / beyond) for units in sums]
 
 
-def _each_faded(units: Any, beyond: Any) -> Any:
-    return np.trunc(units / beyond).astype(np.int64)
+def _each_faded(sums: list[Any], beyond: Any) -> list[Any]:
+    if (beyond == 1.0).all():
+        return sums
+    return [np.trunc(units / beyond).astype(np.int64) for units in sums]
 
 
 PLAIN = Numbers(

@@ -46,8 +46,9 @@ def test_many_are_as_far_outside_as_each_alone_bit_for_bit(
 
 @given(st.integers(-12288, 12288), st.floats(1.0, 1e12))
 def test_a_correction_fades_towards_none_in_one_row_as_in_many(units: int, beyond: float) -> None:
-    faded = PLAIN.faded(units, beyond)
-    assert faded == ARRAYS.faded(np.array([units]), np.array([beyond])).tolist()[0]
+    (faded,) = PLAIN.faded([units], beyond)
+    (many,) = ARRAYS.faded([np.array([units])], np.array([beyond]))
+    assert many.tolist() == [faded]
     assert 0 <= faded * np.sign(units) <= abs(units)
     assert abs(faded - units / beyond) < 1.0
 
