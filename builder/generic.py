@@ -35,7 +35,7 @@ NEAR = 0.6
 _ALIKE = 1.0
 _FEWEST_ROWS = 500
 _LARGE = LearnerOptions(n_trees=256, l2_leaf_reg=3.0, teacher=False)
-_QUICK = LearnerOptions(n_trees=200, l2_leaf_reg=3.0, teacher=False)
+_QUICK = LearnerOptions(n_trees=160, l2_leaf_reg=3.0, teacher=False)
 _UNKNOWN = Interval((), (0.9,), ((0,),))
 
 
@@ -49,10 +49,10 @@ class GenericOptions:
     and those that answer for them; without: by GPU, dtypes that are not taken.
     """
 
-    rows: int = 12000
+    rows: int = 8000
     learner: LearnerOptions = _LARGE
-    alike_rows: int = 12000
-    other_rows: int = 2500
+    alike_rows: int = 8000
+    other_rows: int = 1500
     held_out_learner: LearnerOptions = _QUICK
     test_rows: int = 4000
     stand_ins: Mapping[str, str] = field(default_factory=dict)
