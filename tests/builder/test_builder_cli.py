@@ -89,8 +89,11 @@ def test_the_help_of_the_program_names_every_command(capsys: pytest.CaptureFixtu
         (["train", "a.parquet"], "train takes datasets, --name and --output"),
         (["train", "--recipe"], "--recipe needs --sources"),
         (["train", "a.parquet", "--recipe", "--sources", "b"], "--recipe needs --sources"),
-        (["evaluate"], "evaluate takes datasets with --method, --artefact or --tiles"),
-        (["evaluate", "a.parquet"], "evaluate takes datasets with --method, --artefact or --tiles"),
+        (["evaluate"], "evaluate takes datasets with --method, --artefact, --tiles or --floor"),
+        (
+            ["evaluate", "a.parquet"],
+            "evaluate takes datasets with --method, --artefact, --tiles or --floor",
+        ),
         (["evaluate", "--report", "a.md"], "--report needs --sources"),
         (["plan", "--sweep", "a.toml"], "--gpu"),
         (["compile", "--sweep", "a.toml", "--arch", "sm_80,"], "must be a list like a,b"),
