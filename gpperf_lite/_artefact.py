@@ -329,6 +329,7 @@ def _constants(entry: Fields, physics: str) -> dict[str, float]:
 
 
 def forest_of(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
+    """Return a forest, its tensors taken away from those that are left."""
     prefix = entry.text("tensors")
     feature, threshold, leaves = (
         _tensor(tensors, f"{prefix}.{name}", dtype)
@@ -359,6 +360,7 @@ def _tensor(tensors: dict[str, Array], name: str, dtype: str) -> Array:
 
 
 def domain_of(entry: Fields) -> Domain:
+    """Return a domain, its ranges in order."""
     return Domain(
         _sizes(entry, "m"),
         _sizes(entry, "n"),
@@ -381,6 +383,7 @@ def _pair(entry: Fields, name: str, values: tuple[_Number, ...]) -> tuple[_Numbe
 
 
 def interval_of(entry: Fields) -> Interval:
+    """Return an interval; what it refuses itself is an ArtefactError too."""
     edges = entry.numbers("runtime_edges_s", 0.0, LONGEST_S)
     confidences = entry.numbers("confidences", 0.0, 1.0)
     widths = entry.rows("half_widths", 0, _LARGEST_BIAS)

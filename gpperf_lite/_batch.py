@@ -106,8 +106,9 @@ def batch_of(
     power_interval = [pick("power_low_w"), pick("power_high_w")] if has_power else None
     launch_s = np.array([head.view.launch_s for head in heads])[chosen]
     parts = np.stack([pick("compute_s"), pick("memory_s"), launch_s])
-    reasons = _reasons(sizes, pick("base_s"), heads, chosen)
-    in_domain = ~np.any([reason.where for reason in reasons], axis=0)
+    is_outside = pick("outside") > 1.0
+    has_remarks = np.array([bool(head.remarks) for head in heads])[chosen]
+    reasons = _reasons(sizes, pick("base_s"), is_outside, heads, chosen)
     reasons += _power_reasons(runtime_s, heads, chosen)
     return PredictionBatch(
         flops=2.0 * sizes["m"] * sizes["n"] * sizes["k"] * sizes["batch"],
@@ -118,22 +119,27 @@ def batch_of(
         power_w=pick("power_w") if has_power else None,
         power_interval_w=None if power_interval is None else np.stack(power_interval, axis=1),
         bound=np.array(BOUNDS)[np.argmax(parts, axis=0)],
-        in_domain=in_domain,
+        in_domain=~(is_outside | has_remarks),
         notes=NotesByRow(len(runtime_s), tuple(r for r in reasons if r.where.any())),
         confidence=confidence,
     )
 
 
 def _reasons(
-    sizes: dict[str, Floats], base_s: Floats, heads: list[Head], chosen: NDArray[np.intp]
+    sizes: dict[str, Floats],
+    base_s: Floats,
+    is_outside: NDArray[np.bool_],
+    heads: list[Head],
+    chosen: NDArray[np.intp],
 ) -> list[Reason]:
     """Return each way to be outside the domain, and the rows whose kernel it holds for."""
     reasons: list[Reason] = []
     for number, head in enumerate(heads):
         mine = chosen == number
         reasons += [Reason(text, mine) for text in head.remarks]
-        strays = head.runtime.domain.strays(**sizes, base_s=base_s)
-        reasons += [Reason(text, mine & (times > 1.0), times) for text, times in strays]
+        if (mine & is_outside).any():
+            strays = head.runtime.domain.strays(**sizes, base_s=base_s)
+            reasons += [Reason(text, mine & (times > 1.0), times) for text, times in strays]
     return reasons
 
 

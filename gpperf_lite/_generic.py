@@ -27,7 +27,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ._artefact import (
@@ -346,4 +345,4 @@ def write(generic: Generic, path: str | os.PathLike[str]) -> None:
     """Write a generic model, whole or not at all; raises ArtefactError if it would not read."""
     data = encode(generic)
     decode(data)
-    write_atomically(Path(path), data)
+    write_atomically(path, data)

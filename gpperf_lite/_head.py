@@ -15,7 +15,10 @@ from ._physics import power_w as physical_power_w
 
 
 class Answer(NamedTuple):
-    """Every entry a float, or a float64 array of shape (n_rows,); power may be None."""
+    """Every entry a float, or a float64 array of shape (n_rows,); power may be None.
+
+    outside: how far outside of its domain the GEMM is, 1 inside (see `_domain`).
+    """
 
     runtime_s: Any
     runtime_low_s: Any
@@ -27,6 +30,7 @@ class Answer(NamedTuple):
     base_s: Any
     compute_s: Any
     memory_s: Any
+    outside: Any
 
 
 class Head:
@@ -91,7 +95,7 @@ class Head:
             down, up = factors(self.power.interval, sustained_s, confidence, outside)
             power = (power_w, maximum(power_w * down, idle_w), minimum(power_w * up, limit_w))
         parts = (what.base_s, what.compute_s, what.memory_s)
-        return Answer(runtime_s, low_s, high_s, sustained_s, *power, *parts)
+        return Answer(runtime_s, low_s, high_s, sustained_s, *power, *parts, outside)
 
     def power_remark(self) -> str:
         """Say below which runtime power was not measured."""

@@ -86,18 +86,18 @@ class _Group:
 
 
 def _domain_notes(head: Head, gemm: Gemm, base_s: float) -> tuple[str, ...]:
-    """Return what to say of a GEMM outside of what was trained on; () inside."""
-    domain, where = head.runtime.domain, (gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
-    if domain.holds(*where):
-        return ()
-    return tuple(stray_note(text, times) for text, times in domain.strays(*where) if times > 1.0)
+    """Return what to say of a GEMM outside of what was trained on."""
+    strays = head.runtime.domain.strays(gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
+    return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
 
 
 def prediction_of(gemm: Gemm, head: Head, answer: Answer, confidence: float) -> Prediction:
     """Return one answer, in floats, with all that belongs to it."""
     runtime_s, low_s, high_s, sustained_s, power_w, low_w, high_w, *parts = answer
-    base_s, compute_s, memory_s = parts
-    notes = head.remarks + _domain_notes(head, gemm, base_s)
+    base_s, compute_s, memory_s, outside = parts
+    notes = head.remarks
+    if outside > 1.0:
+        notes += _domain_notes(head, gemm, base_s)
     in_domain = not notes
     if runtime_s < head.shortest_powered_s:
         notes += (head.power_remark(),)
