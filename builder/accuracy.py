@@ -6,7 +6,7 @@ baselines are trained and held out here, by the same groups.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from gpperf_lite import Model, available, load
 from .errors import SourceError
 from .evaluate import Score, evaluate_methods
 from .importers import import_table
+from .markdown import table
 from .recipe import ModelRecipe, read_recipe
 from .study import Row, study_table
 from .tasks import Task, run_tasks
@@ -72,7 +73,7 @@ def study_lines(path: Path, n_workers: int = 1) -> list[str]:
         "ours predicts none."
     )
     head = ("method", "target", "held out", "rows", "R2", "mean", "median", "p90")
-    return [text, "", *_markdown(head, [_study_cells(row) for row in rows])]
+    return [text, "", *table(head, [_study_cells(row) for row in rows])]
 
 
 def _study_cells(row: Row) -> tuple[str, ...]:
@@ -111,7 +112,7 @@ def _runtime(models: Iterable[Model], baselines: dict[tuple[str, str, str], Scor
                 means.append(accuracy["mean_ape"])
     head = ("model", "dtype", "rows", "mean", "median", "p90", "90 % interval covers")
     more = ("in the worst tenth by FLOPs", "study's forest, mean", "roofline, mean")
-    lines = _markdown((*head, *more), rows)
+    lines = table((*head, *more), rows)
     average = f"Average of the means over all {len(means)} library tables: {np.mean(means):.2%}."
     return [*lines, "", average]
 
@@ -128,7 +129,7 @@ def _slices(models: Iterable[Model]) -> list[str]:
         (model, dtype, *(_percents(parts[n]["mean_ape"])[0] if n in parts else "-" for n in names))
         for model, dtype, parts in rows
     ]
-    return _markdown(("model", "dtype", *names), cells)
+    return table(("model", "dtype", *names), cells)
 
 
 def _power(models: Iterable[Model]) -> list[str]:
@@ -147,7 +148,7 @@ def _power(models: Iterable[Model]) -> list[str]:
         "far above the median."
     )
     head = ("model", "dtype", "rows", "shortest kernel", "mean", "median", "p90")
-    return [text, "", *_markdown(head, rows)]
+    return [text, "", *table(head, rows)]
 
 
 def _estimators(model: Model, target: str) -> list[dict[str, Any]]:
@@ -156,9 +157,3 @@ def _estimators(model: Model, target: str) -> list[dict[str, Any]]:
 
 def _percents(*values: float) -> tuple[str, ...]:
     return tuple(f"{value:.2%}" for value in values)
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table in Markdown."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]

@@ -69,9 +69,7 @@ def build_from_datasets(
     n_workers: int,
 ) -> None:
     """Train one model from datasets; whether its file can be written is found out first."""
-    if output.is_dir():
-        raise RecipeError(f"output must be a file (got the folder {output})")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(output)
     artefact = train(
         [read(path) for path in datasets],
         [read(path) for path in power],
@@ -93,14 +91,12 @@ def build_calibrated(
     simulated: bool = False,
 ) -> None:
     """Calibrate the generic model called `base`, or at that path, by datasets of one GPU."""
-    if output.is_dir():
-        raise RecipeError(f"output must be a file (got the folder {output})")
+    _make_room(output)
     generic = read_generic(artefact_path(base))
     dataset = concatenate([read(path) for path in measured])
     artefact = calibrate_generic(
         generic, dataset.simulated() if simulated else dataset, check_name(name), version
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
     write(artefact, output)
     print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB, each point from the others:")
     for estimator in artefact.estimators:
@@ -109,6 +105,13 @@ def build_calibrated(
             f"  {estimator.dtype:10} {accuracy['n']} points, mean {accuracy['mean_ape']:.2%}, "
             f"median {accuracy['median_ape']:.2%}, p90 {accuracy['p90_ape']:.2%}"
         )
+
+
+def _make_room(output: Path) -> None:
+    """Find out whether a file can be written, before the work that it is to hold."""
+    if output.is_dir():
+        raise RecipeError(f"output must be a file (got the folder {output})")
+    output.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_and_report(artefact: Artefact, path: Path) -> None:

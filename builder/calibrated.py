@@ -32,10 +32,9 @@ from .dataset import Dataset
 from .errors import DatasetError
 from .learner import LearnerOptions, learn
 from .metrics import errors_of
-from .physics import Described
-from .points import Floats, Points, points_of
+from .points import Floats, Points
 from .process import fit_process
-from .relative import KERNELS, clipped, library_points
+from .relative import KERNELS, clipped, library_points, measured_library
 from .runtime import RuntimeFit
 
 FEWEST_POINTS = 8
@@ -62,8 +61,7 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
     Raises DatasetError where the rows are of several GPUs, of one whose facts are not known, or
     too few; InputError where the GPU has no peak of a dtype that the generic model knows.
     """
-    wanted = (dataset.column("kernel") == "library") & (dataset.column("regime") != "sustained")
-    points = points_of(dataset.where(wanted))
+    points = measured_library(dataset)
     names = sorted(set(points.gpu))
     if len(names) != 1 or names[0] not in dataset.gpus:
         raise DatasetError(f"points must be of one GPU whose facts are known (got {names})")
@@ -83,11 +81,7 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
             f"{' '.join(known)} (got {left_out}): choose them with 'python -m builder plan --few'"
         )
     dtypes = {one.dtype for one in estimators}
-    stand_ins = {
-        dtype: other
-        for dtype, other in generic.stand_ins.items()
-        if other in dtypes and dtype not in dtypes and dtype in gpu.peak_flops
-    }
+    stand_ins = {dtype: other for dtype, other in artefact.stand_ins.items() if other in dtypes}
     provenance = {
         "runtime": list(dataset.provenance),
         "left_out": left_out,
@@ -112,14 +106,14 @@ def calibrate_estimator(estimator: Estimator, points: Points, gpu: Gpu) -> Calib
             f"calibrating takes at most {_MOST_POINTS} points of a dtype (got {len(points)}): "
             "with so many, train a model of this GPU"
         )
-    fit = RuntimeFit(estimator.constants, estimator.forest, estimator.domain)
+    fit = RuntimeFit.of(estimator)
     before_s, described = fit.predict(points, gpu, KERNELS)
     errors = clipped(np.log2(points.runtime_s / before_s))
     process = fit_process(coordinates(points, described, gpu), shares(described), errors)
     asked = _unmeasured(estimator.domain, str(points.dtype[0]))
     _, seen = fit.predict(asked, gpu, KERNELS)
     answers = process.predict(coordinates(asked, seen, gpu), shares(seen))
-    correction = _learned(seen, clipped(answers))
+    correction = learn(seen.columns, clipped(answers), _CORRECTION)
     left_out_s = before_s * np.exp2(process.left_out)
     half = estimator.interval.half_widths_at(left_out_s, _CONFIDENCE) / UNITS_PER_OCTAVE
     misses = np.abs(np.log2(points.runtime_s / left_out_s))
@@ -132,12 +126,6 @@ def calibrate_estimator(estimator: Estimator, points: Points, gpu: Gpu) -> Calib
         ),
         left_out_s,
     )
-
-
-def _learned(seen: Described, answers: Floats) -> Forest:
-    """Return a forest of the process's answers, as they are off the points."""
-    none = seen.columns[:, :0]
-    return learn(seen.columns, answers, none, _CORRECTION)
 
 
 def _unmeasured(domain: Domain, dtype: str) -> Points:

@@ -193,6 +193,10 @@ class Dataset:
         keep = [not row or UNUSABLE.isdisjoint(row) for row in flags]
         return self.where(np.array(keep, bool))
 
+    def bursts(self) -> Dataset:
+        """Return the rows of one launch: those measured under lasting load are left out."""
+        return self.where(self.column("regime") != "sustained")
+
     def simulated(self) -> Dataset:
         """Return the simulated rows as if a GPU had been measured: only where that is wanted."""
         flags = [row or [] for row in self.table.column("flags").to_pylist()]

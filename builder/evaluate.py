@@ -7,7 +7,7 @@ text says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,16 +91,29 @@ def evaluate_methods(
 
     Raises DatasetError where a fact of a GPU is missing, or nothing can be held out.
     """
-    points = points_of(dataset.where(dataset.column("regime") != "sustained"))
-    tasks = []
+    tasks = [
+        Task(
+            f"{points.gpu[0]} {points.dtype[0]} {method}",
+            _evaluate_method,
+            (method, points, gpu, kernels, split),
+        )
+        for points, gpu, kernels in parts_of(dataset)
+        for method in methods
+    ]
+    return run_tasks(tasks, n_workers, "evaluating")
+
+
+def parts_of(dataset: Dataset) -> Iterator[tuple[Points, Gpu, Kernels]]:
+    """Yield the points of one launch of each GPU and dtype, the GPU, and their kernels.
+
+    Raises DatasetError where a fact of a GPU is missing.
+    """
+    points = points_of(dataset.bursts())
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
-        check_facts(dataset, gpu, dtype)
+        _check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))
         kernels = {name: dataset.kernel(name) for name in sorted(set(part.kernel))}
-        for method in methods:
-            arguments = (method, part, dataset.gpus[gpu], kernels, split)
-            tasks.append(Task(f"{gpu} {dtype} {method}", _evaluate_method, arguments))
-    return run_tasks(tasks, n_workers, "evaluating")
+        yield part, dataset.gpus[gpu], kernels
 
 
 def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, split: str) -> Score:
@@ -119,7 +132,7 @@ def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, sp
     return replace(score, slices=score.slices | more, choice=choice_of(points, predicted))
 
 
-def check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
+def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
     """Raise DatasetError where the dataset lacks a fact that the physical model needs."""
     facts = dataset.gpus.get(gpu)
     if facts is None:
@@ -130,7 +143,7 @@ def check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
 
 def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
     """Return the errors of a model on a dataset's rows, for each target and dtype it answers."""
-    points = points_of(dataset.where(dataset.column("regime") != "sustained"))
+    points = points_of(dataset.bursts())
     names = {dataset.gpus[gpu].name if gpu in dataset.gpus else gpu for gpu in set(points.gpu)}
     if names != {model.gpu.name}:
         raise DatasetError(f"{model.name} is of {model.gpu.name}, the rows of {sorted(names)}")

@@ -24,10 +24,11 @@ import numpy as np
 from gpperf_lite import Gpu
 
 from .dataset import Dataset
-from .evaluate import METHODS, check_facts
+from .evaluate import METHODS, parts_of
+from .markdown import table
 from .metrics import Errors, errors_of
 from .physics import Kernels
-from .points import Floats, Mask, Points, points_of
+from .points import Floats, Mask, Points
 from .split import folds, held_out
 from .tasks import Task, run_tasks
 
@@ -52,16 +53,13 @@ def floors(dataset: Dataset, n_workers: int = 1) -> list[Floor]:
 
     Raises DatasetError where a fact of a GPU is missing, or nothing can be held out.
     """
-    points = points_of(dataset.where(dataset.column("regime") != "sustained"))
     tasks: list[Task[Floor | None]] = []
-    for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
-        check_facts(dataset, gpu, dtype)
-        part = points.where((points.gpu == gpu) & (points.dtype == dtype))
-        kernels = {name: dataset.kernel(name) for name in sorted(set(part.kernel))}
-        tasks.append(Task(f"{gpu} {dtype}, neighbours", _neighbours, (part,)))
-        for what, known, asked in _questions(part):
-            arguments = (what, part, known, asked, dataset.gpus[gpu], kernels)
-            tasks.append(Task(f"{gpu} {dtype}, {what}", _learned, arguments))
+    for points, gpu, kernels in parts_of(dataset):
+        name = f"{points.gpu[0]} {points.dtype[0]}"
+        tasks.append(Task(f"{name}, neighbours", _neighbours, (points,)))
+        for what, known, asked in _questions(points):
+            arguments = (what, points, known, asked, gpu, kernels)
+            tasks.append(Task(f"{name}, {what}", _learned, arguments))
     found = run_tasks(tasks, n_workers, "looking for the floor")
     return [floor for floor in found if floor is not None]
 
@@ -116,15 +114,11 @@ def neighbour_ratios(points: Points) -> Floats:
 
 def floor_lines(found: Sequence[Floor]) -> list[str]:
     """Return a table in Markdown."""
-    lines = [
-        "| GPU | dtype | what is known | rows | mean | median | p90 | bias |",
-        "|" + "---|" * 8,
-    ]
-    for floor in found:
-        errors = floor.errors
-        figures = f"{errors.mean_ape:.2%} | {errors.median_ape:.2%} | {errors.p90_ape:.2%}"
-        lines.append(
-            f"| {floor.gpu} | {floor.dtype} | {floor.what} | {errors.n} | {figures}"
-            f" | {errors.bias:+.2%} |"
-        )
-    return lines
+    head = ("GPU", "dtype", "what is known", "rows", "mean", "median", "p90", "bias")
+    return table(head, [_cells(floor) for floor in found])
+
+
+def _cells(floor: Floor) -> tuple[str, ...]:
+    errors = floor.errors
+    shares = (f"{ape:.2%}" for ape in (errors.mean_ape, errors.median_ape, errors.p90_ape))
+    return (floor.gpu, floor.dtype, floor.what, f"{errors.n}", *shares, f"{errors.bias:+.2%}")

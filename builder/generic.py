@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpperf_lite import Gpu, __version__
+from gpperf_lite import Gpu
 from gpperf_lite._domain import Domain
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 from gpperf_lite._generic import Generic, GenericEstimator
@@ -25,10 +25,11 @@ from .dataset import Dataset, concatenate
 from .errors import DatasetError
 from .learner import LearnerOptions
 from .metrics import errors_of
-from .points import Floats, points_of
-from .relative import KERNELS, Table, fit_forest, fit_relative
-from .runtime import RuntimeFit
+from .points import Floats
+from .relative import KERNELS, Table, fit_forest, fit_relative, measured_library
+from .runtime import RuntimeFit, trained_domain
 from .tasks import Task, run_tasks
+from .train import stand_ins_among, versions_of
 
 BANDWIDTH = 0.35
 NEAR = 0.6
@@ -107,11 +108,7 @@ def train_generic(
         _measured_on(_estimator(part, forest, list(gpus)), [o for o in outs if o.dtype == dtype])
         for (dtype, part), forest in zip(by_dtype.items(), forests, strict=True)
     ]
-    stand_ins = {
-        dtype: other
-        for dtype, other in options.stand_ins.items()
-        if other in by_dtype and dtype not in by_dtype
-    }
+    stand_ins = stand_ins_among(options.stand_ins, by_dtype)
     provenance = _provenance(datasets, left_out, list(gpus))
     return _generic(name, version, list(gpus.values()), estimators, stand_ins, provenance)
 
@@ -123,8 +120,7 @@ def tables_of(
 
     Raises DatasetError where a GPU's facts are not known, or no dtype was measured on three GPUs.
     """
-    wanted = (dataset.column("kernel") == "library") & (dataset.column("regime") != "sustained")
-    points = points_of(dataset.where(wanted))
+    points = measured_library(dataset)
     left_out: dict[str, int] = {}
     tables = []
     for name, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
@@ -223,8 +219,7 @@ def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
 def predict_unseen(generic: Generic, table: Table) -> Floats:
     """Return runtimes in s, shape (n_points,), from the data sheet of a table's GPU alone."""
     (estimator,) = generic.artefact_for(table.gpu).estimators
-    fit = RuntimeFit(estimator.constants, estimator.forest, estimator.domain)
-    return fit.predict(table.points, table.gpu, KERNELS)[0]
+    return RuntimeFit.of(estimator).predict(table.points, table.gpu, KERNELS)[0]
 
 
 def _generic(
@@ -263,20 +258,18 @@ def _estimator(tables: list[Table], forest: Forest, names: list[str]) -> Generic
 
 def _domain(tables: list[Table]) -> Domain:
     """Return the sizes that were measured on every GPU, and the times on any of them."""
+    each = [trained_domain(table.points) for table in tables]
     ranges = {}
     for axis in ("m", "n", "k", "batch"):
-        low = max(float(getattr(table.points, axis).min()) for table in tables)
-        high = min(float(getattr(table.points, axis).max()) for table in tables)
-        ranges[axis] = (int(low), int(max(low, high)))
-    times = np.concatenate([table.points.runtime_s for table in tables])
-    span = (float(f"{times.min():.4g}"), float(f"{times.max():.4g}"))
-    layouts = set.intersection(*(set(table.points.layout) for table in tables))
-    zero = all((table.points.beta == 0.0).all() for table in tables)
+        lows, highs = zip(*(getattr(one, axis) for one in each), strict=True)
+        ranges[axis] = (max(lows), max(*lows, min(highs)))
+    shortest_s, longest_s = zip(*(one.runtime_s for one in each), strict=True)
+    layouts = set.intersection(*(set(one.layouts) for one in each))
     return Domain(
         **ranges,
-        runtime_s=span,
+        runtime_s=(min(shortest_s), max(longest_s)),
         layouts=tuple(sorted(layouts)),
-        beta="zero" if zero else "any",
+        beta="zero" if all(one.beta == "zero" for one in each) else "any",
     )
 
 
@@ -330,14 +323,9 @@ def _accuracy(outs: list[HeldOut]) -> dict[str, Any]:
 def _provenance(
     datasets: Sequence[Dataset], left_out: Mapping[str, int], names: list[str]
 ) -> dict[str, Any]:
-    import catboost
-    import scipy
-
-    modules = {"catboost": catboost, "numpy": np, "scipy": scipy}
     return {
         "runtime": [entry for dataset in datasets for entry in dataset.provenance],
         "gpus": names,
         "left_out": dict(left_out),
-        "trained_with": {"gpperf-lite": __version__}
-        | {name: str(module.__version__) for name, module in modules.items()},
+        "trained_with": versions_of("catboost", "numpy", "scipy"),
     }

@@ -50,17 +50,21 @@ SMALL = LearnerOptions(
 FEW_ROWS = 2000
 
 
-def learn(columns: Columns, target: Floats, unlabelled: Columns, options: LearnerOptions) -> Forest:
+def learn(
+    columns: Columns, target: Floats, options: LearnerOptions, unlabelled: Columns | None = None
+) -> Forest:
     """Return a forest of log2 targets.
 
     columns: float32 array of shape (n_features, n_rows); target: shape (n_rows,);
-    unlabelled: float32 array of shape (n_features, n_more), shapes that were not measured.
+    unlabelled: float32 array of shape (n_features, n_more), shapes that were not measured, for
+    the teacher to label.
     """
     rows = columns.T
     if np.ptp(target) == 0.0 or not np.ptp(rows, axis=0).any():
         return constant_forest(float(target.mean()))
     if options.teacher:
-        rows = np.concatenate([rows, unlabelled.T])
+        if unlabelled is not None:
+            rows = np.concatenate([rows, unlabelled.T])
         target = _taught(columns.T, target, rows, options.seed)
     student = _catboost(
         n_trees=options.n_trees,

@@ -83,8 +83,7 @@ def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) 
     result = least_squares(residual, start, bounds=limits, loss="soft_l1", f_scale=0.1)
     constants = {n: float(f"{v:.5g}") for n, v in zip(names, result.x, strict=True)}
     target = np.log2(power / _power_base(gpu, constants, described, runtime_s))
-    nothing = np.empty((len(described.columns), 0), np.float32)
-    return PowerFit(constants, learn(described.columns, target, nothing, _POWER_FOREST))
+    return PowerFit(constants, learn(described.columns, target, _POWER_FOREST))
 
 
 def _power_base(gpu: Gpu, constants: Constants, described: Described, runtime_s: Floats) -> Floats:

@@ -15,9 +15,10 @@ from gpperf_lite._kernel import LIBRARY
 from gpperf_lite._physics import CONSTANTS
 from gpperf_lite._scale import COLUMNS, column_of, unit_of
 
+from .dataset import Dataset
 from .learner import LearnerOptions, learn
 from .physics import Constants, Described, describe_points, fit_constants
-from .points import Floats, Points
+from .points import Floats, Points, points_of
 
 KERNELS = {LIBRARY.name: LIBRARY}
 """The kernels of the generic model: the library alone."""
@@ -89,8 +90,7 @@ def fit_forest(tables: Sequence[Table], learner: LearnerOptions) -> Forest:
         described = describe_points(table.points, table.gpu, KERNELS, constants)
         parts.append(generic_columns(described, table.gpu, table.dtype))
         targets.append(clipped(np.log2(table.points.runtime_s / described.base_s)))
-    none = np.empty((len(COLUMNS), 0), np.float32)
-    return learn(np.concatenate(parts, axis=1), np.concatenate(targets), none, learner)
+    return learn(np.concatenate(parts, axis=1), np.concatenate(targets), learner)
 
 
 def clipped(octaves: Floats) -> Floats:
@@ -98,6 +98,12 @@ def clipped(octaves: Floats) -> Floats:
     most = LARGEST_SUM / UNITS_PER_OCTAVE
     within: Floats = np.clip(octaves, -most, most)
     return within
+
+
+def measured_library(dataset: Dataset) -> Points:
+    """Return what was measured of one launch of the library's kernels."""
+    bursts = dataset.bursts()
+    return points_of(bursts.where(bursts.column("kernel") == LIBRARY.name))
 
 
 def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:

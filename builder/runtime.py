@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpperf_lite import Gpu
+from gpperf_lite._artefact import Estimator
 from gpperf_lite._domain import Domain
 from gpperf_lite._forest import Forest, powers_of_two
 from gpperf_lite._numbers import ARRAYS
@@ -28,6 +29,11 @@ class RuntimeFit:
     forest: Forest
     domain: Domain
 
+    @classmethod
+    def of(cls, estimator: Estimator) -> RuntimeFit:
+        """Return the fit that an estimator was made of."""
+        return cls(estimator.constants, estimator.forest, estimator.domain)
+
     def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
         """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
         described = describe_points(points, gpu, kernels, self.constants)
@@ -47,9 +53,10 @@ def fit_runtime(
     described = describe_points(points, gpu, kernels, constants)
     target = np.log2(points.runtime_s / described.base_s)
     options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
-    between = _unmeasured(points) if options.teacher else points.where(np.array([], int))
-    unlabelled = describe_points(between, gpu, kernels, constants).columns
-    forest = learn(described.columns, target, unlabelled, options)
+    unlabelled = None
+    if options.teacher:
+        unlabelled = describe_points(_unmeasured(points), gpu, kernels, constants).columns
+    forest = learn(described.columns, target, options, unlabelled)
     return RuntimeFit(constants, forest, trained_domain(points))
 
 

@@ -33,9 +33,8 @@ class SlowdownFit:
 
 def fit_slowdown(described: Described, burst_s: Floats, sustained_s: Floats) -> SlowdownFit:
     """Fit the slowdown of described points; both runtimes in s, shape (n_points,)."""
-    nothing = np.empty((len(described.columns), 0), np.float32)
     target = np.log2(sustained_s / burst_s)
-    return SlowdownFit(learn(described.columns, target, nothing, SMALL))
+    return SlowdownFit(learn(described.columns, target, SMALL))
 
 
 def measured_both_ways(burst: Points, sustained: Points) -> tuple[Points, Floats]:

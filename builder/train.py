@@ -9,8 +9,9 @@ everything, to be shipped. Rows measured under lasting load give power and the s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version as version_of
 from typing import Any
 
 import numpy as np
@@ -110,11 +111,7 @@ def train(
     estimators.sort(key=lambda estimator: (estimator.dtype, order.index(estimator.target)))
     provenance = _provenance(data, power_datasets, left_out, options)
     measured = {family.dtype for family in families}
-    stand_ins = {
-        dtype: other
-        for dtype, other in options.stand_ins.items()
-        if other in measured and dtype not in measured
-    }
+    stand_ins = stand_ins_among(options.stand_ins, measured)
     kernels = _kernels_in_order(families)
     return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
 
@@ -334,18 +331,26 @@ def _provenance(
     data: Dataset, power: list[Dataset], left_out: dict[str, int], options: TrainOptions
 ) -> dict[str, Any]:
     """Return where the rows come from, and what decides the bits of a forest."""
-    import catboost
-    import scipy
-    import sklearn
-
-    modules = {"catboost": catboost, "numpy": np, "scikit-learn": sklearn, "scipy": scipy}
     return {
         "runtime": list(data.provenance),
         "power": [entry for dataset in power for entry in dataset.provenance],
         "power_window_s": POWER_WINDOW_S if power else None,
         "left_out": left_out,
-        "trained_with": {"gpperf-lite": __version__}
-        | {name: str(module.__version__) for name, module in modules.items()},
+        "trained_with": versions_of("catboost", "numpy", "scikit-learn", "scipy"),
         "split": options.split,
         "folds": options.n_folds,
     } | ({"simulated": True} if options.simulated else {})
+
+
+def stand_ins_among(stand_ins: Mapping[str, str], measured: Collection[str]) -> dict[str, str]:
+    """Return those stand-ins that are of unmeasured dtypes and answered by measured ones."""
+    return {
+        dtype: other
+        for dtype, other in stand_ins.items()
+        if other in measured and dtype not in measured
+    }
+
+
+def versions_of(*libraries: str) -> dict[str, str]:
+    """Return the versions of what decides the bits of a forest, ours first."""
+    return {"gpperf-lite": __version__} | {name: version_of(name) for name in libraries}

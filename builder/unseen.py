@@ -22,6 +22,7 @@ from .errors import RecipeError
 from .few import choose
 from .generic import Case, GenericOptions, HeldOut, held_out, tables_of, with_intervals
 from .importers import import_table
+from .markdown import table
 from .metrics import Errors, errors_of
 from .points import Floats, Mask, Points
 from .recipe import read_recipe
@@ -93,34 +94,33 @@ def curves_of(
 
 def curve(case: Case, generic: Generic, n_few: Sequence[int]) -> Curve:
     """Return the errors of a model on a GPU that it never saw, by number of the GPU's points."""
-    table = case.table
-    asked = table.sample(_TEST_ROWS).points
-    _, least = generic.nearest(table.gpu, table.dtype)
+    held = case.table
+    asked = held.sample(_TEST_ROWS).points
+    _, least = generic.nearest(held.gpu, held.dtype)
     errors, coverage = {}, {}
     for n_points in (0, *n_few):
-        few = _few(generic, table, n_points)
+        few = _few(generic, held, n_points)
         rest = asked.where(~_known(asked, few))
-        predicted_s, half = _predicted(generic, table, few, rest)
+        predicted_s, half = _predicted(generic, held, few, rest)
         errors[n_points] = errors_of(predicted_s, rest.runtime_s)
         misses = np.abs(np.log2(rest.runtime_s / predicted_s)) * UNITS_PER_OCTAVE
         coverage[n_points] = float(np.mean(misses <= half))
-    return Curve(table.name, table.dtype, case.alone, least, errors, coverage)
+    return Curve(held.name, held.dtype, case.alone, least, errors, coverage)
 
 
-def _few(generic: Generic, table: Table, n_points: int) -> Points:
-    points = table.points
+def _few(generic: Generic, held: Table, n_points: int) -> Points:
+    points = held.points
     if n_points == 0:
         return points.where(np.array([], int))
-    return points.where(choose(points, generic, table.gpu, n_points))
+    return points.where(choose(points, generic, held.gpu, n_points))
 
 
-def _predicted(generic: Generic, table: Table, few: Points, asked: Points) -> tuple[Floats, Floats]:
+def _predicted(generic: Generic, held: Table, few: Points, asked: Points) -> tuple[Floats, Floats]:
     """Return runtimes in s, and half-widths of 90 % intervals in units, shape (n_asked,)."""
-    (estimator,) = generic.artefact_for(table.gpu).estimators
+    (estimator,) = generic.artefact_for(held.gpu).estimators
     if len(few):
-        estimator = calibrate_estimator(estimator, few, table.gpu).estimator
-    fit = RuntimeFit(estimator.constants, estimator.forest, estimator.domain)
-    predicted_s, _ = fit.predict(asked, table.gpu, KERNELS)
+        estimator = calibrate_estimator(estimator, few, held.gpu).estimator
+    predicted_s, _ = RuntimeFit.of(estimator).predict(asked, held.gpu, KERNELS)
     return predicted_s, estimator.interval.half_widths_at(predicted_s, 0.9).astype(float)
 
 
@@ -150,7 +150,7 @@ def _curve_table(found: Sequence[Curve], columns: Sequence[int]) -> list[str]:
          *(f"{one.errors[n].mean_ape:.1%}" for n in columns))
         for one in found
     ]  # fmt: skip
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _mean_table(found: Sequence[Curve], numbers: Sequence[int]) -> list[str]:
@@ -159,14 +159,9 @@ def _mean_table(found: Sequence[Curve], numbers: Sequence[int]) -> list[str]:
         mine = [one for one in found if one.gpu == gpu]
         means = (np.mean([one.errors[n].mean_ape for one in mine]) for n in numbers)
         rows.append((gpu, *(f"{mean:.1%}" for mean in means)))
-    return _table(("GPU", *(f"{n} points" for n in numbers)), rows)
+    return table(("GPU", *(f"{n} points" for n in numbers)), rows)
 
 
 def _coverage_table(found: Sequence[Curve], numbers: Sequence[int]) -> list[str]:
     rows = [(one.gpu, one.dtype, *(f"{one.coverage[n]:.0%}" for n in numbers)) for one in found]
-    return _table(("GPU", "dtype", *(f"{n} points" for n in numbers)), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+    return table(("GPU", "dtype", *(f"{n} points" for n in numbers)), rows)

@@ -67,7 +67,6 @@ BUILDER_LIBRARIES = {
     "device.nvml": {"pynvml"},
     "doctor": {"cuda"},
     "few": {"sklearn"},
-    "generic": {"catboost", "scipy"},
     "gpus": {"tomli"},
     "importers.aiconfigurator": {"pyarrow"},
     "learner": {"catboost", "sklearn"},
@@ -83,7 +82,6 @@ BUILDER_LIBRARIES = {
     "study": {"sklearn"},
     "sweep": {"tomli"},
     "tasks": {"rich"},
-    "train": {"catboost", "scipy", "sklearn"},
 }
 
 # Measuring knows no CUDA, training knows no device: which parts of the builder a part may not see.
