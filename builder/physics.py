@@ -69,8 +69,8 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
         described.columns[: len(what.row), where] = ARRAYS.columns(what.row)
         described.base_s[where] = what.base_s
         described.light_s[where] = what.light_s
-        described.macs_s[where] = what.macs * view.macs_s
-        described.dram_s[where] = what.bytes * view.dram_s
+        described.macs_s[where] = what.macs_s
+        described.dram_s[where] = what.dram_s
     return described
 
 

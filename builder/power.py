@@ -10,8 +10,7 @@ from scipy.optimize import least_squares
 from gpperf_lite import Gpu
 from gpperf_lite._forest import Forest, powers_of_two
 from gpperf_lite._interval import Interval
-from gpperf_lite._numbers import ARRAYS
-from gpperf_lite._physics import power_w
+from gpperf_lite._physics import base_power_w, power_view_of
 
 from .dataset import Dataset, concatenate
 from .errors import DatasetError
@@ -88,7 +87,8 @@ def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) 
 
 def _power_base(gpu: Gpu, constants: Constants, described: Described, runtime_s: Floats) -> Floats:
     compute_use, dram_use = described.macs_s / runtime_s, described.dram_s / runtime_s
-    base_w: Floats = power_w(gpu, constants, compute_use, dram_use, ARRAYS)
+    view = power_view_of(gpu, constants)
+    base_w: Floats = base_power_w(view, compute_use, dram_use, np.minimum)
     return base_w
 
 

@@ -146,7 +146,7 @@ def _reasons(
 def _power_reasons(runtime_s: Floats, heads: list[Head], chosen: NDArray[np.intp]) -> list[Reason]:
     """Return what to say of power, and the rows that it holds for."""
     return [
-        Reason(head.power_remark(), (chosen == number) & (runtime_s < head.shortest_powered_s))
+        Reason(head.power_remark, (chosen == number) & (runtime_s < head.shortest_powered_s))
         for number, head in enumerate(heads)
         if head.power is not None
     ]

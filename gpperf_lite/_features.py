@@ -98,6 +98,7 @@ class Description(NamedTuple):
     base_s: the physical model's time; light_s: what no kernel can beat, at peak FLOP/s and at
     the peak bandwidth of L2 where the operands fit there, of DRAM where not.
     compute_s, memory_s: the two parts of base_s beside the launch.
+    macs_s, dram_s: all multiply-adds at peak FLOP/s; all bytes at the peak bandwidth of DRAM.
     row: the features, in the order of ALL_FEATURES; of the library, those of FEATURES alone.
     """
 
@@ -105,8 +106,8 @@ class Description(NamedTuple):
     light_s: Any
     compute_s: Any
     memory_s: Any
-    macs: Any
-    bytes: Any
+    macs_s: Any
+    dram_s: Any
     row: tuple[Any, ...]
 
 
@@ -182,7 +183,6 @@ def describe(
         )
 
     compute_s = maximum(tiles_s, macs * view.s_per_mac)
-    over_l2 = moved > view.l2_bytes
     footprint = moved + nk * (view.operand_bytes * view.rotation)
     misses = minimum(moved, maximum(footprint - view.resident_bytes, 0.0) * view.miss_growth)
     memory_s = misses * view.s_per_dram_byte + (moved - misses) * view.s_per_l2_byte
@@ -191,9 +191,10 @@ def describe(
     unhidden_s = view.unhidden * shorter + written * view.s_per_written_byte
     rows_s = rows * (view.s_per_row + ((k + 2047.0) // 2048.0) * view.s_per_row_step)
     base_s = maximum(longer + unhidden_s + rows_s + view.launch_s, view.host_s)
+    macs_s, dram_s = macs * view.macs_s, moved * view.dram_s
     # Where the operands do not fit in L2, all of them come through DRAM at least once.
-    dram_bytes = moved * over_l2
-    light_s = maximum(macs * view.macs_s, maximum(moved * view.l2_s, dram_bytes * view.dram_s))
+    over_l2 = moved > view.l2_bytes
+    light_s = maximum(macs_s, maximum(moved * view.l2_s, dram_s * over_l2))
 
     row = (
         m,
@@ -242,7 +243,7 @@ def describe(
         (k + 127.0) // 128.0 / k,
         *kernel_row,
     )
-    return Description(base_s, light_s, compute_s, memory_s, macs, moved, row)
+    return Description(base_s, light_s, compute_s, memory_s, macs_s, dram_s, row)
 
 
 def _own_tiles(

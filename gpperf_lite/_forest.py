@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,14 +116,17 @@ class Forests:
 
     def __init__(self, *forests: Forest) -> None:
         self._forests = forests
-        self._for_row: _TreeByTree | None = None
+        self._for_row: _SideBySide | None = None
         self._for_rows: _LevelByLevel | None = None
 
     def sums_of_row(self, row: NDArray[np.float32]) -> list[int]:
         """Return the sum of each forest for one row, float32 array of shape (n_features,)."""
         if self._for_row is None:
-            self._for_row = _TreeByTree(self._forests)
-        return self._for_row.sums(row)
+            self._for_row = _side_by_side(self._forests)
+        column, threshold, first_leaf, leaves, belongs = self._for_row
+        answers = row.take(column, mode=_UNCHECKED) > threshold
+        totals = belongs.dot(leaves[np.packbits(answers) + first_leaf]).tolist()
+        return [_cut(int(total)) for total in totals]
 
     def sums_of_rows(self, columns: NDArray[np.float32]) -> list[Sums]:
         """Return the sums of each forest, int64 arrays of shape (n_rows,).
@@ -135,37 +138,49 @@ class Forests:
         return self._for_rows.sums(columns)
 
 
-class _TreeByTree:
-    """All trees side by side, for one row: one step of numpy serves every forest.
+class _SideBySide(NamedTuple):
+    """All trees of all forests for one row, so that one step of numpy serves them all.
 
-    Every tree is asked eight questions, those in front always answered "no", because `packbits`
-    makes bytes. The bias of a forest is one more tree, of a single leaf.
+    column, threshold: of the questions, eight to a tree, because `packbits` makes bytes.
+    first_leaf: of each tree, in `leaves`; belongs: shape (n_forests, n_trees), 1 where a tree is
+        of a forest.
     """
 
-    def __init__(self, forests: Sequence[Forest]) -> None:
-        columns, thresholds, leaves, n_leaves = [], [], [], []
-        for forest in forests:
-            columns += [_eight(forest.feature, 0), np.zeros(LARGEST_DEPTH)]
-            thresholds += [_eight(forest.threshold, np.inf), np.full(LARGEST_DEPTH, np.inf)]
-            leaves += [forest.leaves.ravel(), np.array([forest.bias])]
-            n_leaves += [np.full(*forest.leaves.shape), np.ones(1, int)]
-        self._column = np.concatenate(columns).astype(np.intp)
-        self._threshold = np.concatenate(thresholds).astype(np.float32)
-        self._leaves = np.concatenate(leaves).astype(np.float64)
-        self._first_leaf = np.cumsum(np.concatenate(n_leaves)) - np.concatenate(n_leaves)
-        # The sums are a product with a matrix of zeros and ones: exact, because leaves are integers
-        # far below 2**53, and the fastest sums of a few hundred numbers that numpy has.
-        n_trees = [len(forest.leaves) + 1 for forest in forests]
-        self._belongs = np.repeat(np.eye(len(forests)), n_trees, axis=1)
+    column: NDArray[np.intp]
+    threshold: NDArray[np.float32]
+    first_leaf: NDArray[np.intp]
+    leaves: NDArray[np.floating]
+    belongs: NDArray[np.floating]
 
-    def sums(self, row: NDArray[np.float32]) -> list[int]:
-        answers = row.take(self._column, mode=_UNCHECKED) > self._threshold
-        leaves = self._leaves[np.packbits(answers) + self._first_leaf]
-        return [_cut(int(total)) for total in self._belongs.dot(leaves).tolist()]
+
+def _side_by_side(forests: Sequence[Forest]) -> _SideBySide:
+    """Lay out all trees; the bias of a forest is one more tree, of a single leaf."""
+    columns, thresholds, leaves, n_leaves, largest = [], [], [], [], 0
+    for forest in forests:
+        columns += [_eight(forest.feature, 0), np.zeros(LARGEST_DEPTH)]
+        thresholds += [_eight(forest.threshold, np.inf), np.full(LARGEST_DEPTH, np.inf)]
+        leaves += [forest.leaves.ravel(), np.array([forest.bias])]
+        n_leaves += [np.full(*forest.leaves.shape), np.ones(1, int)]
+        magnitudes = np.abs(forest.leaves.astype(np.int64)).max(axis=1)
+        largest = max(largest, int(magnitudes.sum()) + abs(forest.bias))
+    # The sums are a product with a matrix of zeros and ones, the fastest that numpy has for a few
+    # hundred numbers, and exact: they are integers that a float holds, whatever the order.
+    number = np.float32 if largest < 2**24 else np.float64
+    n_trees = [len(forest.leaves) + 1 for forest in forests]
+    return _SideBySide(
+        np.concatenate(columns).astype(np.intp),
+        np.concatenate(thresholds).astype(np.float32),
+        np.cumsum(np.concatenate(n_leaves)) - np.concatenate(n_leaves),
+        np.concatenate(leaves).astype(number),
+        np.repeat(np.eye(len(forests), dtype=number), n_trees, axis=1),
+    )
 
 
 def _eight(levels: NDArray[Any], filler: float) -> NDArray[Any]:
-    """Return what each level has, eight to a tree, in one row; levels: shape (n_trees, depth)."""
+    """Return what each level has, eight to a tree, in one row; levels: shape (n_trees, depth).
+
+    Those in front are filled up: no feature is above an infinite threshold.
+    """
     n_trees, depth = levels.shape
     eight = np.full((n_trees, LARGEST_DEPTH), filler, levels.dtype)
     eight[:, LARGEST_DEPTH - depth :] = levels

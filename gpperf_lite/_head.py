@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ._artefact import Estimator
-from ._features import Description, describe
+from ._features import describe
 from ._forest import Forests
 from ._gpus import Gpu
 from ._kernel import Kernel
 from ._numbers import Numbers
-from ._physics import View
-from ._physics import power_w as physical_power_w
+from ._physics import View, base_power_w, power_view_of
 
 
 class Answer(NamedTuple):
@@ -56,7 +55,12 @@ class Head:
         self.power = power
         self.sustained = sustained
         self.remarks = remarks
+        self._power = (power_view_of(gpu, power.constants), power.interval) if power else None
         self.shortest_powered_s = power.domain.runtime_s[0] if power else 0.0
+        self.power_remark = (
+            f"power of kernels under {self.shortest_powered_s * 1e6:.0f} us was not measured: it "
+            "follows from the physical model"
+        )
         asked = [one.forest for one in (runtime, power, sustained) if one is not None]
         self._forests = Forests(*asked)
 
@@ -76,38 +80,39 @@ class Head:
         The further outside of what was trained on, the less the forest has to say.
         """
         minimum, maximum, columns, totals, beyond, faded, octaves, factors = numbers
-        what = describe(m, n, k, batch, reads_c, self.view, numbers)
-        light_s = what.light_s
-        outside = beyond(self.runtime.domain, m, n, k, batch, what.base_s)
-        sums = faded(totals(self._forests, columns(what.row)), outside)
-        runtime_s = maximum(what.base_s * octaves(sums[0]), light_s)
+        base_s, light_s, compute_s, memory_s, macs_s, dram_s, row = describe(
+            m, n, k, batch, reads_c, self.view, numbers
+        )
+        outside = beyond(self.runtime.domain, m, n, k, batch, base_s)
+        sums = faded(totals(self._forests, columns(row)), outside)
+        runtime_s = maximum(base_s * octaves(sums[0]), light_s)
         down, up = factors(self.runtime.interval, runtime_s, confidence, outside)
         low_s, high_s = maximum(runtime_s * down, light_s), runtime_s * up
         sustained_s = runtime_s
         if self.sustained is not None:
             # Lasting load never makes a kernel faster: what the forest says below 0 is noise.
             sustained_s = maximum(runtime_s * octaves(sums[-1]), runtime_s)
-        power: tuple[Any, Any, Any] = (None, None, None)
-        if self.power is not None:
-            base_w = self._base_w(self.power, what, sustained_s, numbers)
-            idle_w, limit_w = self.gpu.idle_power_w, self.gpu.power_limit_w
+        power_w = power_low_w = power_high_w = None
+        if self._power is not None:
+            view, interval = self._power
+            idle_w, limit_w, *_ = view
+            base_w = base_power_w(view, macs_s / sustained_s, dram_s / sustained_s, minimum)
             power_w = minimum(maximum(base_w * octaves(sums[1]), idle_w), limit_w)
-            down, up = factors(self.power.interval, sustained_s, confidence, outside)
-            power = (power_w, maximum(power_w * down, idle_w), minimum(power_w * up, limit_w))
-        parts = (what.base_s, what.compute_s, what.memory_s)
-        return Answer(runtime_s, low_s, high_s, sustained_s, *power, *parts, outside)
-
-    def power_remark(self) -> str:
-        """Say below which runtime power was not measured."""
-        return (
-            f"power of kernels under {self.shortest_powered_s * 1e6:.0f} us was not measured: it "
-            "follows from the physical model"
+            down, up = factors(interval, sustained_s, confidence, outside)
+            power_low_w, power_high_w = (
+                maximum(power_w * down, idle_w),
+                minimum(power_w * up, limit_w),
+            )
+        return Answer(
+            runtime_s,
+            low_s,
+            high_s,
+            sustained_s,
+            power_w,
+            power_low_w,
+            power_high_w,
+            base_s,
+            compute_s,
+            memory_s,
+            outside,
         )
-
-    def _base_w(
-        self, power: Estimator, what: Description, sustained_s: Any, numbers: Numbers
-    ) -> Any:
-        """Return power in W by the physical model."""
-        compute_use = what.macs * self.view.macs_s / sustained_s
-        dram_use = what.bytes * self.view.dram_s / sustained_s
-        return physical_power_w(self.gpu, power.constants, compute_use, dram_use, numbers)

@@ -60,7 +60,8 @@ class Interval:
         beyond: how far outside its domain the prediction is (see `_domain`): nothing was measured
         there, so the width is a judgement, from once to three times that inside.
         """
-        factors = self._factors(confidence)[bisect_right(self.runtime_edges_s, runtime_s)]
+        by_regime = self._asked.get(confidence) or self._factors(confidence)
+        factors = by_regime[bisect_right(self.runtime_edges_s, runtime_s)]
         if beyond == 1.0:
             return factors
         high = _widened(factors[1], beyond)

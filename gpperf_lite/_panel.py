@@ -93,14 +93,25 @@ def _domain_notes(head: Head, gemm: Gemm, base_s: float) -> tuple[str, ...]:
 
 def prediction_of(gemm: Gemm, head: Head, answer: Answer, confidence: float) -> Prediction:
     """Return one answer, in floats, with all that belongs to it."""
-    runtime_s, low_s, high_s, sustained_s, power_w, low_w, high_w, *parts = answer
-    base_s, compute_s, memory_s, outside = parts
+    (
+        runtime_s,
+        low_s,
+        high_s,
+        sustained_s,
+        power_w,
+        power_low_w,
+        power_high_w,
+        base_s,
+        compute_s,
+        memory_s,
+        outside,
+    ) = answer
     notes = head.remarks
     if outside > 1.0:
         notes += _domain_notes(head, gemm, base_s)
     in_domain = not notes
     if runtime_s < head.shortest_powered_s:
-        notes += (head.power_remark(),)
+        notes += (head.power_remark,)
     return Prediction(
         gemm,
         head.kernel,
@@ -108,7 +119,7 @@ def prediction_of(gemm: Gemm, head: Head, answer: Answer, confidence: float) -> 
         sustained_s,
         (low_s, high_s),
         power_w,
-        None if power_w is None else (low_w, high_w),
+        None if power_w is None else (power_low_w, power_high_w),
         BOUNDS[_largest(compute_s, memory_s, head.view.launch_s)],
         in_domain,
         notes,

@@ -35,7 +35,7 @@ its port to L2, and each waits for every step of its main loop:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -45,7 +45,6 @@ from ._gemm import DTYPES
 from ._gpus import Gpu
 from ._kernel import Kernel
 from ._limits import blocks_per_sm, occupancy
-from ._numbers import Numbers
 
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
 """CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""
@@ -216,17 +215,31 @@ def physics_of(kernel: Kernel) -> str:
     return "library" if kernel.tile is None else "kernel"
 
 
-def power_w(
-    gpu: Gpu, constants: Mapping[str, float], compute_use: Any, dram_use: Any, numbers: Numbers
+class PowerView(NamedTuple):
+    """One GPU as the formula of its power sees it."""
+
+    idle_w: float
+    limit_w: float
+    share_at_rest: float
+    share_per_compute: float
+    share_per_dram: float
+
+
+def power_view_of(gpu: Gpu, constants: Mapping[str, float]) -> PowerView:
+    """Return the view of a GPU whose idle power and power limit are known."""
+    assert gpu.idle_power_w is not None
+    assert gpu.power_limit_w is not None
+    shares = (constants[name] for name, _, _ in CONSTANTS["power"])
+    return PowerView(gpu.idle_power_w, gpu.power_limit_w, *shares)
+
+
+def base_power_w(
+    view: PowerView, compute_use: Any, dram_use: Any, minimum: Callable[[Any, Any], Any]
 ) -> Any:
     """Return board power before the forest corrects it: rising with use, at most the limit.
 
     compute_use, dram_use: achieved over peak FLOP/s and DRAM bytes/s, floats or float64 arrays.
     """
-    idle_w, limit_w = gpu.idle_power_w or 0.0, gpu.power_limit_w or 0.0
-    share = (
-        constants["share_at_rest"]
-        + constants["share_per_compute"] * compute_use
-        + constants["share_per_dram"] * dram_use
-    )
-    return idle_w + (limit_w - idle_w) * numbers.minimum(share, 1.0)
+    idle_w, limit_w, at_rest, per_compute, per_dram = view
+    share = at_rest + per_compute * compute_use + per_dram * dram_use
+    return idle_w + (limit_w - idle_w) * minimum(share, 1.0)

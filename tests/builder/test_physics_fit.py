@@ -137,5 +137,5 @@ def test_a_row_is_described_by_its_own_kernel_layout_and_beta_whatever_is_beside
         assert whole.columns[:, index].tolist() == np.array(one.row, np.float32).tolist()
         assert whole.base_s[index] == one.base_s
         assert whole.light_s[index] == one.light_s
-        assert whole.macs_s[index] == one.macs * view.macs_s
-        assert whole.dram_s[index] == one.bytes * view.dram_s
+        assert whole.macs_s[index] == one.macs_s
+        assert whole.dram_s[index] == one.dram_s

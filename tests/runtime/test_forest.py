@@ -135,7 +135,7 @@ def test_the_first_level_is_the_most_significant_bit() -> None:
 
 @pytest.mark.parametrize("leaf", [-(2**15), 2**15 - 1])
 @pytest.mark.parametrize("bias", [-(2**20), 0, 2**20])
-def test_a_sum_is_cut_at_eight_octaves_and_never_wraps(leaf: int, bias: int) -> None:
+def test_a_sum_is_cut_at_its_limit_and_never_wraps(leaf: int, bias: int) -> None:
     n_trees = 300
     leaves = np.full((n_trees, 2), leaf, np.int16)
     zeros = np.zeros((n_trees, 1))
@@ -145,6 +145,22 @@ def test_a_sum_is_cut_at_eight_octaves_and_never_wraps(leaf: int, bias: int) -> 
     assert Forests(big).sums_of_row(np.zeros(1, np.float32)) == [expected]
     assert big.sums_of(np.zeros((1, 3), np.float32)).tolist() == [expected] * 3
     assert Forests(big, big).sums_of_row(np.zeros(1, np.float32)) == [expected] * 2
+
+
+@pytest.mark.parametrize("n_alike", [1, 2, 4, 64, 2047])
+@pytest.mark.parametrize("n_trees", [500, 4094])
+def test_large_leaves_that_cancel_leave_every_unit_of_their_sum(n_trees: int, n_alike: int) -> None:
+    """Sums on the way there are beyond 2**24, where float32 no longer holds every integer."""
+    dice = np.random.default_rng(n_alike)
+    sign = 1 - 2 * (np.arange(n_trees) // n_alike % 2)
+    leaves = (dice.integers(30_000, 2**15, n_trees) * sign).astype(np.int16)
+    bias = 1 - int(leaves.sum(dtype=np.int64))
+    zeros = np.zeros((n_trees, 1))
+    forest = Forest(
+        zeros.astype(np.uint8), zeros.astype(np.float32), np.stack([leaves, leaves], axis=1), bias
+    )
+    assert Forests(forest, forest).sums_of_row(np.zeros(1, np.float32)) == [1, 1]
+    assert forest.sums_of(np.zeros((1, 2), np.float32)).tolist() == [1, 1]
 
 
 @given(
