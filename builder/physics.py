@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
 from gpperf_lite._numbers import ARRAYS
-from gpperf_lite._physics import TILES, physics_of, side_by_side, view_of
+from gpperf_lite._physics import TILES, View, physics_of, side_by_side
 
 from .points import Floats, Points
 
@@ -62,7 +62,7 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
         part = points.where(where)
         dtype = str(part.dtype[0])
         views = {
-            name: view_of(gpu, dtype, layout, kernels[name], constants) for name in set(part.kernel)
+            name: View(gpu, dtype, layout, kernels[name], constants) for name in set(part.kernel)
         }
         view = side_by_side([views[name] for name in part.kernel])
         what = describe(part.m, part.n, part.k, part.batch, reads_c, view, ARRAYS)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_right
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,9 +24,8 @@ _MOST_ASKED = 256
 _WIDEST_OUTSIDE = 3.0
 
 
-@dataclass(frozen=True)
 class Interval:
-    """Half-widths in units of 1/8192 octave.
+    """Half-widths in units of 1/8192 octave; two are equal where these are.
 
     runtime_edges_s: rising edges between the regimes, n_regimes - 1 of them.
     confidences: rising, from 0 to 1.
@@ -36,23 +34,35 @@ class Interval:
     Raises InputError where they are not so.
     """
 
-    runtime_edges_s: tuple[float, ...]
-    confidences: tuple[float, ...]
-    half_widths: tuple[tuple[int, ...], ...]
-    _asked: dict[float, list[Factors]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    __slots__ = ("_asked", "confidences", "half_widths", "runtime_edges_s")
 
-    def __post_init__(self) -> None:
-        if len(self.half_widths) != len(self.runtime_edges_s) + 1:
+    def __init__(
+        self,
+        runtime_edges_s: tuple[float, ...],
+        confidences: tuple[float, ...],
+        half_widths: tuple[tuple[int, ...], ...],
+    ) -> None:
+        if len(half_widths) != len(runtime_edges_s) + 1:
             raise InputError("there must be one row of half_widths more than edges")
-        if not self.confidences or not _rises(self.confidences, 1.0, strictly=True):
+        if not confidences or not _rises(confidences, 1.0, strictly=True):
             raise InputError("confidences must rise, from 0 to 1")
-        if not _rises(self.runtime_edges_s, math.inf, strictly=True):
+        if not _rises(runtime_edges_s, math.inf, strictly=True):
             raise InputError("runtime_edges_s must rise, from 0 on")
-        for row in self.half_widths:
-            if len(row) != len(self.confidences) or not _rises(row, _WIDEST, strictly=False):
+        for row in half_widths:
+            if len(row) != len(confidences) or not _rises(row, _WIDEST, strictly=False):
                 raise InputError("half_widths must rise in each row, from 0 on")
+        self.runtime_edges_s = runtime_edges_s
+        self.confidences = confidences
+        self.half_widths = half_widths
+        self._asked: dict[float, list[Factors]] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Interval) and self.to_json() == other.to_json()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Interval({self.runtime_edges_s}, {self.confidences}, {self.half_widths})"
 
     def factors_at(self, runtime_s: float, confidence: float, beyond: float) -> Factors:
         """Return the factors from the prediction to its low and high end at one runtime.

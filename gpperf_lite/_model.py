@@ -25,7 +25,7 @@ from ._kernel import Kernel
 from ._limits import obstacle_on
 from ._numbers import PLAIN
 from ._panel import Panel, prediction_of
-from ._physics import view_of
+from ._physics import View
 from ._prediction import Prediction, PredictionBatch
 
 OBJECTIVES = {
@@ -282,7 +282,7 @@ class Model:
             remarks = self._artefact.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
-            view = view_of(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
+            view = View(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
             power = self._estimators.get(("power", measured, kernel.name))
             sustained = self._estimators.get(("sustained", measured, kernel.name))
             self._heads[key] = Head(self.gpu, kernel, view, runtime, power, sustained, remarks)

@@ -36,7 +36,7 @@ its port to L2, and each waits for every step of its main loop:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,70 +112,50 @@ class Own(NamedTuple):
     instruction: Any
 
 
-# Without the methods that nothing calls, which take a while to make at every import.
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class View:
-    """One GPU, dtype and kernel as the formulas see them.
+    """One GPU, dtype and kernel as the formulas see them, in floats; `own` is None for the library.
 
     macs_s: seconds for one multiply-add at the peak; l2_s, dram_s: for one byte at the peak.
-    own is None for the library.
     """
 
-    operand_bytes: float
-    output_bytes: float
-    sm_count: float
-    l2_bytes: float
-    macs_s: float
-    l2_s: float
-    dram_s: float
-    a_is_row_major: float
-    b_is_row_major: float
-    own: Own | None
-    launch_s: float
-    s_per_mac: float
-    s_per_l2_byte: float
-    s_per_dram_byte: float
-    s_per_written_byte: float
-    host_s: float
-    s_per_row: float
-    s_per_row_step: float
-    unhidden: float
-    resident_bytes: float
-    miss_growth: float
-    rotation: float
-    split_s: float
-    split_s_per_element: float
-    s_per_k: tuple[float, ...]
-    s_per_tile: tuple[float, ...]
-    sm_s_per_mac: float
-    sm_s_per_byte: float
-    sm_s_per_k: float
-    step_s: float
-    tile_s: float
-
-
-def view_of(
-    gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
-) -> View:
-    """Return the view of a kernel on a GPU, with the fitted constants of an estimator."""
-    is_library = physics_of(kernel) == "library"
-    shared = {name: constants[name] for name, _, _ in _SHARED}
-    return View(
-        operand_bytes=DTYPES[dtype].operand_bytes,
-        output_bytes=DTYPES[dtype].output_bytes,
-        sm_count=float(gpu.sm_count),
-        l2_bytes=gpu.l2_bytes,
-        macs_s=2.0 / gpu.peak_flops[dtype],
-        l2_s=1.0 / gpu.l2_bytes_per_s,
-        dram_s=1.0 / gpu.dram_bytes_per_s,
-        a_is_row_major=float(layout[0] == "t"),
-        b_is_row_major=float(layout[1] == "t"),
-        own=None if is_library else _own(kernel, gpu),
-        s_per_k=tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES if is_library),
-        s_per_tile=tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES if is_library),
-        **{name: 0.0 if is_library else constants[name] for name in _OWN_CONSTANTS},
-        **shared,
-    )
+    def __init__(
+        self, gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
+    ) -> None:
+        """constants: the fitted ones of an estimator."""
+        is_library = physics_of(kernel) == "library"
+        self.own = None if is_library else _own(kernel, gpu)
+        self.operand_bytes = DTYPES[dtype].operand_bytes
+        self.output_bytes = DTYPES[dtype].output_bytes
+        self.sm_count = float(gpu.sm_count)
+        self.l2_bytes = gpu.l2_bytes
+        self.macs_s = 2.0 / gpu.peak_flops[dtype]
+        self.l2_s = 1.0 / gpu.l2_bytes_per_s
+        self.dram_s = 1.0 / gpu.dram_bytes_per_s
+        self.a_is_row_major = float(layout[0] == "t")
+        self.b_is_row_major = float(layout[1] == "t")
+        self.launch_s = constants["launch_s"]
+        self.s_per_mac = constants["s_per_mac"]
+        self.s_per_l2_byte = constants["s_per_l2_byte"]
+        self.s_per_dram_byte = constants["s_per_dram_byte"]
+        self.s_per_written_byte = constants["s_per_written_byte"]
+        self.host_s = constants["host_s"]
+        self.s_per_row = constants["s_per_row"]
+        self.s_per_row_step = constants["s_per_row_step"]
+        self.unhidden = constants["unhidden"]
+        self.resident_bytes = constants["resident_bytes"]
+        self.miss_growth = constants["miss_growth"]
+        self.rotation = constants["rotation"]
+        self.split_s = constants["split_s"]
+        self.split_s_per_element = constants["split_s_per_element"]
+        if is_library:
+            self.s_per_k = tuple(constants[f"tile_{m}x{n}_s_per_k"] for m, n in TILES)
+            self.s_per_tile = tuple(constants[f"tile_{m}x{n}_s"] for m, n in TILES)
+        else:
+            self.sm_s_per_mac = constants["sm_s_per_mac"]
+            self.sm_s_per_byte = constants["sm_s_per_byte"]
+            self.sm_s_per_k = constants["sm_s_per_k"]
+            self.step_s = constants["step_s"]
+            self.tile_s = constants["tile_s"]
 
 
 def _own(kernel: Kernel, gpu: Gpu) -> Own:
@@ -205,9 +185,10 @@ def _own(kernel: Kernel, gpu: Gpu) -> Own:
 def side_by_side(views: Sequence[View]) -> View:
     """Return one view of many kernels that share everything but what is their own."""
     owns = [view.own for view in views if view.own is not None]
-    if not owns:
-        return views[0]
-    return replace(views[0], own=Own(*(np.array(column) for column in zip(*owns, strict=True))))
+    together = copy(views[0])
+    if owns:
+        together.own = Own(*(np.array(column) for column in zip(*owns, strict=True)))
+    return together
 
 
 def physics_of(kernel: Kernel) -> str:

@@ -13,7 +13,7 @@ from builder.points import Points
 from gpperf_lite import Kernel
 from gpperf_lite._features import ALL_FEATURES, describe
 from gpperf_lite._numbers import PLAIN
-from gpperf_lite._physics import CONSTANTS, view_of
+from gpperf_lite._physics import CONSTANTS, View
 
 LIBRARY = {"library": Kernel.from_name("library")}
 CUTLASS = {CUTLASS_KERNEL: Kernel.from_name(CUTLASS_KERNEL)}
@@ -131,7 +131,7 @@ def test_a_row_is_described_by_its_own_kernel_layout_and_beta_whatever_is_beside
     assert whole.columns.shape == (len(ALL_FEATURES), 24)
     for index in range(24):
         kernel, layout = points.kernel[index], points.layout[index]
-        view = view_of(GPU, "f32", layout, kernels[kernel], constants)
+        view = View(GPU, "f32", layout, kernels[kernel], constants)
         m, n, k, batch = (float(getattr(points, x)[index]) for x in ("m", "n", "k", "batch"))
         one = describe(m, n, k, batch, float(points.beta[index] != 0.0), view, PLAIN)
         assert whole.columns[:, index].tolist() == np.array(one.row, np.float32).tolist()
