@@ -35,8 +35,7 @@ BANDWIDTH = 0.35
 NEAR = 0.6
 _ALIKE = 1.0
 _FEWEST_ROWS = 500
-_LARGE = LearnerOptions(n_trees=256, l2_leaf_reg=3.0, teacher=False)
-_QUICK = LearnerOptions(n_trees=160, l2_leaf_reg=3.0, teacher=False)
+_LEARNER = LearnerOptions(l2_leaf_reg=3.0, teacher=False)
 _UNKNOWN = Interval((), (0.9,), ((0,),))
 
 
@@ -44,17 +43,14 @@ _UNKNOWN = Interval((), (0.9,), ((0,),))
 class GenericOptions:
     """How the generic model is trained.
 
-    rows, learner: rows of each GPU, and the forest, of what is shipped; alike_rows, other_rows,
-    held_out_learner: of the models that tell what it is worth on a GPU that they never saw, from
-    GPUs that are like it and from others; test_rows: of that GPU; stand_ins: unmeasured dtypes
-    and those that answer for them; without: by GPU, dtypes that are not taken.
+    learner: of the forests. What they are worth on a GPU that they never saw is told by models of
+    the others, trained on all rows of those that are like it, and on other_rows of each that is
+    not; test_rows: of that GPU. stand_ins: unmeasured dtypes and those that answer for them;
+    without: by GPU, dtypes that are not taken.
     """
 
-    rows: int = 8000
-    learner: LearnerOptions = _LARGE
-    alike_rows: int = 8000
-    other_rows: int = 1500
-    held_out_learner: LearnerOptions = _QUICK
+    learner: LearnerOptions = _LEARNER
+    other_rows: int = 4000
     test_rows: int = 4000
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -98,7 +94,7 @@ def train_generic(
         for dtype in sorted({table.dtype for table in tables})
     }
     fits = [
-        Task(f"{dtype}, all", fit_forest, ([t.sample(options.rows) for t in part], options.learner))
+        Task(f"{dtype}, all", fit_forest, (part, options.learner))
         for dtype, part in by_dtype.items()
     ]
     forests = run_tasks(fits, n_workers, f"training {name}")
@@ -201,13 +197,11 @@ def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
     """Return a model that never saw the GPUs of a case, and what it says of one from its sheet."""
     gpu, dtype = case.table.gpu, case.table.dtype
     rest = [
-        one.sample(
-            options.alike_rows if distance(one.gpu, gpu, dtype) <= _ALIKE else options.other_rows
-        )
+        one if distance(one.gpu, gpu, dtype) <= _ALIKE else one.sample(options.other_rows)
         for one in case.tables
         if one.name not in case.names
     ]
-    forest = fit_forest(rest, options.held_out_learner)
+    forest = fit_forest(rest, options.learner)
     estimator = _estimator(rest, forest, [one.name for one in rest])
     generic = _generic("held_out", "1", [one.gpu for one in rest], [estimator], {}, {})
     asked = case.table.sample(options.test_rows)

@@ -39,9 +39,9 @@ _HEAD = """# GPUs that were never measured, or hardly
 Written by `python -m builder evaluate --unseen docs/unseen.md --sources FOLDER`; do not edit.
 
 Mean absolute percentage errors of library runtimes. Each GPU is held out with all of its tables;
-a model of the others, smaller than the one that is shipped, predicts it from its data sheet alone
-(0 points), then calibrated with so many of its own rows, chosen without their labels. It is asked
-about {rows} rows of the held-out GPU at most, none of the shapes that it was calibrated with.
+a model of the others predicts it from its data sheet alone (0 points), then calibrated with so many
+of its own rows, chosen without their labels. It is asked about {rows} rows of the held-out GPU at
+most, none of the shapes that it was calibrated with.
 *Octaves* is how unlike the most similar of the other GPUs is (`_scale.distance`).
 """
 

@@ -23,7 +23,7 @@ from gpperf_lite._generic import Generic, decode, encode, read, write
 
 NAMES = ("h100_sxm", "h200_sxm", "l40s")
 SMALL = LearnerOptions(n_trees=20, depth=4, teacher=False)
-QUICK = GenericOptions(300, SMALL, 200, 200, SMALL, 100, {"f16": "bf16", "s8": "fp8"})
+QUICK = GenericOptions(SMALL, 200, 100, {"f16": "bf16", "s8": "fp8"})
 
 
 def formula_s(sizes: Floats, gpu: gp.Gpu) -> Floats:
