@@ -17,25 +17,36 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Entry:
-    """One contestant: what it does `units` of in a call, and how many calls one turn has."""
+    """One contestant: what it does `units` of in a call."""
 
     call: Callable[[], object]
     units: int = 1
-    calls: int = 1
 
 
-def medians_s(entries: Mapping[str, Entry], rounds: int) -> dict[str, float]:
-    """Return the median time of one unit, over the rounds, of each contestant."""
+def medians_s(
+    entries: Mapping[str, Entry], rounds: int, shortest_turn_s: float = 0.0
+) -> dict[str, float]:
+    """Return the median time of one unit, over the rounds, of each contestant.
+
+    A turn is one call, or as many as take shortest_turn_s: after another's turn, a short one finds
+    none of its data in the caches, a long one hardly notices.
+    """
     times: dict[str, list[float]] = {name: [] for name in entries}
-    for entry in entries.values():
+    calls = {}
+    for name, entry in entries.items():
         entry.call()
+        calls[name] = max(1, round(shortest_turn_s / _turn_s(entry, 1)))
     for _ in range(rounds):
         for name, entry in entries.items():
-            start = time.perf_counter()
-            for _ in range(entry.calls):
-                entry.call()
-            times[name].append((time.perf_counter() - start) / (entry.calls * entry.units))
+            times[name].append(_turn_s(entry, calls[name]) / (calls[name] * entry.units))
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _turn_s(entry: Entry, n_calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(n_calls):
+        entry.call()
+    return time.perf_counter() - start
 
 
 @dataclass(frozen=True)

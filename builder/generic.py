@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,13 @@ _UNKNOWN = Interval((), (0.9,), ((0,),))
 class GenericOptions:
     """How the generic model is trained.
 
-    learner: of the forests. What they are worth on a GPU that they never saw is told by models of
-    the others, trained on all rows of those that are like it, and on other_rows of each that is
-    not; test_rows: of that GPU. stand_ins: unmeasured dtypes and those that answer for them;
-    without: by GPU, dtypes that are not taken.
+    learner: of the forests, one for each kind of GPU; each learns from all rows of its kind, and
+    from other_rows of every other GPU; test_rows: of a GPU that is held out. stand_ins: unmeasured
+    dtypes and those that answer for them; without: by GPU, dtypes that are not taken.
     """
 
     learner: LearnerOptions = _LEARNER
-    other_rows: int = 4000
+    other_rows: int = 1500
     test_rows: int = 4000
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     without: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -93,16 +93,21 @@ def train_generic(
         dtype: [table for table in tables if table.dtype == dtype]
         for dtype in sorted({table.dtype for table in tables})
     }
+    kinds = {dtype: kinds_of(part) for dtype, part in by_dtype.items()}
     fits = [
-        Task(f"{dtype}, all", fit_forest, (part, options.learner))
+        Task(f"{dtype}, {kind}", _fit_kind, (part, kinds[dtype], kind, options))
         for dtype, part in by_dtype.items()
+        for kind in sorted(set(kinds[dtype]))
     ]
-    forests = run_tasks(fits, n_workers, f"training {name}")
+    fitted = iter(run_tasks(fits, n_workers, f"training {name}"))
     outs = [out for _, _, out in held_out(tables, {}, options, n_workers)]
     gpus = {table.name: table.gpu for table in tables}
     estimators = [
-        _measured_on(_estimator(part, forest, list(gpus)), [o for o in outs if o.dtype == dtype])
-        for (dtype, part), forest in zip(by_dtype.items(), forests, strict=True)
+        _measured_on(
+            _estimator(part, tuple(islice(fitted, len(set(mine)))), mine, list(gpus)),
+            [out for out in outs if out.dtype == dtype],
+        )
+        for (dtype, part), mine in zip(by_dtype.items(), kinds.values(), strict=True)
     ]
     stand_ins = stand_ins_among(options.stand_ins, by_dtype)
     provenance = _provenance(datasets, left_out, list(gpus))
@@ -196,13 +201,12 @@ def _generation(table: Table) -> int:
 def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
     """Return a model that never saw the GPUs of a case, and what it says of one from its sheet."""
     gpu, dtype = case.table.gpu, case.table.dtype
-    rest = [
-        one if distance(one.gpu, gpu, dtype) <= _ALIKE else one.sample(options.other_rows)
-        for one in case.tables
-        if one.name not in case.names
-    ]
-    forest = fit_forest(rest, options.learner)
-    estimator = _estimator(rest, forest, [one.name for one in rest])
+    rest = [one for one in case.tables if one.name not in case.names]
+    distances = [distance(one.gpu, gpu, dtype) for one in rest]
+    kinds = kinds_of(rest)
+    # The forest that would answer: the others need not be trained.
+    forest = _fit_kind(rest, kinds, kinds[distances.index(min(distances))], options)
+    estimator = _estimator(rest, (forest,), (0,) * len(rest), [one.name for one in rest])
     generic = _generic("held_out", "1", [one.gpu for one in rest], [estimator], {}, {})
     asked = case.table.sample(options.test_rows)
     _, least = generic.nearest(gpu, dtype)
@@ -237,13 +241,44 @@ def _generic(
     )
 
 
-def _estimator(tables: list[Table], forest: Forest, names: list[str]) -> GenericEstimator:
+def kinds_of(tables: Sequence[Table]) -> tuple[int, ...]:
+    """Return the number of its kind for each table of a dtype, the first kind being 0.
+
+    GPUs within an octave of each other are of one kind, and so are those that others link so.
+    """
+    kinds: list[int] = []
+    for table in tables:
+        near = {
+            kind
+            for other, kind in zip(tables, kinds, strict=False)
+            if distance(table.gpu, other.gpu, table.dtype) <= _ALIKE
+        }
+        kinds = [min(near) if kind in near else kind for kind in kinds]
+        kinds.append(min(near, default=len(kinds)))
+    return tuple(sorted(set(kinds)).index(kind) for kind in kinds)
+
+
+def _fit_kind(
+    tables: Sequence[Table], kinds: Sequence[int], kind: int, options: GenericOptions
+) -> Forest:
+    """Return the forest of a kind: what others have seen is of some use to it."""
+    rows = [
+        table if mine == kind else table.sample(options.other_rows)
+        for table, mine in zip(tables, kinds, strict=True)
+    ]
+    return fit_forest(rows, options.learner)
+
+
+def _estimator(
+    tables: list[Table], forests: tuple[Forest, ...], kinds: tuple[int, ...], names: list[str]
+) -> GenericEstimator:
     """Return the estimator of a dtype, before anybody knows what it is worth."""
     return GenericEstimator(
         tables[0].dtype,
         tuple(names.index(table.name) for table in tables),
         tuple(table.constants for table in tables),
-        forest,
+        forests,
+        kinds,
         _domain(tables),
         _UNKNOWN,
         _UNKNOWN,

@@ -187,7 +187,7 @@ def encode(artefact: Artefact) -> bytes:
 
 
 def forest_tensors(index: int, forest: Forest) -> dict[str, Array]:
-    """Return the tensors of a forest under the prefix that is the number of its estimator."""
+    """Return the tensors of a forest under the prefix that is its number."""
     names = ("feature", "threshold", "leaves")
     return {f"{index}.{name}": getattr(forest, name) for name in names}
 

@@ -9,23 +9,26 @@ The file is sealed as an artefact is (see `_artefact`), with a manifest of its o
     bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
     near            in octaves: up to here a GPU counts as like one that was measured
     estimators      a list, each for the library's runtime in one dtype:
-        dtype, forest, domain, accuracy     as in an artefact
+        dtype, domain, accuracy     as in an artefact
         gpus        indices into `gpus`: those that were measured in this dtype
+        forests     a list, each as in an artefact: one for each kind of GPU
+        kinds       indices into `forests`: that of each of the GPUs
         constants   by name, of each of them, as multiples of the units of `_scale`
         interval_near, interval_far     of a GPU held out that has one like it among the others,
                     and of one that has none
 
 For a given GPU, constants are the geometric mean of those of the measured GPUs, weighted by how
 near they are (`_scale.distance`; E. Nadaraya, "On Estimating Regression", 1964), times its own
-units; forests are multiplied out. What comes of it is an ordinary artefact, all of whose
-predictions carry the remark that the GPU was not measured.
+units; the forest is that of the nearest one's kind, multiplied out. What comes of it is an ordinary
+artefact, all of whose predictions carry the remark that the GPU was not measured.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,13 +71,15 @@ _WATCHED = ("sm_count", "l2_bytes", "dram_bytes_per_s", "macs_per_s", "macs_per_
 class GenericEstimator:
     """What the measured GPUs say of the library's runtime in one dtype.
 
-    gpus: indices of the GPUs; constants: of each of them, relative; forest: over the columns.
+    gpus: indices of the GPUs; constants: of each of them, relative; forests: over the columns,
+    one for each kind of GPU; kinds: the index of its forest for each of the GPUs.
     """
 
     dtype: str
     gpus: tuple[int, ...]
     constants: tuple[Mapping[str, float], ...]
-    forest: Forest
+    forests: tuple[Forest, ...]
+    kinds: tuple[int, ...]
     domain: Domain
     interval_near: Interval
     interval_far: Interval
@@ -160,12 +165,13 @@ class Generic:
         # Sizes carry over to another GPU; how long they take does not.
         domain = one.domain._replace(runtime_s=(one.domain.runtime_s[0], LONGEST_S))
         distances = [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
+        forest = one.forests[one.kinds[distances.index(min(distances))]]
         return Estimator(
             "runtime",
             one.dtype,
             (0,),
             _mixed(one.constants, self._weights(distances), gpu, one.dtype),
-            multiplied_out(one.forest, self.columns, gpu, one.dtype),
+            multiplied_out(forest, self.columns, gpu, one.dtype),
             domain,
             self._interval(one, min(distances)),
             one.accuracy,
@@ -241,10 +247,11 @@ def read(path: str | os.PathLike[str]) -> Generic:
 def encode(generic: Generic) -> bytes:
     """Return the bytes of a generic model's file; equal models give equal bytes."""
     tensors: dict[str, Array] = {}
-    entries = []
-    for index, one in enumerate(generic.estimators):
-        tensors |= forest_tensors(index, one.forest)
-        entries.append(_estimator_to_json(index, one))
+    forests = [forest for one in generic.estimators for forest in one.forests]
+    for number, forest in enumerate(forests):
+        tensors |= forest_tensors(number, forest)
+    numbers = itertools.count()
+    entries = [_estimator_to_json(one, numbers) for one in generic.estimators]
     return seal(
         {
             "format_version": FORMAT_VERSION,
@@ -315,12 +322,17 @@ def _estimator(
     if any(dtype not in gpus[index].peak_flops for index in indices):
         refuse(f"{entry.path}.dtype is {dtype}, of which one of its GPUs has no peak")
     names = [name for name, _, _ in CONSTANTS["library"]]
+    forests = tuple(forest_of(one, tensors, n_columns) for one in entry.objects("forests"))
+    kinds = entry.integers("kinds", 0, len(forests) - 1)
+    if len(kinds) != len(indices) or set(kinds) != set(range(len(forests))):
+        refuse(f"{entry.path} must have one of its forests for each of its GPUs, and no others")
     return GenericEstimator(
         dtype,
         indices,
         tuple({name: one.number(name, 0.0, _LARGEST_CONSTANT) for name in names}
               for one in constants),
-        forest_of(entry.object("forest"), tensors, n_columns),
+        forests,
+        kinds,
         domain_of(entry.object("domain")),
         interval_of(entry.object("interval_near")),
         interval_of(entry.object("interval_far")),
@@ -328,12 +340,17 @@ def _estimator(
     )  # fmt: skip
 
 
-def _estimator_to_json(index: int, one: GenericEstimator) -> dict[str, Any]:
+def _estimator_to_json(one: GenericEstimator, numbers: Iterator[int]) -> dict[str, Any]:
+    """Return what the manifest says of an estimator; numbers: of its forests, and what follows."""
     return {
         "dtype": one.dtype,
         "gpus": list(one.gpus),
         "constants": [dict(constants) for constants in one.constants],
-        "forest": {"bias": one.forest.bias, "tensors": str(index)},
+        "forests": [
+            {"bias": forest.bias, "tensors": str(number)}
+            for forest, number in zip(one.forests, numbers)  # noqa: B905 - numbers never end
+        ],
+        "kinds": list(one.kinds),
         "domain": one.domain._asdict(),
         "interval_near": one.interval_near.to_json(),
         "interval_far": one.interval_far.to_json(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,15 +33,16 @@ def test_speed_prints_every_contest_and_what_it_skips() -> None:
     text = "\n".join(speed_lines(SpeedOptions(rounds=1, n_rows=50, n_kernels=3)))
     for name in ("treelite GTIL", "onnxruntime", HEURISTICS):
         assert re.search(rf"^skipped: {name} \(.+\)$", text, re.MULTILINE)
-    contests = ("one prediction", "a row of 50", "3 kernels")
+    many, cold = "of many in a row", "after others used the caches"
+    contests = (*(f"one prediction, {how}" for how in (many, cold)), "a row of 50", "3 kernels")
     starts = ("import", "import and load", "memory")
     assert re.findall(r"^(?!skipped|h200|scikit)(\S.*)$", text, re.MULTILINE) == [
         *contests,
         *(f"{start}, beyond numpy" for start in starts),
     ]
     ours = re.findall(rf"^  {OURS} +\d+\.\d (?:us|ms|MB) +(\d+\.\d)x$", text, re.MULTILINE)
-    assert ours == ["1.0"] * 6
-    assert len(re.findall(r"^  scikit-learn .*x$", text, re.MULTILINE)) == 6
+    assert ours == ["1.0"] * 7
+    assert len(re.findall(r"^  scikit-learn .*x$", text, re.MULTILINE)) == 7
 
 
 @pytest.mark.usefixtures("nothing_installed")
@@ -98,9 +100,23 @@ def test_heuristics_are_not_asked_for_what_they_do_not_know() -> None:
 
 def test_contestants_take_turns() -> None:
     turns: list[str] = []
-    entries = {name: Entry(lambda name=name: turns.append(name), calls=2) for name in "ab"}
-    assert set(medians_s(entries, 2)) == {"a", "b"}
-    assert "".join(turns) == "ab" + "aabb" * 2
+    entries = {name: Entry(lambda name=name: turns.append(name)) for name in "ab"}
+    assert set(medians_s(entries, 3)) == {"a", "b"}
+    assert "".join(turns) == "aabb" + "ab" * 3
+
+
+def test_a_turn_is_as_many_calls_as_fill_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s, turns = 0.0, []
+
+    def spend(name: str, seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+        turns.append(name)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now_s)
+    entries = {"a": Entry(lambda: spend("a", 0.25), units=2), "b": Entry(lambda: spend("b", 4.0))}
+    assert medians_s(entries, 2, shortest_turn_s=1.0) == {"a": 0.125, "b": 4.0}
+    assert "".join(turns) == "aabb" + "aaaab" * 2
 
 
 def _law(sizes: list[tuple[int, int, int]]) -> np.ndarray:

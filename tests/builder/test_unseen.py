@@ -12,12 +12,12 @@ from tables import dataset_of
 import gpperf_lite as gp
 from builder.dataset import Dataset
 from builder.errors import DatasetError, RecipeError
-from builder.generic import GenericOptions, held_out, tables_of, train_generic
+from builder.generic import GenericOptions, held_out, kinds_of, tables_of, train_generic
 from builder.gpus import known_gpus
 from builder.learner import LearnerOptions
 from builder.points import Floats, points_of
 from builder.recipe import read_recipe
-from builder.relative import Table, library_points
+from builder.relative import Table, fit_forest, library_points
 from builder.unseen import curves_of, unseen_page
 from gpperf_lite._generic import Generic, decode, encode, read, write
 
@@ -78,6 +78,36 @@ def test_a_gpu_that_was_not_measured_is_predicted_from_its_data_sheet(
     sizes = np.exp2(np.random.default_rng(9).uniform(8, 13, (200, 3))).round()
     batch = model.predict_batch(*sizes.T, dtype="bf16", layout="tn")
     assert np.abs(batch.runtime_s / formula_s(sizes, half) - 1.0).mean() < 0.15
+
+
+def test_gpus_within_an_octave_of_each_other_are_of_one_kind(tables: list[Table]) -> None:
+    """Also by way of others, in whatever order they come."""
+    h100, h200, l40s = tables
+    assert kinds_of(tables) == (0, 0, 1)
+    assert kinds_of([l40s, h200, h100]) == (0, 1, 1)
+    assert kinds_of([h200]) == (0,)
+
+    def faster(factor: float) -> Table:
+        """An H200 with so many more multiply-adds in a clock, so many octaves away."""
+        peaks = {"bf16": h200.gpu.peak_flops["bf16"] * factor}
+        return replace(h200, gpu=replace(h200.gpu, peak_flops=peaks))
+
+    ends = [h200, faster(3.0)]
+    assert kinds_of(ends) == (0, 1)
+    assert kinds_of([*ends, faster(1.7)]) == (0, 0, 0)
+
+
+def test_a_gpu_held_out_is_asked_of_the_forest_that_a_model_of_the_others_would_choose(
+    tables: list[Table],
+) -> None:
+    """The H200's kind is the H100's: all of the former, and some of the L40S."""
+    case, generic, _ = held_out(tables, {}, QUICK, 1)[0]
+    assert case.names == ("h100_sxm",)
+    assert {gpu.name for gpu in generic.gpus} == {"NVIDIA H200", "NVIDIA L40S"}
+    _, h200, l40s = tables
+    assert generic.estimators[0].forests == (
+        fit_forest([h200, l40s.sample(QUICK.other_rows)], SMALL),
+    )
 
 
 def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
