@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,8 @@ class _Group:
         columns = [repeat(None) if values is None else values[chosen].tolist() for values in answer]
         heads = [self._heads[index] for index in chosen.tolist()]
         # A column that repeats has no end, so the heads come first.
-        for head, *row in zip(heads, *columns):  # noqa: B905
-            yield prediction_of(gemm, head, Answer(*row), confidence)
+        for head, row in zip(heads, zip(*columns)):  # noqa: B905
+            yield prediction_of(gemm, head, row, confidence)
 
 
 def _domain_notes(head: Head, gemm: Gemm, base_s: float) -> tuple[str, ...]:
@@ -91,8 +92,10 @@ def _domain_notes(head: Head, gemm: Gemm, base_s: float) -> tuple[str, ...]:
     return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
 
 
-def prediction_of(gemm: Gemm, head: Head, answer: Answer, confidence: float) -> Prediction:
-    """Return one answer, in floats, with all that belongs to it."""
+def prediction_of(
+    gemm: Gemm, head: Head, answer: Answer | tuple[Any, ...], confidence: float
+) -> Prediction:
+    """Return one answer, the entries of an Answer in floats, with all that belongs to it."""
     (
         runtime_s,
         low_s,
