@@ -35,7 +35,8 @@ def medians_s(
     calls = {}
     for name, entry in entries.items():
         entry.call()
-        calls[name] = max(1, round(shortest_turn_s / _turn_s(entry, 1)))
+        least_s = min(_turn_s(entry, 1) for _ in range(3)) if shortest_turn_s else 0.0
+        calls[name] = max(1, round(shortest_turn_s / max(least_s, 1e-9)))
     for _ in range(rounds):
         for name, entry in entries.items():
             times[name].append(_turn_s(entry, calls[name]) / (calls[name] * entry.units))

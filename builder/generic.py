@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -94,20 +93,26 @@ def train_generic(
         for dtype in sorted({table.dtype for table in tables})
     }
     kinds = {dtype: kinds_of(part) for dtype, part in by_dtype.items()}
-    fits = [
-        Task(f"{dtype}, {kind}", _fit_kind, (part, kinds[dtype], kind, options))
+    fits = {
+        (dtype, kind): Task(f"{dtype}, {kind}", _fit_kind, (part, kinds[dtype], kind, options))
         for dtype, part in by_dtype.items()
         for kind in sorted(set(kinds[dtype]))
-    ]
-    fitted = iter(run_tasks(fits, n_workers, f"training {name}"))
+    }
+    fitted = run_tasks(list(fits.values()), n_workers, f"training {name}")
+    forests = dict(zip(fits, fitted, strict=True))
     outs = [out for _, _, out in held_out(tables, {}, options, n_workers)]
     gpus = {table.name: table.gpu for table in tables}
     estimators = [
         _measured_on(
-            _estimator(part, tuple(islice(fitted, len(set(mine)))), mine, list(gpus)),
+            _estimator(
+                part,
+                tuple(forests[dtype, kind] for kind in sorted(set(kinds[dtype]))),
+                kinds[dtype],
+                list(gpus),
+            ),
             [out for out in outs if out.dtype == dtype],
         )
-        for (dtype, part), mine in zip(by_dtype.items(), kinds.values(), strict=True)
+        for dtype, part in by_dtype.items()
     ]
     stand_ins = stand_ins_among(options.stand_ins, by_dtype)
     provenance = _provenance(datasets, left_out, list(gpus))

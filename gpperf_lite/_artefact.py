@@ -39,7 +39,7 @@ What a file says is checked before any of it is used: every length, range and na
 tensor belongs to one forest, and that no two estimators answer for the same target, dtype and
 kernel. A file that fails is refused with the reason; nothing in it is ever executed. No more than
 64 MiB of file, 2 MiB of header, 4096 trees in a forest and 4096 entries in a list; texts of 1 to
-512 printable characters; free form at most 16 deep; launch_s above 0.
+512 printable characters; free form at most 16 deep; launch_s and what was measured above 0.
 
 History of format versions: 1, gpperf-lite 0.1.0.
 """
@@ -75,7 +75,7 @@ NEEDS = "0.1.0"
 SCOPES = ("gpu", "generic")
 TARGETS = ("runtime", "power", "sustained")
 _LARGEST_BIAS = 1 << 20
-LONGEST_S = 1e9
+SHORTEST_S, LONGEST_S = 1e-12, 1e9
 _MOST_TREES = 4096
 
 _Number = TypeVar("_Number", int, float)
@@ -165,7 +165,7 @@ def encode(artefact: Artefact) -> bytes:
     """
     tensors: dict[str, Array] = {}
     for index, estimator in enumerate(artefact.estimators):
-        tensors |= forest_tensors(index, estimator.forest)
+        tensors |= forest_tensors(str(index), estimator.forest)
     manifest = {
         "format_version": FORMAT_VERSION,
         "needs": NEEDS,
@@ -186,10 +186,10 @@ def encode(artefact: Artefact) -> bytes:
     return seal(manifest, tensors)
 
 
-def forest_tensors(index: int, forest: Forest) -> dict[str, Array]:
-    """Return the tensors of a forest under the prefix that is its number."""
+def forest_tensors(prefix: str, forest: Forest) -> dict[str, Array]:
+    """Return the tensors of a forest by their names."""
     names = ("feature", "threshold", "leaves")
-    return {f"{index}.{name}": getattr(forest, name) for name in names}
+    return {f"{prefix}.{name}": getattr(forest, name) for name in names}
 
 
 def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
@@ -366,7 +366,7 @@ def domain_of(entry: Fields) -> Domain:
         _sizes(entry, "n"),
         _sizes(entry, "k"),
         _sizes(entry, "batch"),
-        _pair(entry, "runtime_s", entry.numbers("runtime_s", 0.0, LONGEST_S)),
+        _pair(entry, "runtime_s", entry.numbers("runtime_s", SHORTEST_S, LONGEST_S)),
         entry.choices("layouts", LAYOUTS),
         entry.choice("beta", BETAS),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from ._errors import ArtefactError, InputError
 from ._fields import Fields
 from ._gemm import LARGEST
-from ._gpus import Gpu
+from ._gpus import LIMITS, Gpu
 from ._kernel import Kernel, Tile
 from ._safetensors import refuse
 
@@ -77,7 +77,7 @@ def gpu_of(entry: Fields) -> Gpu:
         refuse(f"{entry.path}.compute_capability must be a major and a minor number")
     peaks = entry.object("peak_flops")
     powers = {
-        name: entry.number(name, 1e-3, 1e6)
+        name: entry.number(name, *LIMITS[name])
         for name in ("power_limit_w", "idle_power_w")
         if name in entry
     }
@@ -85,12 +85,15 @@ def gpu_of(entry: Fields) -> Gpu:
         return Gpu(
             entry.text("name"),
             (capability[0], capability[1]),
-            entry.integer("sm_count", 1, 1 << 20),
-            entry.number("clock_hz", 1e3, 1e12),
-            entry.number("memory_bytes", 1.0, 1e18),
-            entry.number("l2_bytes", 1.0, 1e15),
-            entry.number("dram_bytes_per_s", 1e3, 1e18),
-            {_checked_name(peaks, dtype): peaks.number(dtype, 1e3, 1e21) for dtype in peaks.values},
+            entry.integer("sm_count", 1, int(LIMITS["sm_count"][1])),
+            entry.number("clock_hz", *LIMITS["clock_hz"]),
+            entry.number("memory_bytes", *LIMITS["memory_bytes"]),
+            entry.number("l2_bytes", *LIMITS["l2_bytes"]),
+            entry.number("dram_bytes_per_s", *LIMITS["dram_bytes_per_s"]),
+            {
+                _checked_name(peaks, dtype): peaks.number(dtype, *LIMITS["peak_flops"])
+                for dtype in peaks.values
+            },
             **powers,
         )
     except InputError as error:

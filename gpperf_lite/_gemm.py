@@ -140,13 +140,20 @@ def checked_dtype(value: Any) -> str:
     Takes names and aliases in any case, and the types and dtypes of numpy and torch; not Python's
     own `float`, which is f64 to the one and f32 to the other.
     """
-    name = _dtype_name(value).lower().removeprefix("torch.")
-    name = _ALIASES.get(name, name)
+    name = usual_dtype(value)
     if name not in DTYPES:
         known = [*DTYPES, *_ALIASES]
         allowed = f"one of {' '.join(DTYPES)}{nearest(name[:40], known)}"
         _refuse("dtype", value, allowed)
     return name
+
+
+def usual_dtype(value: Any) -> str:
+    """Return the canonical name of a dtype, or what it calls itself where that is none of ours."""
+    name = _dtype_name(value)
+    usual = name.lower().removeprefix("torch.")
+    usual = _ALIASES.get(usual, usual)
+    return usual if usual in DTYPES else name
 
 
 def checked_layout(value: Any) -> str:

@@ -25,10 +25,9 @@ artefact, all of whose predictions carry the remark that the GPU was not measure
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,7 +62,14 @@ from ._scale import FACTS, distance, is_column, multiplied_out, unit_of
 
 _DIGITS = 6
 _LARGEST_CONSTANT = 1e30
-_WATCHED = ("sm_count", "l2_bytes", "dram_bytes_per_s", "macs_per_s", "macs_per_dram_byte")
+_WATCHED = (
+    "sm_count",
+    "clock_hz",
+    "l2_bytes",
+    "dram_bytes_per_s",
+    "macs_per_s",
+    "macs_per_dram_byte",
+)
 """Facts of which it is said when a GPU's are beyond those of all that were measured."""
 
 
@@ -133,8 +139,8 @@ class Generic:
             for dtype, other in self.stand_ins.items()
             if other in dtypes and dtype in gpu.peak_flops and dtype not in dtypes
         }
-        first = next(iter(chosen.values()))
-        remarks = (self._remark(seen, first.dtype), *self._beyond(seen), *texts)
+        answering = [one.dtype for one in chosen.values()]
+        remarks = (*self._remarks(seen, answering), *self._beyond(seen), *texts)
         return Artefact(
             self.name,
             self.version,
@@ -147,10 +153,14 @@ class Generic:
         )
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
-        """Return the measured GPU that is most like `gpu`, and its distance in octaves."""
-        found = [(distance(gpu, one, dtype), one) for one in self.gpus if dtype in one.peak_flops]
-        least, nearest = min(found, key=lambda pair: pair[0])
-        return nearest, least
+        """Return which GPU measured in a dtype is most like `gpu`, and how far off, in octaves."""
+        (estimator,) = (one for one in self.estimators if one.dtype == dtype)
+        distances = self._distances(estimator, gpu)
+        least = min(distances)
+        return self.gpus[estimator.gpus[distances.index(least)]], least
+
+    def _distances(self, one: GenericEstimator, gpu: Gpu) -> list[float]:
+        return [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
 
     def _stood_in(self, gpu: Gpu) -> dict[str, GenericEstimator]:
         """Return what answers for the dtypes that the GPU has, where it has none of ours."""
@@ -164,7 +174,7 @@ class Generic:
     def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
         # Sizes carry over to another GPU; how long they take does not.
         domain = one.domain._replace(runtime_s=(one.domain.runtime_s[0], LONGEST_S))
-        distances = [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
+        distances = self._distances(one, gpu)
         forest = one.forests[one.kinds[distances.index(min(distances))]]
         return Estimator(
             "runtime",
@@ -196,14 +206,22 @@ class Generic:
         widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
-    def _remark(self, gpu: Gpu, dtype: str) -> str:
+    def _remarks(self, gpu: Gpu, dtypes: list[str]) -> list[str]:
+        """Return which measured GPU it is like: not always the same one in every dtype."""
         if any(gpu.name == one.name for one in self.gpus):
-            return f"predicted from the data sheet alone; there is a model of {gpu.name:.80} itself"
-        nearest, least = self.nearest(gpu, dtype)
-        return (
-            f"{gpu.name:.80} was not measured: predicted from its data sheet, like "
-            f"{nearest.name:.80}" + ("" if least <= self.near else ", which is not much like it")
-        )
+            whose = f"there is a model of {gpu.name:.80} itself"
+            return [f"predicted from the data sheet alone; {whose}"]
+        like: dict[str, list[str]] = {}
+        for dtype in dtypes:
+            nearest, least = self.nearest(gpu, dtype)
+            how = "" if least <= self.near else ", which is not much like it"
+            like.setdefault(f"like {nearest.name:.80}{how}", []).append(dtype)
+        return [
+            f"{gpu.name:.80} was not measured: "
+            + (f"{' '.join(some)} " if len(like) > 1 else "")
+            + f"predicted from its data sheet, {text}"
+            for text, some in like.items()
+        ]
 
     def _beyond(self, gpu: Gpu) -> list[str]:
         """Return which facts of a GPU are beyond those of all that were measured."""
@@ -247,11 +265,12 @@ def read(path: str | os.PathLike[str]) -> Generic:
 def encode(generic: Generic) -> bytes:
     """Return the bytes of a generic model's file; equal models give equal bytes."""
     tensors: dict[str, Array] = {}
-    forests = [forest for one in generic.estimators for forest in one.forests]
-    for number, forest in enumerate(forests):
-        tensors |= forest_tensors(number, forest)
-    numbers = itertools.count()
-    entries = [_estimator_to_json(one, numbers) for one in generic.estimators]
+    entries = []
+    for index, one in enumerate(generic.estimators):
+        prefixes = [f"{index}.{kind}" for kind in range(len(one.forests))]
+        for prefix, forest in zip(prefixes, one.forests, strict=True):
+            tensors |= forest_tensors(prefix, forest)
+        entries.append(_estimator_to_json(prefixes, one))
     return seal(
         {
             "format_version": FORMAT_VERSION,
@@ -315,6 +334,8 @@ def _estimator(
     entry: Fields, gpus: tuple[Gpu, ...], tensors: dict[str, Array], n_columns: int
 ) -> GenericEstimator:
     dtype = entry.choice("dtype", tuple(DTYPES))
+    if not gpus or not entry.items("forests"):
+        refuse(f"{entry.path} must have GPUs and forests")
     indices = entry.integers("gpus", 0, len(gpus) - 1)
     constants = entry.objects("constants")
     if not indices or len(set(indices)) != len(indices) or len(constants) != len(indices):
@@ -340,15 +361,14 @@ def _estimator(
     )  # fmt: skip
 
 
-def _estimator_to_json(one: GenericEstimator, numbers: Iterator[int]) -> dict[str, Any]:
-    """Return what the manifest says of an estimator; numbers: of its forests, and what follows."""
+def _estimator_to_json(prefixes: list[str], one: GenericEstimator) -> dict[str, Any]:
     return {
         "dtype": one.dtype,
         "gpus": list(one.gpus),
         "constants": [dict(constants) for constants in one.constants],
         "forests": [
-            {"bias": forest.bias, "tensors": str(number)}
-            for forest, number in zip(one.forests, numbers)  # noqa: B905 - numbers never end
+            {"bias": forest.bias, "tensors": prefix}
+            for prefix, forest in zip(prefixes, one.forests, strict=True)
         ],
         "kinds": list(one.kinds),
         "domain": one.domain._asdict(),

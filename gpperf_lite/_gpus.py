@@ -7,9 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ._errors import InputError, as_float, shown
+from ._gemm import usual_dtype
 
 L2_BYTES_PER_CLOCK_PER_SM = 64.0
 """Width of the port between one SM and L2, from Volta to Blackwell: an upper bound."""
+
+
+LIMITS = {
+    "sm_count": (1.0, 1e6),
+    "clock_hz": (1e3, 1e12),
+    "memory_bytes": (1.0, 1e18),
+    "l2_bytes": (1.0, 1e15),
+    "dram_bytes_per_s": (1e3, 1e18),
+    "peak_flops": (1e3, 1e21),
+    "power_limit_w": (1e-3, 1e6),
+    "idle_power_w": (1e-3, 1e6),
+}
+"""Least and largest of each fact: any GPU fits between them, and nothing overflows."""
+
+_LONGEST = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +39,8 @@ class Gpu:
     power_limit_w, idle_power_w: board power at the default limit, and with an open context
         but no work; None where nobody knows.
 
-    Numbers of any type become int (sm_count) and float. Raises InputError where a fact is not a
-    positive finite number.
+    Numbers of any type become int (sm_count) and float, dtypes their canonical names. Raises
+    InputError where a fact is not a number within its LIMITS.
     """
 
     name: str
@@ -40,8 +56,10 @@ class Gpu:
 
     def __post_init__(self) -> None:
         put = object.__setattr__
-        if not isinstance(self.name, str) or not self.name:
-            raise InputError(f"name must be a text (got {self.name!r:.60})")
+        name = self.name
+        if not isinstance(name, str) or not name.isprintable() or not 1 <= len(name) <= _LONGEST:
+            allowed = f"a text of 1 to {_LONGEST} printable characters"
+            raise InputError(f"name must be {allowed} (got {shown(name)})")
         put(self, "compute_capability", _checked_capability(self.compute_capability))
         put(self, "sm_count", _checked_count("sm_count", self.sm_count))
         for name in ("clock_hz", "memory_bytes", "l2_bytes", "dram_bytes_per_s"):
@@ -49,9 +67,12 @@ class Gpu:
         if not isinstance(self.peak_flops, Mapping):
             raise InputError(f"peak_flops must be a mapping (got {self.peak_flops!r:.60})")
         peaks = {
-            str(dtype): _checked_fact(f"peak_flops[{dtype!r:.20}]", peak)
+            usual_dtype(dtype): _checked_fact("peak_flops", peak, f"[{shown(dtype, 20)}]")
             for dtype, peak in self.peak_flops.items()
         }
+        if len(peaks) < len(self.peak_flops):
+            got = " ".join(str(dtype) for dtype in self.peak_flops)
+            raise InputError(f"peak_flops must name each dtype once (got {shown(got)})")
         put(self, "peak_flops", peaks)
         for name in ("power_limit_w", "idle_power_w"):
             if getattr(self, name) is not None:
@@ -85,10 +106,12 @@ def _checked_count(name: str, value: object) -> int:
     return int(number)
 
 
-def _checked_fact(name: str, value: object) -> float:
-    """Return a positive finite number as a float, or raise InputError naming `name`."""
+def _checked_fact(name: str, value: object, which: str = "") -> float:
+    """Return a number within its LIMITS as a float, or raise InputError naming it."""
     number = as_float(value)
-    if not 0.0 < number < math.inf:
+    low, high = LIMITS[name]
+    if not low <= number <= high:
         got = value if math.isnan(number) else number
-        raise InputError(f"{name} must be a positive finite number (got {shown(got)})")
+        allowed = f"a number from {low:g} to {high:g}"
+        raise InputError(f"{name}{which} must be {allowed} (got {shown(got)})")
     return number

@@ -60,6 +60,8 @@ class Head:
         self.power_remark = (
             f"power of kernels under {self.shortest_powered_s * 1e6:.0f} us was not measured: it "
             "follows from the physical model"
+            if power
+            else ""
         )
         asked = [one.forest for one in (runtime, power, sustained) if one is not None]
         self._forests = Forests(*asked)

@@ -34,6 +34,7 @@ class Interval:
     Raises InputError where they are not so.
     """
 
+    # No frozen dataclass, which takes longer to make at every import than to use in most processes.
     __slots__ = ("_asked", "confidences", "half_widths", "runtime_edges_s")
 
     def __init__(
@@ -59,8 +60,6 @@ class Interval:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Interval) and self.to_json() == other.to_json()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return f"Interval({self.runtime_edges_s}, {self.confidences}, {self.half_widths})"
 
@@ -70,6 +69,7 @@ class Interval:
         beyond: how far outside its domain the prediction is (see `_domain`): nothing was measured
         there, so the width is a judgement, from once to three times that inside.
         """
+        # Looked up here as well: the call would cost as much as all that follows.
         by_regime = self._asked.get(confidence) or self._factors(confidence)
         factors = by_regime[bisect_right(self.runtime_edges_s, runtime_s)]
         if beyond == 1.0:

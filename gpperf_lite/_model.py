@@ -243,7 +243,7 @@ class Model:
         if dtype not in self._measured:
             known = " ".join(self.dtypes)
             raise InputError(
-                f"dtype must be one that {self.name} was trained on: {known} (got {dtype!r})"
+                f"dtype must be one that {self.name} answers for: {known} (got {dtype!r})"
             )
 
     def _obstacle(self, gemm: Gemm, kernel: Kernel) -> str | None:

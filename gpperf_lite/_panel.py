@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ._domain import stray_note
 from ._gemm import Gemm
-from ._head import Answer, Head
+from ._head import Head
 from ._kernel import contiguous_extents
 from ._numbers import ARRAYS
 from ._physics import side_by_side
@@ -92,9 +92,7 @@ def _domain_notes(head: Head, gemm: Gemm, base_s: float) -> tuple[str, ...]:
     return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
 
 
-def prediction_of(
-    gemm: Gemm, head: Head, answer: Answer | tuple[Any, ...], confidence: float
-) -> Prediction:
+def prediction_of(gemm: Gemm, head: Head, answer: tuple[Any, ...], confidence: float) -> Prediction:
     """Return one answer, the entries of an Answer in floats, with all that belongs to it."""
     (
         runtime_s,

@@ -210,8 +210,8 @@ def power_view_of(gpu: Gpu, constants: Mapping[str, float]) -> PowerView:
     """Return the view of a GPU whose idle power and power limit are known."""
     assert gpu.idle_power_w is not None
     assert gpu.power_limit_w is not None
-    shares = (constants[name] for name, _, _ in CONSTANTS["power"])
-    return PowerView(gpu.idle_power_w, gpu.power_limit_w, *shares)
+    shares = {name: constants[name] for name, _, _ in CONSTANTS["power"]}
+    return PowerView(gpu.idle_power_w, gpu.power_limit_w, **shares)
 
 
 def base_power_w(

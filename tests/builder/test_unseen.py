@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,29 +23,31 @@ from builder.relative import Table, fit_forest, library_points
 from builder.unseen import curves_of, unseen_page
 from gpperf_lite._generic import Generic, decode, encode, read, write
 
-NAMES = ("h100_sxm", "h200_sxm", "l40s")
+GPUS = {name: known_gpus()[name] for name in ("h100_sxm", "h200_sxm", "l40s")}
 SMALL = LearnerOptions(n_trees=20, depth=4, teacher=False)
 QUICK = GenericOptions(SMALL, 200, 100, {"f16": "bf16", "s8": "fp8"})
 
 
-def formula_s(sizes: Floats, gpu: gp.Gpu) -> Floats:
+def formula_s(sizes: Floats, gpu: gp.Gpu, dtype: str = "bf16") -> Floats:
     """Return a launch, and the longer of arithmetic and memory, at a share of the peaks."""
     m, n, k = sizes.T
-    compute_s = 2.0 * m * n * k / (0.8 * gpu.peak_flops["bf16"])
+    compute_s = 2.0 * m * n * k / (0.8 * gpu.peak_flops[dtype])
     memory_s = 2.0 * (m * k + n * k + m * n) / (0.9 * gpu.dram_bytes_per_s)
     return 3e-6 + np.maximum(compute_s, memory_s)
 
 
-def dataset() -> Dataset:
-    rows: dict[str, list[object]] = {name: [] for name in ("gpu", "m", "n", "k", "runtime_s")}
-    for number, name in enumerate(NAMES):
+def dataset(gpus: Mapping[str, gp.Gpu] = GPUS, dtypes: Sequence[str] = ("bf16",)) -> Dataset:
+    names = ("gpu", "dtype", "m", "n", "k", "runtime_s")
+    rows: dict[str, list[object]] = {name: [] for name in names}
+    for number, (name, dtype) in enumerate(product(gpus, dtypes)):
         sizes = np.exp2(np.random.default_rng(number).uniform(6, 14, (520, 3))).round()
         rows["gpu"] += [name] * len(sizes)
+        rows["dtype"] += [dtype] * len(sizes)
         for axis, column in enumerate("mnk"):
             rows[column] += sizes[:, axis].astype(int).tolist()
-        rows["runtime_s"] += formula_s(sizes, known_gpus()[name]).tolist()
+        rows["runtime_s"] += formula_s(sizes, gpus[name], dtype).tolist()
     whole = dataset_of(len(rows["m"]), **rows)
-    return replace(whole, gpus={name: known_gpus()[name] for name in NAMES})
+    return replace(whole, gpus=dict(gpus))
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +114,29 @@ def test_a_gpu_held_out_is_asked_of_the_forest_that_a_model_of_the_others_would_
     )
 
 
+def test_every_kind_of_every_dtype_gets_its_own_forest() -> None:
+    """One GPU is of a kind of its own in bf16, but not in fp8."""
+    h200 = known_gpus()["h200_sxm"]
+    odd = {**h200.peak_flops, "bf16": 4.0 * h200.peak_flops["bf16"]}
+    peaks = {"a": h200.peak_flops, "b": odd, "c": h200.peak_flops}
+    gpus = {name: replace(h200, name=name, peak_flops=peaks[name]) for name in peaks}
+    several = dataset(gpus, ("bf16", "fp8"))
+    bf16, fp8 = train_generic([several], "generic", "1", QUICK, 1).estimators
+    assert (bf16.kinds, fp8.kinds) == ((0, 1, 0), (0, 0, 0))
+    tables, _ = tables_of(several, {}, 1)
+    a, b, c = (table for table in tables if table.dtype == "bf16")
+    some_a, some_b, some_c = (table.sample(QUICK.other_rows) for table in (a, b, c))
+    assert bf16.forests == (
+        fit_forest([a, some_b, c], SMALL),
+        fit_forest([some_a, b, some_c], SMALL),
+    )
+    whole = [table for table in tables if table.dtype == "fp8"]
+    assert fp8.forests == (fit_forest(whole, SMALL),)
+
+
 def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
     (estimator,) = decode(encode(generic)).estimators
-    assert set(estimator.accuracy["gpus"]) == set(NAMES)
+    assert set(estimator.accuracy["gpus"]) == set(GPUS)
     assert 0.0 < estimator.accuracy["mean_ape"] < 0.3
     assert generic.stand_ins == {"f16": "bf16"}
 

@@ -20,9 +20,11 @@ for folder in (HERE.parent, HERE.parents[1]):
         sys.path.insert(0, str(folder))
 
 from artefacts import KERNEL_NAMES, kernels_artefact, small_artefact  # noqa: E402
+from generics import FAST, SLOW, generic_model  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
-from gpperf_lite import _artefact  # noqa: E402
+from gpperf_lite import _artefact, _generic  # noqa: E402
+from gpperf_lite._facts import gpu_to_json  # noqa: E402
 
 RELEASED: Collection[int] = ()
 
@@ -47,6 +49,11 @@ QUESTIONS: tuple[dict[str, Any], ...] = (
     {"m": 4096, "n": 64, "k": 16384, "dtype": "f32", "layout": "nt", "kernel": KERNEL_NAMES[2]},
     {"m": 64, "n": 64, "k": 64, "dtype": "f32", "layout": "tn", "kernel": KERNEL_NAMES[3]},
 )
+
+GENERIC_QUESTIONS = tuple(
+    {"m": m, "n": 4096, "k": 2048, "dtype": dtype} for m in (1, 500) for dtype in ("bf16", "fp8")
+)
+"""What the golden model of scope "generic" is asked, of a GPU of each kind."""
 
 
 def golden_artefact() -> _artefact.Artefact:
@@ -83,7 +90,7 @@ def exact(value: Any) -> Any:
 
 
 def main(folder: Path = HERE, released: Collection[int] = RELEASED) -> None:
-    """Write both files, unless their format version was released."""
+    """Write all files, unless their format version was released."""
     version = _artefact.FORMAT_VERSION
     if version in released:
         raise SystemExit(f"format version {version} was released: its golden files are for ever")
@@ -91,6 +98,19 @@ def main(folder: Path = HERE, released: Collection[int] = RELEASED) -> None:
     _artefact.write(golden_artefact(), path)
     model = gp.load(path)
     cases = [{"question": one, "answer": answer(model, one)} for one in QUESTIONS]
+    write_cases(cases, path)
+    path = folder / f"generic_{version}.safetensors"
+    _generic.write(generic_model(n_trees=3, depth=3), path)
+    cases = [
+        {"gpu": gpu_to_json(gpu), "question": one, "answer": answer(gp.load(path, gpu=gpu), one)}
+        for gpu in (SLOW, FAST)
+        for one in GENERIC_QUESTIONS
+    ]
+    write_cases(cases, path)
+
+
+def write_cases(cases: list[dict[str, Any]], path: Path) -> None:
+    """Write what the artefact at `path` must go on answering, beside it."""
     path.with_suffix(".json").write_text(json.dumps(cases, indent=1) + "\n", encoding="utf-8")
 
 

@@ -21,6 +21,7 @@ from gpperf_lite._artefact import write as write_artefact
 from gpperf_lite._builtin import artefact_path
 from gpperf_lite._features import FEATURES
 from gpperf_lite._generic import decode, encode, read, write
+from gpperf_lite._gpus import LIMITS
 from gpperf_lite._scale import COLUMNS, column_of, distance, multiplied_out
 
 BETWEEN = gpu_like("NVIDIA Test 64", sm_count=64, dram_bytes_per_s=2.0**40)
@@ -75,6 +76,45 @@ def test_one_and_many_agree_to_the_last_bit(gemm: gp.Gemm) -> None:
     assert one.notes == many.notes[0]
 
 
+def test_a_gpu_that_is_like_another_one_in_each_dtype_says_so_of_each() -> None:
+    generic = generic_model()
+    bf16, fp8 = generic.estimators
+    slow, fast = (
+        replace(
+            one, gpus=(at,), constants=(one.constants[at],), forests=one.forests[:1], kinds=(0,)
+        )
+        for at, one in enumerate((bf16, fp8))
+    )
+    apart = replace(generic, estimators=(slow, fast))
+    notes = apart.artefact_for(replace(FAST, name="NVIDIA Twin")).remarks
+    assert notes[0].startswith("NVIDIA Twin was not measured: bf16 predicted from its data sheet, ")
+    assert notes[0].endswith("like NVIDIA Test 32, which is not much like it")
+    assert notes[1].endswith("fp8 predicted from its data sheet, like NVIDIA Test 128")
+    assert apart.nearest(FAST, "bf16")[0] == SLOW
+
+
+def test_a_clock_in_the_wrong_unit_is_noticed() -> None:
+    artefact = generic_model().artefact_for(gpu_like(name="NVIDIA Slip", clock_hz=1755.0))
+    assert any("clock_hz is below" in remark for remark in artefact.remarks)
+
+
+EXTREME = {name: st.sampled_from(limits) for name, limits in LIMITS.items() if "power" not in name}
+
+
+@given(
+    st.fixed_dictionaries(EXTREME),
+    st.sampled_from([(1, 1, 1), (4096, 4096, 4096), (2**31 - 1,) * 3]),
+)
+def test_whatever_a_data_sheet_says_the_answer_is_finite(
+    facts: dict[str, float], size: tuple[int, int, int]
+) -> None:
+    peak = facts.pop("peak_flops")
+    gpu = gpu_like("NVIDIA Odd", **facts, peak_flops={"bf16": peak, "fp8": peak})
+    prediction = gp.Model(generic_model().artefact_for(gpu)).predict(gp.Gemm(*size, "bf16"))
+    low_s, high_s = prediction.runtime_interval_s
+    assert 0.0 < low_s <= prediction.runtime_s <= high_s < np.inf
+
+
 def test_the_generic_model_asks_for_a_gpu_and_the_others_refuse_one(
     path: Path, tmp_path: Path
 ) -> None:
@@ -105,7 +145,7 @@ def test_a_gpu_without_a_peak_that_helps_is_refused() -> None:
 def test_a_dtype_without_a_peak_is_refused_when_asked() -> None:
     model = gp.Model(generic_model().artefact_for(gpu_like(peak_flops={"bf16": 2.0**49})))
     assert model.dtypes == ("bf16",)
-    with pytest.raises(gp.InputError, match="dtype must be one that generic was trained on: bf16"):
+    with pytest.raises(gp.InputError, match="dtype must be one that generic answers for: bf16"):
         model.predict(gp.Gemm(64, 64, 64, "fp8"))
 
 
@@ -175,6 +215,7 @@ BAD: dict[str, Change] = {
         kinds=[0, 0]
     ),
     "estimators.0..kinds": lambda manifest, _: manifest["estimators"][0].update(kinds=[0, 2]),
+    "must have GPUs and forests": lambda manifest, _: manifest["estimators"][0].update(forests=[]),
     "one for a dtype": lambda manifest, _: manifest["estimators"][0].update(dtype="fp8"),
     "tensors that no estimator uses": lambda manifest, _: manifest["estimators"].pop(),
     "dtypes that were not measured": lambda manifest, _: manifest["stand_ins"].update(fp8="bf16"),

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 import gpperf_lite as gp
+from gpperf_lite import _generic
 from gpperf_lite._artefact import FORMAT_VERSION, decode, encode
+from gpperf_lite._facts import gpu_from_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERSIONS = range(1, FORMAT_VERSION + 1)
@@ -68,6 +70,16 @@ def test_a_batch_predicts_the_same_bits(version: int, case: dict[str, Any]) -> N
     assert bool(batch.in_domain[0]) == answer["in_domain"]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_golden_generic_model_predicts_what_it_always_did(version: int) -> None:
+    path = GOLDEN / f"generic_{version}.safetensors"
+    cases = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert len({case["answer"]["runtime_s"] for case in cases}) == len(cases) == 8
+    for case in cases:
+        model = gp.load(path, gpu=gpu_from_json(case["gpu"]))
+        assert make.answer(model, case["question"]) == case["answer"]
+
+
 def test_the_cases_reach_every_kind_of_answer() -> None:
     answers = [case["answer"] for _, case in CASES]
     assert {answer["bound"] for answer in answers} == {"compute", "memory", "latency"}
@@ -81,13 +93,17 @@ def test_the_current_format_is_still_written_as_its_golden_file() -> None:
     """Byte for byte; a change of what is written is a new format version, or is none at all."""
     data = (GOLDEN / f"format_{FORMAT_VERSION}.safetensors").read_bytes()
     assert encode(decode(data)) == data
-    assert len(data) < 10_000
+    generic = (GOLDEN / f"generic_{FORMAT_VERSION}.safetensors").read_bytes()
+    assert _generic.encode(_generic.decode(generic)) == generic
+    assert max(len(data), len(generic)) < 10_000
 
 
-def test_the_script_makes_both_files_and_they_agree(tmp_path: Path) -> None:
+def test_the_script_makes_all_files_and_they_agree(tmp_path: Path) -> None:
     make.main(tmp_path, released=())
     name = f"format_{FORMAT_VERSION}"
-    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.safetensors", f"{name}.json"}
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert made == {path.name: path.read_bytes() for path in GOLDEN.iterdir() if path.name in made}
+    assert len(made) == 4
     model = gp.load(tmp_path / f"{name}.safetensors")
     cases = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
     assert len(cases) == len(make.QUESTIONS)
