@@ -290,7 +290,7 @@ def extreme(number: int) -> bytes:
         facts = {"clock_hz": (1e3, 1e12), "l2_bytes": (1.0, 1e15), "dram_bytes_per_s": (1e3, 1e18)}
         gpu = manifest["gpu"]
         gpu |= {name: limits(dice, *ends) for name, ends in facts.items()}
-        gpu |= {"sm_count": dice.choice([1, 100, 2**20]), "idle_power_w": 1e-3}
+        gpu |= {"sm_count": dice.choice([1, 100, 10**6]), "idle_power_w": 1e-3}
         gpu |= {"power_limit_w": dice.choice([math.nextafter(1e-3, 1.0), 1e6])}
         gpu["peak_flops"] = {name: limits(dice, 1e3, 1e21) for name in gpu["peak_flops"]}
         for kernel in manifest["kernels"]:

@@ -97,9 +97,9 @@ def test_a_kernel_that_cannot_run_a_gemm_says_why(rtx4070: gp.Model) -> None:
 
 def test_a_dtype_that_was_not_measured_is_refused(rtx4070: gp.Model) -> None:
     for ask in (rtx4070.predict, rtx4070.rank, rtx4070.best):
-        with pytest.raises(gp.InputError, match=r"trained on: f32 \(got 'bf16'\)"):
+        with pytest.raises(gp.InputError, match=r"answers for: f32 \(got 'bf16'\)"):
             ask(SQUARE)
-    with pytest.raises(gp.InputError, match="trained on: f32"):
+    with pytest.raises(gp.InputError, match="answers for: f32"):
         rtx4070.predict_batch([1], [1], [1], "bf16")
 
 
