@@ -175,8 +175,8 @@ def _outcome(pair: tuple[Build, str], key: str, result: _Result, gpu: Gpu) -> Ou
 
 def _any_gpu(architecture: str) -> Gpu:
     """Return a GPU of an architecture that multiplies every dtype: its limits are what counts."""
-    peaks = dict.fromkeys(DTYPES, 1.0)
-    return Gpu(architecture, capability_of(architecture), 1, 1.0, 1.0, 1.0, 1.0, peaks)
+    peaks = dict.fromkeys(DTYPES, 1e12)
+    return Gpu(architecture, capability_of(architecture), 1, 1e9, 1e9, 1e6, 1e12, peaks)
 
 
 class _Rate(ProgressColumn):

@@ -94,7 +94,7 @@ def test_intervals_are_as_wide_as_the_points_are_uncertain(calibrated: Artefact)
 
 def test_two_forests_added_say_the_sum() -> None:
     one, other = generic_model(1, 3, 2), generic_model(2, 4, 5)
-    a, b = one.estimators[0].forest, other.estimators[0].forest
+    a, b = one.estimators[0].forests[0], other.estimators[0].forests[0]
     columns = np.random.default_rng(4).uniform(0, 1000, (256, 50)).astype(np.float32)
     assert (added(a, b).sums_of(columns) == a.sums_of(columns) + b.sums_of(columns)).all()
 
