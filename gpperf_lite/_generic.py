@@ -225,19 +225,21 @@ class Generic:
 
     def _beyond(self, gpu: Gpu) -> list[str]:
         """Return which facts of a GPU are beyond those of all that were measured."""
-        texts: dict[str, None] = {}
+        texts = []
+        answering = [one for one in self.estimators if one.dtype in gpu.peak_flops]
         for fact in _WATCHED:
-            for one in self.estimators:
-                if one.dtype not in gpu.peak_flops:
-                    continue
-                ours = FACTS[fact](gpu, one.dtype)
-                theirs = [FACTS[fact](self.gpus[index], one.dtype) for index in one.gpus]
-                which = f" of {one.dtype}" if fact.startswith("macs") else ""
+            # Some facts differ from dtype to dtype, most are of the GPU alone.
+            differs = fact.startswith("macs")
+            for some in [[one] for one in answering] if differs else [answering]:
+                dtype = some[0].dtype
+                ours = FACTS[fact](gpu, dtype)
+                theirs = [FACTS[fact](self.gpus[at], dtype) for one in some for at in one.gpus]
+                name = f"{fact} of {dtype}" if differs else fact
                 if ours < min(theirs):
-                    texts[f"{fact}{which} is below {min(theirs):.4g}, the least measured"] = None
+                    texts.append(f"{name} is below {min(theirs):.4g}, the least measured")
                 if ours > max(theirs):
-                    texts[f"{fact}{which} is above {max(theirs):.4g}, the most measured"] = None
-        return list(texts)
+                    texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
+        return texts
 
 
 def _mixed(

@@ -93,6 +93,23 @@ def test_a_gpu_that_is_like_another_one_in_each_dtype_says_so_of_each() -> None:
     assert apart.nearest(FAST, "bf16")[0] == SLOW
 
 
+def test_a_fact_of_the_gpu_alone_is_held_against_all_that_were_measured_in_any_dtype() -> None:
+    generic = generic_model()
+    bf16, fp8 = generic.estimators
+    slow, fast = (
+        replace(one, gpus=(at,), constants=one.constants[:1], forests=one.forests[:1], kinds=(0,))
+        for at, one in enumerate((bf16, fp8))
+    )
+    remarks = replace(generic, estimators=(slow, fast)).artefact_for(BETWEEN).remarks
+    facts = [remark for remark in remarks if remark.endswith("measured")]
+    assert not any(remark.startswith("sm_count") for remark in facts)
+    assert any(remark.startswith("macs_per_s of bf16 is above") for remark in facts)
+    few = generic.artefact_for(replace(BETWEEN, sm_count=31)).remarks
+    assert [remark for remark in few if "sm_count" in remark] == [
+        "sm_count is below 32, the least measured"
+    ]
+
+
 def test_a_clock_in_the_wrong_unit_is_noticed() -> None:
     artefact = generic_model().artefact_for(gpu_like(name="NVIDIA Slip", clock_hz=1755.0))
     assert any("clock_hz is below" in remark for remark in artefact.remarks)
