@@ -93,23 +93,20 @@ def train_generic(
         for dtype in sorted({table.dtype for table in tables})
     }
     kinds = {dtype: kinds_of(part) for dtype, part in by_dtype.items()}
-    fits = {
-        (dtype, kind): Task(f"{dtype}, {kind}", _fit_kind, (part, kinds[dtype], kind, options))
-        for dtype, part in by_dtype.items()
-        for kind in sorted(set(kinds[dtype]))
+    keys = [(dtype, kind) for dtype, mine in kinds.items() for kind in sorted(set(mine))]
+    fits = [
+        Task(f"{dtype}, {kind}", _fit_kind, (by_dtype[dtype], kinds[dtype], kind, options))
+        for dtype, kind in keys
+    ]
+    fitted = list(zip(keys, run_tasks(fits, n_workers, f"training {name}"), strict=True))
+    forests = {
+        dtype: tuple(forest for (mine, _), forest in fitted if mine == dtype) for dtype in by_dtype
     }
-    fitted = run_tasks(list(fits.values()), n_workers, f"training {name}")
-    forests = dict(zip(fits, fitted, strict=True))
     outs = [out for _, _, out in held_out(tables, {}, options, n_workers)]
     gpus = {table.name: table.gpu for table in tables}
     estimators = [
         _measured_on(
-            _estimator(
-                part,
-                tuple(forests[dtype, kind] for kind in sorted(set(kinds[dtype]))),
-                kinds[dtype],
-                list(gpus),
-            ),
+            _estimator(part, forests[dtype], kinds[dtype], list(gpus)),
             [out for out in outs if out.dtype == dtype],
         )
         for dtype, part in by_dtype.items()

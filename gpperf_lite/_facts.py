@@ -71,30 +71,29 @@ def kernel_of(entry: Fields) -> Kernel:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
 
 
+_NUMBERS = ("clock_hz", "memory_bytes", "l2_bytes", "dram_bytes_per_s")
+_POWERS = ("power_limit_w", "idle_power_w")
+
+
 def gpu_of(entry: Fields) -> Gpu:
     capability = entry.integers("compute_capability", 0, 999)
     if len(capability) != 2:
         refuse(f"{entry.path}.compute_capability must be a major and a minor number")
     peaks = entry.object("peak_flops")
-    powers = {
+    numbers = {
         name: entry.number(name, *LIMITS[name])
-        for name in ("power_limit_w", "idle_power_w")
-        if name in entry
+        for name in (*_NUMBERS, *(power for power in _POWERS if power in entry))
     }
     try:
         return Gpu(
             entry.text("name"),
             (capability[0], capability[1]),
             entry.integer("sm_count", 1, int(LIMITS["sm_count"][1])),
-            entry.number("clock_hz", *LIMITS["clock_hz"]),
-            entry.number("memory_bytes", *LIMITS["memory_bytes"]),
-            entry.number("l2_bytes", *LIMITS["l2_bytes"]),
-            entry.number("dram_bytes_per_s", *LIMITS["dram_bytes_per_s"]),
-            {
+            peak_flops={
                 _checked_name(peaks, dtype): peaks.number(dtype, *LIMITS["peak_flops"])
                 for dtype in peaks.values
             },
-            **powers,
+            **numbers,
         )
     except InputError as error:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error

@@ -207,11 +207,10 @@ class PowerView(NamedTuple):
 
 
 def power_view_of(gpu: Gpu, constants: Mapping[str, float]) -> PowerView:
-    """Return the view of a GPU whose idle power and power limit are known."""
+    """Return the view of a GPU whose idle power and limit are known; constants: those of power."""
     assert gpu.idle_power_w is not None
     assert gpu.power_limit_w is not None
-    shares = {name: constants[name] for name, _, _ in CONSTANTS["power"]}
-    return PowerView(gpu.idle_power_w, gpu.power_limit_w, **shares)
+    return PowerView(gpu.idle_power_w, gpu.power_limit_w, **constants)
 
 
 def base_power_w(
