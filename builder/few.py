@@ -24,7 +24,6 @@ from .errors import BuilderError
 from .physics import describe_points
 from .points import Points
 from .relative import KERNELS, LAYOUT, library_points
-from .sweep import Point
 
 _MOST_CANDIDATES = 6000
 _ROUNDS = 25
@@ -58,34 +57,17 @@ def _estimator_of(generic: Generic, gpu: Gpu, dtype: str) -> Estimator:
     return known[dtype]
 
 
-def few_of_plan(
-    planned: Iterable[Point], dtype: str, generic: Generic, gpu: Gpu, n_few: int
+def points_to_measure(
+    gemms: Iterable[Gemm], dtype: str, generic: Generic, gpu: Gpu, n_few: int
 ) -> list[Gemm]:
-    """Return the GEMMs to measure, in the order of the plan, of the library's in one dtype.
+    """Choose the GEMMs to measure, by rising size, of some of the library's in one dtype.
 
-    Raises BuilderError where the plan has none of them.
+    Raises BuilderError where none is in this dtype and no batch.
     """
-    shapes = {
-        (point.gemm.m, point.gemm.n, point.gemm.k)
-        for point in planned
-        if point.kernel == "library" and point.gemm.dtype == dtype and point.gemm.batch == 1
-    }
+    shapes = {(one.m, one.n, one.k) for one in gemms if one.dtype == dtype and one.batch == 1}
     if not shapes:
         raise BuilderError(f"the plan must have points of the library in {dtype} to choose from")
     points = library_points(np.array(sorted(shapes), float), dtype)
     chosen = points.where(choose(points, generic, gpu, n_few))
     sizes = zip(chosen.m, chosen.n, chosen.k, strict=True)
     return [Gemm(int(m), int(n), int(k), dtype, LAYOUT) for m, n, k in sizes]
-
-
-def few_sweep(gemms: list[Gemm], sweep_name: str, gpu: Gpu) -> str:
-    """Return a sweep, as TOML, of these GEMMs on the library and nothing else."""
-    dtype, layout = gemms[0].dtype, gemms[0].layout
-    sizes = "\n".join(f"    [{gemm.m}, {gemm.n}, {gemm.k}]," for gemm in gemms)
-    return (
-        f"# {len(gemms)} shapes of {sweep_name}, chosen for {gpu.name}: collect them, then "
-        "calibrate.\n\n"
-        f"[shapes.few]\nlist = [\n{sizes}\n]\n\n"
-        f'[[kernels]]\nnames = ["library"]\nshapes = "few"\ndtypes = ["{dtype}"]\n'
-        f'layouts = ["{layout}"]\n'
-    )

@@ -169,6 +169,19 @@ def read_sweep(path: Path) -> Sweep:
     return Sweep(path.stem, groups, **values)
 
 
+def few_sweep(gemms: list[Gemm], sweep_name: str, gpu_name: str) -> str:
+    """Write a sweep, as TOML, of these GEMMs on the library and nothing else."""
+    dtype, layout = gemms[0].dtype, gemms[0].layout
+    sizes = "\n".join(f"    [{gemm.m}, {gemm.n}, {gemm.k}]," for gemm in gemms)
+    return (
+        f"# {len(gemms)} shapes of {sweep_name}, chosen for {gpu_name}: collect them, then "
+        "calibrate.\n\n"
+        f"[shapes.few]\nlist = [\n{sizes}\n]\n\n"
+        f'[[kernels]]\nnames = ["library"]\nshapes = "few"\ndtypes = ["{dtype}"]\n'
+        f'layouts = ["{layout}"]\n'
+    )
+
+
 def _load(path: Path) -> Any:
     try:
         with path.open("rb") as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ..cubins import FOLDER
@@ -44,9 +45,10 @@ class DeviceSpec:
         cubins: the cache of compiled kernels.
         """
         if self.kind == CUDA:
+            from ..compiler import support_cubin
             from ..device.cuda import CudaOptions, open_gpu
 
-            return open_gpu(self.uuid, CudaOptions(cubins=cubins))
+            return open_gpu(self.uuid, CudaOptions(partial(support_cubin, cache=cubins)))
         from ..device.simulated import Faults, SimulatedDevice
 
         return SimulatedDevice(self.seed, Faults.from_json(json.loads(self.faults)))

@@ -96,14 +96,17 @@ def _plan_few(options: argparse.Namespace, plan: Plan) -> int:
     from gpperf_lite._builtin import artefact_path
     from gpperf_lite._gemm import checked_dtype
     from gpperf_lite._generic import read
+    from gpperf_lite._kernel import LIBRARY
 
-    from ..few import few_of_plan, few_sweep
+    from ..few import points_to_measure
     from ..files import write_text
+    from ..sweep import few_sweep
 
     base = read(artefact_path(options.base))
     dtype = checked_dtype(options.dtype)
-    gemms = few_of_plan(plan.points, dtype, base, plan.gpu, options.few)
-    text = few_sweep(gemms, plan.sweep.name, plan.gpu)
+    planned = [point.gemm for point in plan.points if point.kernel == LIBRARY.name]
+    gemms = points_to_measure(planned, dtype, base, plan.gpu, options.few)
+    text = few_sweep(gemms, plan.sweep.name, plan.gpu.name)
     if options.output is None:
         print(text, end="")
     else:

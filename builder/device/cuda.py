@@ -11,15 +11,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gemm, Kernel
 
-from ..compiler import support_cubin
-from ..cubins import FOLDER
 from . import Bound, Comparison, Device, DeviceError, Mark, Program, Sensor, SensorError
 from .cards import Card, find_card, list_cards
 from .clocks import Events, Stamps
@@ -47,13 +44,14 @@ _SEED = 2463534242
 class CudaOptions:
     """How a GPU is opened.
 
-    pools: how much memory operands take; seed: of their values; cubins: the cache of compiled
-    kernels; library: loads cuBLASLt when it is first asked for.
+    support: returns the cubin of the support kernels (`cuda/support.cu`) for an architecture
+    ("sm_90"); pools: how much memory operands take; seed: of their values; library: loads cuBLASLt
+    when it is first asked for.
     """
 
+    support: Callable[[str], bytes]
     pools: PoolOptions = field(default_factory=PoolOptions)
     seed: int = _SEED
-    cubins: Path = FOLDER
     library: Callable[[], CublasLt] = load_cublaslt
 
 
@@ -65,17 +63,16 @@ def list_gpus() -> list[Card]:
     return list_cards(load_driver())
 
 
-def open_gpu(which: int | str = 0, options: CudaOptions | None = None) -> CudaDevice:
+def open_gpu(which: int | str, options: CudaOptions) -> CudaDevice:
     """Open a GPU: an index, a UUID (or its beginning) or a PCI id.
 
-    Raises DeviceError where there is no driver, no such GPU or no memory; CompileError or
-    ToolchainError where the support kernels are not in the cache and cannot be compiled.
+    Raises DeviceError where there is no driver, no such GPU or no memory, and whatever
+    `options.support` raises where there are no support kernels.
     """
     driver = load_driver()
     card = find_card(list_cards(driver), which)
-    options = options or CudaOptions()
     architecture = "sm_{}{}".format(*capability_of(driver, card))
-    cubin = support_cubin(architecture, options.cubins)
+    cubin = options.support(architecture)
     sensor = open_sensor(card.uuid)
     try:
         return CudaDevice(driver, card, sensor, cubin, options)

@@ -11,9 +11,9 @@ from generics import FAST, generic_model
 
 from builder.__main__ import main
 from builder.errors import BuilderError
-from builder.few import choose, few_of_plan, few_sweep
+from builder.few import choose, points_to_measure
 from builder.relative import library_points
-from builder.sweep import Point, read_sweep
+from builder.sweep import few_sweep, read_sweep
 from gpperf_lite import Gemm
 from gpperf_lite._generic import write
 
@@ -55,10 +55,10 @@ def test_points_that_repeat_are_chosen_once() -> None:
 
 
 def test_the_sweep_of_few_points_reads_as_those_points(tmp_path: Path) -> None:
-    planned = [Point("library", Gemm(*map(int, size), "bf16", "tn")) for size in SIZES]
-    planned.append(Point("tiled_sgemm_16", Gemm(8, 8, 8, "f32")))
-    gemms = few_of_plan(planned, "bf16", GENERIC, FAST, 20)
-    (tmp_path / "few.toml").write_text(few_sweep(gemms, "quick", FAST))
+    planned = [Gemm(*map(int, size), "bf16", "tn") for size in SIZES]
+    planned += [Gemm(8, 8, 8, "f32"), Gemm(8, 8, 8, "bf16", batch=2)]
+    gemms = points_to_measure(planned, "bf16", GENERIC, FAST, 20)
+    (tmp_path / "few.toml").write_text(few_sweep(gemms, "quick", FAST.name))
     sweep = read_sweep(tmp_path / "few.toml")
     (group,) = sweep.groups
     assert group.names == ("library",)
@@ -68,11 +68,11 @@ def test_the_sweep_of_few_points_reads_as_those_points(tmp_path: Path) -> None:
 
 
 def test_a_plan_or_a_model_without_the_dtype_is_refused() -> None:
-    planned = [Point("library", Gemm(64, 64, 64, "bf16"))]
+    planned = [Gemm(64, 64, 64, "bf16")]
     with pytest.raises(BuilderError, match="must have points of the library in fp8"):
-        few_of_plan(planned, "fp8", GENERIC, FAST, 5)
+        points_to_measure(planned, "fp8", GENERIC, FAST, 5)
     with pytest.raises(BuilderError, match=r"dtype must be one that generic answers for .*f32"):
-        few_of_plan([Point("library", Gemm(64, 64, 64, "f32"))], "f32", GENERIC, FAST, 5)
+        points_to_measure([Gemm(64, 64, 64, "f32")], "f32", GENERIC, FAST, 5)
 
 
 def test_the_command_writes_a_sweep_that_can_be_planned(

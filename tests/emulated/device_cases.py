@@ -48,9 +48,8 @@ def emulation() -> Iterator[Emulation]:
 def opened(emulation: Emulation, **options: Any) -> CudaDevice:
     card = list_gpus()[0]
     cubin = emulation.image("support")
-    return CudaDevice(
-        load_driver(), card, NoSensor("none here"), cubin, CudaOptions(pools=POOLS, **options)
-    )
+    chosen = CudaOptions(lambda _: cubin, pools=POOLS, **options)
+    return CudaDevice(load_driver(), card, NoSensor("none here"), cubin, chosen)
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_peaks_are_of_the_data_sheet_where_the_gpu_is_known_and_whole(
 
 def test_a_gpu_that_nobody_knows_cannot_be_opened(emulation: Emulation) -> None:
     with pytest.raises(DeviceError, match=r"no GPU by the name 7.*NVIDIA H200"):
-        open_gpu(7)
+        open_gpu(7, CudaOptions(lambda _: b""))
 
 
 # -- operands --------------------------------------------------------------------------------------

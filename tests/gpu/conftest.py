@@ -15,7 +15,7 @@ import pytest
 from builder.cubins import Cubins
 from builder.device import DeviceError, Program
 from builder.device.cards import Card, find_card
-from builder.device.cuda import CudaDevice, CudaOptions, list_gpus, open_gpu
+from builder.device.cuda import CudaDevice, list_gpus, open_gpu
 from builder.device.driver import load_driver
 from builder.device.facts import capability_of
 from builder.kernels import Build
@@ -45,7 +45,7 @@ def card() -> Card:
 @pytest.fixture(scope="module")
 def device(card: Card) -> Iterator[CudaDevice]:
     """The GPU, open. A module of its own each: a context that is lost ends one module alone."""
-    with open_gpu(card.uuid, CudaOptions(cubins=kernels.cache())) as device:
+    with open_gpu(card.uuid, kernels.options(kernels.cache())) as device:
         yield device
 
 

@@ -11,7 +11,7 @@ import gpu_kernels as kernels
 import numpy as np
 
 from builder.cubins import Cubins
-from builder.device.cuda import CudaOptions, open_gpu
+from builder.device.cuda import open_gpu
 from builder.device.pools import PoolOptions
 from gpperf_lite import Gemm
 
@@ -22,7 +22,7 @@ SMALL = PoolOptions(input_share=2e-4, output_share=2e-4, workspace_bytes=1 << 20
 def main() -> None:
     """Fill, multiply, compare, stamp and spin; print "done" where results are right."""
     which = sys.argv[1] if len(sys.argv) > 1 else "0"
-    with open_gpu(which, CudaOptions(pools=SMALL, cubins=kernels.cache())) as device:
+    with open_gpu(which, kernels.options(kernels.cache(), pools=SMALL)) as device:
         architecture = "sm_{}{}".format(*device.gpu.compute_capability)
         for name in NAMES:
             (build,) = kernels.chosen([name])

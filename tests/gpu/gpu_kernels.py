@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from builder.catalogue import select
 from builder.compiler import compile_all, support_cubin
 from builder.cubins import FOLDER, Cubins
+from builder.device.cuda import CudaOptions
 from builder.kernels import Build
 
 PROVEN = (
@@ -54,6 +57,11 @@ PLANTED = ("tiled_sgemm_4", "tiled_sgemm_8", "tiled_sgemm_12", "tiled_sgemm_16")
 def cache() -> Path:
     """Return the cache of cubins: GPPERF_CUBINS, or the builder's own."""
     return Path(os.environ.get("GPPERF_CUBINS", FOLDER))
+
+
+def options(folder: Path, **others: Any) -> CudaOptions:
+    """Return how a GPU is opened whose support kernels are kept in a cache of cubins."""
+    return CudaOptions(partial(support_cubin, cache=folder), **others)
 
 
 def prepare(builds: Sequence[Build], architecture: str, folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from builder.collect import CollectOptions, collect
 from builder.cubins import Cubins
 from builder.dataset import read
 from builder.device.cards import Card
-from builder.device.cuda import CudaOptions, open_gpu
+from builder.device.cuda import open_gpu
 
 SWEEP = """
 seed = 1
@@ -37,7 +37,7 @@ layouts = ["nn"]
 
 @pytest.fixture(scope="module")
 def architecture(card: Card) -> str:
-    with open_gpu(card.uuid, CudaOptions(cubins=kernels.cache())) as device:
+    with open_gpu(card.uuid, kernels.options(kernels.cache())) as device:
         return "sm_{}{}".format(*device.gpu.compute_capability)
 
 
