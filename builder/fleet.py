@@ -176,11 +176,10 @@ def _prepared(
     if options.simulate is None:
         kernels = compiled_on(cluster, sweep, gpu, options, poll)
     else:
-        kernels = uncompiled(sweep, gpu, options.cubins)
+        kernels = uncompiled(sweep.kernels, gpu, options.cubins)
     shared = []
-    for number, (one, plan) in enumerate(
-        zip(surveyed, shares(planned(sweep, kernels, gpu), len(surveyed)), strict=True)
-    ):
+    whole = planned(sweep, kernels.builds, gpu, kernels.left_out)
+    for number, (one, plan) in enumerate(zip(surveyed, shares(whole, len(surveyed)), strict=True)):
         path = folder.journal(number)
         job = Job(path, plan, protocol, options.cubins, kernels.keys)
         specs = (one.spec,) if one.spec.kind == SIMULATED else ()
@@ -236,7 +235,7 @@ def compiled_on(
         options.cubins.mkdir(parents=True, exist_ok=True)
         for name, data in result.items():
             write_atomically(options.cubins / name, data)
-    return compiled(sweep, gpu, options.cubins, options.n_workers)
+    return compiled(sweep.kernels, gpu, options.cubins, options.n_workers)
 
 
 def compile_some(builds: Sequence[Build], architecture: str) -> dict[str, bytes]:

@@ -111,12 +111,12 @@ def _jobs(
     surveyed = survey(_specs(options), options.cubins)
     gpu = one_model(surveyed)
     if options.simulate is None:
-        kernels = compiled(sweep, gpu, options.cubins, options.n_workers)
+        kernels = compiled(sweep.kernels, gpu, options.cubins, options.n_workers)
     else:
-        kernels = uncompiled(sweep, gpu, options.cubins)
+        kernels = uncompiled(sweep.kernels, gpu, options.cubins)
     for what, reason in kernels.left_out[:_MOST_LEFT_OUT]:
         progress.say(None, f"left out: {what}: {reason}")
-    whole = planned(sweep, kernels, gpu)
+    whole = planned(sweep, kernels.builds, gpu, kernels.left_out)
     stop_at_s = None
     if options.deadline_s is not None:
         n_planned = len(whole.points) + len(whole.power_points)

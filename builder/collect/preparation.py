@@ -43,9 +43,9 @@ def one_model(surveyed: Sequence[Surveyed]) -> Gpu:
     return surveyed[0].gpu
 
 
-def uncompiled(sweep: Sweep, gpu: Gpu, cache: Path) -> Kernels:
-    """Return the builds of a sweep without cubins, described as far as the cache knows them."""
-    builds = select(sweep.kernels)
+def uncompiled(patterns: Sequence[str], gpu: Gpu, cache: Path) -> Kernels:
+    """Return the builds of patterns without cubins, described as far as the cache knows."""
+    builds = select(patterns)
     if cache.is_dir():
         cubins, architecture = Cubins(cache), architecture_of(gpu)
         found = [(build, cubins.get(build, architecture)) for build in builds]
@@ -53,12 +53,12 @@ def uncompiled(sweep: Sweep, gpu: Gpu, cache: Path) -> Kernels:
     return Kernels(tuple(builds), {}, ())
 
 
-def compiled(sweep: Sweep, gpu: Gpu, cache: Path, n_workers: int) -> Kernels:
-    """Compile what is missing of a sweep's builds for a GPU; what cannot be is left out.
+def compiled(patterns: Sequence[str], gpu: Gpu, cache: Path, n_workers: int) -> Kernels:
+    """Compile the missing builds of some patterns for a GPU; what cannot be compiled is left out.
 
     Raises BuilderError where something is missing and nothing can be compiled.
     """
-    builds = select(sweep.kernels)
+    builds = select(patterns)
     cubins, architecture = Cubins(cache), architecture_of(gpu)
     missing = [b for b in builds if b.source and cubins.get(b, architecture) is None]
     outcomes = compile_all(missing, [architecture], cache, n_workers) if missing else []
@@ -75,16 +75,21 @@ def compiled(sweep: Sweep, gpu: Gpu, cache: Path, n_workers: int) -> Kernels:
     return Kernels(tuple(ready), keys, tuple(reasons.items()))
 
 
-def planned(sweep: Sweep, kernels: Kernels, gpu: Gpu) -> Plan:
-    """Return the plan of what is ready; a pattern that names nothing of it is passed over."""
-    names = [build.kernel.name for build in kernels.builds]
+def planned(
+    sweep: Sweep, builds: Sequence[Build], gpu: Gpu, left_out: Sequence[tuple[str, str]] = ()
+) -> Plan:
+    """Plan the builds that are ready; a pattern that names none of them is passed over.
+
+    left_out: what is not ready, and why; it comes first among what the plan leaves out.
+    """
+    names = [build.kernel.name for build in builds]
     groups = [
         replace(group, names=tuple(one for one in group.names if _matches(one, names)))
         for group in sweep.groups
     ]
     usable = replace(sweep, groups=tuple(group for group in groups if group.names))
-    plan = plan_of(usable, kernels.builds, gpu)
-    return replace(plan, left_out=(*kernels.left_out, *plan.left_out))
+    plan = plan_of(usable, builds, gpu)
+    return replace(plan, left_out=(*left_out, *plan.left_out))
 
 
 def shares(plan: Plan, count: int) -> list[Plan]:

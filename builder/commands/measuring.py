@@ -85,7 +85,7 @@ def _run_plan(options: argparse.Namespace) -> int:
 
     sweep = read_sweep(options.sweep)
     _, gpu = find_gpu(options.gpu)
-    plan = planned(sweep, uncompiled(sweep, gpu, options.cubins), gpu)
+    plan = planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
     if options.few is not None:
         return _plan_few(options, plan)
     print(json.dumps(plan_json(plan)) if options.json else "\n".join(plan_lines(plan)))

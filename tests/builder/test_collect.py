@@ -26,7 +26,7 @@ from builder.collect.export import export_journal
 from builder.collect.folder import Folder
 from builder.collect.journal import Journal, JournalError
 from builder.collect.messages import CUDA, SIMULATED, Beat, DeviceSpec, Farewell, Job
-from builder.collect.preparation import Kernels, one_model, planned, shares, uncompiled
+from builder.collect.preparation import one_model, planned, shares, uncompiled
 from builder.collect.progress import BarProgress, QuietProgress
 from builder.collect.schedule import Schedule
 from builder.collect.session import ChangedError
@@ -145,11 +145,8 @@ def test_power_that_is_required_and_missing_is_exit_code_1_and_a_dataset_all_the
 
 def test_too_many_failures_are_exit_code_2_and_a_dataset_all_the_same(tmp_path: Path) -> None:
     options = options_for(tmp_path, points=60, power_share=0.0)
-    plan = planned(
-        read_sweep(options.sweep),
-        uncompiled(read_sweep(options.sweep), SimulatedDevice(7).gpu, options.cubins),
-        SimulatedDevice(7).gpu,
-    )
+    sweep, gpu = read_sweep(options.sweep), SimulatedDevice(7).gpu
+    plan = planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
     shapes = [(p.gemm.m, p.gemm.n, p.gemm.k) for p in plan.points if p.kernel == TILED]
     shapes += [(p.gemm.m, p.gemm.n, p.gemm.k) for p in plan.points if p.kernel == "library"]
     faults = Faults(launches=tuple(LaunchFault("*", shape=shape) for shape in shapes))
@@ -373,8 +370,8 @@ def test_shares_are_disjoint_and_together_the_plan(count: int) -> None:
 def test_a_pattern_whose_kernels_are_not_ready_is_passed_over_and_said(tmp_path: Path) -> None:
     sweep = read_sweep(options_for(tmp_path).sweep)
     builds = tuple(build for build in select(sweep.kernels) if build.kernel.name != "library")
-    kernels = Kernels(builds, {}, (("library", "it does not compile"),))
-    plan = planned(sweep, kernels, SimulatedDevice(1).gpu)
+    left_out = (("library", "it does not compile"),)
+    plan = planned(sweep, builds, SimulatedDevice(1).gpu, left_out)
     assert ("library", "it does not compile") in plan.left_out
     assert {point.kernel for point in plan.points} == {TILED, "tiled_hgemm_32"}
 
