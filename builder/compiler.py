@@ -15,7 +15,7 @@ from rich.text import Text
 
 from gpperf_lite import Gpu
 from gpperf_lite._gemm import DTYPES
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 from .cubin import CubinError
 from .cubins import (

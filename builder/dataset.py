@@ -73,7 +73,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gpperf_lite import GpperfError, Gpu, Kernel
-from gpperf_lite._facts import gpu_from_json, gpu_to_json, kernel_from_json, kernel_to_json
+from gpperf_lite._descriptions import gpu_from_json, gpu_to_json, kernel_from_json, kernel_to_json
 from gpperf_lite._gemm import DTYPES, LARGEST, LAYOUTS
 
 from .errors import DatasetError

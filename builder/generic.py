@@ -18,7 +18,7 @@ from gpperf_lite._domain import Domain
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 from gpperf_lite._generic import Generic, GenericEstimator
 from gpperf_lite._interval import Interval
-from gpperf_lite._scale import COLUMNS, distance
+from gpperf_lite._relative import COLUMNS, distance
 
 from .calibration import calibrate
 from .dataset import Dataset, concatenate

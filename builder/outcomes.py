@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpperf_lite import Kernel
-from gpperf_lite._limits import blocks_per_sm, occupancy
+from gpperf_lite._occupancy import blocks_per_sm, occupancy
 
 from .cubins import capability_of
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from gpperf_lite import Gpu, Kernel
+from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
-from gpperf_lite._numbers import ARRAYS
 from gpperf_lite._physics import TILES, View, physics_of, side_by_side
 
 from .points import Floats, Points

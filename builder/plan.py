@@ -16,7 +16,7 @@ from typing import Any
 
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._errors import nearest
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 from .kernels import Build
 from .lane import Lane

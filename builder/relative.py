@@ -13,7 +13,7 @@ from gpperf_lite._features import FEATURES
 from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, Forest
 from gpperf_lite._kernel import LIBRARY
 from gpperf_lite._physics import CONSTANTS
-from gpperf_lite._scale import COLUMNS, column_of, unit_of
+from gpperf_lite._relative import COLUMNS, column_of, unit_of
 
 from .dataset import Dataset
 from .learner import LearnerOptions, learn

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpperf_lite import Gpu
+from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._artefact import Estimator
 from gpperf_lite._domain import Domain
 from gpperf_lite._forest import Forest, powers_of_two
-from gpperf_lite._numbers import ARRAYS
 
 from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
 from .physics import Constants, Described, Kernels, describe_points, fit_constants

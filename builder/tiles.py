@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpperf_lite import Gpu, Kernel
-from gpperf_lite._limits import blocks_per_sm, occupancy
+from gpperf_lite._occupancy import blocks_per_sm, occupancy
 
 from .dataset import Dataset
 from .errors import DatasetError

@@ -42,7 +42,7 @@ Mean absolute percentage errors of library runtimes. Each GPU is held out with a
 a model of the others predicts it from its data sheet alone (0 points), then calibrated with so many
 of its own rows, chosen without their labels. It is asked about {rows} rows of the held-out GPU at
 most, none of the shapes that it was calibrated with.
-*Octaves* is how unlike the most similar of the other GPUs is (`_scale.distance`).
+*Octaves* is how unlike the most similar of the other GPUs is (`_relative.distance`).
 """
 
 

@@ -56,14 +56,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from . import _safetensors
+from ._checked_json import Fields
+from ._descriptions import gpu_of, gpu_to_json, kernel_of, kernel_to_json
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, FeatureMismatchError, InputError, UnsupportedVersionError
-from ._facts import gpu_of, gpu_to_json, kernel_of, kernel_to_json
 from ._features import ALL_FEATURES, FEATURES
-from ._fields import Fields
 from ._forest import LARGEST_DEPTH, Forest
 from ._gemm import DTYPES, LARGEST, LAYOUTS
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY, Kernel
 from ._physics import CONSTANTS, physics_of

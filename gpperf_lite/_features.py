@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._numbers import Numbers
+from ._arithmetic import Arithmetic
 from ._physics import Own, View
 
 FEATURES = {
@@ -112,14 +112,14 @@ class Description(NamedTuple):
 
 
 def describe(
-    m: Any, n: Any, k: Any, batch: Any, reads_c: float, view: View, numbers: Numbers
+    m: Any, n: Any, k: Any, batch: Any, reads_c: float, view: View, arithmetic: Arithmetic
 ) -> Description:
     """Return base time, speed of light and features.
 
     m, n, k, batch: floats, or float64 arrays of shape (n_rows,), of whole numbers from 1 on.
     reads_c: 1.0 where beta is not 0.
     """
-    minimum, maximum = numbers.minimum, numbers.maximum
+    minimum, maximum = arithmetic.minimum, arithmetic.maximum
     sms = view.sm_count
     more = sms - 1.0
     # Blocks of rows and columns. A batch is a stack of GEMMs: its blocks of rows add up.

@@ -5,7 +5,7 @@ The file is sealed as an artefact is (see `_artefact`), with a manifest of its o
     format_version, needs, name, version, stand_ins, provenance     as in an artefact
     scope           "generic"
     gpus            a list of the fields of Gpu: those that were measured
-    columns         texts, in order, that the forests look at: see `_scale`
+    columns         texts, in order, that the forests look at: see `_relative`
     bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
     near            in octaves: up to here a GPU counts as like one that was measured
     estimators      a list, each for the library's runtime in one dtype:
@@ -13,12 +13,12 @@ The file is sealed as an artefact is (see `_artefact`), with a manifest of its o
         gpus        indices into `gpus`: those that were measured in this dtype
         forests     a list, each as in an artefact: one for each kind of GPU
         kinds       indices into `forests`: that of each of the GPUs
-        constants   by name, of each of them, as multiples of the units of `_scale`
+        constants   by name, of each of them, as multiples of the units of `_relative`
         interval_near, interval_far     of a GPU held out that has one like it among the others,
                     and of one that has none
 
 For a given GPU, constants are the geometric mean of those of the measured GPUs, weighted by how
-near they are (`_scale.distance`; E. Nadaraya, "On Estimating Regression", 1964), times its own
+near they are (`_relative.distance`; E. Nadaraya, "On Estimating Regression", 1964), times its own
 units; the forest is that of the nearest one's kind, multiplied out. What comes of it is an ordinary
 artefact, all of whose predictions carry the remark that the GPU was not measured.
 """
@@ -47,18 +47,18 @@ from ._artefact import (
     unseal,
     write_atomically,
 )
+from ._checked_json import Fields
+from ._descriptions import gpu_of, gpu_to_json
 from ._domain import Domain
 from ._errors import InputError, shown
-from ._facts import gpu_of, gpu_to_json
-from ._fields import Fields
 from ._forest import Forest
 from ._gemm import DTYPES
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY
 from ._physics import CONSTANTS
+from ._relative import FACTS, distance, is_column, multiplied_out, unit_of
 from ._safetensors import Array, refuse
-from ._scale import FACTS, distance, is_column, multiplied_out, unit_of
 
 _DIGITS = 6
 _LARGEST_CONSTANT = 1e30

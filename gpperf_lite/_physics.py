@@ -42,9 +42,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._gemm import DTYPES
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._kernel import Kernel
-from ._limits import blocks_per_sm, occupancy
+from ._occupancy import blocks_per_sm, occupancy
 
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
 """CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""

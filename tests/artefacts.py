@@ -14,7 +14,7 @@ from gpperf_lite._artefact import Artefact, Estimator
 from gpperf_lite._domain import Domain
 from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._forest import Forest
-from gpperf_lite._gpus import Gpu
+from gpperf_lite._gpu import Gpu
 from gpperf_lite._interval import Interval
 from gpperf_lite._kernel import LIBRARY, Kernel
 from gpperf_lite._physics import CONSTANTS

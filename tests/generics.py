@@ -8,10 +8,10 @@ import numpy as np
 from artefacts import constants, domain, forest, interval
 
 from gpperf_lite._generic import Generic, GenericEstimator
-from gpperf_lite._gpus import Gpu
+from gpperf_lite._gpu import Gpu
 from gpperf_lite._interval import Interval
 from gpperf_lite._physics import CONSTANTS
-from gpperf_lite._scale import COLUMNS, unit_of
+from gpperf_lite._relative import COLUMNS, unit_of
 
 
 def gpu_like(name: str = "NVIDIA Test 128", **facts: object) -> Gpu:

@@ -15,44 +15,45 @@ RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
 # Standard library and numpy aside, a module of the runtime may import only these.
 RUNTIME_IMPORTS = {
     "_errors": set(),
-    "_fields": {"_safetensors"},
     "_safetensors": {"_errors"},
+    "_checked_json": {"_safetensors"},
     "_gemm": {"_errors"},
-    "_gpus": {"_errors", "_gemm"},
+    "_gpu": {"_errors", "_gemm"},
     "_kernel": {"_errors", "_gemm"},
-    "_limits": {"_gpus", "_kernel"},
+    "_occupancy": {"_gpu", "_kernel"},
     "_domain": {"_gemm"},
     "_forest": set(),
     "_interval": {"_errors", "_forest"},
-    "_numbers": {"_domain", "_forest", "_interval"},
-    "_physics": {"_gemm", "_gpus", "_kernel", "_limits"},
-    "_panel": {"_domain", "_gemm", "_head", "_kernel", "_numbers", "_physics", "_prediction"},
-    "_features": {"_numbers", "_physics"},
-    "_facts": {"_errors", "_fields", "_gemm", "_gpus", "_kernel", "_safetensors"},
+    "_arithmetic": {"_domain", "_forest", "_interval"},
+    "_physics": {"_gemm", "_gpu", "_kernel", "_occupancy"},
+    "_features": {"_arithmetic", "_physics"},
+    "_descriptions": {"_checked_json", "_errors", "_gemm", "_gpu", "_kernel", "_safetensors"},
     "_artefact": {
-        "_domain", "_errors", "_facts", "_features", "_fields", "_forest", "_gemm", "_gpus",
-        "_interval", "_kernel", "_physics", "_safetensors",
+        "_checked_json", "_descriptions", "_domain", "_errors", "_features", "_forest", "_gemm",
+        "_gpu", "_interval", "_kernel", "_physics", "_safetensors",
     },
-    "_scale": {"_features", "_forest", "_gpus"},
+    "_relative": {"_features", "_forest", "_gpu"},
     "_generic": {
-        "_artefact", "_domain", "_errors", "_facts", "_fields", "_forest", "_gemm", "_gpus",
-        "_interval", "_kernel", "_physics", "_safetensors", "_scale",
+        "_artefact", "_checked_json", "_descriptions", "_domain", "_errors", "_forest", "_gemm",
+        "_gpu", "_interval", "_kernel", "_physics", "_relative", "_safetensors",
     },
     "_builtin": {"_errors"},
-    "_batch": {"_errors", "_gemm", "_head", "_kernel", "_numbers", "_prediction"},
-    "_head": {"_artefact", "_features", "_forest", "_gpus", "_kernel", "_numbers", "_physics"},
     "_prediction": {"_domain", "_gemm", "_kernel"},
+    "_kernel_model": {
+        "_arithmetic", "_artefact", "_features", "_forest", "_gpu", "_kernel", "_physics",
+    },
+    "_ranking": {
+        "_arithmetic", "_domain", "_gemm", "_kernel", "_kernel_model", "_physics", "_prediction",
+    },
+    "_batch": {"_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_prediction"},
     "_model": {
-        "_artefact", "_batch", "_builtin", "_errors", "_facts", "_gemm", "_generic", "_gpus",
-        "_head", "_interval", "_kernel", "_limits", "_numbers", "_panel", "_physics", "_prediction",
+        "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
+        "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_occupancy", "_physics",
+        "_prediction", "_ranking",
     },
-    "_cli": {
-        "", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction",
-    },
+    "_cli": {"", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction"},
     "__main__": {"_cli"},
-    "__init__": {
-        "_builtin", "_errors", "_gemm", "_gpus", "_kernel", "_model", "_prediction",
-    },
+    "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
 }  # fmt: skip
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gpperf_lite import GpperfError, Gpu, Kernel
-from gpperf_lite._facts import gpu_from_json, kernel_from_json
+from gpperf_lite._descriptions import gpu_from_json, kernel_from_json
 
 from ..dataset import SCHEMA, Dataset, concatenate, is_storable, table_of
 from ..errors import BuilderError, DatasetError

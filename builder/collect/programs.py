@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from gpperf_lite import Kernel
-from gpperf_lite._facts import kernel_to_json
+from gpperf_lite._descriptions import kernel_to_json
 
 from ..cubins import Cubins, architecture_of
 from ..device import Device, Program

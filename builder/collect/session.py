@@ -16,7 +16,7 @@ import numpy as np
 
 from gpperf_lite import Gpu, __version__
 from gpperf_lite._builtin import short_name
-from gpperf_lite._facts import gpu_to_json
+from gpperf_lite._descriptions import gpu_to_json
 
 from ..device import Identity
 from ..errors import BuilderError

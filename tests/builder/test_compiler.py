@@ -29,7 +29,7 @@ from builder.nvrtc import (
     installed_toolchain,
 )
 from builder.outcomes import Outcome, table_lines
-from gpperf_lite._limits import occupancy
+from gpperf_lite._occupancy import occupancy
 
 TOOLS = Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
 LOG = "Function properties for gemm_run\n 8 bytes stack frame, 24 bytes spill stores, 0 bytes\n"

@@ -11,8 +11,8 @@ from tables import CUTLASS_KERNEL, GPU, points_at
 from builder.physics import Constants, Kernels, describe_points, fit_constants
 from builder.points import Points
 from gpperf_lite import Kernel
+from gpperf_lite._arithmetic import SCALARS
 from gpperf_lite._features import ALL_FEATURES, describe
-from gpperf_lite._numbers import PLAIN
 from gpperf_lite._physics import CONSTANTS, View
 
 LIBRARY = {"library": Kernel.from_name("library")}
@@ -133,7 +133,7 @@ def test_a_row_is_described_by_its_own_kernel_layout_and_beta_whatever_is_beside
         kernel, layout = points.kernel[index], points.layout[index]
         view = View(GPU, "f32", layout, kernels[kernel], constants)
         m, n, k, batch = (float(getattr(points, x)[index]) for x in ("m", "n", "k", "batch"))
-        one = describe(m, n, k, batch, float(points.beta[index] != 0.0), view, PLAIN)
+        one = describe(m, n, k, batch, float(points.beta[index] != 0.0), view, SCALARS)
         assert whole.columns[:, index].tolist() == np.array(one.row, np.float32).tolist()
         assert whole.base_s[index] == one.base_s
         assert whole.light_s[index] == one.light_s

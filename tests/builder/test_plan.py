@@ -25,7 +25,7 @@ from builder.points import points_of
 from builder.shapes import footprint_bytes
 from builder.sweep import Group, Point, Range, Shapes, Size, Sweep, SweepError, read_sweep
 from gpperf_lite import Gemm, Gpu, Kernel
-from gpperf_lite._limits import least_capability, obstacle_on
+from gpperf_lite._occupancy import least_capability, obstacle_on
 
 SWEEPS = Path(__file__).parents[2] / "cuda" / "sweeps"
 BUILDS = tuple(catalogue().values())

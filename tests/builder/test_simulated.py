@@ -26,7 +26,7 @@ from builder.device.simulated import (
 )
 from builder.gpus import known_gpus
 from gpperf_lite import Gemm, Kernel
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 LIBRARY = Kernel.from_name("library")
 SMALL = Kernel.from_name("cutlass_simt_sgemm_64x64_8x2_nn_align1")

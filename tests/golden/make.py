@@ -24,7 +24,7 @@ from generics import FAST, SLOW, generic_model  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
 from gpperf_lite import _artefact, _generic  # noqa: E402
-from gpperf_lite._facts import gpu_to_json  # noqa: E402
+from gpperf_lite._descriptions import gpu_to_json  # noqa: E402
 
 RELEASED: Collection[int] = ()
 

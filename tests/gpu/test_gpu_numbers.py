@@ -19,7 +19,7 @@ from builder.measure import Protocol
 from builder.measure.verify import awkward_gemms, entries
 from gpperf_lite import Gemm
 from gpperf_lite._gemm import LAYOUTS
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 PROVEN = kernels.chosen(kernels.PROVEN)
 UNPROVEN = kernels.unproven()

@@ -15,7 +15,7 @@ import pytest
 from artefacts import GPU, kernels_artefact, remade, small_artefact
 
 import gpperf_lite as gp
-from gpperf_lite import _artefact, _facts, _safetensors
+from gpperf_lite import _artefact, _descriptions, _safetensors
 from gpperf_lite._artefact import Artefact, decode, encode
 from gpperf_lite._features import FEATURES
 from gpperf_lite._forest import Forest
@@ -119,24 +119,24 @@ def test_a_kernel_of_which_everything_is_known_survives() -> None:
     for field in dataclasses.fields(Kernel):
         if field.name not in ("name", "family"):
             assert getattr(kernel, field.name) != getattr(default, field.name), field.name
-    text = json.dumps(_facts.kernel_to_json(kernel))
-    assert _facts.kernel_from_json(json.loads(text)) == kernel
-    assert _facts.kernel_from_json(_facts.kernel_to_json(LIBRARY)) == LIBRARY
+    text = json.dumps(_descriptions.kernel_to_json(kernel))
+    assert _descriptions.kernel_from_json(json.loads(text)) == kernel
+    assert _descriptions.kernel_from_json(_descriptions.kernel_to_json(LIBRARY)) == LIBRARY
 
 
 def test_a_gpu_survives_with_and_without_power() -> None:
     bare = dataclasses.replace(GPU, power_limit_w=None, idle_power_w=None)
     for gpu in (GPU, bare):
-        text = json.dumps(_facts.gpu_to_json(gpu))
-        assert _facts.gpu_from_json(json.loads(text)) == gpu
+        text = json.dumps(_descriptions.gpu_to_json(gpu))
+        assert _descriptions.gpu_from_json(json.loads(text)) == gpu
 
 
 @pytest.mark.parametrize("values", [None, [], "x", 1, {}])
 def test_what_is_no_kernel_or_gpu_is_refused(values: object) -> None:
     with pytest.raises(gp.ArtefactError, match="kernel"):
-        _facts.kernel_from_json(values)
+        _descriptions.kernel_from_json(values)
     with pytest.raises(gp.ArtefactError, match="gpu"):
-        _facts.gpu_from_json(values)
+        _descriptions.gpu_from_json(values)
 
 
 # --- writing -----------------------------------------------------------------------------------

@@ -12,16 +12,18 @@ from loaded import built_in
 from strategies import batches, layouts, sizes
 
 import gpperf_lite as gp
+from gpperf_lite._arithmetic import ARRAYS, SCALARS
 from gpperf_lite._features import ALL_FEATURES, FEATURES, Description, describe
-from gpperf_lite._numbers import ARRAYS, PLAIN
 from gpperf_lite._physics import View
 
 
 def view(name: str, layout: str) -> View:
     model = built_in(name)
     gemm = gp.Gemm(64, 64, 64, model.dtypes[0], layout)
-    head = next(head for one in model.kernels if (head := model._head(one, gemm)))
-    return head.view
+    answering = next(
+        answering for one in model.kernels if (answering := model._find_kernel_model(one, gemm))
+    )
+    return answering.view
 
 
 def floats(description: Description) -> list[float]:
@@ -43,7 +45,7 @@ def test_floats_and_arrays_agree_bit_for_bit(
     columns = [np.array(column, float) for column in zip(*points, strict=True)]
     together = floats(describe(*columns, reads_c, seen, ARRAYS))
     for row, point in enumerate(points):
-        alone = floats(describe(*map(float, point), reads_c, seen, PLAIN))
+        alone = floats(describe(*map(float, point), reads_c, seen, SCALARS))
         for one, many in zip(alone, together, strict=True):
             assert one == np.broadcast_to(many, len(points))[row]
             assert math.isfinite(one)
@@ -59,7 +61,7 @@ def test_there_is_a_name_for_every_column() -> None:
         ("h200_sxm", "tn", FEATURES),
         ("rtx4070", "nn", ALL_FEATURES),
     ):
-        description = describe(*largest, 2.0**31 - 1, 1.0, view(name, layout), PLAIN)
+        description = describe(*largest, 2.0**31 - 1, 1.0, view(name, layout), SCALARS)
         assert len(description.row) == len(names)
         assert np.isfinite(np.array(description.row, np.float32)).all()
 
@@ -70,8 +72,8 @@ def test_the_base_grows_with_every_size() -> None:
         seen = view(name, "tn")
         for exponent in range(15):
             size = [float(2**exponent)] * 3
-            base_s = describe(*size, 1.0, 0.0, seen, PLAIN).base_s
+            base_s = describe(*size, 1.0, 0.0, seen, SCALARS).base_s
             for axis in range(3):
                 larger = [side * (2 if i == axis else 1) for i, side in enumerate(size)]
-                assert describe(*larger, 1.0, 0.0, seen, PLAIN).base_s >= base_s
-            assert describe(*size, 2.0, 0.0, seen, PLAIN).base_s >= base_s
+                assert describe(*larger, 1.0, 0.0, seen, SCALARS).base_s >= base_s
+            assert describe(*size, 2.0, 0.0, seen, SCALARS).base_s >= base_s

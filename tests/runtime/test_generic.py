@@ -21,8 +21,8 @@ from gpperf_lite._artefact import write as write_artefact
 from gpperf_lite._builtin import artefact_path
 from gpperf_lite._features import FEATURES
 from gpperf_lite._generic import decode, encode, read, write
-from gpperf_lite._gpus import LIMITS
-from gpperf_lite._scale import COLUMNS, column_of, distance, multiplied_out
+from gpperf_lite._gpu import LIMITS
+from gpperf_lite._relative import COLUMNS, column_of, distance, multiplied_out
 
 BETWEEN = gpu_like("NVIDIA Test 64", sm_count=64, dram_bytes_per_s=2.0**40)
 GEMM = gp.Gemm(512, 4096, 2048, "bf16")

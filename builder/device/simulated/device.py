@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 from gpperf_lite import Gemm, Gpu, Kernel
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 from ...gpus import known_gpus
 from .. import Bound, Device, DeviceError, Identity, Mark

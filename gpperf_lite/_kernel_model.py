@@ -1,15 +1,15 @@
-"""A head: all that answers for a kernel, dtype and layout. The prediction is made here."""
+"""The model of one kernel in one dtype and layout on one GPU: predictions are made here."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ._arithmetic import Arithmetic
 from ._artefact import Estimator
 from ._features import describe
 from ._forest import Forests
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._kernel import Kernel
-from ._numbers import Numbers
 from ._physics import View, base_power_w, power_view_of
 
 
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
     outside: Any
 
 
-class Head:
+class KernelModel:
     """What answers for one kernel and dtype in one layout on one GPU.
 
     Or for many kernels that share their estimators, where `view` holds them side by side.
@@ -74,16 +74,16 @@ class Head:
         batch: Any,
         reads_c: float,
         confidence: float,
-        numbers: Numbers,
+        arithmetic: Arithmetic,
     ) -> Answer:
         """Predict one GEMM in Python floats, or many in arrays.
 
         The physical model's time, corrected by the forest, but never beyond the speed of light.
         The further outside of what was trained on, the less the forest has to say.
         """
-        minimum, maximum, columns, totals, beyond, faded, octaves, factors = numbers
+        minimum, maximum, columns, totals, beyond, faded, octaves, factors = arithmetic
         base_s, light_s, compute_s, memory_s, macs_s, dram_s, row = describe(
-            m, n, k, batch, reads_c, self.view, numbers
+            m, n, k, batch, reads_c, self.view, arithmetic
         )
         outside = beyond(self.runtime.domain, m, n, k, batch, base_s)
         sums = faded(totals(self._forests, columns(row)), outside)

@@ -1,7 +1,7 @@
 """The two ways of computing: one GEMM in Python floats, many in float64 arrays.
 
-The formulas of `_physics`, `_features` and `_head` are written once and take one of these for what
-differs. Both give the same bits for the same GEMM: that is a promise, and tested.
+The formulas of `_physics`, `_features` and `_kernel_model` are written once and take one of these
+for what differs. Both give the same bits for the same GEMM: that is a promise, and tested.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ._forest import Forests, power_of_two, powers_of_two
 from ._interval import Interval
 
 
-class Numbers(NamedTuple):
+class Arithmetic(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
     columns: features as forests take them; totals: the sum of each forest over them, in units;
@@ -72,7 +72,7 @@ def _each_faded(sums: list[Any], beyond: Any) -> list[Any]:
     return [np.trunc(units / beyond).astype(np.int64) for units in sums]
 
 
-PLAIN = Numbers(
+SCALARS = Arithmetic(
     _lesser,
     _greater,
     _one_row,
@@ -82,7 +82,7 @@ PLAIN = Numbers(
     power_of_two,
     Interval.factors_at,
 )
-ARRAYS = Numbers(
+ARRAYS = Arithmetic(
     np.minimum,
     np.maximum,
     _many_rows,

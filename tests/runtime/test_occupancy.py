@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpperf_lite._kernel import LIBRARY, Kernel, Tile
-from gpperf_lite._limits import (
+from gpperf_lite._occupancy import (
     REGISTERS,
     blocks_per_sm,
     least_capability,

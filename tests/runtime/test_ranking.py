@@ -54,7 +54,7 @@ def model() -> Model:
         for indices, physics in groups
         for target in POWER
     )
-    artefact = Artefact("panel", "1", GPU, known, estimators, {}, {})
+    artefact = Artefact("ranking", "1", GPU, known, estimators, {}, {})
     return Model(decode(encode(artefact)))
 
 

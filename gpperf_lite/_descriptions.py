@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from ._checked_json import Fields
 from ._errors import ArtefactError, InputError
-from ._fields import Fields
 from ._gemm import LARGEST
-from ._gpus import LIMITS, Gpu
+from ._gpu import LIMITS, Gpu
 from ._kernel import Kernel, Tile
 from ._safetensors import refuse
 

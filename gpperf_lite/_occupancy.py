@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._kernel import Kernel
 
 

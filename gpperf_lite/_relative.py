@@ -19,7 +19,7 @@ import numpy as np
 
 from ._features import FEATURES
 from ._forest import Forest
-from ._gpus import Gpu
+from ._gpu import Gpu
 
 FACTS: dict[str, Callable[[Gpu, str], float]] = {
     "sm_count": lambda gpu, dtype: float(gpu.sm_count),
