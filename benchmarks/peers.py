@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from builder.baselines import study_features, study_forest
+from builder.evaluate.baselines import study_features, study_forest
 from gpperf_lite import Gemm, Model
 
 Floats = NDArray[np.float64]

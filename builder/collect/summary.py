@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
-from .drift import DRIFT
-from .messages import STOPPED
-from .state import GOLD, POINT, SUSTAINED
-from .ward import Ward
+from .journal import DRIFT, GOLD, POINT, SUSTAINED
+from .supervisor import Ward
+from .worker import STOPPED
 
 _MOST_LINES = 8
 

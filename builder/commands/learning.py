@@ -40,7 +40,7 @@ def _run_import(options: argparse.Namespace) -> int:
 
 
 def _configure_train(parser: argparse.ArgumentParser) -> None:
-    from ..split import FOLDED, N_FOLDS
+    from ..dataset import FOLDED, N_FOLDS
 
     parser.add_argument("dataset", nargs="*", type=Path, help="datasets with runtimes of one GPU")
     parser.add_argument("--power", nargs="*", type=Path, default=[], help="datasets with power")
@@ -58,9 +58,8 @@ def _configure_train(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_train(options: argparse.Namespace) -> int:
-    from ..building import build_from_datasets, build_from_recipe
     from ..errors import BuilderError
-    from ..train import TrainOptions
+    from ..train import TrainOptions, build_from_datasets, build_from_recipe
 
     if options.recipe is not None:
         if options.dataset or options.sources is None:
@@ -97,7 +96,7 @@ def _configure_calibrate(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_calibrate(options: argparse.Namespace) -> int:
-    from ..building import build_calibrated
+    from ..calibrate import build_calibrated
 
     build_calibrated(
         options.base,
@@ -111,7 +110,7 @@ def _run_calibrate(options: argparse.Namespace) -> int:
 
 
 def _configure_evaluate(parser: argparse.ArgumentParser) -> None:
-    from ..split import SPLITS
+    from ..dataset import SPLITS
 
     parser.add_argument("dataset", nargs="*", type=Path, help="datasets to predict")
     parser.add_argument("--method", nargs="+", choices=("ours", "study", "roofline", "nearest"))
@@ -145,7 +144,7 @@ def _run_evaluate(options: argparse.Namespace) -> int:
             raise BuilderError("--unseen needs --sources: the folder with the recipe's tables")
         _write_unseen(options)
     elif options.study is not None:
-        from ..accuracy import study_lines
+        from ..report import study_lines
 
         print("\n".join(study_lines(options.study, options.workers)))
     elif not options.dataset or not (
@@ -161,16 +160,17 @@ def _run_evaluate(options: argparse.Namespace) -> int:
 
 
 def _write_accuracy(options: argparse.Namespace) -> None:
-    from ..accuracy import write_report
     from ..files import write_text
+    from ..report import write_report
 
     write_text(options.report, write_report(options.recipe, options.sources, options.workers))
     print(f"wrote {options.report}")
 
 
 def _write_unseen(options: argparse.Namespace) -> None:
+    from ..evaluate import curves
     from ..files import write_text
-    from ..unseen import curves, unseen_page
+    from ..report import unseen_page
 
     page = unseen_page(curves(options.recipe, options.sources, options.workers))
     write_text(options.unseen, page)
@@ -189,12 +189,13 @@ def _print_scores(options: argparse.Namespace) -> None:
     if options.dtype:
         dataset = dataset.of_dtypes(options.dtype)
     if options.tiles:
-        from ..tiles import tile_lines, tile_sizes
+        from ..evaluate import tile_lines, tile_sizes
 
         sizes = tile_sizes(dataset, options.tiles, options.baseline)
         print("\n".join(tile_lines(sizes)))
     if options.floor:
-        from ..floor import floor_lines, floors
+        from ..evaluate import floors
+        from ..report import floor_lines
 
         print("\n".join(floor_lines(floors(dataset, options.workers))))
     if options.artefact:
@@ -218,8 +219,8 @@ def _configure_docs(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_docs(options: argparse.Namespace) -> int:
-    from ..featuredoc import feature_page
     from ..files import write_text
+    from ..report import feature_page
 
     write_text(options.folder / "features.md", feature_page())
     print(f"wrote {options.folder / 'features.md'}")

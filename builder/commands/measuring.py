@@ -43,10 +43,10 @@ def _run_doctor(options: argparse.Namespace) -> int:
 
 
 def _run_probe(options: argparse.Namespace) -> int:
-    from ..collect.messages import CUDA, SIMULATED, DeviceSpec
+    from ..collect import CUDA, SIMULATED, DeviceSpec
+    from ..doctor import probe
     from ..files import write_text
     from ..measure import Protocol
-    from ..probe import probe
 
     spec = (
         DeviceSpec(CUDA, options.gpu or "0")
@@ -62,7 +62,7 @@ def _run_probe(options: argparse.Namespace) -> int:
 
 
 def _configure_plan(parser: argparse.ArgumentParser) -> None:
-    from ..cubins import FOLDER
+    from ..compile import FOLDER
 
     parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
     parser.add_argument("--gpu", required=True, help="a GPU of builder/gpus.toml, by any name")
@@ -78,10 +78,9 @@ def _configure_plan(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_plan(options: argparse.Namespace) -> int:
-    from ..collect.preparation import planned, uncompiled
+    from ..compile import uncompiled
     from ..gpus import find_gpu
-    from ..plan import plan_json, plan_lines
-    from ..sweep import read_sweep
+    from ..plan import plan_json, plan_lines, planned, read_sweep
 
     sweep = read_sweep(options.sweep)
     _, gpu = find_gpu(options.gpu)
@@ -98,9 +97,9 @@ def _plan_few(options: argparse.Namespace, plan: Plan) -> int:
     from gpperf_lite._generic import read
     from gpperf_lite._kernel import LIBRARY
 
-    from ..few import points_to_measure
+    from ..calibrate import points_to_measure
     from ..files import write_text
-    from ..sweep import few_sweep
+    from ..plan import few_sweep
 
     base = read(artefact_path(options.base))
     dtype = checked_dtype(options.dtype)
@@ -116,7 +115,7 @@ def _plan_few(options: argparse.Namespace, plan: Plan) -> int:
 
 
 def _configure_compile(parser: argparse.ArgumentParser) -> None:
-    from ..cubins import FOLDER
+    from ..compile import FOLDER
 
     parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
     parser.add_argument("--arch", type=words, required=True, help="architectures, like sm_80,sm_90")
@@ -127,10 +126,9 @@ def _configure_compile(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_compile(options: argparse.Namespace) -> int:
-    from ..catalogue import select
-    from ..compiler import compile_all
-    from ..outcomes import table_lines
-    from ..sweep import read_sweep
+    from ..compile import compile_all, table_lines
+    from ..kernels import select
+    from ..plan import read_sweep
 
     builds = select(read_sweep(options.sweep).kernels)
     outcomes = compile_all(builds, options.arch, options.cubins, options.workers)
@@ -142,7 +140,7 @@ def _run_compile(options: argparse.Namespace) -> int:
 
 
 def _configure_collect(parser: argparse.ArgumentParser) -> None:
-    from ..cubins import FOLDER
+    from ..compile import FOLDER
 
     parser.add_argument("--sweep", type=Path, required=True, help="TOML of kernels and shapes")
     parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")
@@ -204,8 +202,7 @@ def _run_collect(options: argparse.Namespace) -> int:
 
 
 def _collect_on_ray(chosen: CollectOptions, address: str) -> int:
-    from ..fleet import collect_on_fleet, refuse_for_fleet
-    from ..ray_cluster import RayCluster
+    from ..collect.fleet import RayCluster, collect_on_fleet, refuse_for_fleet
 
     refuse_for_fleet(chosen)
     # Ray counts GPUs, whatever they are; one that is started here has those that it is told of.
@@ -218,7 +215,7 @@ def _collect_on_ray(chosen: CollectOptions, address: str) -> int:
 
 
 def _configure_merge(parser: argparse.ArgumentParser) -> None:
-    from ..collect.merge import ALLOWABLE
+    from ..collect import ALLOWABLE
 
     parser.add_argument("file", nargs="+", type=Path, help="datasets, journals, their folders")
     parser.add_argument("--output", type=Path, required=True, help="the dataset to write (Parquet)")

@@ -6,22 +6,16 @@ clocks, `measure_sustained` power and runtime under load. Sensors that fail leav
 only a DeviceError escapes.
 """
 
-from .calibration import Calibration, SourceFacts, calibrate, recheck_idle
+from .burst import measure_burst
+from .correctness import Verdict, verify_build, verify_point
 from .operands import copies_for, operand_bytes
-from .protocol import Protocol, ProtocolError
-from .stopping import StoppingRule
-from .sustained import Sustained, measure_sustained
-from .timing import Burst, measure_burst
-from .verify import Verdict, verify_build, verify_point
+from .protocol import Protocol
+from .sensor_check import Calibration, calibrate, recheck_idle
+from .sustained import measure_sustained
 
 __all__ = [
-    "Burst",
     "Calibration",
     "Protocol",
-    "ProtocolError",
-    "SourceFacts",
-    "StoppingRule",
-    "Sustained",
     "Verdict",
     "calibrate",
     "copies_for",

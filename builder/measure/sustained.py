@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device
-from .calibration import Calibration
 from .load import Load
 from .operands import is_cold, replays_of
 from .protocol import Protocol
+from .sensor_check import Calibration
 from .sensors import Conditions, Watch
 from .window import Window
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from ..device import Device
-from .calibration import Calibration
 from .load import Load
+from .power_trace import Trace
 from .protocol import Protocol
+from .sensor_check import Calibration
 from .sensors import Watch
-from .wattage import Trace
 
 
 class Window:

@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from builder.catalogue import select
-from builder.collect.export import read_story
-from builder.collect.journal import Disk, Journal, read_lines
-from builder.collect.messages import Beat, Farewell, Job, Remark
-from builder.collect.state import State
-from builder.collect.worker import conduct
+from builder.collect.journal import Journal, State, read_lines
+from builder.collect.journal.export import read_story
+from builder.collect.journal.journal import Disk
+from builder.collect.worker import Beat, Farewell, Job, Remark
+from builder.collect.worker.worker import conduct
 from builder.device import Device
 from builder.device.simulated import Faults, SimulatedDevice
+from builder.kernels import select
 from builder.measure import Protocol
-from builder.plan import Plan, plan_of
-from builder.sweep import Group, Range, Shapes, Sweep
+from builder.plan import Plan, Sweep
+from builder.plan.plan import plan_of
+from builder.plan.sweep import Group, Range, Shapes
 
 KERNELS = ("library", "tiled_sgemm_16", "tiled_hgemm_32")
 TILED = "tiled_sgemm_16"

@@ -10,11 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from builder.dataset import Dataset, table_of
+from builder.dataset import Dataset, Points, table_of
 from builder.gpus import known_gpus
-from builder.learner import LearnerOptions
-from builder.points import Points
-from builder.train import TrainOptions
+from builder.train import LearnerOptions, TrainOptions
 
 GPU = known_gpus()["h200_sxm"]
 QUICK = TrainOptions("pair", 2, LearnerOptions(n_trees=8, depth=3, teacher=False))

@@ -17,7 +17,7 @@ from benchmarks.accuracy import AccuracyOptions, accuracy_lines
 from benchmarks.peers import ENGINES, HEURISTICS, Heuristics, features_of, trained_forest
 from benchmarks.race import Entry, medians_s
 from benchmarks.speed import OURS, SpeedOptions, speed_lines
-from builder.baselines import nearest_predictions
+from builder.evaluate.baselines import nearest_predictions
 
 PACKAGES = ("treelite", "onnxruntime", "nvMatmulHeuristics")
 

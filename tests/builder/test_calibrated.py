@@ -12,16 +12,13 @@ from tables import dataset_of
 
 import gpperf_lite as gp
 from builder.__main__ import main
-from builder.calibrated import added, calibrate_generic
-from builder.coordinates import shares
-from builder.dataset import Dataset
+from builder.calibrate.calibration import added, calibrate_generic
+from builder.calibrate.coordinates import shares
+from builder.calibrate.gaussian_process import Assumed, _likeness, fit_process
+from builder.dataset import Dataset, Floats, Points, points_of
 from builder.dataset import write as write_dataset
 from builder.errors import DatasetError
-from builder.metrics import errors_of
-from builder.physics import describe_points
-from builder.points import Floats, Points, points_of
-from builder.process import Assumed, _likeness, fit_process
-from builder.relative import KERNELS, library_points
+from builder.train import KERNELS, describe_points, errors_of, library_points
 from gpperf_lite._artefact import Artefact, encode, write
 from gpperf_lite._generic import write as write_generic
 

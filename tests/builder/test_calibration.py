@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.calibration import CONFIDENCES, calibrate, coverage_of, covered
 from builder.errors import DatasetError
+from builder.train.intervals import CONFIDENCES, calibrate, coverage_of, covered
 from gpperf_lite._forest import UNITS_PER_OCTAVE
 
 misses = st.lists(st.floats(0, 6), min_size=1, max_size=80)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.catalogue import CatalogueError, catalogue, select
 from builder.dataset import is_storable
-from builder.kernels import SOURCES, Build
+from builder.kernels import SOURCES, Build, select
+from builder.kernels.catalogue import CatalogueError, catalogue
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._gemm import DTYPES
 from gpperf_lite._kernel import Tile

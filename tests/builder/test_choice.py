@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.choice import choice_of
-from builder.points import Points
+from builder.dataset import Points
+from builder.evaluate.kernel_choice import choice_of
 
 
 def points(rows: list[tuple[str, float, float]]) -> Points:

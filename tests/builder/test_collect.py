@@ -20,26 +20,22 @@ from collecting import QUICK, TILED, run_session, small_plan, state_of, timed_ke
 from rich.console import Console
 
 from builder.__main__ import main
-from builder.catalogue import select
-from builder.collect import CollectOptions, MergeError, collect
-from builder.collect.export import export_journal
-from builder.collect.folder import Folder
-from builder.collect.journal import Journal, JournalError
-from builder.collect.messages import CUDA, SIMULATED, Beat, DeviceSpec, Farewell, Job
-from builder.collect.preparation import one_model, planned, shares, uncompiled
-from builder.collect.progress import BarProgress, QuietProgress
-from builder.collect.schedule import Schedule
-from builder.collect.session import ChangedError
-from builder.collect.state import State
+from builder.collect import CUDA, SIMULATED, CollectOptions, DeviceSpec, collect
+from builder.collect.journal import Folder, Journal, JournalError, State, export_journal
+from builder.collect.merge import MergeError
 from builder.collect.summary import summary_lines, summary_of
-from builder.collect.survey import Surveyed, SurveyError, survey
-from builder.collect.ward import Limits, Ward
-from builder.collect.worker import run_worker
+from builder.collect.supervisor import BarProgress, Limits, QuietProgress, Ward
+from builder.collect.survey import Surveyed, SurveyError, one_model, survey
+from builder.collect.worker import Beat, Farewell, Job, run_worker
+from builder.collect.worker.schedule import Schedule
+from builder.collect.worker.session_facts import ChangedError
+from builder.compile import uncompiled
 from builder.dataset import Dataset, read
-from builder.device.simulated import Faults, LaunchFault, SimulatedDevice
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import LaunchFault
 from builder.errors import BuilderError, DatasetError
-from builder.plan import Plan
-from builder.sweep import read_sweep
+from builder.kernels import select
+from builder.plan import Plan, planned, read_sweep, shares
 
 HERE = Path(__file__).parent
 SWEEP = """

@@ -14,12 +14,9 @@ from elf import CONSTANTS, make_cubin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.catalogue import catalogue, select
-from builder.compiler import compile_all, support_cubin
-from builder.cubins import Cubins, Entry, entry_of
-from builder.errors import BuilderError
-from builder.kernels import SOURCES, Build
-from builder.nvrtc import (
+from builder.compile import Cubins, compile_all, support_cubin, table_lines
+from builder.compile.cache import Entry, entry_of
+from builder.compile.nvrtc import (
     Compiled,
     CompileError,
     Compiler,
@@ -28,7 +25,10 @@ from builder.nvrtc import (
     ToolchainError,
     installed_toolchain,
 )
-from builder.outcomes import Outcome, table_lines
+from builder.compile.outcome import Outcome
+from builder.errors import BuilderError
+from builder.kernels import SOURCES, Build, select
+from builder.kernels.catalogue import catalogue
 from gpperf_lite._occupancy import occupancy
 
 TOOLS = Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))

@@ -22,16 +22,14 @@ from collecting import (
     timed_keys,
 )
 
-from builder.collect.blame import DIED
-from builder.collect.journal import JournalError, read_lines
-from builder.collect.messages import COMPLETE, FAILING, RESTART, STOPPED, Beat, Remark
-from builder.collect.session import ChangedError
-from builder.collect.state import State
+from builder.collect.journal import DIED, JournalError, State, read_lines
+from builder.collect.worker import COMPLETE, FAILING, RESTART, STOPPED, Beat, Remark
+from builder.collect.worker.session_facts import ChangedError
 from builder.device import DeviceError
-from builder.device.simulated import Faults, LaunchFault, SimulatedDevice
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import LaunchFault
 from builder.gpus import known_gpus
-from builder.plan import Plan
-from builder.sweep import Point
+from builder.plan import Plan, Point
 
 NEVER_QUARANTINED = replace(QUICK, sticky_errors=1_000_000)
 

@@ -9,7 +9,7 @@ from elf import CONSTANTS, make_cubin
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.cubin import CubinError, Resources, read_cubin, spill_bytes
+from builder.compile.cubin import CubinError, Resources, read_cubin, spill_bytes
 
 LOG = """\
 ptxas info    : 6420 bytes gmem

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.device import DeviceError
-from builder.device.cublaslt import CublasLt, load_cublaslt
-from builder.device.matmul import Matmul
+from builder.device.cuda.cublaslt import CublasLt, load_cublaslt
+from builder.device.cuda.matmul import Matmul
 from gpperf_lite import Gemm
 
 LAYOUTS = ("nn", "nt", "tn", "tt")

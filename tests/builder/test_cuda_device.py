@@ -12,16 +12,17 @@ from host_cuda.host import CUDA, compiler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.catalogue import catalogue
 from builder.device import DeviceError
-from builder.device.cards import Card, find_card
-from builder.device.clocks import clock_between
-from builder.device.facts import peaks_of
-from builder.device.pools import ELEMENT_BYTES, INPUTS, OUTPUTS, operand_bytes
-from builder.device.problem import LAUNCH, PROBLEM, shape_of
-from builder.device.support import ELEMENT_TYPES, STAMP
+from builder.device.cuda import Card
+from builder.device.cuda.cards import find_card
+from builder.device.cuda.clocks import clock_between
+from builder.device.cuda.facts import peaks_of
+from builder.device.cuda.pools import ELEMENT_BYTES, INPUTS, OUTPUTS, operand_bytes
+from builder.device.cuda.problem import LAUNCH, PROBLEM, shape_of
+from builder.device.cuda.support import ELEMENT_TYPES, STAMP
 from builder.gpus import known_gpus
-from builder.measure.operands import operand_bytes as measured_operand_bytes
+from builder.kernels.catalogue import catalogue
+from builder.measure import operand_bytes as measured_operand_bytes
 from gpperf_lite import Gemm, Gpu
 
 CARDS = [

@@ -14,18 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import CUTLASS_KERNEL, GPU, dataset_of
 
-from builder.dataset import (
-    POINT,
-    SCHEMA,
-    SCHEMA_VERSION,
-    UNUSABLE,
-    Dataset,
-    concatenate,
-    is_storable,
-    read,
-    table_of,
-    write,
-)
+from builder.dataset import POINT, SCHEMA, Dataset, concatenate, is_storable, read, table_of, write
+from builder.dataset.schema import SCHEMA_VERSION, UNUSABLE
 from builder.errors import DatasetError
 from gpperf_lite import InputError, Kernel
 from gpperf_lite._kernel import Tile

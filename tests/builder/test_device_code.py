@@ -37,7 +37,7 @@ from host_cuda.support_kernels import TYPES, SupportKernels, matrix_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.device.problem import LAUNCH, PROBLEM
+from builder.device.cuda.problem import LAUNCH, PROBLEM
 
 SIDES = range(1, 33)
 ARCHITECTURES = ("sm_75", "sm_80", "sm_89", "sm_90")
@@ -390,7 +390,8 @@ def test_nothing_is_done_by_do_nothing(support: SupportKernels) -> None:
 def compiled_by_nvrtc(source: str, architecture: str, *macros: tuple[str, str]):
     """Return what the builder's compiler makes of a source; skip where it is not installed."""
     pytest.importorskip("cuda.bindings.nvrtc")
-    from builder.nvrtc import Program, compile_here, installed_toolchain
+    from builder.compile.nvrtc import Program, installed_toolchain
+    from builder.compile.one_program import compile_here
 
     program = Program(str(CUDA / source), macros, architecture, installed_toolchain().include)
     compiled = compile_here(program)

@@ -11,10 +11,11 @@ import pytest
 from nvml_fake import FakeNvml, Record, field_value
 
 from builder.device import DeviceError
-from builder.device.checkup import check_gpus
-from builder.device.driver import Driver
-from builder.device.nvml import NoSensor, NvmlSensor
-from builder.doctor import Finding, Machine, examine
+from builder.device.cuda import Driver, NoSensor, NvmlSensor
+from builder.doctor import examine
+from builder.doctor.doctor import Machine
+from builder.doctor.finding import Finding
+from builder.doctor.gpus import check_gpus
 from gpperf_lite import available
 
 UUIDS = ("GPU-01234567-89ab-cdef-0123-456789abcdef", "GPU-01234567-89ab-cdef-0123-456789abcd00")

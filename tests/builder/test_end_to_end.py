@@ -10,10 +10,9 @@ import pytest
 
 import gpperf_lite as gp
 from builder.__main__ import main
-from builder.dataset import read
+from builder.dataset import points_of, read
 from builder.device.simulated import SimulatedDevice
 from builder.errors import DatasetError
-from builder.points import points_of
 
 SEED = 4
 

@@ -9,18 +9,12 @@ import pytest
 from tables import GPU, GRID, LARGE_GRID, aiconfigurator, dataset_of, write_parquet
 
 import gpperf_lite as gp
-from builder.baselines import STUDY_FEATURES, roofline, study_features
-from builder.dataset import Dataset, write
+from builder.dataset import Dataset, points_of, write
 from builder.errors import DatasetError
-from builder.evaluate import (
-    METHODS,
-    evaluate_methods,
-    evaluate_model,
-    read_datasets,
-    score_lines,
-)
+from builder.evaluate import evaluate_methods, evaluate_model, read_datasets, score_lines
+from builder.evaluate.baselines import STUDY_FEATURES, roofline, study_features
+from builder.evaluate.evaluation import METHODS
 from builder.importers import import_table
-from builder.points import points_of
 from gpperf_lite._artefact import Artefact
 
 FEW = ["study", "roofline"]

@@ -12,12 +12,19 @@ from collecting import QUICK, TILED, run_session, small_plan, state_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.collect.drift import flag_drift, repeatability
-from builder.collect.export import EmptyJournalError, export_journal, export_journals
-from builder.collect.journal import Journal, JournalError
-from builder.collect.state import BURST, SUSTAINED
+from builder.collect.journal import (
+    BURST,
+    SUSTAINED,
+    Journal,
+    JournalError,
+    export_journal,
+    export_journals,
+)
+from builder.collect.journal.drift import flag_drift, repeatability
+from builder.collect.journal.export import EmptyJournalError
 from builder.dataset import SCHEMA, Dataset, read, write
-from builder.device.simulated import Faults, LaunchFault, SimulatedDevice, Throttling
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import LaunchFault, Throttling
 from builder.errors import DatasetError
 from gpperf_lite import Kernel
 

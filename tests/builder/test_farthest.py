@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.farthest import FarthestFirst, Observation
-from builder.shapes import footprint_bytes
+from builder.collect.worker.farthest_first import FarthestFirst, Observation
+from builder.plan import footprint_bytes
 from gpperf_lite import Gemm
 
 POSITIVE = st.floats(1e-6, 1e6)

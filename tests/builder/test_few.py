@@ -10,10 +10,10 @@ import pytest
 from generics import FAST, generic_model
 
 from builder.__main__ import main
+from builder.calibrate import choose, points_to_measure
 from builder.errors import BuilderError
-from builder.few import choose, points_to_measure
-from builder.relative import library_points
-from builder.sweep import few_sweep, read_sweep
+from builder.plan import few_sweep, read_sweep
+from builder.train import library_points
 from gpperf_lite import Gemm
 from gpperf_lite._generic import write
 

@@ -19,31 +19,28 @@ import pytest
 from elf import CONSTANTS, make_cubin
 
 from builder.__main__ import main
-from builder.collect import CollectOptions
-from builder.collect.messages import COMPLETE, SIMULATED, STOPPED, DeviceSpec
-from builder.collect.survey import Surveyed
-from builder.compiler import compile_all
-from builder.cubins import Cubins
-from builder.dataset import Dataset, read
-from builder.device.simulated import SimulatedDevice
-from builder.errors import BuilderError
-from builder.fleet import (
+from builder.collect import SIMULATED, CollectOptions, DeviceSpec, RayCluster, collect_on_fleet
+from builder.collect.fleet.fleet import (
     LOST,
     Cluster,
     Flag,
     FleetError,
     Part,
-    collect_on_fleet,
     compile_some,
     compiled_on,
     measure_share,
     survey_one,
 )
+from builder.collect.survey import Surveyed
+from builder.collect.worker import COMPLETE, STOPPED
+from builder.compile import Cubins, compile_all
+from builder.compile.nvrtc import Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+from builder.dataset import Dataset, read
+from builder.device.simulated import SimulatedDevice
+from builder.errors import BuilderError
 from builder.gpus import known_gpus
 from builder.kernels import Build
-from builder.nvrtc import Compiled, Program, Toolchain, ToolchainError, installed_toolchain
-from builder.ray_cluster import RayCluster
-from builder.sweep import read_sweep
+from builder.plan import read_sweep
 
 ROOT = Path(__file__).parents[2]
 SWEEP = """

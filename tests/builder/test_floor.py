@@ -10,7 +10,9 @@ from tables import dataset_of, points_at
 
 from builder.dataset import Dataset
 from builder.errors import DatasetError
-from builder.floor import floor_lines, floors, neighbour_ratios
+from builder.evaluate import floors
+from builder.evaluate.noise_floor import neighbour_ratios
+from builder.report import floor_lines
 
 
 def test_neighbours_are_rows_of_one_pair_and_one_block_of_sixteen_rows() -> None:

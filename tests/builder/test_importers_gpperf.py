@@ -10,11 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import CUTLASS_KERNEL, study_record, write_study
 
-from builder.dataset import Dataset, read, write
+from builder.dataset import Dataset, points_of, read, write
 from builder.errors import SourceError
-from builder.importers import ImportReport, import_table
-from builder.importers.gpperf import read_records
-from builder.points import points_of
+from builder.importers import ImportReport, import_table, read_records
 
 
 def imported(folder: Path, *records: str) -> tuple[Dataset, ImportReport]:

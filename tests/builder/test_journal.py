@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.collect.journal import Disk, Journal, JournalError, encode, read_lines
-from builder.collect.state import State, StateError
+from builder.collect.journal import Journal, JournalError, State, read_lines
+from builder.collect.journal.journal import Disk, encode
+from builder.collect.journal.state import StateError
 
 HEADER = {"kind": "header", "schema": 1, "run": "0123"}
 GPU = {"uuid": "GPU-0", "driver": "1"}

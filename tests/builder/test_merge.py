@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from collecting import QUICK, TILED, run_session, small_plan
 
-from builder.collect.export import export_journal
-from builder.collect.journal import JournalError
-from builder.collect.merge import MergeError, merge
+from builder.collect import merge
+from builder.collect.journal import JournalError, export_journal
+from builder.collect.merge import MergeError
 from builder.dataset import POINT, Dataset, write
 from builder.device.simulated import SimulatedDevice
 from builder.errors import DatasetError

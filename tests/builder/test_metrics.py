@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import points_at
 
-from builder.metrics import Errors, errors_of, slices
+from builder.train import Errors, errors_of, slices
 
 positive = st.floats(1e-6, 1e3)
 

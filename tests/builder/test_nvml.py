@@ -12,7 +12,7 @@ import pytest
 from nvml_fake import UUID, FakeNvml, NVMLError, Record, field_value
 
 from builder.device import HARDWARE, POWER_CAP, THERMAL, Sensor, SensorError
-from builder.device.nvml import NoSensor, NvmlSensor, open_sensor
+from builder.device.cuda import NoSensor, NvmlSensor, open_sensor
 
 CODES = sorted(value for name, value in vars(pynvml).items() if name.startswith("NVML_ERROR_"))
 READINGS: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from catboost import CatBoostRegressor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.oblivious import forest_of, to_units
+from builder.train.catboost_forest import forest_of, to_units
 from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, Forests
 
 

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from builder.catalogue import catalogue
-from builder.lane import Lane
-from builder.order import Ordered, Rotation, in_order
-from builder.shapes import LAYERS, footprint_bytes
-from builder.sweep import Group, Range, Shapes, Size, Sweep
+from builder.kernels.catalogue import catalogue
+from builder.plan import Sweep, footprint_bytes
+from builder.plan.candidate import Lane
+from builder.plan.order import Ordered, Rotation, in_order
+from builder.plan.shapes import LAYERS
+from builder.plan.sweep import Group, Range, Shapes, Size
 from gpperf_lite import Gemm
 
 KERNELS = (

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from tables import CUTLASS_KERNEL, GPU, points_at
 
-from builder.physics import Constants, Kernels, describe_points, fit_constants
-from builder.points import Points
+from builder.dataset import Points
+from builder.train import Kernels, describe_points
+from builder.train.physics import Constants, fit_constants
 from gpperf_lite import Kernel
 from gpperf_lite._arithmetic import SCALARS
 from gpperf_lite._features import ALL_FEATURES, describe

@@ -14,16 +14,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.catalogue import catalogue, select
-from builder.collect.preparation import shares
-from builder.cutlass2 import SERIES
+from builder.dataset import points_of
 from builder.gpus import known_gpus
 from builder.importers import import_table
-from builder.kernels import Build
-from builder.plan import Costs, Plan, guess_runtime_s, plan_json, plan_lines, plan_of
-from builder.points import points_of
-from builder.shapes import footprint_bytes
-from builder.sweep import Group, Point, Range, Shapes, Size, Sweep, SweepError, read_sweep
+from builder.kernels import Build, select
+from builder.kernels.catalogue import catalogue
+from builder.kernels.cutlass2 import SERIES
+from builder.plan import (
+    Costs,
+    Plan,
+    Point,
+    Sweep,
+    footprint_bytes,
+    guess_runtime_s,
+    plan_json,
+    plan_lines,
+    read_sweep,
+    shares,
+)
+from builder.plan.plan import plan_of
+from builder.plan.sweep import Group, Range, Shapes, Size, SweepError
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._occupancy import least_capability, obstacle_on
 

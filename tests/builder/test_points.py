@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import dataset_of, points_at
 
-from builder.dataset import POINT
+from builder.dataset import POINT, points_of
 from builder.errors import DatasetError
-from builder.points import points_of
 
 
 def test_repeats_of_one_point_become_their_median() -> None:

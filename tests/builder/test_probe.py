@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from builder.device import DeviceError
-from builder.device.simulated import Faults, LaunchFault, SimulatedDevice
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import LaunchFault
 from builder.device.simulated.traits import Traits
+from builder.doctor import probe
+from builder.doctor.probe import Findings
 from builder.gpus import known_gpus
 from builder.measure import Protocol
-from builder.probe import Findings, probe
 from gpperf_lite import Kernel
 
 PARTS = ("gpu", "protocol", "sensors", "graph", "events", "power_cap", "points", "time")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.measure import Protocol, ProtocolError
+from builder.measure import Protocol
+from builder.measure.protocol import ProtocolError
 from gpperf_lite._gemm import DTYPES
 
 NAMES = [one.name for one in dataclasses.fields(Protocol)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import RecipeError
-from builder.recipe import ModelRecipe, read_recipe
+from builder.train import ModelRecipe, read_recipe
 
 RECIPE = Path(__file__).parents[2] / "builder" / "models.toml"
 GOOD = """

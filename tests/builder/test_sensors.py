@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.device import Bound, Sensor, SensorError
-from builder.device.simulated import Faults, SimulatedDevice, Traits
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.traits import Traits
 from builder.measure import (
     Calibration,
     Protocol,

@@ -16,14 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.device import POWER_CAP, THERMAL, Bound, DeviceError, SensorError
-from builder.device.simulated import (
-    FaultError,
-    Faults,
-    LaunchFault,
-    SimulatedDevice,
-    Throttling,
-    Traits,
-)
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import FaultError, LaunchFault, Throttling
+from builder.device.simulated.traits import Traits
 from builder.gpus import known_gpus
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._occupancy import obstacle_on

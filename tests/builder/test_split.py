@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import points_at
 
+from builder.dataset import FOLDED, SPLITS, Points, folds, held_out
 from builder.errors import DatasetError
-from builder.points import Points
-from builder.split import FOLDED, SPLITS, folds, held_out
 
 sizes = st.lists(
     st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=60

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.measure import Protocol, StoppingRule
-from builder.measure.stopping import notch_share
+from builder.measure import Protocol
+from builder.measure.stopping import StoppingRule, notch_share
 
 PROTOCOL = Protocol()
 

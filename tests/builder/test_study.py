@@ -8,7 +8,7 @@ import pytest
 from tables import gemm_ms, study_record, write_study
 
 from builder.errors import SourceError
-from builder.study import Row, study_table
+from builder.evaluate import Row, study_table
 
 SHAPES = [(512, 512, 512), (1024, 512, 2048), (4096, 4096, 4096)]
 BLOCKS = ("64,64,32", "128,64,32", "128,128,32")

@@ -21,18 +21,16 @@ from typing import Any
 import pytest
 from collecting import QUICK, TILED, rows_of, small_plan, state_of, timed_keys
 
-from builder.collect.interrupts import Interrupts
+from builder.collect import SIMULATED, DeviceSpec
 from builder.collect.journal import Journal
-from builder.collect.messages import COMPLETE, ERROR, SIMULATED, STOP, STOPPED, DeviceSpec, Job
-from builder.collect.preparation import shares
-from builder.collect.progress import Progress
-from builder.collect.supervisor import supervise
-from builder.collect.ward import Entry, Limits, Ward
-from builder.collect.worker import run_worker
-from builder.device.simulated import Faults, LaunchFault
+from builder.collect.supervisor import Interrupts, Limits, Progress, Ward, supervise
+from builder.collect.supervisor.worker_process import Entry
+from builder.collect.worker import COMPLETE, ERROR, STOP, STOPPED, Job, run_worker
+from builder.device.simulated import Faults
+from builder.device.simulated.faults import LaunchFault
 from builder.errors import BuilderError
 from builder.measure import Protocol
-from builder.plan import Plan
+from builder.plan import Plan, shares
 
 PIPE_BYTES = 1 << 16
 """What a pipe of Linux holds."""

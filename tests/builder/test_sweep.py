@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.sweep import Group, Point, Range, Shapes, Size, Sweep, SweepError, read_sweep
+from builder.plan import Point, Sweep, read_sweep
+from builder.plan.sweep import Group, Range, Shapes, Size, SweepError
 from gpperf_lite import Gemm
 
 SWEEPS = sorted((Path(__file__).parents[2] / "cuda" / "sweeps").glob("*.toml"))

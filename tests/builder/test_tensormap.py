@@ -14,8 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.device.cuda.tensor_map import (
+    MARK,
+    RECORD,
+    DescriptorError,
+    TensorMap,
+    encode_with,
+    patch,
+)
 from builder.kernels import SOURCES
-from builder.tensormap import MARK, RECORD, DescriptorError, TensorMap, encode_with, patch
 
 FIXED = 13020
 F16_BOX = TensorMap(6, 0x4000, (1008, 1000, 3), (2144, 2144000), (32, 128, 1), 2)

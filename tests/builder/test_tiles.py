@@ -9,7 +9,7 @@ from artefacts import GPU
 
 from builder.dataset import Dataset, table_of
 from builder.errors import DatasetError
-from builder.tiles import tile_lines, tile_sizes
+from builder.evaluate import tile_lines, tile_sizes
 from gpperf_lite import Kernel
 from gpperf_lite._kernel import Tile
 

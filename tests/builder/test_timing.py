@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 
 from builder.dataset import SCHEMA, table_of
 from builder.device import HARDWARE, THERMAL, Bound, DeviceError, Graph, Sensor
-from builder.device.simulated import Faults, SimulatedDevice, Throttling, Traits
-from builder.measure import Burst, Protocol, copies_for, measure_burst, operand_bytes
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import Throttling
+from builder.device.simulated.traits import Traits
+from builder.measure import Protocol, copies_for, measure_burst, operand_bytes
+from builder.measure.burst import Burst
 from builder.measure.operands import is_cold, replays_of
 from gpperf_lite import Gemm, Kernel
 

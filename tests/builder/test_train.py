@@ -27,9 +27,9 @@ import gpperf_lite as gp
 from builder.dataset import Dataset, concatenate
 from builder.errors import DatasetError
 from builder.importers import import_table
-from builder.learner import LearnerOptions
-from builder.power import POWER_WINDOW_S
-from builder.train import train
+from builder.train import LearnerOptions
+from builder.train.power_fit import POWER_WINDOW_S
+from builder.train.training import train
 from gpperf_lite._artefact import Artefact, encode, read, write
 
 SHORT = [size for size in GRID if size[0] <= 256]

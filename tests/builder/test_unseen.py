@@ -12,15 +12,23 @@ import pytest
 from tables import dataset_of
 
 import gpperf_lite as gp
-from builder.dataset import Dataset
+from builder.dataset import Dataset, Floats, points_of
 from builder.errors import DatasetError, RecipeError
-from builder.generic import GenericOptions, held_out, kinds_of, tables_of, train_generic
+from builder.evaluate.unseen_gpus import curves_of
 from builder.gpus import known_gpus
-from builder.learner import LearnerOptions
-from builder.points import Floats, points_of
-from builder.recipe import read_recipe
-from builder.relative import Table, fit_forest, library_points
-from builder.unseen import curves_of, unseen_page
+from builder.report import unseen_page
+from builder.train import (
+    GenericOptions,
+    LearnerOptions,
+    Table,
+    held_out,
+    library_points,
+    read_recipe,
+    tables_of,
+)
+from builder.train.generic import train_generic
+from builder.train.generic_fit import kinds_of
+from builder.train.relative import fit_forest
 from gpperf_lite._generic import Generic, decode, encode, read, write
 
 GPUS = {name: known_gpus()[name] for name in ("h100_sxm", "h200_sxm", "l40s")}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builder.device import Comparison
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.measure import Protocol, verify_build, verify_point
-from builder.measure.verify import awkward_gemms, entries, judge, limit_of
+from builder.measure.correctness import awkward_gemms, entries, judge, limit_of
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._gemm import DTYPES
 

@@ -12,18 +12,20 @@ from hypothesis import strategies as st
 
 from builder.dataset import SCHEMA, table_of
 from builder.device import THERMAL, Bound, Sensor
-from builder.device.simulated import Faults, SimulatedDevice, Throttling, Traits
+from builder.device.simulated import Faults, SimulatedDevice
+from builder.device.simulated.faults import Throttling
+from builder.device.simulated.traits import Traits
 from builder.measure import (
     Calibration,
     Protocol,
-    Sustained,
     calibrate,
     copies_for,
     measure_burst,
     measure_sustained,
     operand_bytes,
 )
-from builder.measure.wattage import SOURCES, Trace, slope
+from builder.measure.power_trace import SOURCES, Trace, slope
+from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm, Kernel
 
 PROTOCOL = Protocol()

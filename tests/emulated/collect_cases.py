@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from emulated.emulation import Emulation
 
-from builder.catalogue import catalogue
 from builder.collect import CollectOptions, collect
-from builder.compiler import SUPPORT
-from builder.cubins import Cubins, Entry, Facts
+from builder.compile import SUPPORT, Cubins
+from builder.compile.cache import Entry, Facts
 from builder.dataset import Dataset, read
 from builder.doctor import examine
+from builder.kernels.catalogue import catalogue
 
 GOOD, BROKEN = "tiled_sgemm_8", "tiled_sgemm_9"
 SWEEP = f"""

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from emulated.emulation import Emulation, build_cublaslt
 
-from builder.device import STICKY_FAULTS, Bound, DeviceError, SensorError
-from builder.device.cublaslt import CublasLt
-from builder.device.cuda import CudaDevice, CudaOptions, list_gpus, open_gpu
-from builder.device.driver import load_driver
-from builder.device.facts import read_facts
-from builder.device.nvml import NoSensor
-from builder.device.pools import PoolOptions
+from builder.device import Bound, DeviceError, SensorError
+from builder.device.cuda import CudaOptions, NoSensor, list_gpus, load_driver, open_gpu
+from builder.device.cuda.cublaslt import CublasLt
+from builder.device.cuda.device import CudaDevice
+from builder.device.cuda.facts import read_facts
+from builder.device.cuda.pools import PoolOptions
+from builder.device.interface import STICKY_FAULTS
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._kernel import LIBRARY
 

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import gpu_kernels as kernels
 import pytest
 
-from builder.cubins import Cubins
+from builder.compile import Cubins
 from builder.device import DeviceError, Program
-from builder.device.cards import Card, find_card
-from builder.device.cuda import CudaDevice, list_gpus, open_gpu
-from builder.device.driver import load_driver
-from builder.device.facts import capability_of
+from builder.device.cuda import Card, list_gpus, load_driver, open_gpu
+from builder.device.cuda.cards import find_card
+from builder.device.cuda.device import CudaDevice
+from builder.device.cuda.facts import capability_of
 from builder.kernels import Build
 from builder.measure import Protocol
 

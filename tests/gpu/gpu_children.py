@@ -11,10 +11,10 @@ from typing import Any
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.catalogue import catalogue
-from builder.cubins import Cubins
+from builder.compile import Cubins
 from builder.device import DeviceError, SensorError
 from builder.device.cuda import open_gpu
+from builder.kernels.catalogue import catalogue
 from builder.measure import Protocol, verify_build, verify_point
 from gpperf_lite import Gemm, Kernel
 

@@ -10,9 +10,9 @@ import sys
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.cubins import Cubins
+from builder.compile import Cubins
 from builder.device.cuda import open_gpu
-from builder.device.pools import PoolOptions
+from builder.device.cuda.pools import PoolOptions
 from gpperf_lite import Gemm
 
 NAMES = ("tiled_sgemm_1", "tiled_sgemm_16", "tiled_sgemm_31", "tiled_dgemm_8", "tiled_hgemm_32")

@@ -15,11 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from builder.catalogue import select
-from builder.compiler import compile_all, support_cubin
-from builder.cubins import FOLDER, Cubins
+from builder.compile import FOLDER, Cubins, compile_all, support_cubin
 from builder.device.cuda import CudaOptions
-from builder.kernels import Build
+from builder.kernels import Build, select
 
 PROVEN = (
     "tiled_sgemm_1",

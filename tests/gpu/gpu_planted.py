@@ -7,10 +7,11 @@ from pathlib import Path
 
 import gpu_kernels as kernels
 
-from builder.catalogue import catalogue
-from builder.cubins import Cubins, Entry, entry_of
+from builder.compile import Cubins
+from builder.compile.cache import Entry, entry_of
+from builder.compile.nvrtc import Compiled, Compiler, Program
 from builder.kernels import SOURCES, Build
-from builder.nvrtc import Compiled, Compiler, Program
+from builder.kernels.catalogue import catalogue
 
 _PLACE = "Accumulator sum = 0;"
 

@@ -10,12 +10,11 @@ import pytest
 from gpu_children import ENDLESS, in_child, launched
 from gpu_planted import FAULTS, plant, planted
 
-from builder.catalogue import catalogue
 from builder.collect import CollectOptions, collect
-from builder.cubins import Cubins
+from builder.compile import Cubins
 from builder.dataset import read
-from builder.device.cards import Card
-from builder.device.cuda import open_gpu
+from builder.device.cuda import Card, open_gpu
+from builder.kernels.catalogue import catalogue
 
 SWEEP = """
 seed = 1

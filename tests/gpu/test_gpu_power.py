@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from gpu_children import counted_processes, in_child
 
-from builder.catalogue import catalogue
 from builder.device import Program, SensorError
-from builder.device.cards import Card
-from builder.device.cuda import CudaDevice
+from builder.device.cuda import Card
+from builder.device.cuda.device import CudaDevice
+from builder.doctor import probe
 from builder.kernels import Build
+from builder.kernels.catalogue import catalogue
 from builder.measure import (
     Calibration,
     Protocol,
-    Sustained,
     calibrate,
     copies_for,
     measure_burst,
     measure_sustained,
     operand_bytes,
 )
-from builder.probe import probe
+from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm
 
 Load = Callable[[Build], Program]

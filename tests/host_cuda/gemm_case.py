@@ -9,7 +9,7 @@ import numpy as np
 from host_cuda.elements import STORAGE, rounded, values_of
 from host_cuda.host import FORWARD, REVERSE, SHUFFLED, KernelError, Setup, guarded, launch
 
-from builder.device.problem import PROBLEM
+from builder.device.cuda.problem import PROBLEM
 
 DTYPES = {"float": np.float32, "double": np.float64, "half": np.float16}
 """Types of elements, by what the macro ELEMENT calls them."""

@@ -10,7 +10,7 @@ import numpy as np
 from host_cuda.elements import STORAGE, type_codes
 from host_cuda.host import HERE, SHUFFLED, Clocks, Setup, compile_source, guarded, launch, shape
 
-from builder.device.problem import PROBLEM
+from builder.device.cuda.problem import PROBLEM
 
 TYPES = type_codes()
 STAMP = np.dtype([("clock", "i8"), ("timer_ns", "u8"), ("sm", "u4"), ("unused", "u4")])
