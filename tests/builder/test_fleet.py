@@ -19,7 +19,8 @@ import pytest
 from elf import CONSTANTS, make_cubin
 
 from builder.__main__ import main
-from builder.collect import SIMULATED, CollectOptions, DeviceSpec, RayCluster, collect_on_fleet
+from builder.collect import SIMULATED, CollectOptions, DeviceSpec
+from builder.collect.fleet import RayCluster, collect_on_fleet
 from builder.collect.fleet.fleet import (
     LOST,
     Cluster,
