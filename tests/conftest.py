@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from loaded import built_in
+from stand_ins.built_in import built_in
 
 import gpperf_lite as gp
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tables import GRID, QUICK, aiconfigurator, write_parquet
+from stand_ins.tables import GRID, QUICK, aiconfigurator, write_parquet
 
 from builder.dataset import Dataset
 from builder.importers import import_table

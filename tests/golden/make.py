@@ -19,8 +19,8 @@ for folder in (HERE.parent, HERE.parents[1]):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from artefacts import KERNEL_NAMES, kernels_artefact, small_artefact  # noqa: E402
-from generics import FAST, SLOW, generic_model  # noqa: E402
+from stand_ins.artefacts import KERNEL_NAMES, kernels_artefact, small_artefact  # noqa: E402
+from stand_ins.generics import FAST, SLOW, generic_model  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
 from gpperf_lite import _artefact, _generic  # noqa: E402

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import GPU, kernels_artefact, remade, small_artefact
+from stand_ins.artefacts import GPU, kernels_artefact, remade, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite import _artefact, _descriptions, _safetensors

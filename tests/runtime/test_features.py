@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loaded import built_in
-from strategies import batches, layouts, sizes
+from stand_ins.built_in import built_in
+from stand_ins.strategies import batches, layouts, sizes
 
 import gpperf_lite as gp
 from gpperf_lite._arithmetic import ARRAYS, SCALARS

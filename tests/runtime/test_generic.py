@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import remade
-from generics import FAST, SLOW, generic_model, gpu_like, renamed
 from hypothesis import given
 from hypothesis import strategies as st
-from loaded import built_in
-from strategies import gemms
+from stand_ins.artefacts import remade
+from stand_ins.built_in import built_in
+from stand_ins.generics import FAST, SLOW, generic_model, gpu_like, renamed
+from stand_ins.strategies import gemms
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import write as write_artefact

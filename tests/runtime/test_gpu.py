@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import GPU
+from stand_ins.artefacts import GPU
 
 from gpperf_lite import Gpu, InputError
 from gpperf_lite._gpu import L2_BYTES_PER_CLOCK_PER_SM, LIMITS

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from artefacts import GPU
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.artefacts import GPU
 
 from gpperf_lite._kernel import LIBRARY, Kernel, Tile
 from gpperf_lite._occupancy import (

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from artefacts import GPU, estimator
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import sizes
+from stand_ins.artefacts import GPU, estimator
+from stand_ins.strategies import sizes
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import Artefact, decode, encode
