@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, Kernel, __version__
-from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._artefact import Artefact
+from gpperf_lite._estimator import Estimator
 
 from .calibration import calibrate, coverage_of, covered
 from .dataset import Dataset, concatenate

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
-from ._artefact import write_atomically
 from ._builtin import available
 from ._errors import GpperfError, InputError
 from ._gemm import Gemm
 from ._model import OBJECTIVES, Model, load
 from ._prediction import FIELDS, Prediction
+from ._sealed import write_atomically
 
 _DEFAULT_GPU = "h200_sxm"
 _MOST_ROWS = 1_000_000

@@ -1,17 +1,18 @@
 """The generic model: a file of many GPUs, and the artefact that it makes for one of its kind.
 
-The file is sealed as an artefact is (see `_artefact`), with a manifest of its own:
+It is sealed as `_sealed` says, with a manifest of its own:
 
-    format_version, needs, name, version, stand_ins, provenance     as in an artefact
+    format_version, needs           see `_sealed`
     scope           "generic"
+    name, version, stand_ins, provenance    as in an artefact (see `_artefact`)
     gpus            a list of the fields of Gpu: those that were measured
     columns         texts, in order, that the forests look at: see `_relative`
     bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
     near            in octaves: up to here a GPU counts as like one that was measured
     estimators      a list, each for the library's runtime in one dtype:
-        dtype, domain, accuracy     as in an artefact
+        dtype, domain, accuracy     as in an artefact's (see `_estimator`)
         gpus        indices into `gpus`: those that were measured in this dtype
-        forests     a list, each as in an artefact: one for each kind of GPU
+        forests     a list, each as in an artefact's: one for each kind of GPU
         kinds       indices into `forests`: that of each of the GPUs
         constants   by name, of each of them, as multiples of the units of `_relative`
         interval_near, interval_far     of a GPU held out that has one like it among the others,
@@ -31,26 +32,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ._artefact import (
-    FORMAT_VERSION,
-    LONGEST_S,
-    NEEDS,
-    SCOPES,
-    Artefact,
-    Estimator,
-    domain_of,
-    forest_of,
-    forest_tensors,
-    interval_of,
-    read_with,
-    seal,
-    unseal,
-    write_atomically,
-)
+from ._artefact import Artefact
 from ._checked_json import Fields
 from ._descriptions import gpu_of, gpu_to_json
 from ._domain import Domain
 from ._errors import InputError, shown
+from ._estimator import (
+    LONGEST_S,
+    Estimator,
+    check_all_taken,
+    domain_of,
+    forest_of,
+    forest_tensors,
+    interval_of,
+)
 from ._forest import Forest
 from ._gemm import DTYPES
 from ._gpu import Gpu
@@ -59,6 +54,7 @@ from ._kernel import LIBRARY
 from ._physics import CONSTANTS
 from ._relative import FACTS, distance, is_column, multiplied_out, unit_of
 from ._safetensors import Array, refuse
+from ._sealed import read_with, scope_of, seal, unseal, write_atomically
 
 _DIGITS = 6
 _LARGEST_CONSTANT = 1e30
@@ -275,8 +271,6 @@ def encode(generic: Generic) -> bytes:
         entries.append(_estimator_to_json(prefixes, one))
     return seal(
         {
-            "format_version": FORMAT_VERSION,
-            "needs": NEEDS,
             "scope": "generic",
             "name": generic.name,
             "version": generic.version,
@@ -298,7 +292,7 @@ def decode(data: bytes) -> Generic:
     Raises ArtefactError with the reason, InputError for an artefact of a certain GPU.
     """
     manifest, tensors = unseal(data)
-    if "scope" not in manifest or manifest.choice("scope", SCOPES) != "generic":
+    if scope_of(manifest) != "generic":
         raise InputError(
             "gpu must be left out for a model of a certain GPU: only the generic model takes one"
         )
@@ -310,8 +304,7 @@ def decode(data: bytes) -> Generic:
     estimators = tuple(
         _estimator(entry, gpus, tensors, len(columns)) for entry in manifest.objects("estimators")
     )
-    if tensors:
-        refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
+    check_all_taken(tensors)
     dtypes = [one.dtype for one in estimators]
     if not dtypes or len(set(dtypes)) != len(dtypes):
         refuse("it must have estimators, one for a dtype")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ._arithmetic import Arithmetic
-from ._artefact import Estimator
+from ._estimator import Estimator
 from ._features import describe
 from ._forest import Forests
 from ._gpu import Gpu

@@ -28,19 +28,25 @@ RUNTIME_IMPORTS = {
     "_physics": {"_gemm", "_gpu", "_kernel", "_occupancy"},
     "_features": {"_arithmetic", "_physics"},
     "_descriptions": {"_checked_json", "_errors", "_gemm", "_gpu", "_kernel", "_safetensors"},
+    "_sealed": {"_checked_json", "_errors", "_gemm", "_safetensors"},
+    "_estimator": {
+        "_checked_json", "_domain", "_errors", "_features", "_forest", "_gemm", "_gpu", "_interval",
+        "_kernel", "_physics", "_safetensors",
+    },
     "_artefact": {
-        "_checked_json", "_descriptions", "_domain", "_errors", "_features", "_forest", "_gemm",
-        "_gpu", "_interval", "_kernel", "_physics", "_safetensors",
+        "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm", "_gpu",
+        "_kernel", "_safetensors", "_sealed",
     },
     "_relative": {"_features", "_forest", "_gpu"},
     "_generic": {
-        "_artefact", "_checked_json", "_descriptions", "_domain", "_errors", "_forest", "_gemm",
-        "_gpu", "_interval", "_kernel", "_physics", "_relative", "_safetensors",
+        "_artefact", "_checked_json", "_descriptions", "_domain", "_errors", "_estimator",
+        "_forest", "_gemm", "_gpu", "_interval", "_kernel", "_physics", "_relative", "_safetensors",
+        "_sealed",
     },
     "_builtin": {"_errors"},
     "_prediction": {"_domain", "_gemm", "_kernel"},
     "_kernel_model": {
-        "_arithmetic", "_artefact", "_features", "_forest", "_gpu", "_kernel", "_physics",
+        "_arithmetic", "_estimator", "_features", "_forest", "_gpu", "_kernel", "_physics",
     },
     "_ranking": {
         "_arithmetic", "_domain", "_gemm", "_kernel", "_kernel_model", "_physics", "_prediction",
@@ -51,7 +57,7 @@ RUNTIME_IMPORTS = {
         "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_occupancy", "_physics",
         "_prediction", "_ranking",
     },
-    "_cli": {"", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction"},
+    "_cli": {"", "_builtin", "_errors", "_gemm", "_model", "_prediction", "_sealed"},
     "__main__": {"_cli"},
     "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
 }  # fmt: skip

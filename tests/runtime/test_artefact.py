@@ -15,7 +15,7 @@ import pytest
 from artefacts import GPU, kernels_artefact, remade, small_artefact
 
 import gpperf_lite as gp
-from gpperf_lite import _artefact, _descriptions, _safetensors
+from gpperf_lite import _artefact, _descriptions, _safetensors, _sealed
 from gpperf_lite._artefact import Artefact, decode, encode
 from gpperf_lite._features import FEATURES
 from gpperf_lite._forest import Forest
@@ -144,8 +144,8 @@ def test_what_is_no_kernel_or_gpu_is_refused(values: object) -> None:
 
 def test_a_file_is_replaced_whole_and_readable_by_all(tmp_path: Path) -> None:
     path = tmp_path / "x"
-    _artefact.write_atomically(path, b"old")
-    _artefact.write_atomically(path, b"new")
+    _sealed.write_atomically(path, b"old")
+    _sealed.write_atomically(path, b"new")
     assert path.read_bytes() == b"new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert os.listdir(tmp_path) == ["x"]
@@ -164,7 +164,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
 
     monkeypatch.setattr(os, call, fail)
     with pytest.raises(type(error)):
-        _artefact.write_atomically(path, b"new")
+        _sealed.write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["x"]
 
