@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ._arithmetic import Arithmetic
+from ._domain import stray_note
 from ._estimator import Estimator
 from ._features import describe
 from ._forest import Forests
+from ._gemm import Gemm
 from ._gpu import Gpu
 from ._kernel import Kernel
 from ._physics import View, base_power_w, power_view_of
+from ._prediction import BOUNDS, Prediction
 
 
 class Answer(NamedTuple):
@@ -118,3 +121,53 @@ class KernelModel:
             memory_s,
             outside,
         )
+
+
+def _domain_notes(model: KernelModel, gemm: Gemm, base_s: float) -> tuple[str, ...]:
+    """Return what to say of a GEMM outside of what was trained on."""
+    strays = model.runtime.domain.strays(gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
+    return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
+
+
+def prediction_of(
+    gemm: Gemm, model: KernelModel, answer: tuple[Any, ...], confidence: float
+) -> Prediction:
+    """Return one answer, the entries of an Answer in floats, with all that belongs to it."""
+    (
+        runtime_s,
+        low_s,
+        high_s,
+        sustained_s,
+        power_w,
+        power_low_w,
+        power_high_w,
+        base_s,
+        compute_s,
+        memory_s,
+        outside,
+    ) = answer
+    notes = model.remarks
+    if outside > 1.0:
+        notes += _domain_notes(model, gemm, base_s)
+    in_domain = not notes
+    if runtime_s < model.shortest_powered_s:
+        notes += (model.power_remark,)
+    return Prediction(
+        gemm,
+        model.kernel,
+        runtime_s,
+        sustained_s,
+        (low_s, high_s),
+        power_w,
+        None if power_w is None else (power_low_w, power_high_w),
+        BOUNDS[_largest(compute_s, memory_s, model.view.launch_s)],
+        in_domain,
+        notes,
+        confidence,
+    )
+
+
+def _largest(compute: float, memory: float, latency: float) -> int:
+    if compute >= memory:
+        return 0 if compute >= latency else 2
+    return 1 if memory >= latency else 2

@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,11 +22,13 @@ from ._gemm import Gemm
 from ._gpu import Gpu
 from ._interval import checked_confidence
 from ._kernel import Kernel
-from ._kernel_model import KernelModel
+from ._kernel_model import KernelModel, prediction_of
 from ._occupancy import obstacle_on
 from ._physics import View
 from ._prediction import Prediction, PredictionBatch
-from ._ranking import Ranking, prediction_of
+
+if TYPE_CHECKING:
+    from ._ranking import Ranking
 
 OBJECTIVES = {
     "runtime": "runtime_s",
@@ -296,6 +298,8 @@ class Model:
         """Return all kernels that answer for a dtype, layout and beta."""
         key = (gemm.dtype, gemm.layout, gemm.beta != 0.0)
         if key not in self._rankings:
+            from ._ranking import Ranking  # of use to `rank` alone, which makes it once
+
             models = [self._find_kernel_model(kernel, gemm) for kernel in self.kernels]
             self._rankings[key] = Ranking([model for model in models if model is not None])
         return self._rankings[key]
