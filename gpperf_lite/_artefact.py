@@ -45,7 +45,11 @@ from ._sealed import read_with, scope_of, seal, unseal, write_atomically
 
 
 class Artefact(NamedTuple):
-    """All that a file holds, checked."""
+    """The contents of an artefact's file, checked; the fields are those of its manifest.
+
+    gpu: the GPU that its predictions are for; stand_ins: dtypes that were not measured, each with
+    the measured one that answers for it; remarks: texts that go with every prediction.
+    """
 
     name: str
     version: str
@@ -102,7 +106,7 @@ def encode(artefact: Artefact) -> bytes:
 
 
 def decode(data: bytes) -> Artefact:
-    """Return the artefact that a file's bytes hold; everything is checked before it is used.
+    """Return the artefact in the bytes of a file; everything is checked before it is used.
 
     Raises ArtefactError with the reason.
     """

@@ -1,4 +1,4 @@
-"""An estimator: what predicts one target of some kernels in one dtype, and its entry in a manifest.
+"""The estimator of one target of some kernels in one dtype, and its entry in a manifest.
 
     target      "runtime" (log2 of measured over physical), "power" (the same), or
                 "sustained" (log2 of the runtime under lasting load over that of one launch)
@@ -47,7 +47,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Estimator(NamedTuple):
-    """What answers for one target, one dtype and some kernels."""
+    """The estimator of one target, dtype and group of kernels; fields are those of its entry."""
 
     target: str
     dtype: str
@@ -96,7 +96,7 @@ def _constants(entry: Fields, physics: str) -> dict[str, float]:
 
 
 def forest_of(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
-    """Return a forest, its tensors taken away from those that are left."""
+    """Return the forest of an entry, and take its tensors away from `tensors`."""
     prefix = entry.text("tensors")
     feature, threshold, leaves = (
         _tensor(tensors, f"{prefix}.{name}", dtype)
@@ -116,7 +116,7 @@ def forest_of(entry: Fields, tensors: dict[str, Array], n_features: int) -> Fore
 
 
 def _tensor(tensors: dict[str, Array], name: str, dtype: str) -> Array:
-    """Take a tensor away from those that are left."""
+    """Return a tensor by name, and take it away from `tensors`."""
     tensor = tensors.pop(name, None)
     if tensor is None or tensor.dtype != np.dtype(dtype) or tensor.ndim != 2:
         refuse(
@@ -127,13 +127,13 @@ def _tensor(tensors: dict[str, Array], name: str, dtype: str) -> Array:
 
 
 def check_all_taken(tensors: dict[str, Array]) -> None:
-    """Refuse a file with tensors that are left when all forests have taken theirs."""
+    """Raise ArtefactError where tensors are left after all forests have taken theirs."""
     if tensors:
         refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
 
 
 def domain_of(entry: Fields) -> Domain:
-    """Return a domain, its ranges in order."""
+    """Return the domain of an entry; no low end of it is above its high end."""
     return Domain(
         _sizes(entry, "m"),
         _sizes(entry, "n"),
@@ -156,7 +156,7 @@ def _pair(entry: Fields, name: str, values: tuple[_Number, ...]) -> tuple[_Numbe
 
 
 def interval_of(entry: Fields) -> Interval:
-    """Return an interval; what it refuses itself is an ArtefactError too."""
+    """Return the interval of an entry; raises ArtefactError where Interval raises InputError."""
     edges = entry.numbers("runtime_edges_s", 0.0, LONGEST_S)
     confidences = entry.numbers("confidences", 0.0, 1.0)
     widths = entry.rows("half_widths", 0, _LARGEST_BIAS)

@@ -1,4 +1,4 @@
-"""The generic model: a file of many GPUs, and the artefact that it makes for one of its kind.
+"""The generic model: the file of many measured GPUs, and the artefact that it makes for another.
 
 It is sealed as `_sealed` says, with a manifest of its own:
 
@@ -66,12 +66,12 @@ _WATCHED = (
     "macs_per_s",
     "macs_per_dram_byte",
 )
-"""Facts of which it is said when a GPU's are beyond those of all that were measured."""
+"""Facts of a GPU that get a remark where they are beyond those of all measured GPUs."""
 
 
 @dataclass(frozen=True)
 class GenericEstimator:
-    """What the measured GPUs say of the library's runtime in one dtype.
+    """The estimators of all measured GPUs together, of the library's runtime in one dtype.
 
     gpus: indices of the GPUs; constants: of each of them, relative; forests: over the columns,
     one for each kind of GPU; kinds: the index of its forest for each of the GPUs.
@@ -90,7 +90,7 @@ class GenericEstimator:
 
 @dataclass(frozen=True)
 class Generic:
-    """All that a file of scope "generic" holds, checked."""
+    """The contents of a file of scope "generic", checked; the fields are those of its manifest."""
 
     name: str
     version: str
@@ -149,7 +149,7 @@ class Generic:
         )
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
-        """Return which GPU measured in a dtype is most like `gpu`, and how far off, in octaves."""
+        """Return the nearest of the GPUs measured in a dtype, and its distance in octaves."""
         (estimator,) = (one for one in self.estimators if one.dtype == dtype)
         distances = self._distances(estimator, gpu)
         least = min(distances)
@@ -159,7 +159,7 @@ class Generic:
         return [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
 
     def _stood_in(self, gpu: Gpu) -> dict[str, GenericEstimator]:
-        """Return what answers for the dtypes that the GPU has, where it has none of ours."""
+        """Return the estimators that stand in for the GPU's dtypes, none of which was measured."""
         return {
             dtype: one
             for dtype, other in self.stand_ins.items()
@@ -184,7 +184,7 @@ class Generic:
         )
 
     def _weights(self, distances: list[float]) -> list[float]:
-        """Return what each measured GPU counts for, in all 1; the nearest always counts."""
+        """Return the weight of each measured GPU, 1 in all; that of the nearest is never 0."""
         least = min(distances)
         raw = [
             math.exp((least * least - one * one) / (2.0 * self.bandwidth**2)) for one in distances
@@ -203,7 +203,7 @@ class Generic:
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
     def _remarks(self, gpu: Gpu, dtypes: list[str]) -> list[str]:
-        """Return which measured GPU it is like: not always the same one in every dtype."""
+        """Return remarks on the nearest measured GPUs: not always the same one in every dtype."""
         if any(gpu.name == one.name for one in self.gpus):
             whose = f"there is a model of {gpu.name:.80} itself"
             return [f"predicted from the data sheet alone; {whose}"]
@@ -220,7 +220,7 @@ class Generic:
         ]
 
     def _beyond(self, gpu: Gpu) -> list[str]:
-        """Return which facts of a GPU are beyond those of all that were measured."""
+        """Return a remark on each fact of a GPU that is beyond those of all measured GPUs."""
         texts = []
         answering = [one for one in self.estimators if one.dtype in gpu.peak_flops]
         for fact in _WATCHED:
@@ -287,7 +287,7 @@ def encode(generic: Generic) -> bytes:
 
 
 def decode(data: bytes) -> Generic:
-    """Return the generic model that a file's bytes hold; everything is checked.
+    """Return the generic model in the bytes of a file; everything is checked before it is used.
 
     Raises ArtefactError with the reason, InputError for an artefact of a certain GPU.
     """

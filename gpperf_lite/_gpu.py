@@ -1,4 +1,4 @@
-"""The machine: facts of a GPU, and the names that people call it by."""
+"""The GPU: its facts, as a data sheet or a driver states them, each within its limits."""
 
 from __future__ import annotations
 

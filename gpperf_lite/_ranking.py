@@ -1,4 +1,4 @@
-"""A ranking: all kernels that answer for one dtype, layout and beta, asked together."""
+"""The ranking: predictions of all kernels that answer for one dtype, layout and beta, together."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ._prediction import Prediction
 
 
 class Ranking:
-    """Models of many kernels, in groups that share their estimators.
+    """The models of many kernels, in groups that share their estimators.
 
-    One question is then one row for each kernel of a group, which costs little more than one
-    kernel alone, and gives the same bits.
+    One GEMM is then one row for each kernel of a group, which costs little more than one kernel
+    alone, and gives the same bits.
     """
 
     def __init__(self, models: Sequence[KernelModel]) -> None:
@@ -57,7 +57,7 @@ class _Group:
         self.names = [model.kernel.name for model in models]
 
     def able(self, gemm: Gemm) -> NDArray[np.bool_]:
-        """Return whose alignment allows `gemm`, bool array of shape (n_kernels,)."""
+        """Return a mask of the kernels whose alignment allows `gemm`, of shape (n_kernels,)."""
         able = np.ones(len(self._models), bool)
         for _, size in contiguous_extents(gemm):
             able &= size % self._alignment == 0
@@ -66,7 +66,7 @@ class _Group:
     def predictions(
         self, gemm: Gemm, chosen: NDArray[np.intp], confidence: float
     ) -> Iterator[Prediction]:
-        """Yield the predictions of some of the kernels, intp array of shape (n_chosen,)."""
+        """Yield the predictions of some kernels; chosen: their indices, of shape (n_chosen,)."""
         ones = np.ones(len(self._models))
         answer = self._together.answer(
             ones * gemm.m,

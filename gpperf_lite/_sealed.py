@@ -44,7 +44,10 @@ _T = TypeVar("_T")
 
 
 def read_with(decode_data: Callable[[bytes], _T], path: str | os.PathLike[str]) -> _T:
-    """Return what `decode_data` makes of a file's bytes; its errors get the path."""
+    """Read a file and return its contents as `decode_data` makes them of its bytes.
+
+    Raises ArtefactError with the path and the reason, also where `decode_data` raises one.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read(_safetensors.LARGEST_FILE_BYTES + 1)
@@ -58,7 +61,7 @@ def read_with(decode_data: Callable[[bytes], _T], path: str | os.PathLike[str]) 
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Put `data` under `path` so that a reader sees the old file or the new one."""
+    """Write `data` to `path` so that a reader sees the old file or the new one, whole."""
     import tempfile  # only the writer needs it, and it is slow to import
 
     folder, name = os.path.split(os.fspath(path))
@@ -76,7 +79,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
-    """Return the bytes of a file of this manifest, to which the version is added, and tensors.
+    """Return the bytes of a file of these tensors and this manifest, to which the version is added.
 
     Raises ArtefactError where the manifest holds what JSON cannot say, such as a NaN.
     """
@@ -91,7 +94,10 @@ def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
 
 
 def unseal(data: bytes) -> tuple[Fields, dict[str, Array]]:
-    """Return manifest and tensors of a file whose version and checksum are right."""
+    """Return the manifest and the tensors of a file, its version and its checksum checked.
+
+    Raises ArtefactError with the reason, UnsupportedVersionError for a newer format.
+    """
     if len(data) > _safetensors.LARGEST_FILE_BYTES:
         refuse(f"it is larger than {_safetensors.LARGEST_FILE_BYTES} bytes")
     metadata, tensors, payload = _safetensors.decode(data)
