@@ -9,7 +9,7 @@ from ._errors import UnknownGpuError, nearest
 
 SUFFIX = ".safetensors"
 GENERIC = "generic"
-"""The built-in model of no one GPU: it is loaded together with a Gpu."""
+"""The built-in model of no particular GPU: it is loaded together with a Gpu."""
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "models")
 

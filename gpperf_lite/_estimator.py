@@ -9,7 +9,7 @@
                 (n_trees, depth)), PREFIX.threshold (F32, the same), PREFIX.leaves (I16,
                 shape (n_trees, 2**depth)); depth from 1 to 8; units of 1/8192 octave
     domain      {"m": [low, high], "n", "k", "batch", "runtime_s": the same, "layouts": [...],
-                "beta": "zero" | "nonzero" | "any"}: what it was trained on
+                "beta": "zero" | "nonzero" | "any"}: of its training
     interval    {"runtime_edges_s": [...], "confidences": [...], "half_widths": [[...], ...]}:
                 one row of half-widths for each regime of size, in units of 1/8192 octave,
                 one column for each confidence; both rise

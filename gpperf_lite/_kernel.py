@@ -44,7 +44,7 @@ class Kernel:
         the number of slices along k.
     cluster, schedule: thread block cluster and main loop schedule (cutlass3).
     threads, registers, shared_bytes, spill_bytes: of one thread block, one thread, one thread
-        block, one thread; what the compiler says.
+        block, one thread; as the compiler reports them.
 
     What is not known is None. Raises InputError for an unknown family, dtype or layout.
     """

@@ -10,8 +10,8 @@ Every manifest has these fields; the others are those of its scope:
 
     format_version  1
     needs           the oldest gpperf-lite that reads this format, for the text of the refusal
-    scope           missing, or "gpu": a model of one GPU (see `_artefact`); "generic": one of no
-                    one GPU (see `_generic`)
+    scope           missing, or "gpu": a model of one GPU (see `_artefact`); "generic": a model of
+                    no particular GPU (see `_generic`)
 
 Every number of a manifest is finite and has its unit in its name. A file is read whole, at most
 64 MiB of it, and its version and checksum are checked before anything else; it is written whole or
