@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 import gpperf_lite as gp
-from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._artefact import Artefact
 from gpperf_lite._domain import Domain
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._features import ALL_FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._interval import Interval

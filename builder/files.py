@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from gpperf_lite._artefact import write_atomically
+from gpperf_lite._sealed import write_atomically
 
 from .errors import RecipeError
 

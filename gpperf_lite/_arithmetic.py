@@ -1,7 +1,8 @@
-"""The two ways of computing: one GEMM in Python floats, many in float64 arrays.
+"""The two arithmetics: SCALARS for one GEMM in Python floats, ARRAYS for many in float64 arrays.
 
-The formulas of `_physics`, `_features` and `_kernel_model` are written once and take one of these
-for what differs. Both give the same bits for the same GEMM: that is a promise, and tested.
+The formulas of `_physics`, `_features` and `_kernel_model` are written once and take one of the two
+for the operations that differ. Both give the same bits for the same GEMM: that is a promise, and
+tested.
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ from ._interval import Interval
 class Arithmetic(NamedTuple):
     """Operations on floats, or on float64 arrays of shape (n_rows,).
 
-    columns: features as forests take them; totals: the sum of each forest over them, in units;
-    beyond: how far outside a domain; faded: what sums of forests are there, in units;
-    octaves: the factor that units stand for; factors: from a prediction to its interval's ends.
+    minimum, maximum: the lesser and the greater of two.
+    columns: a row of features as forests take it, in float32.
+    totals: the sum of each forest over such columns, in units of 1/8192 octave.
+    beyond: the factor by which sizes lie outside a domain, 1 inside (see `_domain`).
+    faded: sums of forests over that factor, rounded towards zero.
+    octaves: the factor 2**(units / 8192).
+    factors: the factors from a prediction to the low and the high end of its interval.
     """
 
     minimum: Callable[[Any, Any], Any]
@@ -37,7 +42,7 @@ class Arithmetic(NamedTuple):
 
 
 def _lesser(one: float, other: float) -> float:
-    """Return the lesser: Python calls this in a third of the time that its own `min` takes."""
+    """The lesser of two: Python calls this in a third of the time that its own `min` takes."""
     return one if one < other else other
 
 

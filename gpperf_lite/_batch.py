@@ -1,4 +1,4 @@
-"""Many GEMMs at once: sizes in, as arrays; the answers of several kernels out, as one batch."""
+"""Batches: sizes of many GEMMs in, as arrays; the answers of several kernels out, as one batch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from ._errors import InputError
 from ._gemm import LARGEST, Gemm, checked_size
 from ._kernel import Kernel, contiguous_extents
 from ._kernel_model import Answer, KernelModel
-from ._prediction import BOUNDS, NotesByRow, PredictionBatch, Reason
-
-Floats = NDArray[np.float64]
+from ._prediction import BOUNDS, Floats, NotesByRow, PredictionBatch, Reason
 
 _ROWS_PER_BLOCK = 2048
 
@@ -29,7 +27,10 @@ def sizes_of(**values: ArrayLike) -> dict[str, Floats]:
 
 
 def _size_column(name: str, value: ArrayLike) -> Floats:
-    """Return sizes as float64. Among integers numpy takes True for 1, so that is looked for."""
+    """Return sizes as a float64 array, or raise InputError naming the argument and a bad row.
+
+    Among integers numpy takes True for 1, so booleans are looked for first.
+    """
     if isinstance(value, (list, tuple)) and not {type(item) for item in value}.isdisjoint(_BOOLS):
         row = next(i for i, item in enumerate(value) if type(item) in _BOOLS)
         raise InputError(f"{name} must be an integer, not a boolean (got it in row {row})")
@@ -60,7 +61,7 @@ def _size_in_row(name: str, row: int, value: object) -> int:
 
 
 def able_rows(sizes: dict[str, Floats], example: Gemm, kernel: Kernel) -> NDArray[np.bool_]:
-    """Return which rows a kernel's alignment allows, bool array of shape (n_rows,)."""
+    """Return a mask of the rows that a kernel's alignment allows, bool array of shape (n_rows,)."""
     able = np.ones(len(sizes["m"]), bool)
     for name, _ in contiguous_extents(example):
         able &= sizes[name] % kernel.alignment == 0
@@ -90,7 +91,7 @@ def batch_of(
     able: list[NDArray[np.bool_]],
     confidence: float,
 ) -> PredictionBatch:
-    """Return, for each row, the answer of the fastest kernel that can run it."""
+    """Return a batch: for each row, the answer of the fastest kernel that can run it."""
     runtimes = np.stack(
         [np.where(a, b.runtime_s, np.inf) for a, b in zip(able, answers, strict=True)]
     )
@@ -136,7 +137,7 @@ def _reasons(
     models: list[KernelModel],
     chosen: NDArray[np.intp],
 ) -> list[Reason]:
-    """Return each way to be outside the domain, and the rows whose kernel it holds for."""
+    """Return the reasons why rows are outside the domain of the kernel chosen for them."""
     reasons: list[Reason] = []
     for number, model in enumerate(models):
         mine = chosen == number
@@ -150,7 +151,7 @@ def _reasons(
 def _power_reasons(
     runtime_s: Floats, models: list[KernelModel], chosen: NDArray[np.intp]
 ) -> list[Reason]:
-    """Return what to say of power, and the rows that it holds for."""
+    """Return the reasons to doubt the power of rows: kernels too short for it to be measured."""
     return [
         Reason(model.power_remark, (chosen == number) & (runtime_s < model.shortest_powered_s))
         for number, model in enumerate(models)

@@ -1,4 +1,4 @@
-"""The fields of a JSON object from a stranger, each read with its type and its range."""
+"""Checked JSON: the fields of an object from an unknown source, each read with type and range."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Fields:
         return name in self.values
 
     def text(self, name: str) -> str:
-        """Return a text of printable characters, which no terminal can be tricked with."""
+        """Return a text of 1 to 512 printable characters: none that a terminal would obey."""
         return _checked_text(self._get(name), self._path_of(name))
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
@@ -53,7 +53,7 @@ class Fields:
         return [_checked_text(item, path) for item in self.items(name)]
 
     def choices(self, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-        """Return at least one of `allowed`, none of them twice."""
+        """Return a list of texts of `allowed`: at least one, and none of them twice."""
         path = self._path_of(name)
         values = tuple(_checked_choice(item, path, allowed) for item in self.items(name))
         if not values or len(set(values)) != len(values):
@@ -86,7 +86,7 @@ class Fields:
         return [Fields(item, f"{path}[{i}]") for i, item in enumerate(self.items(name))]
 
     def free_form(self, name: str) -> dict[str, Any]:
-        """Return an object that is shown and never used: of any shape, but not bottomless."""
+        """Return an object of any shape, nested at most 16 deep: it is shown, never used."""
         values = self.object(name).values
         level: list[Any] = [values]
         for _ in range(_DEEPEST):

@@ -1,4 +1,4 @@
-"""Kernels and GPUs as JSON, in artefacts and in datasets: written, and read back checked."""
+"""Kernels and GPUs described as JSON, in artefacts and in datasets: written, and read checked."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _LONGEST_DTYPE = 32
 
 
 def kernel_to_json(kernel: Kernel) -> dict[str, Any]:
-    """Return the fields of a kernel that say something."""
+    """Return the fields of a kernel that are known, as JSON types."""
     return {name: value for name, value in asdict(kernel).items() if value is not None}
 
 
 def kernel_from_json(values: Any) -> Kernel:
-    """Return the kernel whose fields these are; raises ArtefactError where they are not."""
+    """Return the kernel of a JSON object; raises ArtefactError where it describes none."""
     return kernel_of(Fields(values, "kernel"))
 
 
 def gpu_to_json(gpu: Gpu) -> dict[str, Any]:
-    """Return the fields of a GPU that say something."""
+    """Return the fields of a GPU that are known, as JSON types."""
     return {name: value for name, value in asdict(gpu).items() if value is not None}
 
 
 def gpu_from_json(values: Any) -> Gpu:
-    """Return the GPU whose facts these are; raises ArtefactError where they are not."""
+    """Return the GPU of a JSON object; raises ArtefactError where it describes none."""
     return gpu_of(Fields(values, "gpu"))
 
 
@@ -60,10 +60,11 @@ _OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
     **dict.fromkeys(("stages", "swizzle", "threads"), _count),
     **dict.fromkeys(("registers", "shared_bytes", "spill_bytes"), _count),
 }
-"""How each field of Kernel is read that a file may leave out."""
+"""The fields of Kernel that a file may leave out, and the reader of each."""
 
 
 def kernel_of(entry: Fields) -> Kernel:
+    """Return the kernel of an entry; raises ArtefactError where it describes none."""
     optional = {name: read(entry, name) for name, read in _OPTIONAL.items() if name in entry}
     try:
         return Kernel(entry.text("name"), entry.text("family"), **optional)
@@ -76,6 +77,7 @@ _POWERS = ("power_limit_w", "idle_power_w")
 
 
 def gpu_of(entry: Fields) -> Gpu:
+    """Return the GPU of an entry; raises ArtefactError where it describes none."""
     capability = entry.integers("compute_capability", 0, 999)
     if len(capability) != 2:
         refuse(f"{entry.path}.compute_capability must be a major and a minor number")

@@ -1,4 +1,4 @@
-"""The machine: facts of a GPU, and the names that people call it by."""
+"""The GPU: its facts, as a data sheet or a driver states them, each within its limits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Gpu:
     memory_bytes, l2_bytes: sizes; dram_bytes_per_s: peak memory bandwidth.
     peak_flops: dense peak in FLOP/s (or OP/s) by dtype, at the highest clock.
     power_limit_w, idle_power_w: board power at the default limit, and with an open context
-        but no work; None where nobody knows.
+        but no work; None where not known.
 
     Numbers of any type become int (sm_count) and float, dtypes their canonical names. Raises
     InputError where a fact is not a number within its LIMITS.

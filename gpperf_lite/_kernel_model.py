@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ._arithmetic import Arithmetic
-from ._artefact import Estimator
+from ._domain import stray_note
+from ._estimator import Estimator
 from ._features import describe
 from ._forest import Forests
+from ._gemm import Gemm
 from ._gpu import Gpu
 from ._kernel import Kernel
 from ._physics import View, base_power_w, power_view_of
+from ._prediction import BOUNDS, Prediction
 
 
 class Answer(NamedTuple):
-    """Every entry a float, or a float64 array of shape (n_rows,); power may be None.
+    """The answer for one GEMM in floats, or for many in float64 arrays of shape (n_rows,).
 
-    outside: how far outside of its domain the GEMM is, 1 inside (see `_domain`).
+    power_w and its two ends are None where no estimator of power is there.
+    base_s, compute_s, memory_s: times of the physical model (see `_features.GemmFeatures`).
+    outside: the factor by which the GEMM is outside of its domain, 1 inside (see `_domain`).
     """
 
     runtime_s: Any
@@ -33,9 +38,9 @@ class Answer(NamedTuple):
 
 
 class KernelModel:
-    """What answers for one kernel and dtype in one layout on one GPU.
+    """The estimators of one kernel in one dtype and layout on one GPU, and its view of the physics.
 
-    Or for many kernels that share their estimators, where `view` holds them side by side.
+    Or of many kernels that share their estimators, where `view` holds them side by side.
     """
 
     def __init__(
@@ -78,9 +83,10 @@ class KernelModel:
     ) -> Answer:
         """Predict one GEMM in Python floats, or many in arrays.
 
-        The physical model's time, corrected by the forest, but never beyond the speed of light.
-        The further outside of what was trained on, the less the forest has to say.
+        The runtime is the physical model's time, corrected by the forest, but never beyond the
+        speed of light. The further outside the domain, the smaller the correction.
         """
+        # Taken apart at once, here and below: looking up a field by name each time takes longer.
         minimum, maximum, columns, totals, beyond, faded, octaves, factors = arithmetic
         base_s, light_s, compute_s, memory_s, macs_s, dram_s, row = describe(
             m, n, k, batch, reads_c, self.view, arithmetic
@@ -118,3 +124,54 @@ class KernelModel:
             memory_s,
             outside,
         )
+
+
+def _domain_notes(model: KernelModel, gemm: Gemm, base_s: float) -> tuple[str, ...]:
+    """Return a note for each way in which a GEMM is outside the domain of its kernel."""
+    strays = model.runtime.domain.strays(gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
+    return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
+
+
+def prediction_of(
+    gemm: Gemm, model: KernelModel, answer: tuple[Any, ...], confidence: float
+) -> Prediction:
+    """Return the prediction of one GEMM; answer: the entries of an Answer in floats."""
+    (
+        runtime_s,
+        low_s,
+        high_s,
+        sustained_s,
+        power_w,
+        power_low_w,
+        power_high_w,
+        base_s,
+        compute_s,
+        memory_s,
+        outside,
+    ) = answer
+    notes = model.remarks
+    if outside > 1.0:
+        notes += _domain_notes(model, gemm, base_s)
+    in_domain = not notes
+    if runtime_s < model.shortest_powered_s:
+        notes += (model.power_remark,)
+    return Prediction(
+        gemm,
+        model.kernel,
+        runtime_s,
+        sustained_s,
+        (low_s, high_s),
+        power_w,
+        None if power_w is None else (power_low_w, power_high_w),
+        BOUNDS[_largest(compute_s, memory_s, model.view.launch_s)],
+        in_domain,
+        notes,
+        confidence,
+    )
+
+
+def _largest(compute: float, memory: float, latency: float) -> int:
+    """Return the index in BOUNDS of the largest part of the physical model's time."""
+    if compute >= memory:
+        return 0 if compute >= latency else 2
+    return 1 if memory >= latency else 2

@@ -1,4 +1,4 @@
-"""The model: an artefact put to use."""
+"""The model: predictions from an artefact, for one GEMM, for many, and for all kernels."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import os
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,11 +22,13 @@ from ._gemm import Gemm
 from ._gpu import Gpu
 from ._interval import checked_confidence
 from ._kernel import Kernel
-from ._kernel_model import KernelModel
+from ._kernel_model import KernelModel, prediction_of
 from ._occupancy import obstacle_on
 from ._physics import View
 from ._prediction import Prediction, PredictionBatch
-from ._ranking import Ranking, prediction_of
+
+if TYPE_CHECKING:
+    from ._ranking import Ranking
 
 OBJECTIVES = {
     "runtime": "runtime_s",
@@ -34,7 +36,7 @@ OBJECTIVES = {
     "edp": "edp_js",
     "power": "power_w",
 }
-"""What `rank` can sort by, and the field of Prediction that holds it."""
+"""The objectives of `rank`, each with the field of Prediction that it sorts by."""
 
 
 def load(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Model:
@@ -95,7 +97,7 @@ class Model:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that it answers for; those that were measured come first."""
+        """The dtypes that the model answers for; those that were measured come first."""
         return tuple(self._measured)
 
     @property
@@ -185,7 +187,7 @@ class Model:
         return sorted(predictions, key=attrgetter(field, "kernel.name"))
 
     def best(self, gemm: Gemm, objective: str = "runtime", confidence: float = 0.9) -> Prediction:
-        """Return the first of `rank`."""
+        """Return the prediction of the best kernel: the first of `rank`, with the same errors."""
         return self.rank(gemm, objective, confidence=confidence)[0]
 
     def predict_batch(  # noqa: PLR0913 - the fields of Gemm, as arrays
@@ -201,7 +203,7 @@ class Model:
         kernel: Kernel | str | None = None,
         confidence: float = 0.9,
     ) -> PredictionBatch:
-        """Predict many GEMMs of one dtype and layout; each row is what `predict` says of it.
+        """Predict many GEMMs of one dtype and layout; each row has the bits that `predict` gives.
 
         m, n, k, batch: whole numbers, scalars or arrays of shape (n_rows,).
         Without a kernel, each row is for `library`, or for the fastest kernel that can run it.
@@ -249,7 +251,7 @@ class Model:
             )
 
     def _obstacle(self, gemm: Gemm, kernel: Kernel) -> str | None:
-        """Say why a kernel of the artefact cannot answer for `gemm`; None where it can."""
+        """Return the reason why a kernel cannot answer for `gemm`; None where it can."""
         why = kernel.obstacle(gemm) or obstacle_on(kernel, self.gpu)
         if why is None and self._find_kernel_model(kernel, gemm) is None:
             why = f"it was not measured for {gemm.dtype}"
@@ -257,14 +259,14 @@ class Model:
 
     def _nothing_runs(self, gemm: Gemm, kernels: Iterable[Kernel]) -> UnknownKernelError:
         reasons = [f"{kernel.name}: {self._obstacle(gemm, kernel)}" for kernel in kernels]
-        shown = "; ".join(reasons[:4])
+        some = "; ".join(reasons[:4])
         return UnknownKernelError(
             f"no kernel of {self.name} that was asked for can run m={gemm.m} n={gemm.n} "
-            f"k={gemm.k} {gemm.dtype} {gemm.layout} ({shown})"
+            f"k={gemm.k} {gemm.dtype} {gemm.layout} ({some})"
         )
 
     def _require_kernel_model(self, gemm: Gemm, name: str) -> KernelModel:
-        """Return what answers for `gemm`, or raise an error that says why nothing does."""
+        """Return the kernel model that answers for `gemm`, or raise an error with the reason."""
         kernel = self._kernel(name)
         self._check_dtype(gemm.dtype)
         model = self._find_kernel_model(kernel, gemm)
@@ -273,7 +275,7 @@ class Model:
         return model
 
     def _find_kernel_model(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
-        """Return what answers for a kernel, dtype, layout and beta; None where nothing does."""
+        """Return the model of a kernel for a dtype, layout and beta; None where there is none."""
         key = (kernel.name, gemm.dtype, gemm.layout, gemm.beta != 0.0)
         if key not in self._kernel_models:
             measured = self._measured[gemm.dtype]
@@ -293,9 +295,11 @@ class Model:
         return self._kernel_models[key]
 
     def _ranking_of(self, gemm: Gemm) -> Ranking:
-        """Return all kernels that answer for a dtype, layout and beta."""
+        """Return the ranking of all kernels that answer for a dtype, layout and beta."""
         key = (gemm.dtype, gemm.layout, gemm.beta != 0.0)
         if key not in self._rankings:
+            from ._ranking import Ranking  # of use to `rank` alone, which makes it once
+
             models = [self._find_kernel_model(kernel, gemm) for kernel in self.kernels]
             self._rankings[key] = Ranking([model for model in models if model is not None])
         return self._rankings[key]

@@ -1,4 +1,4 @@
-"""What a GPU can hold: blocks on an SM, and the kernels that it cannot run at all.
+"""Occupancy: the blocks of a kernel that an SM holds, and the kernels that a GPU cannot run at all.
 
 Limits by compute capability are those of the CUDA C++ Programming Guide 13.0, "Technical
 Specifications per Compute Capability". The builder leaves kernels out by the same rule by which
@@ -14,7 +14,11 @@ from ._kernel import Kernel
 
 
 class SmLimits(NamedTuple):
-    """What one SM of a compute capability holds, and what one block may take of it."""
+    """Limits of one SM of a compute capability.
+
+    threads, blocks, shared_bytes: the most that it holds; block_shared_bytes: the most shared
+    memory that one block may take of it.
+    """
 
     threads: int
     blocks: int
@@ -50,13 +54,13 @@ _SHARED_UNIT = 128
 
 
 def limits_of(capability: tuple[int, int]) -> SmLimits:
-    """Return the limits of a capability; of the nearest below for one that is not known."""
+    """Return the limits of a compute capability, or of the nearest below where it is not known."""
     below = [known for known in _LIMITS if known <= capability]
     return _LIMITS[max(below, default=min(_LIMITS))]
 
 
 def blocks_per_sm(kernel: Kernel, capability: tuple[int, int]) -> int | None:
-    """Return how many blocks of a kernel one SM holds at once: its occupancy in blocks.
+    """Return the number of blocks of a kernel that one SM holds at once: its occupancy in blocks.
 
     None where the kernel's threads are not known; registers or shared memory that are not known
     do not limit it. 0 where not even one block fits. Follows NVIDIA's occupancy calculator:
@@ -79,7 +83,7 @@ def blocks_per_sm(kernel: Kernel, capability: tuple[int, int]) -> int | None:
 
 
 def occupancy(kernel: Kernel, capability: tuple[int, int]) -> float | None:
-    """Return warps that an SM holds over those that it could, from 0 to 1; None if unknown."""
+    """Return the warps that an SM holds over those that it could, 0 to 1; None where not known."""
     blocks = blocks_per_sm(kernel, capability)
     if blocks is None or not kernel.threads:
         return None
@@ -88,7 +92,7 @@ def occupancy(kernel: Kernel, capability: tuple[int, int]) -> float | None:
 
 
 def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
-    """Say why a GPU cannot run a kernel, whatever the GEMM; None where it can.
+    """Return the reason why a GPU cannot run a kernel, whatever the GEMM; None where it can.
 
     The library is taken to have a kernel for every GPU.
     """

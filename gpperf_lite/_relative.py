@@ -1,4 +1,4 @@
-"""Scale: what the constants and features of the generic model are measured in on a given GPU.
+"""Relative constants and features: those of the generic model, over the data sheet of a GPU.
 
 A fitted time of one GPU says little of another; over what the data sheet promises, it says much
 more. So the generic model holds constants as multiples of the hardware's own units (a multiply-add
@@ -64,7 +64,7 @@ _LARGEST = np.finfo(np.float32).max
 
 
 def unit_of(constant: str, gpu: Gpu, dtype: str) -> float:
-    """Return what a constant of the physical model is a multiple of; 1.0 where it is absolute."""
+    """Return the unit of a constant of the physical model on a GPU; 1.0 where it is absolute."""
     mac_s = 2.0 / gpu.peak_flops[dtype]
     tile = _TILE.fullmatch(constant)
     if tile:
@@ -81,10 +81,10 @@ def unit_of(constant: str, gpu: Gpu, dtype: str) -> float:
 
 
 def distance(one: Gpu, other: Gpu, dtype: str) -> float:
-    """Return how unlike two GPUs are, in octaves; 0 where their balance is the same.
+    """Return the distance between two GPUs, in octaves; 0 where their balance is the same.
 
-    Euclidean, over the logs of what a multiprocessor does and is fed in one clock, which is what
-    sets generations and kinds of memory apart.
+    It is Euclidean, over the logs of the multiply-adds and the bytes of DRAM that a multiprocessor
+    has in one clock, and of their ratio: these set generations and kinds of memory apart.
     """
     steps = [
         weight * math.log2(FACTS[fact](one, dtype) / FACTS[fact](other, dtype))
@@ -94,7 +94,7 @@ def distance(one: Gpu, other: Gpu, dtype: str) -> float:
 
 
 def is_column(text: str) -> bool:
-    """Return whether a text names a column that can be multiplied out."""
+    """True for a text that names a column: one that can be multiplied out."""
     if text.startswith(_FACT):
         return text.removeprefix(_FACT) in FACTS
     feature, over, fact = text.partition("/")
@@ -113,10 +113,10 @@ def column_of(
 
 
 def multiplied_out(forest: Forest, columns: tuple[str, ...], gpu: Gpu, dtype: str) -> Forest:
-    """Return a forest over FEATURES that answers for one GPU what a forest over `columns` does.
+    """Return a forest over FEATURES with the sums that a forest over `columns` has on one GPU.
 
-    A question about a feature over a fact becomes one about the feature; one about a fact alone
-    is answered now, and asked again with a threshold that has only that answer.
+    A question about a feature over a fact becomes one about the feature. One about a fact alone is
+    answered now: it becomes one about the first feature, of a threshold that has only that answer.
     """
     feature, threshold = forest.feature.copy(), forest.threshold.copy()
     index = {name: number for number, name in enumerate(FEATURES)}

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, __version__
-from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._artefact import Artefact
 from gpperf_lite._domain import Domain
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 from gpperf_lite._generic import Generic
 from gpperf_lite._interval import Interval

@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from gpperf_lite import Gemm, Gpu
-from gpperf_lite._artefact import Estimator
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._generic import Generic
 
 from ..dataset import Points

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu
-from gpperf_lite._artefact import Estimator
+from gpperf_lite._estimator import Estimator
 
 from ..dataset import N_FOLDS, Dataset, Floats, Points, folds
 from ..errors import DatasetError

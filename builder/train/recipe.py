@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gpperf_lite._artefact import SCOPES
 from gpperf_lite._gemm import DTYPES
+from gpperf_lite._sealed import SCOPES
 
 from ..dataset import FOLDED
 from ..errors import RecipeError

@@ -8,8 +8,8 @@ import numpy as np
 
 from gpperf_lite import Gpu
 from gpperf_lite._arithmetic import ARRAYS
-from gpperf_lite._artefact import Estimator
 from gpperf_lite._domain import Domain
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._forest import Forest, powers_of_two
 
 from ..dataset import Floats, Points

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gpperf_lite import Gpu, Kernel
-from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._artefact import Artefact
+from gpperf_lite._estimator import Estimator
 
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError

@@ -60,9 +60,9 @@ def test_far_outside_a_model_says_what_its_physics_says_and_is_less_sure(
     assert inside.in_domain
     assert not far.in_domain
     assert any(", by a factor of 6.55e+04" in note for note in far.notes)
-    answering = h200._find_kernel_model(h200._kernels["library"], far.gemm)
-    assert answering is not None
-    answer = answering.answer(float(2**31 - 1), 8192.0, 8192.0, 1.0, 0.0, 0.9, SCALARS)
+    library = h200._find_kernel_model(h200._kernels["library"], far.gemm)
+    assert library is not None
+    answer = library.answer(float(2**31 - 1), 8192.0, 8192.0, 1.0, 0.0, 0.9, SCALARS)
     assert far.runtime_s == pytest.approx(answer.base_s, rel=1e-3)
     spread = [p.runtime_interval_s[1] / p.runtime_s for p in (inside, far)]
     assert spread[1] > spread[0]

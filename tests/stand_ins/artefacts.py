@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from gpperf_lite import _safetensors
-from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._artefact import Artefact
 from gpperf_lite._domain import Domain
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._gpu import Gpu

@@ -1,8 +1,8 @@
 """cuBLASLt as it is asked: on a stand-in that multiplies in host memory, and on the real library.
 
 The stand-in (`cublaslt.cpp` of the emulated driver) is compiled against the real header and checks
-what it is given by the rules of the documentation. The real library makes descriptors without a GPU, so
-every attribute that is set is held against it, too.
+what it is given by the rules of the documentation. The real library makes descriptors without a
+GPU, so every attribute that is set is held against it, too.
 """
 
 from __future__ import annotations
