@@ -24,7 +24,7 @@ from .supervisor import (
     Limits,
     Progress,
     QuietProgress,
-    Ward,
+    WorkerProcess,
     supervise,
 )
 from .survey import one_model, survey
@@ -206,7 +206,7 @@ def _progress(options: CollectOptions) -> Progress:
 
 def _code(
     options: CollectOptions,
-    wards: Sequence[Ward],
+    wards: Sequence[WorkerProcess],
     summary: Mapping[str, Any],
     interrupts: Interrupts,
 ) -> int:

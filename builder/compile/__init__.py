@@ -1,6 +1,6 @@
 """Compiling: kernels to cubins with NVRTC, in processes of their own, into a cache."""
 
-from .cache import FOLDER, Cubins, architecture_of
+from .cache import FOLDER, CubinCache, architecture_of
 from .compilation import SUPPORT, compile_all, support_cubin
 from .outcome import table_lines
 from .ready import Kernels, compiled, uncompiled
@@ -8,7 +8,7 @@ from .ready import Kernels, compiled, uncompiled
 __all__ = [
     "FOLDER",
     "SUPPORT",
-    "Cubins",
+    "CubinCache",
     "Kernels",
     "architecture_of",
     "compile_all",

@@ -37,7 +37,7 @@ _LOCAL_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Facts:
+class CompilerFacts:
     """What the compiler says of a kernel; spill_bytes is None where it does not say."""
 
     threads: int
@@ -52,11 +52,11 @@ class Entry:
     """A cubin of the cache; `facts` is None where it holds no GEMM. log: what ptxas said."""
 
     cubin: bytes
-    facts: Facts | None
+    facts: CompilerFacts | None
     log: str
 
 
-class Cubins:
+class CubinCache:
     """The compiled kernels of a folder.
 
     toolchain: whose cubins are looked for, by default the installed one's; where none is
@@ -153,7 +153,7 @@ def capability_of(architecture: str) -> tuple[int, int]:
     return int(match.group(1)), int(match.group(2))
 
 
-def described(kernel: Kernel, facts: Facts) -> Kernel:
+def described(kernel: Kernel, facts: CompilerFacts) -> Kernel:
     """Return a kernel with what its compiler says of it."""
     return replace(
         kernel,
@@ -178,7 +178,7 @@ def entry_of(compiled: Compiled) -> Entry:
     spilled = spill_bytes(compiled.log, "gemm_run")
     if spilled is None and run.frame_bytes == 0:
         spilled = 0
-    facts = Facts(
+    facts = CompilerFacts(
         cubin.constant("gemm_threads"),
         run.registers,
         shared_bytes,
@@ -233,5 +233,5 @@ def _decoded(data: bytes) -> Entry | None:
         return None
     (length,) = struct.unpack_from("<I", body)
     header = json.loads(body[4 : 4 + length])
-    facts = Facts(**header["facts"]) if header["facts"] else None
+    facts = CompilerFacts(**header["facts"]) if header["facts"] else None
     return Entry(zlib.decompress(body[4 + length :]), facts, header["log"])

@@ -21,9 +21,9 @@ from ..kernels import SOURCES, Build
 from ..parallel import progress_bar
 from .cache import (
     FOLDER,
-    Cubins,
+    CompilerFacts,
+    CubinCache,
     Entry,
-    Facts,
     capability_of,
     described,
     entry_of,
@@ -31,7 +31,7 @@ from .cache import (
     target_of,
 )
 from .cubin import CubinError
-from .nvrtc import Compiled, CompileError, Compiler, Program, Toolchain, installed_toolchain
+from .nvrtc import Compiled, CompileError, NvrtcProcesses, Program, Toolchain, installed_toolchain
 from .outcome import Outcome
 
 SUPPORT = "support.cu"
@@ -51,7 +51,7 @@ class Compiles(Protocol):
 class _Result:
     """What became of one program, which may be that of several builds."""
 
-    facts: Facts | None
+    facts: CompilerFacts | None
     reason: str | None
     cached: bool
     seconds: float
@@ -76,7 +76,7 @@ def compile_all(
     Raises ToolchainError where nothing can be compiled, BuilderError for what is no architecture.
     """
     machines = {name: _any_gpu(name) for name in architectures}
-    cubins = Cubins(cache, toolchain or installed_toolchain(), sources)
+    cubins = CubinCache(cache, toolchain or installed_toolchain(), sources)
     pairs = [(build, name) for build in builds if build.source for name in architectures]
     refused = {pair: obstacle_on(pair[0].kernel, machines[pair[1]]) for pair in pairs}
     programs = {
@@ -86,7 +86,7 @@ def compile_all(
     }
     keys = {pair: cubins.key(program) for pair, program in programs.items()}
     unique = {keys[pair]: program for pair, program in programs.items()}
-    with closing(compiler or Compiler()) as compile_program:
+    with closing(compiler or NvrtcProcesses()) as compile_program:
         results = _compiled(unique, cubins, n_workers, compile_program)
     outcomes = []
     for pair in pairs:
@@ -107,19 +107,19 @@ def support_cubin(
     Raises CompileError, or ToolchainError where it is neither in the cache nor can be compiled.
     """
     capability_of(architecture)
-    cubins = Cubins(cache)
+    cubins = CubinCache(cache)
     found = cubins.find(SUPPORT, (), architecture)
     if found is not None:
         return found[1].cubin
     program = cubins.program(SUPPORT, (), architecture)
-    with closing(compiler or Compiler()) as compile_program:
+    with closing(compiler or NvrtcProcesses()) as compile_program:
         compiled = compile_program(program)
     cubins.write(cubins.key(program), Entry(compiled.cubin, None, ptxas_lines(compiled.log)))
     return compiled.cubin
 
 
 def _compiled(
-    programs: dict[str, Program], cubins: Cubins, n_workers: int, compiler: Compiles
+    programs: dict[str, Program], cubins: CubinCache, n_workers: int, compiler: Compiles
 ) -> dict[str, _Result]:
     """Return the results by key."""
     results: dict[str, _Result] = {}
@@ -141,7 +141,7 @@ def _compiled(
     return results
 
 
-def _one(key: str, program: Program, cubins: Cubins, compiler: Compiles) -> _Result:
+def _one(key: str, program: Program, cubins: CubinCache, compiler: Compiles) -> _Result:
     entry = cubins.read(key)
     if entry is not None:
         return _Result(entry.facts, None, True, 0.0)
@@ -153,7 +153,7 @@ def _one(key: str, program: Program, cubins: Cubins, compiler: Compiles) -> _Res
         reason = str(error)
     else:
         # The compiler reads the source after it was hashed.
-        if Cubins(cubins.folder, cubins.toolchain, cubins.sources).key(program) == key:
+        if CubinCache(cubins.folder, cubins.toolchain, cubins.sources).key(program) == key:
             cubins.write(key, entry)
             facts = entry.facts
         else:

@@ -99,7 +99,7 @@ def _version(package: str) -> str:
         raise ToolchainError(f"{package} must be installed: {_ADVICE}") from error
 
 
-class Compiler:
+class NvrtcProcesses:
     """Compiles programs, each in a process of its own; may be called from several threads.
 
     command: what is run; it reads a program from standard input, and answers as `_main` does.

@@ -9,7 +9,7 @@ from pathlib import Path
 from gpperf_lite import Gpu
 
 from ..kernels import Build, select
-from .cache import Cubins, architecture_of
+from .cache import CubinCache, architecture_of
 from .compilation import compile_all
 
 
@@ -29,7 +29,7 @@ def uncompiled(patterns: Sequence[str], gpu: Gpu, cache: Path) -> Kernels:
     """Return the builds of patterns without cubins, described as far as the cache knows."""
     builds = select(patterns)
     if cache.is_dir():
-        cubins, architecture = Cubins(cache), architecture_of(gpu)
+        cubins, architecture = CubinCache(cache), architecture_of(gpu)
         found = [(build, cubins.get(build, architecture)) for build in builds]
         builds = [replace(build, kernel=one[0]) if one else build for build, one in found]
     return Kernels(tuple(builds), {}, ())
@@ -41,7 +41,7 @@ def compiled(patterns: Sequence[str], gpu: Gpu, cache: Path, n_workers: int) -> 
     Raises BuilderError where something is missing and nothing can be compiled.
     """
     builds = select(patterns)
-    cubins, architecture = Cubins(cache), architecture_of(gpu)
+    cubins, architecture = CubinCache(cache), architecture_of(gpu)
     missing = [b for b in builds if b.source and cubins.get(b, architecture) is None]
     outcomes = compile_all(missing, [architecture], cache, n_workers) if missing else []
     reasons = {one.kernel.name: one.reason for one in outcomes if one.reason is not None}

@@ -18,7 +18,7 @@ from gpperf_lite import Gemm, Kernel
 from gpperf_lite._kernel import LIBRARY
 
 from ..device import POWER_CAP, Bound, Device, DeviceError, Mark, SensorError
-from ..measure import Protocol, calibrate, copies_for, measure_burst, operand_bytes
+from ..measure import Protocol, check_sensors, copies_for, measure_burst, operand_bytes
 from .probe_text import probe_lines
 
 _NODES = (1, 16, 64, 256, 512)
@@ -67,7 +67,7 @@ def probe(
         "gpu": {**asdict(device.identity), "sm_count": device.gpu.sm_count},
         "protocol": protocol.hash,
     }
-    found["sensors"] = calibrate(device, protocol).to_json()
+    found["sensors"] = check_sensors(device, protocol).to_json()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "graph": lambda: _graph_costs(device),
         "events": lambda: _event_tick(device),

@@ -1,6 +1,6 @@
 """Measuring: the rules by which a label is made, on any `Device`.
 
-`Protocol` holds all of their numbers. `calibrate` finds out once a run what the sensors can do;
+`Protocol` holds all of their numbers. `check_sensors` finds out once a run what the sensors can do;
 `verify_build` and `verify_point` come before any timing; `measure_burst` gives a runtime with cool
 clocks, `measure_sustained` power and runtime under load. Sensors that fail leave columns empty;
 only a DeviceError escapes.
@@ -10,14 +10,14 @@ from .burst import measure_burst
 from .correctness import Verdict, verify_build, verify_point
 from .operands import copies_for, operand_bytes
 from .protocol import Protocol
-from .sensor_check import Calibration, calibrate, recheck_idle
+from .sensor_check import SensorCheck, check_sensors, recheck_idle
 from .sustained import measure_sustained
 
 __all__ = [
-    "Calibration",
     "Protocol",
+    "SensorCheck",
     "Verdict",
-    "calibrate",
+    "check_sensors",
     "copies_for",
     "measure_burst",
     "measure_sustained",

@@ -1,4 +1,4 @@
-"""Calibration: what the sensors of a GPU can do, found out once a run in a few seconds."""
+"""SensorCheck: what the sensors of a GPU can do, found out once a run in a few seconds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class SourceFacts:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class SensorCheck:
     """What was found out about a GPU before measuring; None is not known.
 
     sources: in the order of the ladder. flags: of the run, which whoever writes rows adds to each;
@@ -66,14 +66,14 @@ class Calibration:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
+    def from_json(cls, values: Mapping[str, Any]) -> SensorCheck:
         """Return the calibration that `to_json` wrote."""
         lists = {name: tuple(values[name]) for name in ("flags", "warnings")}
         sources = tuple(SourceFacts(**one) for one in values["sources"])
         return cls(**{**values, **lists, "sources": sources})
 
 
-def calibrate(device: Device, protocol: Protocol) -> Calibration:
+def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
     """Find out what the sensors can do, at rest and under a step of load.
 
     Call it before anything else keeps the GPU busy. May raise DeviceError, never SensorError.
@@ -94,7 +94,7 @@ def calibrate(device: Device, protocol: Protocol) -> Calibration:
     )
     with device.empty() as empty:
         empty_runtime_s = measure_burst(device, empty, protocol).runtime_s
-    return Calibration(
+    return SensorCheck(
         sources=sources,
         flags=around.flags,
         warnings=around.warnings,
@@ -106,7 +106,7 @@ def calibrate(device: Device, protocol: Protocol) -> Calibration:
     )
 
 
-def recheck_idle(device: Device, protocol: Protocol, calibration: Calibration) -> Calibration:
+def recheck_idle(device: Device, protocol: Protocol, calibration: SensorCheck) -> SensorCheck:
     """Return the calibration with idle power as it is after the run."""
     device.wait()
     device.sleep(protocol.quiet_s)

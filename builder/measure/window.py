@@ -8,7 +8,7 @@ from ..device import Device
 from .load import Load
 from .power_trace import Trace
 from .protocol import Protocol
-from .sensor_check import Calibration
+from .sensor_check import SensorCheck
 from .sensors import Watch
 
 
@@ -20,7 +20,7 @@ class Window:
     """
 
     def __init__(
-        self, load: Load, calibration: Calibration, protocol: Protocol, length_s: float
+        self, load: Load, calibration: SensorCheck, protocol: Protocol, length_s: float
     ) -> None:
         self._load = load
         self._protocol = protocol

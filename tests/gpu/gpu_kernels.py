@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from builder.compile import FOLDER, Cubins, compile_all, support_cubin
+from builder.compile import FOLDER, CubinCache, compile_all, support_cubin
 from builder.device.cuda import CudaOptions
 from builder.kernels import Build, select
 
@@ -64,7 +64,7 @@ def options(folder: Path, **others: Any) -> CudaOptions:
 
 def prepare(builds: Sequence[Build], architecture: str, folder: Path) -> dict[str, str]:
     """Compile what is missing; return the reasons of what does not compile or run, by name."""
-    known = Cubins(folder)
+    known = CubinCache(folder)
     missing = [one for one in builds if one.source and known.get(one, architecture) is None]
     if not missing:
         return {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gpu_kernels as kernels
 
-from builder.compile import Cubins
+from builder.compile import CubinCache
 from builder.compile.cache import Entry, entry_of
 from builder.compile.nvrtc import Compiled, Compiler, Program
 from builder.kernels import SOURCES, Build
@@ -48,7 +48,7 @@ def plant(folder: Path, architecture: str) -> dict[str, str]:
     reasons = kernels.prepare(builds, architecture, good)
     assert not reasons, reasons
     shutil.copytree(good, folder, dirs_exist_ok=True)
-    cubins = Cubins(folder)
+    cubins = CubinCache(folder)
     faults = dict(zip(kernels.PLANTED, FAULTS, strict=False))
     for name, fault in faults.items():
         build = catalogue()[name]

@@ -11,7 +11,7 @@ from typing import Any
 from builder.collect.journal import Journal, State, read_lines
 from builder.collect.journal.export import read_story
 from builder.collect.journal.journal import Disk
-from builder.collect.worker import Beat, Farewell, Job, Remark
+from builder.collect.worker import Ended, Heartbeat, Job, Note
 from builder.collect.worker.worker import conduct
 from builder.device import Device
 from builder.device.simulated import Faults, SimulatedDevice
@@ -72,9 +72,9 @@ def run_session(
     protocol: Protocol = QUICK,
     disk: Disk | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-    tell: Callable[[Beat | Remark], None] = lambda message: None,
+    tell: Callable[[Heartbeat | Note], None] = lambda message: None,
     **fields: Any,
-) -> Farewell:
+) -> Ended:
     """One session on a journal, in this process; fields: of the job."""
     with Journal(path, disk=disk or MemoryDisk()) as journal:
         job = Job(path, plan, protocol, **fields)

@@ -19,7 +19,15 @@ from typing import Any
 
 from gpperf_lite import Gpu
 
-from ...compile import SUPPORT, Cubins, Kernels, architecture_of, compile_all, compiled, uncompiled
+from ...compile import (
+    SUPPORT,
+    CubinCache,
+    Kernels,
+    architecture_of,
+    compile_all,
+    compiled,
+    uncompiled,
+)
 from ...dataset import write
 from ...errors import BuilderError
 from ...files import write_atomically
@@ -177,7 +185,7 @@ def _prepared(
         specs = (one.spec,) if one.spec.kind == SIMULATED else ()
         before = path.read_bytes() if path.exists() else b""
         shared.append(Share(replace(job, allow_changed=options.allow_changed), specs, before))
-    return shared, _files(Cubins(options.cubins), gpu, kernels)
+    return shared, _files(CubinCache(options.cubins), gpu, kernels)
 
 
 def _surveyed(options: CollectOptions, cluster: Cluster, poll: _Poll) -> list[Surveyed]:
@@ -210,7 +218,7 @@ def compiled_on(
 
     What a task fails to compile is tried here; what cannot be compiled is left out.
     """
-    cubins, architecture = Cubins(options.cubins), architecture_of(gpu)
+    cubins, architecture = CubinCache(options.cubins), architecture_of(gpu)
     missing = [
         build
         for build in select(sweep.kernels)
@@ -237,7 +245,7 @@ def compile_some(builds: Sequence[Build], architecture: str) -> dict[str, bytes]
         return {path.name: path.read_bytes() for path in Path(folder).glob("*.cubin")}
 
 
-def _files(cubins: Cubins, gpu: Gpu, kernels: Kernels) -> dict[str, bytes]:
+def _files(cubins: CubinCache, gpu: Gpu, kernels: Kernels) -> dict[str, bytes]:
     """Return the files of the cache that measuring needs, by name."""
     keys = set(kernels.keys.values())
     support = cubins.find(SUPPORT, (), architecture_of(gpu))

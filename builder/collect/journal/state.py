@@ -6,7 +6,7 @@ header      schema; run, a random name of the run; started. The first line, and 
 session     a process begins: started; restart, whether it goes on for one that was lost; facts:
             identity and facts of the GPU, protocol, hashes of protocol, plan and compiled kernels,
             versions.
-calibration values, as `Calibration` has them.
+calibration values, as `SensorCheck` has them.
 idle        power_w without work; when: `start` or `end`.
 begin       what is about to be launched: point, kernel, gemm; build, which is to blame for it; key
             of the cubin; regime (`burst`, `sustained`, or `build` for the verification of one),

@@ -3,7 +3,7 @@
 from .interrupts import Interrupts
 from .progress import BarProgress, JsonProgress, Progress, QuietProgress
 from .supervisor import supervise
-from .worker_process import Limits, Ward
+from .worker_process import Limits, WorkerProcess
 
 __all__ = [
     "BarProgress",
@@ -12,6 +12,6 @@ __all__ = [
     "Limits",
     "Progress",
     "QuietProgress",
-    "Ward",
+    "WorkerProcess",
     "supervise",
 ]

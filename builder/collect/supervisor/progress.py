@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from ..worker import ERROR, FAILING
-from .worker_process import Ward
+from .worker_process import WorkerProcess
 
 POWER_WEIGHT = 50.0
 """A point's power takes about 1.05 s, its timing 20 ms: of one bar that counts work, not rows."""
@@ -27,11 +27,11 @@ class Progress(ABC):
     """Where the supervisor reports to; `close` comes last and may be called twice."""
 
     @abstractmethod
-    def show(self, wards: Sequence[Ward]) -> None:
+    def show(self, wards: Sequence[WorkerProcess]) -> None:
         """Show how far the wards are; called many times a second."""
 
     @abstractmethod
-    def say(self, ward: Ward | None, text: str) -> None:
+    def say(self, ward: WorkerProcess | None, text: str) -> None:
         """Say something that a person should read, about one GPU or all."""
 
     @abstractmethod
@@ -45,10 +45,10 @@ class Progress(ABC):
 class QuietProgress(Progress):
     """Says only what is wrong, on standard error."""
 
-    def show(self, wards: Sequence[Ward]) -> None:
+    def show(self, wards: Sequence[WorkerProcess]) -> None:
         """Show nothing."""
 
-    def say(self, ward: Ward | None, text: str) -> None:
+    def say(self, ward: WorkerProcess | None, text: str) -> None:
         """Print a line on standard error."""
         print(_about(ward, text), file=sys.stderr, flush=True)
 
@@ -79,7 +79,7 @@ class BarProgress(Progress):
         self._begun_s = time.monotonic()
         self._first: dict[str, int] = {}
 
-    def show(self, wards: Sequence[Ward]) -> None:
+    def show(self, wards: Sequence[WorkerProcess]) -> None:
         """Move the bars."""
         if not self._tasks:
             self._bars.start()
@@ -95,7 +95,7 @@ class BarProgress(Progress):
                 counts=self._counts(ward),
             )
 
-    def say(self, ward: Ward | None, text: str) -> None:
+    def say(self, ward: WorkerProcess | None, text: str) -> None:
         """Print a line above the bars."""
         self._console.print(_about(ward, text), markup=False, highlight=False)
 
@@ -108,7 +108,7 @@ class BarProgress(Progress):
         """Stop drawing."""
         self._bars.stop()
 
-    def _counts(self, ward: Ward) -> str:
+    def _counts(self, ward: WorkerProcess) -> str:
         beat, plan = ward.beat, ward.job.plan
         done = beat.points + beat.power - self._first[ward.name]
         rate = done / max(1e-3, time.monotonic() - self._begun_s)
@@ -126,14 +126,14 @@ class JsonProgress(Progress):
         self._begun_s = time.monotonic()
         self._shown_s = -_EVERY_S
 
-    def show(self, wards: Sequence[Ward]) -> None:
+    def show(self, wards: Sequence[WorkerProcess]) -> None:
         """Print an object, unless the last one is younger than a second."""
         now_s = time.monotonic() - self._begun_s
         if now_s - self._shown_s >= _EVERY_S:
             self._shown_s = now_s
             self._print("progress", gpus=[_standing(ward) for ward in wards])
 
-    def say(self, ward: Ward | None, text: str) -> None:
+    def say(self, ward: WorkerProcess | None, text: str) -> None:
         """Print an object."""
         self._print("note", gpu=None if ward is None else ward.name, text=text)
 
@@ -148,7 +148,7 @@ class JsonProgress(Progress):
             print(json.dumps({"event": event, "time_s": time_s, **fields}), flush=True)
 
 
-def _about(ward: Ward | None, text: str) -> str:
+def _about(ward: WorkerProcess | None, text: str) -> str:
     return text if ward is None else f"{ward.name}: {text}"
 
 
@@ -156,7 +156,7 @@ def _work(points: int, power: int) -> float:
     return points + POWER_WEIGHT * power
 
 
-def _standing(ward: Ward) -> dict[str, Any]:
+def _standing(ward: WorkerProcess) -> dict[str, Any]:
     beat, plan = ward.beat, ward.job.plan
     return {
         "gpu": ward.name,

@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from ..worker import DeviceSpec, Job, run_worker
 from .interrupts import Interrupts
 from .progress import Progress
-from .worker_process import Entry, Limits, Ward
+from .worker_process import Entry, Limits, WorkerProcess
 
 _TICK_S = 0.1
 _LONGEST_TICK_S = 1.0
@@ -22,15 +22,15 @@ def supervise(
     progress: Progress,
     limits: Limits | None = None,
     entry: Entry = run_worker,
-) -> list[Ward]:
+) -> list[WorkerProcess]:
     """Run all jobs at once until each has ended; return their wards, which know how.
 
     The first interrupt and the jobs' deadline ask the workers to stop, the second interrupt kills
     them. When this returns or raises, no worker is left.
     """
     limits = limits or Limits()
-    wards = [Ward(spec, job, limits, entry) for spec, job in jobs]
-    started: list[Ward] = []
+    wards = [WorkerProcess(spec, job, limits, entry) for spec, job in jobs]
+    started: list[WorkerProcess] = []
     try:
         for ward in wards:
             ward.start()
@@ -43,7 +43,7 @@ def supervise(
 
 
 def _attend(
-    wards: Sequence[Ward], interrupts: Interrupts, progress: Progress, limits: Limits
+    wards: Sequence[WorkerProcess], interrupts: Interrupts, progress: Progress, limits: Limits
 ) -> None:
     """Attend to all wards until each has ended."""
     before_s = time.monotonic()
@@ -68,6 +68,6 @@ def _attend(
         progress.show(wards)
 
 
-def _is_due(wards: Sequence[Ward], now_s: float) -> bool:
+def _is_due(wards: Sequence[WorkerProcess], now_s: float) -> bool:
     stops = [ward.job.stop_at_s for ward in wards if ward.job.stop_at_s is not None]
     return bool(stops) and now_s >= min(stops)

@@ -15,12 +15,12 @@ from multiprocessing.process import BaseProcess
 from ...errors import BuilderError
 from ...measure import Protocol
 from ..journal import Journal, JournalError, abandon_open, blame_open
-from ..worker import CRASHED, ERROR, RESTART, STOP, STOPPED, Beat, DeviceSpec, Farewell, Job, Remark
+from ..worker import CRASHED, ERROR, RESTART, STOP, STOPPED, DeviceSpec, Ended, Heartbeat, Job, Note
 
 Entry = Callable[[DeviceSpec, Job, Connection], None]
 """What a worker process runs; importable, because it is spawned."""
 
-_STARTING = Beat("starting", 3.0)
+_STARTING = Heartbeat("starting", 3.0)
 _DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that reach the whole group of processes; the supervisor alone answers them."""
 
@@ -48,7 +48,7 @@ class Limits:
         return cls(protocol.watchdog_s, protocol.watchdog_factor, protocol.stop_s)
 
 
-class Ward:
+class WorkerProcess:
     """The worker of one GPU: started, listened to, killed, blamed and started again.
 
     beat: its latest sign of life; restarts: how often it was started again; farewell: how it
@@ -60,13 +60,13 @@ class Ward:
         self.job = job
         self.beat = _STARTING
         self.restarts = 0
-        self.farewell: Farewell | None = None
+        self.farewell: Ended | None = None
         self._limits = limits
         self._entry = entry
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._silent_s = 0.0
-        self._last_words: Farewell | None = None
+        self._last_words: Ended | None = None
         self._remarks: list[str] = []
         self._fruitless = 0
         self._closed = 0
@@ -155,11 +155,11 @@ class Ward:
                 self._connection = None
                 return
             self._silent_s = 0.0
-            if isinstance(message, Beat):
+            if isinstance(message, Heartbeat):
                 self.beat = message
-            elif isinstance(message, Remark):
+            elif isinstance(message, Note):
                 self._remarks.append(message.text)
-            elif isinstance(message, Farewell):
+            elif isinstance(message, Ended):
                 self._last_words = message
 
     def _after(self, cause: str | None, is_stopping: bool) -> None:
@@ -176,14 +176,14 @@ class Ward:
         try:
             has_progressed = self._settle(cause)
         except JournalError as error:
-            self.farewell = Farewell(ERROR, str(error))
+            self.farewell = Ended(ERROR, str(error))
             return
         self._fruitless = 0 if has_progressed else self._fruitless + 1
         self.restarts += 1
         if is_stopping:
-            self.farewell = Farewell(STOPPED)
+            self.farewell = Ended(STOPPED)
         elif self._fruitless >= self._limits.fruitless or self.restarts > self._limits.restarts:
-            self.farewell = Farewell(
+            self.farewell = Ended(
                 ERROR, f"its worker was lost {self.restarts} times, which is enough; last: {cause}"
             )
         else:
@@ -191,7 +191,7 @@ class Ward:
             try:
                 self.start()
             except BuilderError as error:
-                self.farewell = Farewell(ERROR, str(error))
+                self.farewell = Ended(ERROR, str(error))
 
     def _end(self) -> None:
         assert self._process is not None

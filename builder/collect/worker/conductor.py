@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ...device import DeviceError, SensorError
-from ...measure import Calibration, Protocol, calibrate, recheck_idle
+from ...measure import Protocol, SensorCheck, check_sensors, recheck_idle
 from ...plan import Point
 from ..journal import (
     BURST,
@@ -22,8 +22,8 @@ from ..journal import (
 )
 from .attempt import ContextLostError
 from .interruptible import Stopped
-from .messages import COMPLETE, FAILING, RESTART, STOPPED, Farewell
-from .point_runner import Bench, plain
+from .messages import COMPLETE, FAILING, RESTART, STOPPED, Ended
+from .point_runner import PointRunner, plain
 from .schedule import Schedule
 
 _CALIBRATION_S = 5.0
@@ -34,7 +34,7 @@ _ENOUGH_TRIED = 20
 """Fewer points say nothing about how many of them fail."""
 
 _OTHERS = "other_processes"
-_OUT_OF_TIME = Farewell(STOPPED, "the deadline has come")
+_OUT_OF_TIME = Ended(STOPPED, "the deadline has come")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Clock:
 class _EarlyEndError(Exception):
     """The plan is not done, but this session is."""
 
-    def __init__(self, farewell: Farewell) -> None:
+    def __init__(self, farewell: Ended) -> None:
         super().__init__(farewell.text)
         self.farewell = farewell
 
@@ -67,7 +67,7 @@ class Conductor:
 
     def __init__(
         self,
-        bench: Bench,
+        bench: PointRunner,
         schedule: Schedule,
         protocol: Protocol,
         clock: Clock,
@@ -85,7 +85,7 @@ class Conductor:
         self._end_s = math.inf
         self._has_warned = False
 
-    def run(self) -> Farewell:
+    def run(self) -> Ended:
         """Measure until the plan is done, or there is a reason to stop; return which.
 
         What the death of an earlier process has left open is blamed on its point first. Raises
@@ -96,23 +96,23 @@ class Conductor:
             farewell = self._run()
         except Stopped:
             abandon_open(self._journal)
-            farewell = Farewell(STOPPED)
+            farewell = Ended(STOPPED)
         except ContextLostError as error:
-            farewell = Farewell(RESTART, str(error))
+            farewell = Ended(RESTART, str(error))
         self._journal.append("end", reason=farewell.how, text=farewell.text)
         self._journal.sync()
         return farewell
 
-    def _run(self) -> Farewell:
+    def _run(self) -> Ended:
         if not self._schedule.next_timing() and not self._schedule.next_power():
-            return Farewell(COMPLETE)
+            return Ended(COMPLETE)
         if self._clock.left_s() < _CALIBRATION_S + _CLOSING_S:
             return _OUT_OF_TIME
         self._calibrate()
         if self._clock.budget_s is not None:
             used_s = self._journal.state.run_s if self._restart else 0.0
             self._end_s = self._device.now_s() + self._clock.budget_s - used_s
-        farewell = Farewell(COMPLETE)
+        farewell = Ended(COMPLETE)
         try:
             while self._schedule.next_timing() or self._next_power():
                 self._look_around()
@@ -128,11 +128,11 @@ class Conductor:
     def _calibrate(self) -> None:
         values = self._journal.state.calibration
         if self._restart and values is not None:
-            self._bench.calibration = Calibration.from_json(values)
+            self._bench.calibration = SensorCheck.from_json(values)
             return
         self._bench.beat("calibrating", _CALIBRATION_S)
         try:
-            calibration = calibrate(self._device, self._protocol)
+            calibration = check_sensors(self._device, self._protocol)
         except DeviceError as error:
             if error.is_sticky:
                 raise ContextLostError(f"while calibrating: {error}") from error
@@ -216,7 +216,7 @@ class Conductor:
             raise _EarlyEndError(_OUT_OF_TIME)
         if self._device.now_s() + expected_s > self._end_s:
             text = f"the sweep's budget of {self._clock.budget_s:g} s is used up"
-            raise _EarlyEndError(Farewell(COMPLETE, text))
+            raise _EarlyEndError(Ended(COMPLETE, text))
 
     def _check_failures(self) -> None:
         state, protocol = self._journal.state, self._protocol
@@ -229,7 +229,7 @@ class Conductor:
                 f"{text}, which is more than {protocol.failing_stop_share:.0%}: see the reasons in "
                 "the dataset, and what 'python -m builder doctor' says of this GPU"
             )
-            raise _EarlyEndError(Farewell(FAILING, text))
+            raise _EarlyEndError(Ended(FAILING, text))
         if share > protocol.failing_warn_share and not self._has_warned:
             self._has_warned = True
             self._note(f"{text}, which is more than {protocol.failing_warn_share:.0%}")

@@ -76,7 +76,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Beat:
+class Heartbeat:
     """A sign of life: what the worker is at, how long that should take, and what it has done.
 
     points, power: of the plan's timings and powers, how many are done; failed: of both.
@@ -90,14 +90,14 @@ class Beat:
 
 
 @dataclass(frozen=True)
-class Remark:
+class Note:
     """Something that a person should read."""
 
     text: str
 
 
 @dataclass(frozen=True)
-class Farewell:
+class Ended:
     """The last message of a worker: how it ended, and why."""
 
     how: str

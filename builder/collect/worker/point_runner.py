@@ -13,8 +13,8 @@ import numpy as np
 
 from ...device import Bound, Device
 from ...measure import (
-    Calibration,
     Protocol,
+    SensorCheck,
     copies_for,
     measure_burst,
     measure_sustained,
@@ -26,14 +26,14 @@ from ..journal import BUILD, BURST, POINT, SUSTAINED, WRONG, Journal, quarantine
 from .attempt import attempt
 from .programs import Programs, lane_of
 
-Beat = Callable[[str, float], None]
+Heartbeat = Callable[[str, float], None]
 """Told what is going on, and how long that should take, before anything that may hang."""
 
 _LOAD_S = 1.0
 _LONG_S = 1e6
 
 
-class Bench:
+class PointRunner:
     """One GPU, on which points of a plan are measured into a journal.
 
     calibration: of this session; beat: told what is going on. `time` and `power` write down what
@@ -41,7 +41,7 @@ class Bench:
     not to.
     """
 
-    calibration: Calibration
+    calibration: SensorCheck
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Bench:
         protocol: Protocol,
         journal: Journal,
         programs: Programs,
-        beat: Beat,
+        beat: Heartbeat,
     ) -> None:
         self.device = device
         self.journal = journal

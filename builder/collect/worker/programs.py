@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from gpperf_lite import Kernel
 from gpperf_lite._descriptions import kernel_to_json
 
-from ...compile import Cubins, architecture_of
+from ...compile import CubinCache, architecture_of
 from ...device import Device, Program
 from ...measure import Protocol, Verdict, verify_build
 from ...plan import Plan, Point
@@ -32,7 +32,7 @@ class Programs:
         plan: Plan,
         protocol: Protocol,
         journal: Journal,
-        cubins: Cubins | None,
+        cubins: CubinCache | None,
         keys: Mapping[str, str],
     ) -> None:
         self._device = device

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from ...compile import Cubins
+from ...compile import CubinCache
 from ...device import Device
 from ...errors import BuilderError
 from ..journal import BURST, POINT, SUSTAINED, Journal
@@ -25,13 +25,13 @@ from .messages import (
     FAILING,
     STOP,
     STOPPED,
-    Beat,
     DeviceSpec,
-    Farewell,
+    Ended,
+    Heartbeat,
     Job,
-    Remark,
+    Note,
 )
-from .point_runner import Bench
+from .point_runner import PointRunner
 from .programs import Programs
 from .schedule import Schedule
 from .session_facts import facts_of, open_session
@@ -76,7 +76,7 @@ class Lifeline:
         """Return whether to stop."""
         return self._is_asked.is_set()
 
-    def send(self, message: Beat | Remark | Farewell) -> None:
+    def send(self, message: Heartbeat | Note | Ended) -> None:
         """Tell the supervisor; where it is gone, that is found out by listening."""
         try:
             self._connection.send(message)
@@ -95,26 +95,26 @@ class Lifeline:
         os._exit(_ORPHANED)
 
 
-def _farewell(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Farewell:
+def _farewell(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
     """Do the job, and return how it ended, whatever happens."""
     try:
         return _work(spec, job, lifeline)
     except Stopped:
-        return Farewell(STOPPED)
+        return Ended(STOPPED)
     except BuilderError as error:
-        return Farewell(ERROR, str(error))
+        return Ended(ERROR, str(error))
     except Exception as error:
         traceback.print_exc()
-        return Farewell(CRASHED, f"crash: {type(error).__name__}: {error}")
+        return Ended(CRASHED, f"crash: {type(error).__name__}: {error}")
 
 
-def _work(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Farewell:
+def _work(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
     """Open journal and GPU, and conduct."""
     with Journal(job.journal, patience_s=_LOCK_S, sync_s=job.protocol.journal_sync_s) as journal:
-        lifeline.send(Beat("opening the GPU", _OPENING_S))
+        lifeline.send(Heartbeat("opening the GPU", _OPENING_S))
         device = spec.open(job.cubins)
         farewell = conduct(device, job, journal, lifeline.should_stop, lifeline.send)
-        lifeline.send(Beat("ending", _ENDING_S))
+        lifeline.send(Heartbeat("ending", _ENDING_S))
         if farewell.how in (COMPLETE, FAILING):
             device.close()
         return farewell
@@ -125,8 +125,8 @@ def conduct(
     job: Job,
     journal: Journal,
     should_stop: Callable[[], bool],
-    tell: Callable[[Beat | Remark], None],
-) -> Farewell:
+    tell: Callable[[Heartbeat | Note], None],
+) -> Ended:
     """Take a job through one session on a GPU that is open; return how it ended.
 
     tell: is given signs of life and remarks. Raises Stopped where a stop was asked for before
@@ -139,20 +139,20 @@ def conduct(
 
     def beat(what: str, expected_s: float) -> None:
         timed, powered = state.roles[POINT, BURST], state.roles[POINT, SUSTAINED]
-        tell(Beat(what, expected_s, timed, powered, state.statuses["failed"]))
+        tell(Heartbeat(what, expected_s, timed, powered, state.statuses["failed"]))
 
     def left_s() -> float:
         return math.inf if job.stop_at_s is None else job.stop_at_s - time.monotonic()
 
     beat("opening the journal", _ENDING_S)
     watched = InterruptibleDevice(device, should_stop)
-    cubins = Cubins(job.cubins) if job.keys else None
+    cubins = CubinCache(job.cubins) if job.keys else None
     programs = Programs(watched, plan, protocol, journal, cubins, job.keys)
     return Conductor(
-        Bench(watched, protocol, journal, programs, beat),
+        PointRunner(watched, protocol, journal, programs, beat),
         Schedule(plan, protocol, state, programs.is_out),
         protocol,
         Clock(left_s, should_stop, plan.sweep.budget_s),
-        lambda text: tell(Remark(text)),
+        lambda text: tell(Note(text)),
         restart=job.restart,
     ).run()

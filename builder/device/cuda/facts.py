@@ -1,4 +1,4 @@
-"""Facts of a GPU, as its driver states them; none of this creates a context."""
+"""GpuFacts of a GPU, as its driver states them; none of this creates a context."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def identify(driver: Driver, card: Card, driver_version: str) -> Identity:
     return Identity(card.uuid, card.name, card.pci, driver_version, cuda)
 
 
-class Facts(NamedTuple):
+class GpuFacts(NamedTuple):
     """A GPU, and where its facts come from."""
 
     gpu: Gpu
     provenance: dict[str, str]
 
 
-def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> Facts:
+def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFacts:
     """Return the facts of a GPU: of the driver where it has them, else of `gpus.toml`.
 
     power_limit_w: the limit that NVML enforces, where it tells.
@@ -76,7 +76,7 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> Facts
         power_limit_w=power_limit_w or (known.power_limit_w if known else None),
         idle_power_w=_idle_power_w(known, power_limit_w),
     )
-    return Facts(gpu, _provenance(gpu, stated, power_limit_w))
+    return GpuFacts(gpu, _provenance(gpu, stated, power_limit_w))
 
 
 def capability_of(driver: Driver, card: Card) -> tuple[int, int]:

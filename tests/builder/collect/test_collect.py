@@ -24,9 +24,9 @@ from builder.collect import CUDA, SIMULATED, CollectOptions, DeviceSpec, collect
 from builder.collect.journal import Folder, Journal, JournalError, State, export_journal
 from builder.collect.merge import MergeError
 from builder.collect.summary import summary_lines, summary_of
-from builder.collect.supervisor import BarProgress, Limits, QuietProgress, Ward
+from builder.collect.supervisor import BarProgress, Limits, QuietProgress, WorkerProcess
 from builder.collect.survey import Surveyed, SurveyError, one_model, survey
-from builder.collect.worker import Beat, Farewell, Job, run_worker
+from builder.collect.worker import Ended, Heartbeat, Job, run_worker
 from builder.collect.worker.schedule import Schedule
 from builder.collect.worker.session_facts import ChangedError
 from builder.compile import uncompiled
@@ -424,9 +424,9 @@ def test_merge_errors_are_dataset_errors() -> None:
 # What people see
 
 
-def ward_at(beat: Beat, plan: Plan) -> Ward:
+def ward_at(beat: Heartbeat, plan: Plan) -> WorkerProcess:
     job = Job(Path("gpu-0.jsonl"), plan)
-    ward = Ward(DeviceSpec(SIMULATED), job, Limits(), run_worker)
+    ward = WorkerProcess(DeviceSpec(SIMULATED), job, Limits(), run_worker)
     ward.beat = beat
     return ward
 
@@ -434,7 +434,7 @@ def ward_at(beat: Beat, plan: Plan) -> Ward:
 def test_a_terminal_shows_what_is_done_of_what_and_what_is_said() -> None:
     out = io.StringIO()
     bars = BarProgress(Console(file=out, force_terminal=True, width=120))
-    ward = ward_at(Beat("library", 0.1, points=7, power=2, failed=1), small_plan(12, 4))
+    ward = ward_at(Heartbeat("library", 0.1, points=7, power=2, failed=1), small_plan(12, 4))
     bars.show([ward])
     bars.say(ward, "a [bold]remark")
     bars.say(None, "for all")
@@ -449,7 +449,7 @@ def test_a_terminal_shows_what_is_done_of_what_and_what_is_said() -> None:
 def test_a_file_shows_no_bars_but_what_is_said() -> None:
     out = io.StringIO()
     bars = BarProgress(Console(file=out, width=120))
-    ward = ward_at(Beat("library", 0.1, points=7), small_plan(12, 4))
+    ward = ward_at(Heartbeat("library", 0.1, points=7), small_plan(12, 4))
     bars.show([ward])
     bars.say(ward, "a remark")
     bars.close()
@@ -464,8 +464,8 @@ def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(
     fault = LaunchFault(TILED, shape=(bad.gemm.m, bad.gemm.n, bad.gemm.k))
     faults = Faults(launches=(fault,), wrong=("tiled_hgemm_32",))
     run_session(tmp_path / "gpu-0.jsonl", plan, faults=faults)
-    ward = ward_at(Beat("", 0.0), plan)
-    ward.farewell = Farewell("complete", "")
+    ward = ward_at(Heartbeat("", 0.0), plan)
+    ward.farewell = Ended("complete", "")
     dataset = export_journal(tmp_path / "gpu-0.jsonl")
     summary = summary_of(dataset, [ward], 12.34, tmp_path / "out.parquet")
     lines = summary_lines(summary)

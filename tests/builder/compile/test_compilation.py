@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_ins.elf import CONSTANTS, make_cubin
 
-from builder.compile import Cubins, compile_all, support_cubin, table_lines
+from builder.compile import CubinCache, compile_all, support_cubin, table_lines
 from builder.compile.cache import Entry, entry_of
 from builder.compile.nvrtc import (
     Compiled,
     CompileError,
-    Compiler,
+    NvrtcProcesses,
     Program,
     Toolchain,
     ToolchainError,
@@ -107,7 +107,7 @@ def test_each_kernel_is_described_on_each_architecture_in_order(tmp_path: Path) 
 
 def test_the_cubin_of_an_outcome_is_found_again(tmp_path: Path) -> None:
     (outcome,) = run(builds(SGEMM), tmp_path, FakeCompiler())
-    cubins = Cubins(tmp_path, TOOLS)
+    cubins = CubinCache(tmp_path, TOOLS)
     found = cubins.get(catalogue()[SGEMM], "sm_90")
     assert found is not None
     kernel, cubin, key = found
@@ -223,7 +223,7 @@ def test_ctrl_c_ends_what_runs_and_keeps_what_was_finished(tmp_path: Path) -> No
     with pytest.raises(KeyboardInterrupt):
         run(chosen, tmp_path, compiler, n_workers=1)
     assert compiler.is_closed
-    cubins = Cubins(tmp_path, TOOLS)
+    cubins = CubinCache(tmp_path, TOOLS)
     assert all(cubins.get(build, "sm_90") for build in chosen[:5])
 
 
@@ -242,7 +242,7 @@ def test_a_damaged_entry_counts_as_missing(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("cache")
-    cubins = Cubins(folder, TOOLS)
+    cubins = CubinCache(folder, TOOLS)
     cubins.write("a", ENTRY)
     assert cubins.read("a") == ENTRY
     whole = (folder / "a.cubin").read_bytes()
@@ -265,7 +265,7 @@ def test_a_damaged_entry_is_compiled_again(tmp_path: Path) -> None:
 
 def test_readers_see_whole_entries_while_others_write(tmp_path: Path) -> None:
     """Two writers of one key and a reader; no file is left behind."""
-    writers = [Cubins(tmp_path, TOOLS) for _ in range(2)]
+    writers = [CubinCache(tmp_path, TOOLS) for _ in range(2)]
     writers[0].write("a", ENTRY)
     threads = [
         threading.Thread(target=lambda one=one: [one.write("a", ENTRY) for _ in range(20)])
@@ -273,7 +273,7 @@ def test_readers_see_whole_entries_while_others_write(tmp_path: Path) -> None:
     ]
     for thread in threads:
         thread.start()
-    reader = Cubins(tmp_path, TOOLS)
+    reader = CubinCache(tmp_path, TOOLS)
     while any(thread.is_alive() for thread in threads):
         assert reader.read("a") == ENTRY
     assert [path.name for path in tmp_path.iterdir()] == ["a.cubin"]
@@ -282,7 +282,7 @@ def test_readers_see_whole_entries_while_others_write(tmp_path: Path) -> None:
 def test_a_key_is_of_all_that_decides_the_cubin_and_of_nothing_else(tmp_path: Path) -> None:
     def key(tools: Toolchain = TOOLS, macros: tuple[tuple[str, str], ...] = (("A", "1"),),
             target: str = "sm_90") -> str:  # fmt: skip
-        cubins = Cubins(tmp_path, tools, tmp_path)
+        cubins = CubinCache(tmp_path, tools, tmp_path)
         return cubins.key(cubins.program("a.cu", macros, target))
 
     (tmp_path / "a.cu").write_text('#include "b.h"\n#include <far.h>\n#include "absent.h"\n')
@@ -303,16 +303,16 @@ def test_a_key_is_of_all_that_decides_the_cubin_and_of_nothing_else(tmp_path: Pa
 def test_cubins_that_were_brought_along_are_found_without_a_compiler(tmp_path: Path) -> None:
     """Where nothing is installed, those of any toolchain are taken."""
     (outcome,) = run(builds(SGEMM), tmp_path, FakeCompiler())
-    cubins = Cubins(tmp_path, TOOLS)
+    cubins = CubinCache(tmp_path, TOOLS)
     cubins.toolchain = None
     found = cubins.get(catalogue()[SGEMM], "sm_90")
     assert found is not None
     assert found[2] == outcome.key
 
 
-def child(code: str, timeout_s: float = 30.0) -> Compiler:
+def child(code: str, timeout_s: float = 30.0) -> NvrtcProcesses:
     """A compiler whose process runs this code."""
-    return Compiler(timeout_s, (sys.executable, "-c", f"import os, sys, time\n{code}"))
+    return NvrtcProcesses(timeout_s, (sys.executable, "-c", f"import os, sys, time\n{code}"))
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_real_kernels_compile_and_say_what_they_take(tmp_path: Path) -> None:
 def test_a_program_that_does_not_compile_says_why_in_one_line(nvrtc: Toolchain) -> None:
     program = Program(str(SOURCES / "tiled_gemm.cu"), (), "sm_90", nvrtc.include)
     with pytest.raises(CompileError, match=r"it does not compile: tiled_gemm.cu\(\d+\): error"):
-        Compiler()(program)
+        NvrtcProcesses()(program)
 
 
 @pytest.mark.usefixtures("nvrtc")
@@ -422,7 +422,7 @@ def test_the_support_kernels_compile_and_are_kept(tmp_path: Path) -> None:
     cubin = support_cubin("sm_90", tmp_path)
     assert cubin == support_cubin("sm_90", tmp_path, FakeCompiler())
     (path,) = tmp_path.glob("*.cubin")
-    entry = Cubins(tmp_path).read(path.stem)
+    entry = CubinCache(tmp_path).read(path.stem)
     assert entry is not None
     assert isinstance(entry, Entry)
     assert entry.facts is None

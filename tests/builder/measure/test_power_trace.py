@@ -16,9 +16,9 @@ from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import Throttling
 from builder.device.simulated.traits import Traits
 from builder.measure import (
-    Calibration,
     Protocol,
-    calibrate,
+    SensorCheck,
+    check_sensors,
     copies_for,
     measure_burst,
     measure_sustained,
@@ -40,8 +40,8 @@ NO_POWER = Faults(unsupported=("total_energy_j", "instant_power_w", "average_pow
 
 
 @cache
-def calibration_of(faults: Faults) -> Calibration:
-    return calibrate(SimulatedDevice(0, faults), PROTOCOL)
+def calibration_of(faults: Faults) -> SensorCheck:
+    return check_sensors(SimulatedDevice(0, faults), PROTOCOL)
 
 
 HEALTHY = Faults()

@@ -14,9 +14,9 @@ from builder.device import Bound, Sensor, SensorError
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.traits import Traits
 from builder.measure import (
-    Calibration,
     Protocol,
-    calibrate,
+    SensorCheck,
+    check_sensors,
     measure_burst,
     measure_sustained,
     recheck_idle,
@@ -72,7 +72,7 @@ def test_each_thing_that_is_wrong_around_a_gpu_is_flagged_and_said(
     around = look_around(SimulatedDevice(1, faults).sensor, PROTOCOL)
     assert around.flags == (flag,)
     assert len(around.warnings) == 1
-    assert calibrate(SimulatedDevice(1, faults), PROTOCOL).flags == (flag,)
+    assert check_sensors(SimulatedDevice(1, faults), PROTOCOL).flags == (flag,)
 
 
 def test_what_cannot_be_read_of_the_surroundings_is_no_flag() -> None:
@@ -80,13 +80,13 @@ def test_what_cannot_be_read_of_the_surroundings_is_no_flag() -> None:
     assert look_around(SimulatedDevice(1, hidden).sensor, PROTOCOL).flags == ()
 
 
-# Calibration
+# SensorCheck
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_calibration_finds_the_truth_about_each_source(seed: int) -> None:
     device, traits = SimulatedDevice(seed), Traits()
-    found = calibrate(device, PROTOCOL)
+    found = check_sensors(device, PROTOCOL)
     counter, instant, average = found.sources
     assert [facts.reason for facts in found.sources] == [None] * 3
     assert counter.call_s == pytest.approx(traits.energy_call_s, rel=0.01)
@@ -107,14 +107,14 @@ def test_calibration_finds_the_truth_about_each_source(seed: int) -> None:
 
 def test_calibration_takes_less_than_10_seconds() -> None:
     device = SimulatedDevice(1)
-    found = calibrate(device, PROTOCOL)
+    found = check_sensors(device, PROTOCOL)
     assert found.seconds == pytest.approx(device.now_s(), abs=1e-3)
     assert found.seconds < 10.0
 
 
 def test_idle_power_at_the_end_is_that_of_a_warmer_gpu() -> None:
     device = SimulatedDevice(1)
-    found = calibrate(device, PROTOCOL)
+    found = check_sensors(device, PROTOCOL)
     device.spin(60.0)
     again = recheck_idle(device, PROTOCOL, found)
     assert found.idle_end_power_w is None
@@ -126,8 +126,8 @@ def test_idle_power_at_the_end_is_that_of_a_warmer_gpu() -> None:
 
 def test_a_calibration_survives_json() -> None:
     for faults in (Faults(), Faults(other_processes=1, unsupported=("total_energy_j",))):
-        found = calibrate(SimulatedDevice(1, faults), PROTOCOL)
-        assert Calibration.from_json(json.loads(json.dumps(found.to_json()))) == found
+        found = check_sensors(SimulatedDevice(1, faults), PROTOCOL)
+        assert SensorCheck.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_calibration_survives_json() -> None:
 def test_a_counter_that_cannot_be_used_gives_way_to_instant_power(
     faults: Faults, words: str
 ) -> None:
-    found = calibrate(SimulatedDevice(1, faults), PROTOCOL)
+    found = check_sensors(SimulatedDevice(1, faults), PROTOCOL)
     assert words in str(found.sources[0].reason)
     assert [source.name for source, _ in found.ladder] == ["instant_power", "average_power"]
     assert found.idle_power_w == found.sources[1].idle_w
@@ -149,13 +149,13 @@ def test_a_counter_that_cannot_be_used_gives_way_to_instant_power(
 
 def test_a_counter_that_moves_too_seldom_for_a_window_is_left_out() -> None:
     device = SimulatedDevice(1, traits=Traits(sensor_period_s=0.4))
-    found = calibrate(device, PROTOCOL)
+    found = check_sensors(device, PROTOCOL)
     assert "only every 0.40 s" in str(found.sources[0].reason)
 
 
 def test_under_mig_no_power_is_read() -> None:
     device = SimulatedDevice(1, Faults(mig_is_on=True))
-    found = calibrate(device, PROTOCOL)
+    found = check_sensors(device, PROTOCOL)
     assert found.ladder == ()
     assert found.idle_power_w is None
     assert recheck_idle(device, PROTOCOL, found).idle_end_power_w is None
@@ -208,7 +208,7 @@ def test_readings_that_fail_now_and_then_never_end_in_an_exception(share: float,
 def sustained_columns(faults: Faults) -> dict[str, object]:
     """Return the columns of a point that was calibrated for, timed and put under load."""
     device = SimulatedDevice(1, faults)
-    calibration = calibrate(device, PROTOCOL)
+    calibration = check_sensors(device, PROTOCOL)
     bound = bound_on(device)
     found = measure_burst(device, bound, PROTOCOL)
     assert found.runtime_s == pytest.approx(device.truth_runtime_s(KERNEL, GEMM), rel=0.01)

@@ -12,8 +12,8 @@ import numpy as np
 from stand_ins.emulated_driver.emulation import Emulation
 
 from builder.collect import CollectOptions, collect
-from builder.compile import SUPPORT, Cubins
-from builder.compile.cache import Entry, Facts
+from builder.compile import SUPPORT, CubinCache
+from builder.compile.cache import CompilerFacts, Entry
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.kernels.catalogue import catalogue
@@ -40,7 +40,7 @@ def cache(folder: Path) -> dict[str, str]:
 
     One of them is no good.
     """
-    emulation, cubins = Emulation(), Cubins(folder)
+    emulation, cubins = Emulation(), CubinCache(folder)
     images = {GOOD: GOOD, BROKEN: "broken"}
     support = cubins.program(SUPPORT, (), "sm_90")
     cubins.write(cubins.key(support), Entry(emulation.image("support"), None, ""))
@@ -49,7 +49,7 @@ def cache(folder: Path) -> dict[str, str]:
         build = catalogue()[name]
         threads = build.kernel.threads or 0
         program = cubins.program(build.source, build.macros, "sm_90")
-        entry = Entry(emulation.image(image), Facts(threads, 32, 1024, 0, 176), "")
+        entry = Entry(emulation.image(image), CompilerFacts(threads, 32, 1024, 0, 176), "")
         keys[name] = cubins.key(program)
         cubins.write(keys[name], entry)
     return keys

@@ -34,7 +34,7 @@ from builder.collect.fleet.fleet import (
 )
 from builder.collect.survey import Surveyed
 from builder.collect.worker import COMPLETE, STOPPED
-from builder.compile import Cubins, compile_all
+from builder.compile import CubinCache, compile_all
 from builder.compile.nvrtc import Compiled, Program, Toolchain, ToolchainError, installed_toolchain
 from builder.dataset import Dataset, read
 from builder.device.simulated import SimulatedDevice
@@ -316,7 +316,7 @@ def test_kernels_are_compiled_by_tasks_and_kept_here(tmp_path: Path) -> None:
     assert set(kernels.keys) == set(names) - {"library"}
     assert len(kernels.keys) == 11
     assert names["tiled_hgemm_8"].registers is not None
-    cubins = Cubins(options.cubins)
+    cubins = CubinCache(options.cubins)
     assert all(cubins.read(key) is not None for key in kernels.keys.values())
     before = len(sizes)
     assert compiled_on(cluster, sweep, gpu, options, lambda: None) == kernels

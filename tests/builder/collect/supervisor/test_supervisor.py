@@ -23,7 +23,7 @@ from stand_ins.plans import QUICK, TILED, rows_of, small_plan, state_of, timed_k
 
 from builder.collect import SIMULATED, DeviceSpec
 from builder.collect.journal import Journal
-from builder.collect.supervisor import Interrupts, Limits, Progress, Ward, supervise
+from builder.collect.supervisor import Interrupts, Limits, Progress, WorkerProcess, supervise
 from builder.collect.supervisor.worker_process import Entry
 from builder.collect.worker import COMPLETE, ERROR, STOP, STOPPED, Job, run_worker
 from builder.device.simulated import Faults
@@ -46,14 +46,14 @@ def path(tmp_path: Path) -> Path:
 class Watcher(Progress):
     """Does something each time that it is shown the wards, and keeps what is said."""
 
-    def __init__(self, act: Callable[[Sequence[Ward]], None] = lambda wards: None) -> None:
+    def __init__(self, act: Callable[[Sequence[WorkerProcess]], None] = lambda wards: None) -> None:
         self.act = act
         self.said: list[str] = []
 
-    def show(self, wards: Sequence[Ward]) -> None:
+    def show(self, wards: Sequence[WorkerProcess]) -> None:
         self.act(wards)
 
-    def say(self, ward: Ward | None, text: str) -> None:
+    def say(self, ward: WorkerProcess | None, text: str) -> None:
         self.said.append(text)
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ def run_jobs(
     limits: Limits = IMPATIENT,
     stop_at_s: float | None = None,
     entry: Entry = run_worker,
-) -> list[Ward]:
+) -> list[WorkerProcess]:
     """Supervise a simulated GPU for each journal."""
     text = json.dumps((faults or Faults()).to_json())
     jobs = [
@@ -83,7 +83,7 @@ def run_jobs(
         return supervise(jobs, interrupts, watcher or Watcher(), limits, entry)
 
 
-def how(ward: Ward) -> str:
+def how(ward: WorkerProcess) -> str:
     assert ward.farewell is not None
     return ward.farewell.how
 
@@ -153,7 +153,7 @@ def test_workers_killed_at_random_moments_leave_each_point_measured_once(path: P
     plan, dice = small_plan(150, 2), random.Random(5)
     thresholds = sorted(dice.sample(range(140), 10))
 
-    def kill(wards: Sequence[Ward]) -> None:
+    def kill(wards: Sequence[WorkerProcess]) -> None:
         (ward,) = wards
         if thresholds and ward.beat.points >= thresholds[0]:
             del thresholds[0]
@@ -174,7 +174,7 @@ def interrupt_after(points: int, times: int = 1, number: int = signal.SIGINT) ->
     """A watcher that sends this process a signal once so many points are done."""
     left = iter(range(times))
 
-    def act(wards: Sequence[Ward]) -> None:
+    def act(wards: Sequence[WorkerProcess]) -> None:
         if wards[0].beat.points >= points and next(left, None) is not None:
             os.kill(os.getpid(), number)
 
@@ -257,7 +257,7 @@ def test_a_worker_that_dies_before_it_has_read_its_plan_does_not_hold_up_the_sup
     assert len(pickle.dumps(plan)) > PIPE_BYTES
     resource_tracker.ensure_running()
     monkeypatch.setattr(spawn, "get_executable", lambda: b"/bin/false")
-    wards: list[Ward] = []
+    wards: list[WorkerProcess] = []
     jobs = [(DeviceSpec(SIMULATED), Job(path, plan))]
     thread = threading.Thread(
         target=lambda: wards.extend(supervise(jobs, Interrupts(), Watcher(), IMPATIENT)),

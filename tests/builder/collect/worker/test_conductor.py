@@ -23,7 +23,7 @@ from stand_ins.plans import (
 )
 
 from builder.collect.journal import DIED, JournalError, State, read_lines
-from builder.collect.worker import COMPLETE, FAILING, RESTART, STOPPED, Beat, Remark
+from builder.collect.worker import COMPLETE, FAILING, RESTART, STOPPED, Heartbeat, Note
 from builder.collect.worker.session_facts import ChangedError
 from builder.device import DeviceError
 from builder.device.simulated import Faults, SimulatedDevice
@@ -220,7 +220,7 @@ class StopWithin:
     def __init__(self, beats: int, looks: int) -> None:
         self.beats, self.looks = beats, looks
 
-    def tell(self, message: Beat | Remark) -> None:
+    def tell(self, message: Heartbeat | Note) -> None:
         self.beats -= 1
 
     def should_stop(self) -> bool:
@@ -391,10 +391,10 @@ def failing_on(plan: Plan, count: int) -> Faults:
 
 def test_more_than_a_tenth_failing_is_said_once(path: Path) -> None:
     plan = small_plan(30, 0)
-    remarks: list[Beat | Remark] = []
+    remarks: list[Heartbeat | Note] = []
     farewell = run_session(path, plan, faults=failing_on(plan, 5), tell=remarks.append)
     assert farewell.how == COMPLETE
-    said = [one.text for one in remarks if isinstance(one, Remark)]
+    said = [one.text for one in remarks if isinstance(one, Note)]
     assert len(said) == 1
     assert "which is more than 10%" in said[0]
     assert texts(path, "note") == said
