@@ -18,7 +18,7 @@ RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
 RUNTIME_IMPORTS = {
     "_errors": set(),
     "_safetensors": {"_errors"},
-    "_checked_json": {"_safetensors"},
+    "_checked_json": {"_errors", "_safetensors"},
     "_gemm": {"_errors"},
     "_gpu": {"_errors", "_gemm"},
     "_kernel": {"_errors", "_gemm"},
