@@ -245,3 +245,9 @@ SERIES = (
         math="OpMultiplyAddFastAccum",
     ),
 )  # fmt: skip
+
+
+def builds() -> Iterator[Build]:
+    """Yield every kernel of every series."""
+    for series in SERIES:
+        yield from series.builds()

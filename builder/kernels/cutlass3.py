@@ -144,3 +144,9 @@ SERIES = (
     Series("bf16", "bf16", 2, ("tn", "nn")),
     Series("e4m3", "bf16", 1, ("tn",), fast=True),
 )
+
+
+def builds() -> Iterator[Build]:
+    """Yield every kernel of every series."""
+    for series in SERIES:
+        yield from series.builds()

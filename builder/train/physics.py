@@ -15,6 +15,7 @@ from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
 from gpperf_lite._physics import TILES, View, physics_of, side_by_side
 
 from ..dataset import Floats, Points
+from ..kernels import family_of, runs_on_tensor_cores
 
 _ROWS = 2000
 _EVALUATIONS = 25
@@ -44,10 +45,9 @@ def unit_of(kernel: Kernel) -> str:
     """Return what a kernel runs on: kernels of one unit share their physical constants."""
     if physics_of(kernel) == "library":
         return "library"
-    if kernel.family != "cutlass2":
+    if family_of(kernel).on_tensor_cores is not None:
         return kernel.family
-    on_tensor_cores = kernel.instruction is not None and kernel.instruction.m > 1
-    return "tensor cores" if on_tensor_cores else "CUDA cores"
+    return "tensor cores" if runs_on_tensor_cores(kernel) else "CUDA cores"
 
 
 def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Described:
