@@ -73,7 +73,7 @@ BUILDER_IMPORTS = {
     "report": {"evaluate", "importers", "train"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},
-    "train": {"dataset", "importers"},
+    "train": {"dataset", "importers", "kernels"},
     "doctor": {"device", "device.cuda", "measure"},
     "collect.fleet": {
         "collect", "collect.journal", "collect.supervisor", "collect.worker", "compile", "dataset",
@@ -89,18 +89,18 @@ BUILDER_IMPORTS = {
         "plan",
     },
     "collect.journal": {"dataset", "measure"},
-    "measure": {"device"},
+    "measure": {"device", "kernels"},
     "compile": {"kernels"},
     "plan": {"kernels"},
     "importers": {"dataset"},
     "dataset": set(),
-    "device.cuda": {"device"},
+    "device.cuda": {"device", "kernels"},
     "device.simulated": {"device"},
     "device": set(),
     "kernels": set(),
 }  # fmt: skip
 
-GROUND = {"errors", "files", "gpus", "markdown", "parallel"}
+GROUND = {"errors", "files", "gpus", "markdown", "parallel", "toml"}
 """Modules on the builder's ground that every package may import; they import one another alone."""
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the
@@ -123,16 +123,14 @@ BUILDER_LIBRARIES = {
     "doctor.doctor": {"cuda"},
     "evaluate.baselines": {"sklearn"},
     "evaluate.study": {"sklearn"},
-    "gpus": {"tomli"},
     "importers.aiconfigurator": {"pyarrow"},
     "parallel": {"rich"},
     "plan.shapes": {"scipy"},
-    "plan.sweep": {"tomli"},
+    "toml": {"tomli"},
     "train.catboost_forest": {"catboost"},
     "train.learner": {"catboost", "sklearn"},
     "train.physics": {"scipy"},
     "train.power_fit": {"scipy"},
-    "train.recipe": {"tomli"},
 }
 
 LONGEST = 400
