@@ -17,7 +17,7 @@ from .attempt import attempt
 
 def lane_of(point: Point) -> str:
     """Return kernel and dtype: `library` is verified, and blamed, for each dtype on its own."""
-    return f"{point.kernel} {point.gemm.dtype}"
+    return point.candidate
 
 
 class Programs:
