@@ -1,4 +1,4 @@
-"""The catalogue: every kernel that can be compiled or is there already, by its name."""
+"""The catalogue: the library and every kernel that can be compiled, by name; and its patterns."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _is_meant(build: Build, pattern: str) -> bool:
 
 
 def _hint(pattern: str) -> str:
-    """Return what to write instead of a pattern that means no kernel."""
+    """Return advice on a pattern that means no kernel: its right beginning, or the nearest name."""
     for name, build in catalogue().items():
         if fnmatchcase(name, pattern):  # it would be meant, were it not experimental
             prefix = family_of(build.kernel).prefix

@@ -82,13 +82,15 @@ def expected(sweep: Sweep, costs: Costs, runtimes_s: Sequence[float], n_kernels:
 
 
 def _count_within(costs_s: Sequence[float], limit_s: float) -> int:
-    """Return how many of the first costs add up to at most a limit."""
+    """Return the number of first costs that add up to at most a limit."""
     return sum(total_s <= limit_s for total_s in accumulate(costs_s))
 
 
 def guess_runtime_s(kernel: Kernel, gemm: Gemm, gpu: Gpu) -> float:
     """Return a rough guess of a runtime: a roofline at a part of the peaks, in whole waves.
 
+    The generic model errs far less, but plans get hardly better by it (1 % of a budget, as most of
+    a point's time is not its launches), and would change with every model that is trained.
     Raises KeyError where the GPU's peak for the dtype is not known.
     """
     peak = gpu.peak_flops[gemm.dtype]

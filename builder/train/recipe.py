@@ -1,13 +1,13 @@
-"""A recipe: which models to build, from which sources. TOML, one table a model.
+"""A recipe: the models to build, and the sources of each. TOML, one table a model.
 
-[defaults]           what a model does not say itself
+[defaults]           values of the keys that a model does not have itself
 [NAME]
 version              of the model, a text
 format               of its sources: a name of `importers.FORMATS`
 runtime, power       lists of files, below the folder of sources; power may be missing
-split, folds         how accuracy and intervals are measured
+split, folds         the held-out parts, for accuracy and intervals
 stand_ins            unmeasured dtypes and the measured ones that answer for them
-scope                "gpu", or "generic": one model of many GPUs (split and folds say nothing then)
+scope                "gpu", or "generic": one model of many GPUs (split and folds are not used then)
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
 
 The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
