@@ -81,7 +81,7 @@ class Series:
     math: str = "OpMultiplyAdd"
 
     def builds(self) -> Iterator[Build]:
-        """Yield every kernel: first the plain ones, then those with other swizzles and with slices."""
+        """Yield every kernel: first the plain ones, then other swizzles and slices."""
         plain = [
             self._build(shape, layout, alignment)
             for alignment in self.alignments
