@@ -18,7 +18,14 @@ from gpperf_lite import Gemm, Kernel
 from gpperf_lite._kernel import LIBRARY
 
 from ..device import POWER_CAP, Bound, Device, DeviceError, Mark, SensorError
-from ..measure import Protocol, check_sensors, copies_for, measure_burst, operand_bytes
+from ..measure import (
+    Protocol,
+    TimingRules,
+    check_sensors,
+    copies_for,
+    measure_burst,
+    operand_bytes,
+)
 from .probe_text import probe_lines
 
 _NODES = (1, 16, 64, 256, 512)
@@ -71,8 +78,8 @@ def probe(
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "graph": lambda: _graph_costs(device),
         "events": lambda: _event_tick(device),
-        "power_cap": lambda: _power_cap(device, protocol, kernel, cubin),
-        "points": lambda: _points(device, protocol, kernel, cubin),
+        "power_cap": lambda: _power_cap(device, protocol.timing, kernel, cubin),
+        "points": lambda: _points(device, protocol.timing, kernel, cubin),
     }
     for name, part in parts.items():
         found[name] = _passed(part)
@@ -135,7 +142,7 @@ def _event_tick(device: Device) -> dict[str, Any]:
 
 
 def _power_cap(
-    device: Device, protocol: Protocol, kernel: Kernel, cubin: bytes | None
+    device: Device, rules: TimingRules, kernel: Kernel, cubin: bytes | None
 ) -> dict[str, Any]:
     """Return when clocks drop under a load without a pause, and when the driver says so."""
     gemm = Gemm(_LARGE, _LARGE, _LARGE, _dtype(device, kernel), kernel.layout or "tn")
@@ -143,11 +150,11 @@ def _power_cap(
         with device.load(kernel, cubin) as program, program.bind(gemm, 1) as bound:
             launches = max(1, round(_CAP_PIECE_S / _estimate_s(device, bound)))
             with bound.graph(launches) as graph:
-                return {"load": kernel.name, **_loaded(device, protocol, graph.replay)}
+                return {"load": kernel.name, **_loaded(device, rules, graph.replay)}
     except DeviceError as error:
         if error.is_sticky:
             raise
-    return {"load": "spin", **_loaded(device, protocol, lambda: device.spin(_CAP_PIECE_S))}
+    return {"load": "spin", **_loaded(device, rules, lambda: device.spin(_CAP_PIECE_S))}
 
 
 def _estimate_s(device: Device, bound: Bound) -> float:
@@ -159,13 +166,13 @@ def _estimate_s(device: Device, bound: Bound) -> float:
     return max(1e-6, device.elapsed_s(first, last))
 
 
-def _loaded(device: Device, protocol: Protocol, queue: Callable[[], None]) -> dict[str, Any]:
+def _loaded(device: Device, rules: TimingRules, queue: Callable[[], None]) -> dict[str, Any]:
     """Keep the GPU busy for some seconds; `queue` queues a piece of a few milliseconds."""
     device.wait()
-    device.sleep(protocol.retry_pause_s)
-    device.spin(protocol.spin_s)
+    device.sleep(rules.retry_pause_s)
+    device.spin(rules.spin_s)
     device.wait()
-    device.sleep(protocol.rest_s)
+    device.sleep(rules.rest_s)
     started_s, told_s = device.now_s(), None
     stamps, begin = [device.stamp()], device.mark()
     ends: list[Mark] = []
@@ -180,7 +187,7 @@ def _loaded(device: Device, protocol: Protocol, queue: Callable[[], None]) -> di
     clocks_hz = [device.clock_hz(one, two) for one, two in pairwise(stamps)]
     times_s = [device.elapsed_s(begin, end) for end in ends]
     top_hz = max(clocks_hz[: max(1, len(clocks_hz) // 20)])
-    least_hz = top_hz * (1.0 - protocol.clock_drop_share)
+    least_hz = top_hz * (1.0 - rules.clock_drop_share)
     pairs = zip(times_s, clocks_hz, strict=True)
     return {
         "load_s": times_s[-1],
@@ -205,7 +212,7 @@ def _says_capped(device: Device) -> bool:
 
 
 def _points(
-    device: Device, protocol: Protocol, kernel: Kernel, cubin: bytes | None
+    device: Device, rules: TimingRules, kernel: Kernel, cubin: bytes | None
 ) -> dict[str, Any]:
     """Time ten points twice; return how well they repeat and what the host needs beside them."""
     dtype = _dtype(device, kernel)
@@ -214,7 +221,7 @@ def _points(
     before_s = device.now_s()
     with device.load(kernel, cubin) as program:
         load_s = device.now_s() - before_s
-        rounds = [[_point(device, protocol, program.bind, one) for one in gemms] for _ in range(2)]
+        rounds = [[_point(device, rules, program.bind, one) for one in gemms] for _ in range(2)]
     first, second = (np.array([one["runtime_s"] for one in part]) for part in rounds)
     changes = np.abs(second / first - 1.0)
     every = [one for part in rounds for one in part]
@@ -240,16 +247,16 @@ def _dtype(device: Device, kernel: Kernel) -> str:
 
 
 def _point(
-    device: Device, protocol: Protocol, bind: Callable[[Gemm, int], Bound], gemm: Gemm
+    device: Device, rules: TimingRules, bind: Callable[[Gemm, int], Bound], gemm: Gemm
 ) -> dict[str, float]:
     started_s = device.now_s()
-    copies = copies_for(protocol, device.gpu, operand_bytes(gemm))
+    copies = copies_for(rules, device.gpu, operand_bytes(gemm))
     with bind(gemm, copies) as bound:
         bind_s = device.now_s() - started_s
         before_s = device.now_s()
-        bound.graph(protocol.batch_launches_limit).close()
+        bound.graph(rules.batch_launches_limit).close()
         graph_s = device.now_s() - before_s
-        burst = measure_burst(device, bound, protocol)
+        burst = measure_burst(device, bound, rules)
     if burst.runtime_s is None:
         raise DeviceError(0, "measure_burst", "the time of a launch could not be resolved")
     point_s = device.now_s() - started_s - graph_s

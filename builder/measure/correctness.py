@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpperf_lite import Gemm, Kernel
 
 from ..device import Bound, Comparison, Program
-from .protocol import Protocol
+from .protocol import CorrectnessRules
 
 Indices = NDArray[np.int64]
 
@@ -38,7 +38,7 @@ class Verdict:
     text: str
 
 
-def verify_build(program: Program, protocol: Protocol, dtype: str | None = None) -> Verdict:
+def verify_build(program: Program, rules: CorrectnessRules, dtype: str | None = None) -> Verdict:
     """Check whole results of three small GEMMs; the verdict is that of the worst.
 
     dtype: for a program that takes any, such as `library`; f32 if not given. May raise DeviceError.
@@ -47,7 +47,7 @@ def verify_build(program: Program, protocol: Protocol, dtype: str | None = None)
     for gemm in awkward_gemms(program.kernel, dtype):
         rows, columns = np.divmod(np.arange(gemm.m * gemm.n, dtype=np.int64), gemm.n)
         with program.bind(gemm, 1) as bound:
-            limit = limit_of(program.kernel, gemm, protocol)
+            limit = limit_of(program.kernel, gemm, rules)
             verdict = judge(bound.compare(rows, columns), gemm, limit)
         if not verdict.ok:
             return verdict
@@ -55,26 +55,26 @@ def verify_build(program: Program, protocol: Protocol, dtype: str | None = None)
     return worst
 
 
-def verify_point(bound: Bound, protocol: Protocol, seed: int, kernel: Kernel) -> Verdict:
+def verify_point(bound: Bound, rules: CorrectnessRules, seed: int, kernel: Kernel) -> Verdict:
     """Check a result for NaN and infinity as a whole, and some of its entries for their values.
 
     seed: decides which; kernel: the one that is bound. May raise DeviceError.
     """
-    rows, columns = entries(bound.gemm, protocol.verify_entries, seed)
-    limit = limit_of(kernel, bound.gemm, protocol)
+    rows, columns = entries(bound.gemm, rules.verify_entries, seed)
+    limit = limit_of(kernel, bound.gemm, rules)
     return judge(bound.compare(rows, columns), bound.gemm, limit)
 
 
-def limit_of(kernel: Kernel, gemm: Gemm, protocol: Protocol) -> float:
+def limit_of(kernel: Kernel, gemm: Gemm, rules: CorrectnessRules) -> float:
     """Return the largest error of a right result.
 
     Sums that are kept in f16 are rounded at each step, and the error of a sum of k random terms
     grows with the root of k (N. J. Higham, T. Mary, "A new approach to probabilistic rounding
     error analysis", SIAM J. Sci. Comput. 41(5), 2019).
     """
-    limit = protocol.error_limit(gemm.dtype)
+    limit = rules.error_limit(gemm.dtype)
     if kernel.family == "cutlass2" and _SUMS_IN_F16.search(kernel.name):
-        return max(limit, protocol.limit_f16_sums * math.sqrt(gemm.k))
+        return max(limit, rules.limit_f16_sums * math.sqrt(gemm.k))
     return limit
 
 

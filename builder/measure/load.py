@@ -6,7 +6,6 @@ import math
 from bisect import bisect_left, bisect_right
 
 from ..device import Device, Graph
-from .protocol import Protocol
 
 
 class Load:
@@ -16,12 +15,12 @@ class Load:
     launches: of a replay.
     """
 
-    def __init__(self, device: Device, graph: Graph, replay_s: float, protocol: Protocol) -> None:
+    def __init__(self, device: Device, graph: Graph, replay_s: float, lead_s: float) -> None:
         self._device = device
         self._graph = graph
         self.launches = graph.launches
-        self.replay_s = max(replay_s, protocol.tick_s)
-        self._lead_s = protocol.queue_lead_s
+        self.replay_s = replay_s
+        self._lead_s = lead_s
         self._seen_s: list[float] = []
         self._dry: set[int] = set()
         self.started_s = device.now_s()

@@ -9,7 +9,7 @@ from gpperf_lite import Gemm, Gpu
 from gpperf_lite._gemm import DTYPES
 
 from ..device import Bound, Graph
-from .protocol import Protocol
+from .protocol import TimingRules
 
 
 def operand_bytes(gemm: Gemm) -> int:
@@ -19,17 +19,17 @@ def operand_bytes(gemm: Gemm) -> int:
     return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
 
 
-def copies_for(protocol: Protocol, gpu: Gpu, bytes_per_copy: int) -> int:
+def copies_for(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
     """Return how many copies of the operands to ask for, so that L2 holds none when its turn comes.
 
     No more than a batch has launches: what lies beyond would never be used.
     """
-    return min(_copies_needed(protocol, gpu, bytes_per_copy), protocol.batch_launches_limit)
+    return min(_copies_needed(rules, gpu, bytes_per_copy), rules.batch_launches_limit)
 
 
-def is_cold(protocol: Protocol, gpu: Gpu, bound: Bound) -> bool:
+def is_cold(rules: TimingRules, gpu: Gpu, bound: Bound) -> bool:
     """Return whether launches go through enough copies for L2 to hold none of them."""
-    return bound.copies >= _copies_needed(protocol, gpu, bound.bytes_per_copy)
+    return bound.copies >= _copies_needed(rules, gpu, bound.bytes_per_copy)
 
 
 def replays_of(bound: Bound, launches: int) -> Graph:
@@ -78,5 +78,5 @@ class _Rotation(Graph):
         self._turn = (self._turn + 1) % len(self._graphs)
 
 
-def _copies_needed(protocol: Protocol, gpu: Gpu, bytes_per_copy: int) -> int:
-    return 1 + math.floor(protocol.cold_l2_factor * gpu.l2_bytes / max(1, bytes_per_copy))
+def _copies_needed(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
+    return 1 + math.floor(rules.cold_l2_factor * gpu.l2_bytes / max(1, bytes_per_copy))

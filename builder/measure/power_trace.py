@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Sensor
-from .protocol import Protocol
+from .protocol import PowerRules
 from .sensors import read_positive
 
 Floats = NDArray[np.float64]
@@ -33,25 +33,25 @@ class Source:
     call: Callable[[Sensor], float]
     is_counter: bool
 
-    def settle_s(self, protocol: Protocol, rise_s: float) -> float:
+    def settle_s(self, rules: PowerRules, rise_s: float) -> float:
         """Return for how long load must run before its window; rise_s: of its step response."""
         if self.name == "average_power":
-            return protocol.average_settle_s
-        return max(protocol.settle_s, protocol.settle_rises * rise_s)
+            return rules.average_settle_s
+        return max(rules.settle_s, rules.settle_rises * rise_s)
 
-    def window_s(self, protocol: Protocol) -> float:
+    def window_s(self, rules: PowerRules) -> float:
         """Return the length of its window, at least."""
         return {
-            "energy_counter": protocol.counter_window_s,
-            "instant_power": protocol.instant_window_s,
-            "average_power": protocol.average_window_s,
+            "energy_counter": rules.counter_window_s,
+            "instant_power": rules.instant_window_s,
+            "average_power": rules.average_window_s,
         }[self.name]
 
-    def updates(self, protocol: Protocol) -> int:
+    def updates(self, rules: PowerRules) -> int:
         """Return how many steps of it a window must hold, at least."""
         return {
-            "energy_counter": protocol.counter_steps,
-            "instant_power": protocol.instant_updates,
+            "energy_counter": rules.counter_steps,
+            "instant_power": rules.instant_updates,
             "average_power": 1,
         }[self.name]
 

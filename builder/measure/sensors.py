@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..device import Sensor, SensorError
-from .protocol import Protocol
+from .protocol import SensorRules
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class Surroundings:
         return "mig" in self.flags
 
 
-def look_around(sensor: Sensor, protocol: Protocol) -> Surroundings:
+def look_around(sensor: Sensor, rules: SensorRules) -> Surroundings:
     """Return what is wrong around a GPU; call it when it has been at rest for a while."""
     flags, warnings = [], []
     if read(sensor.mig_is_on):
@@ -106,7 +106,7 @@ def look_around(sensor: Sensor, protocol: Protocol) -> Surroundings:
         flags.append("other_processes")
         warnings.append(f"{others} other processes hold a context on the GPU: end them")
     share = read(sensor.utilisation)
-    if share is not None and share > protocol.utilisation_limit_share:
+    if share is not None and share > rules.utilisation_limit_share:
         flags.append("utilised")
         warnings.append(f"others keep the GPU busy for {share:.0%} of the time: end them")
     return Surroundings(tuple(flags), tuple(warnings))

@@ -7,7 +7,7 @@ import math
 from ..device import Device
 from .load import Load
 from .power_trace import Trace
-from .protocol import Protocol
+from .protocol import PowerRules
 from .sensor_check import SensorCheck
 from .sensors import Watch
 
@@ -19,40 +19,37 @@ class Window:
     the host's clock; the end is known once it has run.
     """
 
-    def __init__(
-        self, load: Load, calibration: SensorCheck, protocol: Protocol, length_s: float
-    ) -> None:
+    def __init__(self, load: Load, check: SensorCheck, rules: PowerRules, length_s: float) -> None:
         self._load = load
-        self._protocol = protocol
-        ladder = calibration.ladder[:2]
-        self._traces = [Trace(source, protocol.edge_limit_s) for source, _ in ladder]
+        self._rules = rules
+        ladder = check.ladder[:2]
+        self._traces = [Trace(source, rules.edge_limit_s) for source, _ in ladder]
         self._ready_s = [
-            load.started_s + source.settle_s(protocol, facts.rise_s or 0.0)
-            for source, facts in ladder
+            load.started_s + source.settle_s(rules, facts.rise_s or 0.0) for source, facts in ladder
         ]
-        usual_s = ladder[0][0].window_s(protocol) if ladder else protocol.counter_window_s
-        self._steps = ladder[0][0].updates(protocol) if ladder else 0
-        self.start_s = self._ready_s[0] if ladder else load.started_s + protocol.settle_s
+        usual_s = ladder[0][0].window_s(rules) if ladder else rules.counter_window_s
+        self._steps = ladder[0][0].updates(rules) if ladder else 0
+        self.start_s = self._ready_s[0] if ladder else load.started_s + rules.settle_s
         self._due_s = self.start_s + max(usual_s, length_s)
-        self._limit_s = self.start_s + max(protocol.window_limit_s, length_s)
+        self._limit_s = self.start_s + max(rules.window_limit_s, length_s)
         self.end_s = self._due_s
 
     def run(self, device: Device, watch: Watch) -> None:
         """Keep the GPU busy, and poll until the window has what it needs."""
-        protocol, load, sensor = self._protocol, self._load, device.sensor
+        rules, load, sensor = self._rules, self._load, device.sensor
         aside_s = device.now_s()
         while not self._is_complete(device.now_s()):
             now_s = device.now_s()
-            load.cover(max(now_s, self._due_s) + protocol.queue_margin_s)
+            load.cover(max(now_s, self._due_s) + rules.queue_margin_s)
             for trace in self._traces[:1]:
                 trace.poll(sensor, device.now_s)
             if now_s >= aside_s:
-                aside_s = now_s + protocol.other_poll_s
+                aside_s = now_s + rules.other_poll_s
                 for trace in self._traces[1:]:
                     trace.poll(sensor, device.now_s)
                 watch.look()
             load.poll()
-            device.sleep(protocol.poll_s)
+            device.sleep(rules.poll_s)
         self.end_s = device.now_s()
 
     def extend(self, seconds: float) -> None:
@@ -63,7 +60,7 @@ class Window:
     @property
     def is_steady(self) -> bool:
         """Whether both halves agree in power and in clock, as far as these are known."""
-        limits = (self._protocol.steady_power_share, self._protocol.steady_clock_share)
+        limits = (self._rules.steady_power_share, self._rules.steady_clock_share)
         changes = (self.power_change, self.clock_change)
         return all(
             change is None or abs(change) <= limit
@@ -102,7 +99,7 @@ class Window:
         """Return the first source that has said enough, and when its window starts."""
         for index, trace in enumerate(self._traces):
             start_s = self._later_start_s(index)
-            enough = trace.source.updates(self._protocol)
+            enough = trace.source.updates(self._rules)
             if trace.steps_between(start_s, self.end_s) >= enough:
                 return trace, start_s
         return None, self.start_s

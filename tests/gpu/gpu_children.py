@@ -15,7 +15,7 @@ from builder.compile import CubinCache
 from builder.device import DeviceError, SensorError
 from builder.device.cuda import open_gpu
 from builder.kernels.catalogue import catalogue
-from builder.measure import Protocol, verify_build, verify_point
+from builder.measure import CorrectnessRules, verify_build, verify_point
 from gpperf_lite import Gemm, Kernel
 
 ENDLESS, ENDED = "it did not end", "the process ended"
@@ -44,7 +44,7 @@ def _run(connection: Connection, function: Callable[..., str], arguments: tuple[
 
 def verified(uuid: str, name: str, folder: Path) -> str:
     """Return "right", or why a kernel of the cache is not."""
-    build, protocol = catalogue()[name], Protocol()
+    build, rules = catalogue()[name], CorrectnessRules()
     with open_gpu(uuid, kernels.options(folder)) as device:
         found = CubinCache(folder).get(build, "sm_{}{}".format(*device.gpu.compute_capability))
         if found is None:
@@ -52,12 +52,12 @@ def verified(uuid: str, name: str, folder: Path) -> str:
         kernel, cubin, _ = found
         try:
             with device.load(kernel, cubin) as program:
-                verdict = verify_build(program, protocol)
+                verdict = verify_build(program, rules)
                 if not verdict.ok:
                     return verdict.text
                 gemm = Gemm(1024, 1536, 2048, kernel.dtype or "f16", kernel.layout or "tn")
                 with program.bind(gemm, 4) as bound:
-                    verdict = verify_point(bound, protocol, 1, kernel)
+                    verdict = verify_point(bound, rules, 1, kernel)
         except DeviceError as error:
             return str(error)
     return "right" if verdict.ok else verdict.text

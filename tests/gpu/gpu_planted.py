@@ -9,7 +9,7 @@ import gpu_kernels as kernels
 
 from builder.compile import CubinCache
 from builder.compile.cache import Entry, entry_of
-from builder.compile.nvrtc import Compiled, Compiler, Program
+from builder.compile.nvrtc import Compiled, NvrtcProcesses, Program
 from builder.kernels import SOURCES, Build
 from builder.kernels.catalogue import catalogue
 
@@ -31,7 +31,7 @@ def planted(fault: str, build: Build, architecture: str, folder: Path) -> Compil
     source = folder / f"{fault.replace(' ', '_')}.cu"
     source.write_text(text.replace(_PLACE, FAULTS[fault]))
     include = (str(SOURCES), *_cuda_headers())
-    return Compiler()(Program(str(source), build.macros, architecture, include))
+    return NvrtcProcesses()(Program(str(source), build.macros, architecture, include))
 
 
 def _cuda_headers() -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from stand_ins.plans import QUICK, TILED, run_session, small_plan, state_of, timed_keys
+from stand_ins.plans import QUICK, TILED, ruled, run_session, small_plan, state_of, timed_keys
 
 from builder.__main__ import main
 from builder.collect import CUDA, SIMULATED, CollectOptions, DeviceSpec, collect
@@ -382,7 +382,7 @@ def test_a_pattern_whose_kernels_are_not_ready_is_passed_over_and_said(tmp_path:
 
 def schedule_of(state: State, n_points: int = 40, n_power: int = 20, **rules: Any) -> Schedule:
     plan = small_plan(n_points, n_power)
-    return Schedule(plan, replace(QUICK, **rules), state, lambda point: False)
+    return Schedule(plan, ruled(QUICK, **rules), state, lambda point: False)
 
 
 def test_long_windows_are_fewer_where_few_points_have_power() -> None:
