@@ -189,10 +189,6 @@ extern "C" __global__ void __launch_bounds__(REFERENCE_THREADS)
   }
 }
 
-extern "C" __global__ void flush_l2(unsigned* buffer, long long count, unsigned value) {
-  for (long long i = thread_of_grid(); i < count; i += threads_of_grid()) buffer[i] = value;
-}
-
 extern "C" __global__ void stamp_clock(Stamp* stamps) {
   if (threadIdx.x > 0) return;
   unsigned long long const before = global_timer_ns();

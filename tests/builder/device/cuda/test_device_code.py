@@ -350,12 +350,6 @@ def test_infinity_is_not_finite_and_the_smallest_number_is(
     assert support.count_non_finite(name, matrix_of(np.append(special, tiny))) == 3
 
 
-def test_flushing_writes_the_whole_buffer(support: SupportKernels) -> None:
-    buffer = guarded(1000, np.uint32)
-    support.flush_l2(buffer, 0xABCD)
-    assert (buffer == 0xABCD).all()
-
-
 def test_two_stamps_of_one_sm_give_its_clock_better_than_the_timer_ticks(
     support: SupportKernels,
 ) -> None:
@@ -402,8 +396,7 @@ def compiled_by_nvrtc(source: str, architecture: str, *macros: tuple[str, str]):
 
 
 KERNELS = (
-    b"fill_normal fill_nan count_non_finite reference_entries flush_l2 stamp_clock spin_gemm "
-    b"do_nothing"
+    b"fill_normal fill_nan count_non_finite reference_entries stamp_clock spin_gemm do_nothing"
 ).split()
 
 
