@@ -1,6 +1,6 @@
 """The cache of compiled kernels: one file each, named by what it was compiled from.
 
-A name is a hash of the program (its source and the headers beside it, macros, target, options),
+A name is a hash of the job (its source and the headers beside it, macros, target, options),
 then one of the compiler (versions of NVRTC, of CUDA's headers, of CUTLASS). A file holds a magic
 number, the SHA-256 of all that follows, the length of a JSON header, the header and the cubin,
 compressed with zlib: a cubin of CUTLASS is 300 kB of names. A file that is damaged counts as
@@ -14,7 +14,7 @@ import json
 import re
 import struct
 import zlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,14 @@ from ..errors import BuilderError
 from ..files import write_atomically
 from ..kernels import SOURCES, Build
 from .cubin import CubinError, read_cubin, spill_bytes
-from .nvrtc import OPTIONS, Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+from .nvrtc import (
+    OPTIONS,
+    CompileJob,
+    CompilerOutput,
+    Toolchain,
+    ToolchainError,
+    installed_toolchain,
+)
 
 Macros = tuple[tuple[str, str], ...]
 
@@ -44,11 +51,10 @@ class CompilerFacts:
     registers: int
     shared_bytes: int
     spill_bytes: int | None
-    params_bytes: int
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedCubin:
     """A cubin of the cache; `facts` is None where it holds no GEMM. log: what ptxas said."""
 
     cubin: bytes
@@ -61,7 +67,7 @@ class CubinCache:
 
     toolchain: whose cubins are looked for, by default the installed one's; where none is
         installed, those of any are taken, as they may have been brought along.
-    sources: the folder of the programs.
+    sources: the folder of the jobs.
     """
 
     def __init__(
@@ -86,11 +92,11 @@ class CubinCache:
         key, entry = found or ("", None)
         if entry is None or entry.facts is None:
             return None
-        return described(build.kernel, entry.facts), entry.cubin, key
+        return with_facts(build.kernel, entry.facts), entry.cubin, key
 
-    def find(self, source: str, macros: Macros, target: str) -> tuple[str, Entry] | None:
-        """Return the key and the entry of a program; None where it is not compiled."""
-        prefix = self._program_hash(source, macros, target)
+    def find(self, source: str, macros: Macros, target: str) -> tuple[str, CachedCubin] | None:
+        """Return the key and the entry of a job; None where it is not compiled."""
+        prefix = self._job_hash(source, macros, target)
         if self.toolchain is not None:
             keys = [f"{prefix}-{self._suffix()}"]
         else:
@@ -98,24 +104,24 @@ class CubinCache:
         entries = ((key, self.read(key)) for key in keys)
         return next(((key, entry) for key, entry in entries if entry is not None), None)
 
-    def program(self, source: str, macros: Macros, target: str) -> Program:
+    def job(self, source: str, macros: Macros, target: str) -> CompileJob:
         """Return what is compiled; raises ToolchainError where nothing can be."""
         toolchain = self.toolchain or installed_toolchain()
-        return Program(str(self.sources / source), macros, target, toolchain.include)
+        return CompileJob(str(self.sources / source), macros, target, toolchain.include)
 
-    def key(self, program: Program) -> str:
+    def key(self, job: CompileJob) -> str:
         """Return the name under which the cubin of a program of ours is kept."""
-        source = Path(program.source).name
-        return f"{self._program_hash(source, program.macros, program.target)}-{self._suffix()}"
+        source = Path(job.source).name
+        return f"{self._job_hash(source, job.macros, job.target)}-{self._suffix()}"
 
-    def read(self, key: str) -> Entry | None:
+    def read(self, key: str) -> CachedCubin | None:
         """Return an entry; None where there is none, or it is damaged."""
         try:
             return _decoded(self._path(key).read_bytes())
         except (OSError, ValueError, KeyError, TypeError, struct.error, zlib.error):
             return None
 
-    def write(self, key: str, entry: Entry) -> None:
+    def write(self, key: str, entry: CachedCubin) -> None:
         """Keep an entry; raises BuilderError where the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +135,7 @@ class CubinCache:
     def _suffix(self) -> str:
         return _hash(self.toolchain.versions if self.toolchain else None)[:8]
 
-    def _program_hash(self, source: str, macros: Macros, target: str) -> str:
+    def _job_hash(self, source: str, macros: Macros, target: str) -> str:
         if source not in self._texts:
             self._texts[source] = _texts(self.sources / source)
         return _hash([self._texts[source], macros, target, OPTIONS])[:24]
@@ -142,18 +148,26 @@ def target_of(build: Build, architecture: str) -> str:
 
 def architecture_of(gpu: Gpu) -> str:
     """Return the architecture of a GPU ("sm_90")."""
-    return "sm_{}{}".format(*gpu.compute_capability)
+    return architecture_named(gpu.compute_capability)
+
+
+def architecture_named(capability: tuple[int, int]) -> str:
+    """Return the name of an architecture: "sm_90" for the compute capability (9, 0)."""
+    return "sm_{}{}".format(*capability)
 
 
 def capability_of(architecture: str) -> tuple[int, int]:
-    """Return (9, 0) of "sm_90"; raises BuilderError for what is no architecture."""
+    """Return the compute capability of an architecture: (9, 0) of "sm_90".
+
+    Raises BuilderError for what is no architecture.
+    """
     match = _ARCHITECTURE.fullmatch(architecture)
     if match is None:
         raise BuilderError(f"an architecture must be like sm_90 (got {architecture[:40]!r})")
     return int(match.group(1)), int(match.group(2))
 
 
-def described(kernel: Kernel, facts: CompilerFacts) -> Kernel:
+def with_facts(kernel: Kernel, facts: CompilerFacts) -> Kernel:
     """Return a kernel with what its compiler says of it."""
     return replace(
         kernel,
@@ -164,11 +178,12 @@ def described(kernel: Kernel, facts: CompilerFacts) -> Kernel:
     )
 
 
-def entry_of(compiled: Compiled) -> Entry:
+def gemm_cubin(compiled: CompilerOutput) -> CachedCubin:
     """Return the entry of a GEMM's cubin; raises CubinError where it does not keep the contract."""
     cubin = read_cubin(compiled.cubin)
     run = cubin.kernel("gemm_run")
     cubin.kernel("gemm_make_params")
+    cubin.constant("gemm_params_bytes")
     shared_bytes = cubin.constant("gemm_shared_bytes")
     if run.shared_bytes > shared_bytes:
         raise CubinError(
@@ -183,9 +198,8 @@ def entry_of(compiled: Compiled) -> Entry:
         run.registers,
         shared_bytes,
         spilled,
-        cubin.constant("gemm_params_bytes"),
     )
-    return Entry(compiled.cubin, facts, ptxas_lines(compiled.log))
+    return CachedCubin(compiled.cubin, facts, ptxas_lines(compiled.log))
 
 
 def ptxas_lines(log: str) -> str:
@@ -220,18 +234,23 @@ def _texts(path: Path) -> dict[str, str]:
     return hashes
 
 
-def _encoded(entry: Entry) -> bytes:
+def _encoded(entry: CachedCubin) -> bytes:
     facts = asdict(entry.facts) if entry.facts else None
     header = json.dumps({"facts": facts, "log": entry.log}).encode()
     body = struct.pack("<I", len(header)) + header + zlib.compress(entry.cubin)
     return _MAGIC + hashlib.sha256(body).digest() + body
 
 
-def _decoded(data: bytes) -> Entry | None:
+def _decoded(data: bytes) -> CachedCubin | None:
     digest, body = data[len(_MAGIC) :][:_DIGEST_BYTES], data[len(_MAGIC) + _DIGEST_BYTES :]
     if not data.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
         return None
     (length,) = struct.unpack_from("<I", body)
     header = json.loads(body[4 : 4 + length])
-    facts = CompilerFacts(**header["facts"]) if header["facts"] else None
-    return Entry(zlib.decompress(body[4 + length :]), facts, header["log"])
+    facts = _facts(header["facts"]) if header["facts"] else None
+    return CachedCubin(zlib.decompress(body[4 + length :]), facts, header["log"])
+
+
+def _facts(values: dict[str, Any]) -> CompilerFacts:
+    """Return the facts of a header; what older headers say beside them is passed over."""
+    return CompilerFacts(**{one.name: values[one.name] for one in fields(CompilerFacts)})

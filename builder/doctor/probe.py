@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import footprint_bytes
 from gpperf_lite._kernel import LIBRARY
 
 from ..device import POWER_CAP, Bound, Device, DeviceError, Mark, SensorError
@@ -24,7 +25,6 @@ from ..measure import (
     check_sensors,
     copies_for,
     measure_burst,
-    operand_bytes,
 )
 from .probe_text import probe_lines
 
@@ -51,7 +51,7 @@ _SHAPES = (
 
 
 @dataclass(frozen=True)
-class Findings:
+class ProbeReport:
     """What a probe found. values: as JSON; a part that failed holds its `reason` alone."""
 
     values: Mapping[str, Any]
@@ -63,7 +63,7 @@ class Findings:
 
 def probe(
     device: Device, protocol: Protocol, kernel: Kernel = LIBRARY, cubin: bytes | None = None
-) -> Findings:
+) -> ProbeReport:
     """Probe a GPU that has nothing else to do; takes under a minute.
 
     kernel, cubin: of the ten points; cuBLASLt where none is given. A part that fails is told and
@@ -84,7 +84,7 @@ def probe(
     for name, part in parts.items():
         found[name] = _passed(part)
     found["time"] = {"probe_s": device.now_s() - started_s}
-    return Findings(found)
+    return ProbeReport(found)
 
 
 def _passed(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -250,7 +250,7 @@ def _point(
     device: Device, rules: TimingRules, bind: Callable[[Gemm, int], Bound], gemm: Gemm
 ) -> dict[str, float]:
     started_s = device.now_s()
-    copies = copies_for(rules, device.gpu, operand_bytes(gemm))
+    copies = copies_for(rules, device.gpu, footprint_bytes(gemm))
     with bind(gemm, copies) as bound:
         bind_s = device.now_s() - started_s
         before_s = device.now_s()

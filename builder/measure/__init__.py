@@ -8,7 +8,7 @@ only a DeviceError escapes.
 
 from .burst import measure_burst
 from .correctness import Verdict, verify_build, verify_point
-from .operands import copies_for, operand_bytes
+from .operands import copies_for
 from .protocol import (
     CorrectnessRules,
     FaultRules,
@@ -35,7 +35,6 @@ __all__ = [
     "copies_for",
     "measure_burst",
     "measure_sustained",
-    "operand_bytes",
     "recheck_idle",
     "verify_build",
     "verify_point",

@@ -1,22 +1,14 @@
-"""Operands: their bytes, how many copies keep L2 cold, and how launches go through these."""
+"""Copies of the operands: how many keep L2 cold, and how launches take turns on them."""
 
 from __future__ import annotations
 
 import math
 from contextlib import ExitStack
 
-from gpperf_lite import Gemm, Gpu
-from gpperf_lite._gemm import DTYPES
+from gpperf_lite import Gpu
 
 from ..device import Bound, Graph
 from .protocol import TimingRules
-
-
-def operand_bytes(gemm: Gemm) -> int:
-    """Return the bytes of A, B and C together, of all GEMMs of a batch."""
-    dtype = DTYPES[gemm.dtype]
-    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * dtype.operand_bytes
-    return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
 
 
 def copies_for(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:

@@ -25,10 +25,10 @@ from builder.measure import (
     copies_for,
     measure_burst,
     measure_sustained,
-    operand_bytes,
 )
 from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
 Load = Callable[[Build], Program]
 
@@ -50,7 +50,7 @@ def sustained(
 ) -> tuple[float, Sustained]:
     """Return the burst's runtime, and what is found under sustained load."""
     protocol = Protocol()
-    copies = copies_for(protocol.timing, device.gpu, operand_bytes(gemm))
+    copies = copies_for(protocol.timing, device.gpu, footprint_bytes(gemm))
     with load(catalogue()["library"]) as program, program.bind(gemm, copies) as bound:
         runtime_s = measure_burst(device, bound, protocol.timing).runtime_s
         assert runtime_s is not None

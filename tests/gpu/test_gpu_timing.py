@@ -12,9 +12,10 @@ from builder.device import Program
 from builder.device.cuda.device import CudaDevice
 from builder.kernels import Build
 from builder.kernels.catalogue import catalogue
-from builder.measure import Protocol, copies_for, measure_burst, operand_bytes
+from builder.measure import Protocol, copies_for, measure_burst
 from builder.measure.burst import Burst
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
 Load = Callable[[Build], Program]
 
@@ -34,7 +35,7 @@ POINTS += [
 
 
 def burst(device: CudaDevice, load: Load, protocol: Protocol, name: str, gemm: Gemm) -> Burst:
-    copies = copies_for(protocol.timing, device.gpu, operand_bytes(gemm))
+    copies = copies_for(protocol.timing, device.gpu, footprint_bytes(gemm))
     with load(catalogue()[name]) as program, program.bind(gemm, copies) as bound:
         return measure_burst(device, bound, protocol.timing)
 

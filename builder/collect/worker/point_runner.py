@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from gpperf_lite._gemm import footprint_bytes
+
 from ...device import Bound, Device
 from ...measure import (
     Protocol,
@@ -18,7 +20,6 @@ from ...measure import (
     copies_for,
     measure_burst,
     measure_sustained,
-    operand_bytes,
     verify_point,
 )
 from ...plan import Costs, Point, guess_runtime_s
@@ -112,7 +113,7 @@ class PointRunner:
         program = self._programs.verified(point, lambda: self._begin(point, BUILD, BUILD, _LOAD_S))
         if program is None:
             return False
-        copies = copies_for(self._protocol.timing, self.device.gpu, operand_bytes(point.gemm))
+        copies = copies_for(self._protocol.timing, self.device.gpu, footprint_bytes(point.gemm))
 
         def run() -> dict[str, Any]:
             with program.bind(point.gemm, copies) as bound:

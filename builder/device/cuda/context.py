@@ -20,7 +20,7 @@ _MOST_ENTRIES = (SCRATCH_BYTES - ALIGNMENT) // 32
 
 
 @dataclass(frozen=True)
-class Session:
+class GpuContext:
     """The parts of an open GPU that its programs work with."""
 
     driver: Driver
@@ -33,7 +33,7 @@ class Session:
 
 
 def read_entries(
-    session: Session,
+    context: GpuContext,
     problem: np.void,
     elements: tuple[str, str],
     rows: NDArray[np.int64],
@@ -47,31 +47,31 @@ def read_entries(
     got, wanted = np.empty(len(rows)), np.empty(len(rows))
     for start in range(0, len(rows), _MOST_ENTRIES):
         part = slice(start, start + _MOST_ENTRIES)
-        _read_part(session, problem, elements, (rows[part], columns[part], got[part], wanted[part]))
-    return Comparison(got, wanted, _count_non_finite(session, problem, elements[1]))
+        _read_part(context, problem, elements, (rows[part], columns[part], got[part], wanted[part]))
+    return Comparison(got, wanted, _count_non_finite(context, problem, elements[1]))
 
 
 def _read_part(
-    session: Session,
+    context: GpuContext,
     problem: np.void,
     elements: tuple[str, str],
     arrays: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]],
 ) -> None:
     rows, columns, got, wanted = arrays
     count = len(rows)
-    addresses = [session.scratch.address + i * 8 * count for i in range(4)]
-    launcher = session.launcher
+    addresses = [context.scratch.address + i * 8 * count for i in range(4)]
+    launcher = context.launcher
     launcher.copy_in(addresses[0], np.ascontiguousarray(rows, np.int64))
     launcher.copy_in(addresses[1], np.ascontiguousarray(columns, np.int64))
-    session.support.reference_entries(problem, elements, count, addresses)
+    context.support.reference_entries(problem, elements, count, addresses)
     launcher.copy_out(got, addresses[2])
     launcher.copy_out(wanted, addresses[3])
 
 
-def _count_non_finite(session: Session, problem: np.void, element: str) -> int:
+def _count_non_finite(context: GpuContext, problem: np.void, element: str) -> int:
     count = np.zeros(1, np.uint64)
-    address = session.scratch.address + SCRATCH_BYTES - ALIGNMENT
-    session.launcher.copy_in(address, count)
-    session.support.count_non_finite(problem, element, address)
-    session.launcher.copy_out(count, address)
+    address = context.scratch.address + SCRATCH_BYTES - ALIGNMENT
+    context.launcher.copy_in(address, count)
+    context.support.count_non_finite(problem, element, address)
+    context.launcher.copy_out(count, address)
     return int(count[0])

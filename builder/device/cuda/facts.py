@@ -56,7 +56,7 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFa
     known = _known(card.name)
     sm_count = _attribute(driver, handle, "MULTIPROCESSOR_COUNT")
     clock_hz = _attribute(driver, handle, "CLOCK_RATE") * 1e3
-    major, minor = capability_of(driver, card)
+    major, minor = read_capability(driver, card)
     # Two transfers a clock, on every kind of memory that NVIDIA builds in.
     bus_bytes = _attribute(driver, handle, "GLOBAL_MEMORY_BUS_WIDTH") / 8
     dram_bytes_per_s = 2.0 * bus_bytes * _attribute(driver, handle, "MEMORY_CLOCK_RATE") * 1e3
@@ -79,7 +79,7 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFa
     return GpuFacts(gpu, _provenance(gpu, stated, power_limit_w))
 
 
-def capability_of(driver: Driver, card: Card) -> tuple[int, int]:
+def read_capability(driver: Driver, card: Card) -> tuple[int, int]:
     """Return the compute capability, such as (9, 0)."""
     handle = driver.call("cuDeviceGet", card.ordinal)
     major = _attribute(driver, handle, "COMPUTE_CAPABILITY_MAJOR")

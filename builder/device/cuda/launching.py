@@ -15,7 +15,7 @@ _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING."""
 
 
-class Shape(NamedTuple):
+class LaunchShape(NamedTuple):
     """How a kernel is launched."""
 
     grid: tuple[int, int, int]
@@ -84,7 +84,7 @@ class Launcher(Owner):
         if stream is not None:
             self.driver.release("cuStreamDestroy", stream)
 
-    def launch(self, function: Any, shape: Shape, arguments: int) -> None:
+    def launch(self, function: Any, shape: LaunchShape, arguments: int) -> None:
         """Queue one launch; `arguments` is the address of an array of pointers to values."""
         if shape.cluster == (1, 1, 1):
             grid_and_block = (*shape.grid, *shape.block)
@@ -100,7 +100,7 @@ class Launcher(Owner):
         else:
             self.driver.call("cuLaunchKernelEx", self.config(shape), function, arguments, 0)
 
-    def config(self, shape: Shape) -> Any:
+    def config(self, shape: LaunchShape) -> Any:
         """Return the driver's description of a launch in clusters."""
         library = self.driver.library
         attribute = library.CUlaunchAttribute()

@@ -195,13 +195,6 @@ class Workspaces(Owner):
             self._taken.pop(address - self._memory.address, None)
 
 
-def operand_bytes(gemm: Gemm) -> int:
-    """Return the bytes of A, B and C of one copy."""
-    inputs, output = ELEMENT_BYTES[INPUTS[gemm.dtype]], ELEMENT_BYTES[OUTPUTS[gemm.dtype]]
-    m, n, k = gemm.m, gemm.n, gemm.k
-    return gemm.batch * ((m * k + k * n) * inputs + m * n * output)
-
-
 def _rounded(n_bytes: int) -> int:
     return -(-n_bytes // ALIGNMENT) * ALIGNMENT
 

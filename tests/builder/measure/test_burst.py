@@ -18,10 +18,11 @@ from builder.device import HARDWARE, THERMAL, Bound, DeviceError, Graph, Sensor
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import Throttling
 from builder.device.simulated.traits import Traits
-from builder.measure import TimingRules, copies_for, measure_burst, operand_bytes
+from builder.measure import TimingRules, copies_for, measure_burst
 from builder.measure.burst import Burst
 from builder.measure.operands import is_cold, replays_of
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import footprint_bytes
 
 RULES = TimingRules()
 LIBRARY = Kernel.from_name("library")
@@ -44,7 +45,7 @@ CASES = [
 
 
 def bound_on(device: SimulatedDevice, kernel: Kernel, gemm: Gemm, copies: int = 0) -> Bound:
-    copies = copies or copies_for(RULES, device.gpu, operand_bytes(gemm))
+    copies = copies or copies_for(RULES, device.gpu, footprint_bytes(gemm))
     return device.load(kernel, None).bind(gemm, copies)
 
 
@@ -116,15 +117,10 @@ def test_a_noisier_gpu_takes_more_batches_and_the_label_is_their_median() -> Non
 @given(st.tuples(*[st.integers(1, 20000)] * 3))
 def test_as_many_copies_are_asked_for_as_leave_none_in_l2(shape: tuple[int, int, int]) -> None:
     gpu, gemm = SimulatedDevice(1).gpu, Gemm(*shape, "bf16")
-    size = operand_bytes(gemm)
+    size = footprint_bytes(gemm)
     copies = copies_for(RULES, gpu, size)
     assert copies == min(1 + math.floor(3 * gpu.l2_bytes / size), 512)
     assert copies == 512 or copies * size > 3 * gpu.l2_bytes
-
-
-def test_bytes_of_operands_are_those_of_a_b_and_c() -> None:
-    assert operand_bytes(Gemm(2, 3, 5, "f32")) == 4 * (2 * 5 + 5 * 3 + 2 * 3)
-    assert operand_bytes(Gemm(2, 3, 5, "s8", batch=7)) == 7 * ((2 * 5 + 5 * 3) + 4 * 2 * 3)
 
 
 def test_a_cold_l2_is_slower_and_only_enough_copies_measure_it() -> None:

@@ -23,11 +23,11 @@ from builder.measure import (
     copies_for,
     measure_burst,
     measure_sustained,
-    operand_bytes,
 )
 from builder.measure.power_trace import SOURCES, Trace, slope
 from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import footprint_bytes
 
 PROTOCOL = Protocol()
 LIBRARY = Kernel.from_name("library")
@@ -49,7 +49,7 @@ HEALTHY = Faults()
 
 
 def bound_on(device: SimulatedDevice, kernel: Kernel, gemm: Gemm) -> Bound:
-    copies = copies_for(PROTOCOL.timing, device.gpu, operand_bytes(gemm))
+    copies = copies_for(PROTOCOL.timing, device.gpu, footprint_bytes(gemm))
     return device.load(kernel, None).bind(gemm, copies)
 
 

@@ -13,7 +13,7 @@ from stand_ins.emulated_driver.emulation import Emulation
 
 from builder.collect import CollectOptions, collect
 from builder.compile import SUPPORT, CubinCache
-from builder.compile.cache import CompilerFacts, Entry
+from builder.compile.cache import CachedCubin, CompilerFacts
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.kernels.catalogue import catalogue
@@ -42,14 +42,14 @@ def cache(folder: Path) -> dict[str, str]:
     """
     emulation, cubins = Emulation(), CubinCache(folder)
     images = {GOOD: GOOD, BROKEN: "broken"}
-    support = cubins.program(SUPPORT, (), "sm_90")
-    cubins.write(cubins.key(support), Entry(emulation.image("support"), None, ""))
+    support = cubins.job(SUPPORT, (), "sm_90")
+    cubins.write(cubins.key(support), CachedCubin(emulation.image("support"), None, ""))
     keys = {}
     for name, image in images.items():
         build = catalogue()[name]
         threads = build.kernel.threads or 0
-        program = cubins.program(build.source, build.macros, "sm_90")
-        entry = Entry(emulation.image(image), CompilerFacts(threads, 32, 1024, 0, 176), "")
+        program = cubins.job(build.source, build.macros, "sm_90")
+        entry = CachedCubin(emulation.image(image), CompilerFacts(threads, 32, 1024, 0), "")
         keys[name] = cubins.key(program)
         cubins.write(keys[name], entry)
     return keys

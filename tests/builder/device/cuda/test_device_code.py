@@ -384,10 +384,10 @@ def test_nothing_is_done_by_do_nothing(support: SupportKernels) -> None:
 def compiled_by_nvrtc(source: str, architecture: str, *macros: tuple[str, str]):
     """Return what the builder's compiler makes of a source; skip where it is not installed."""
     pytest.importorskip("cuda.bindings.nvrtc")
-    from builder.compile.nvrtc import Program, installed_toolchain
-    from builder.compile.one_program import compile_here
+    from builder.compile.nvrtc import CompileJob, installed_toolchain
+    from builder.compile.one_job import compile_here
 
-    program = Program(str(CUDA / source), macros, architecture, installed_toolchain().include)
+    program = CompileJob(str(CUDA / source), macros, architecture, installed_toolchain().include)
     compiled = compile_here(program)
     assert compiled.cubin, compiled.log
     assert "warning" not in compiled.log
