@@ -18,9 +18,10 @@ from .stopping import StoppingRule
 
 @dataclass(frozen=True)
 class Burst:
-    """The runtime of one launch. None is not known.
+    """One burst: the runtime of one launch. None is not known.
 
-    batches_s: of one launch, batch by batch, in order. clocks_hz: of each stretch of batches.
+    batches_s: runtime of one launch in each batch, in order; launches: in a batch; copies: of the
+    operands. clocks_hz: SM clock of each stretch of batches.
     """
 
     runtime_s: float | None
@@ -39,11 +40,11 @@ class Burst:
 
     @property
     def clock_drop(self) -> float:
-        """How far the slowest stretch lies below the fastest, as a share."""
+        """The drop from the clock of the fastest stretch to that of the slowest, as a share."""
         return 1.0 - min(self.clocks_hz) / max(self.clocks_hz) if self.clocks_hz else 0.0
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of a dataset that a burst fills."""
+        """Return the columns of a dataset that a burst fills, by name."""
         batches = [one for one in self.batches_s if math.isfinite(one)]
         low, high = np.percentile(batches, (25.0, 75.0)) if batches else (0.0, 0.0)
         is_known = self.runtime_s is not None
@@ -67,10 +68,10 @@ class Burst:
 
 
 def measure_burst(device: Device, bound: Bound, rules: TimingRules, idle_s: float = 0.0) -> Burst:
-    """Return the runtime of one launch, by the rules of `burst`.
+    """Measure the runtime of one launch on cool clocks and cold caches.
 
-    idle_s: for how long the GPU has had nothing to do, as far as the caller knows; a low clock
-    tells as well. A measurement that clocks have disturbed is repeated, then flagged `throttled`.
+    idle_s: time since the GPU last had work, as far as the caller knows; a low clock tells as well.
+    A measurement that clocks have disturbed is repeated, then flagged `throttled`.
     May raise DeviceError.
     """
     for tries in range(rules.retries + 1):
@@ -115,7 +116,7 @@ def _measure(device: Device, bound: Bound, rules: TimingRules) -> Burst:
 
 
 def _estimate(device: Device, bound: Bound, rules: TimingRules) -> tuple[float, ...]:
-    """Return the times of a few launches after a first one."""
+    """Return the runtimes of a few launches after a first one, in s."""
     device.spin(rules.lead_in_s)
     bound.launch()
     marks = [device.mark()]
@@ -127,7 +128,7 @@ def _estimate(device: Device, bound: Bound, rules: TimingRules) -> tuple[float, 
 
 
 def _look_at_one(device: Device, bound: Bound, launch_s: float, watch: Watch) -> float:
-    """Look at the GPU in the middle of a long launch, and return its clock."""
+    """Read the sensors in the middle of a long launch; return the SM clock over it, in Hz."""
     first = device.stamp()
     bound.launch()
     last = device.stamp()
@@ -146,7 +147,7 @@ def _warm_up(graph: Graph, launch_s: float, rules: TimingRules) -> None:
 def _batches(
     device: Device, graph: Graph, launch_s: float, rules: TimingRules, watch: Watch
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the time of one launch in each batch, and the clock of each stretch of batches."""
+    """Return the runtime of one launch in each batch, and the SM clock of each stretch."""
     rule = StoppingRule(rules, graph.launches)
     batch_s = graph.launches * launch_s
     most = max(1, math.floor((rules.stretch_limit_s - rules.lead_in_s) / batch_s))
@@ -158,7 +159,7 @@ def _batches(
         left = rules.batches_most - len(rule.runtimes_s)
         count = min(most, missing if missing > 0 else left)
         first, last, marks = _queue_stretch(device, graph, count, rules)
-        # The host is free until the GPU is done, so it looks when the GPU is in the middle of it.
+        # Sensors are read when the GPU is in the middle of the stretch.
         device.sleep(0.5 * count * batch_s)
         watch.look()
         device.wait()
@@ -171,7 +172,7 @@ def _batches(
 def _queue_stretch(
     device: Device, graph: Graph, count: int, rules: TimingRules
 ) -> tuple[Mark, Mark, list[Mark]]:
-    """Queue batches that follow each other; return stamps at both ends and a mark beside each."""
+    """Queue batches back to back; return stamps at both ends, and marks around each batch."""
     # While the GPU is at this, the host gets ahead of it.
     device.spin(rules.lead_in_s)
     first = device.stamp()
@@ -212,7 +213,7 @@ def _burst(
 
 
 def _is_disturbed(burst: Burst, rules: TimingRules) -> bool:
-    """Return whether clocks were held down by something else than the power cap."""
+    """Return True where something other than the power cap held the clocks down."""
     reasons = burst.conditions.throttle or frozenset()
     if reasons & {THERMAL, HARDWARE}:
         return True

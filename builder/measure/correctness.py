@@ -1,4 +1,4 @@
-"""Correctness: results beside float64, before anything is timed."""
+"""Correctness: results compared with float64 sums, before anything is timed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EDGE = 64
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a result is right. error: its norm over that of the right result; text: why not."""
+    """The verdict on a result. error: its norm over that of the right one; text: why not `ok`."""
 
     ok: bool
     error: float
@@ -56,9 +56,9 @@ def verify_build(program: Program, rules: CorrectnessRules, dtype: str | None = 
 
 
 def verify_point(bound: Bound, rules: CorrectnessRules, seed: int, kernel: Kernel) -> Verdict:
-    """Check a result for NaN and infinity as a whole, and some of its entries for their values.
+    """Check all of a result for NaN and infinity, and some of its entries for their values.
 
-    seed: decides which; kernel: the one that is bound. May raise DeviceError.
+    seed: of the choice of entries; kernel: the one that is bound. May raise DeviceError.
     """
     rows, columns = entries(bound.gemm, rules.verify_entries, seed)
     limit = limit_of(kernel, bound.gemm, rules)
@@ -66,7 +66,7 @@ def verify_point(bound: Bound, rules: CorrectnessRules, seed: int, kernel: Kerne
 
 
 def limit_of(kernel: Kernel, gemm: Gemm, rules: CorrectnessRules) -> float:
-    """Return the largest error of a right result.
+    """Return the largest error of a right result: its norm over that of the result.
 
     Sums that are kept in f16 are rounded at each step, and the error of a sum of k random terms
     grows with the root of k (N. J. Higham, T. Mary, "A new approach to probabilistic rounding
@@ -97,7 +97,7 @@ def entries(gemm: Gemm, count: int, seed: int) -> tuple[Indices, Indices]:
     """Return rows and columns of `count` entries, int64 arrays of shape (count,).
 
     A quarter each: the last row with the corners, the last column, both sides of tile edges, and
-    anywhere. Entries may be the same where a result has few.
+    anywhere. Entries may repeat.
     """
     dice = np.random.default_rng(seed)
     quarter = count // 4

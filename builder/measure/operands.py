@@ -12,29 +12,29 @@ from .protocol import TimingRules
 
 
 def copies_for(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
-    """Return how many copies of the operands to ask for, so that L2 holds none when its turn comes.
+    """Return the number of copies of the operands of which L2 holds none when its turn comes.
 
-    No more than a batch has launches: what lies beyond would never be used.
+    At most as many as a batch has launches: more would never be used.
     """
     return min(_copies_needed(rules, gpu, bytes_per_copy), rules.batch_launches_limit)
 
 
 def is_cold(rules: TimingRules, gpu: Gpu, bound: Bound) -> bool:
-    """Return whether launches go through enough copies for L2 to hold none of them."""
+    """Return True where copies are so many that L2 holds none when its turn comes."""
     return bound.copies >= _copies_needed(rules, gpu, bound.bytes_per_copy)
 
 
 def replays_of(bound: Bound, launches: int) -> Graph:
-    """Return so many launches to be replayed together, which go through all copies in the end.
+    """Return a graph of so many launches, whose replays go through all copies.
 
-    A graph always goes through the same copies: where it has fewer launches than there are copies,
-    several take turns, and a single launch needs none.
+    A captured graph uses the same copies in every replay: where it has fewer launches than there
+    are copies, several graphs take turns; a single launch is queued without one.
     """
     return _Single(bound) if launches == 1 else _Rotation(bound, launches)
 
 
 class _Single(Graph):
-    """One launch at a time."""
+    """A single launch, queued without a captured graph."""
 
     launches = 1
 
@@ -42,7 +42,7 @@ class _Single(Graph):
         self._bound = bound
 
     def close(self) -> None:
-        """The operands are another's."""
+        """Nothing to free: the operands belong to the pools."""
 
     def replay(self) -> None:
         """Queue the launch, on the next copy."""
@@ -61,7 +61,7 @@ class _Rotation(Graph):
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Give all graphs back."""
+        """Destroy all graphs."""
         self._stack.close()
 
     def replay(self) -> None:

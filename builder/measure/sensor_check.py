@@ -1,4 +1,4 @@
-"""SensorCheck: what the sensors of a GPU can do, found out once a run in a few seconds."""
+"""The sensor check: sources of power that a GPU has, found and timed in a few seconds a run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _COUNTER_EDGES = 3
 
 
 @dataclass(frozen=True)
-class SourceFacts:
-    """One source of power. None is not known.
+class SourceCheck:
+    """One source of power, as the check found it. None is not known.
 
-    reason: why it cannot be used; None where it can. call_s: the cost of a call; period_s: between
-    two of its updates. rise_s: of the step response: for a counter by how much its line under load
-    lags behind the load, otherwise when it came to 95 % of the step.
+    reason: why it cannot be used; None where it can. call_s: the time of a call; period_s: between
+    two of its updates. rise_s: of the step response: for a counter the lag of its line under load
+    behind the load, otherwise the time to 95 % of the step. idle_w, spin_w: at rest, under load.
     """
 
     name: str
@@ -37,15 +37,15 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class SensorCheck:
-    """What was found out about a GPU before measuring; None is not known.
+    """The sensors of a GPU, and what is around it, before measuring. None is not known.
 
-    sources: in the order of the ladder. flags: of the run, which whoever writes rows adds to each;
-    warnings: for people.
+    sources: in the order of the ladder. flags: to be added to every row of the run; warnings: for
+    people.
     idle_power_w, idle_end_power_w: with the context open, before and after the run.
     empty_runtime_s: of a kernel that does nothing, timed like any other.
     """
 
-    sources: tuple[SourceFacts, ...]
+    sources: tuple[SourceCheck, ...]
     flags: tuple[str, ...]
     warnings: tuple[str, ...]
     idle_power_w: float | None
@@ -56,10 +56,10 @@ class SensorCheck:
     idle_end_power_w: float | None = None
 
     @property
-    def ladder(self) -> tuple[tuple[Source, SourceFacts], ...]:
+    def ladder(self) -> tuple[tuple[Source, SourceCheck], ...]:
         """The sources that can be used, the best first."""
         pairs = zip(SOURCES, self.sources, strict=True)
-        return tuple((source, facts) for source, facts in pairs if facts.reason is None)
+        return tuple((source, found) for source, found in pairs if found.reason is None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the sensor check as JSON values."""
@@ -69,12 +69,12 @@ class SensorCheck:
     def from_json(cls, values: Mapping[str, Any]) -> SensorCheck:
         """Return the sensor check that `to_json` wrote."""
         lists = {name: tuple(values[name]) for name in ("flags", "warnings")}
-        sources = tuple(SourceFacts(**one) for one in values["sources"])
+        sources = tuple(SourceCheck(**one) for one in values["sources"])
         return cls(**{**values, **lists, "sources": sources})
 
 
 def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
-    """Find out what the sensors can do, at rest and under a step of load.
+    """Check the sensors at rest and under a step of load.
 
     Call it before anything else keeps the GPU busy. May raise DeviceError, never SensorError.
     """
@@ -85,12 +85,12 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
     reasons = {one.name: _obstacle(one, device, rules) for one in SOURCES}
     if around.mig_is_on:
         reasons = dict.fromkeys(reasons, "the GPU is partitioned (MIG)")
-    probes = [_Probe(source) for source in SOURCES if reasons[source.name] is None]
-    idle_s = _poll_idle(device, rules, probes)
-    step_s, spin_clock_hz = _poll_step(device, rules, probes)
-    found = {one.source.name: one.facts(protocol, idle_s, step_s) for one in probes}
+    polled = [_PolledSource(source) for source in SOURCES if reasons[source.name] is None]
+    idle_s = _poll_idle(device, rules, polled)
+    step_s, spin_clock_hz = _poll_step(device, rules, polled)
+    found = {one.source.name: one.check(protocol, idle_s, step_s) for one in polled}
     sources = tuple(
-        found.get(source.name, SourceFacts(source.name, reasons[source.name])) for source in SOURCES
+        found.get(source.name, SourceCheck(source.name, reasons[source.name])) for source in SOURCES
     )
     with device.empty() as empty:
         empty_runtime_s = measure_burst(device, empty, protocol.timing).runtime_s
@@ -107,16 +107,16 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
 
 
 def recheck_idle(device: Device, rules: SensorRules, check: SensorCheck) -> SensorCheck:
-    """Return the sensor check with idle power as it is after the run."""
+    """Return a sensor check with idle power as it is now, after the run."""
     device.wait()
     device.sleep(rules.quiet_s)
-    probes = [_Probe(source) for source, _ in check.ladder[:1]]
-    window_s = _poll_idle(device, rules, probes)
-    idle_w = probes[0].trace.power_w(*window_s) if probes else None
+    polled = [_PolledSource(source) for source, _ in check.ladder[:1]]
+    window_s = _poll_idle(device, rules, polled)
+    idle_w = polled[0].trace.power_w(*window_s) if polled else None
     return replace(check, idle_end_power_w=idle_w)
 
 
-class _Probe:
+class _PolledSource:
     """A source that is polled at rest and under load."""
 
     def __init__(self, source: Source) -> None:
@@ -127,10 +127,10 @@ class _Probe:
     def poll(self, device: Device) -> None:
         self._costs_s.append(self.trace.poll(device.sensor, device.now_s))
 
-    def facts(
+    def check(
         self, protocol: Protocol, idle: tuple[float, float], step: tuple[float, float]
-    ) -> SourceFacts:
-        """Return what a window at rest and one from the start of load on have shown."""
+    ) -> SourceCheck:
+        """Return the check of this source; idle, step: start and end of rest, and of load."""
         rules, (start_s, end_s) = protocol.power, step
         late_s = start_s + 0.5 * (end_s - start_s)
         if self.source.name == "average_power":
@@ -146,7 +146,7 @@ class _Probe:
             reason = "it does not move under load"
         elif (period_s or 0.0) * self.source.updates(rules) > rules.window_limit_s:
             reason = f"it moves only every {period_s:.2f} s"
-        return SourceFacts(
+        return SourceCheck(
             name=self.source.name,
             reason=reason,
             call_s=float(np.median(self._costs_s)),
@@ -183,7 +183,7 @@ class _Probe:
 
 
 def _obstacle(source: Source, device: Device, rules: SensorRules) -> str | None:
-    """Say why a source cannot be read, try after try; None where it can."""
+    """Return the reason why a source cannot be read, try after try; None where it can."""
     reason = _refusal(source, device)
     for _ in range(rules.check_tries - 1):
         if reason is not None:
@@ -199,41 +199,45 @@ def _refusal(source: Source, device: Device) -> str | None:
     return None
 
 
-def _poll_idle(device: Device, rules: SensorRules, probes: list[_Probe]) -> tuple[float, float]:
+def _poll_idle(
+    device: Device, rules: SensorRules, polled: list[_PolledSource]
+) -> tuple[float, float]:
     """Poll sources while the GPU rests; return the first and the last time."""
     start_s = device.now_s()
-    while probes and device.now_s() < start_s + rules.check_idle_s:
-        for probe in probes:
-            probe.poll(device)
+    while polled and device.now_s() < start_s + rules.check_idle_s:
+        for one in polled:
+            one.poll(device)
         device.sleep(rules.check_poll_s)
     return start_s, device.now_s()
 
 
 def _poll_step(
-    device: Device, rules: SensorRules, probes: list[_Probe]
+    device: Device, rules: SensorRules, polled: list[_PolledSource]
 ) -> tuple[tuple[float, float], float]:
-    """Poll sources while a load starts and stays; return first and last time, and its clock."""
+    """Poll sources while a load starts and stays; return first and last time, and the SM clock."""
     start_s = device.now_s()
     device.spin(0.5 * rules.check_spin_s)
     first = device.stamp()
     device.spin(0.5 * rules.check_spin_s)
     last = device.stamp()
     end = device.mark()
-    end_s = _poll_until(device, rules, probes, end)
+    end_s = _poll_until(device, rules, polled, end)
     device.wait()
     return (start_s, end_s), device.clock_hz(first, last)
 
 
-def _poll_until(device: Device, rules: SensorRules, probes: list[_Probe], end: Mark) -> float:
+def _poll_until(
+    device: Device, rules: SensorRules, polled: list[_PolledSource], end: Mark
+) -> float:
     """Poll sources until a mark is reached; return the last time before."""
     last_s = device.now_s()
     while not device.reached(end):
         last_s = device.now_s()
-        for probe in probes:
-            probe.poll(device)
+        for one in polled:
+            one.poll(device)
         device.sleep(rules.check_poll_s)
     return last_s
 
 
-def _first_idle_w(sources: tuple[SourceFacts, ...]) -> float | None:
+def _first_idle_w(sources: tuple[SourceCheck, ...]) -> float | None:
     return next((one.idle_w for one in sources if one.reason is None and one.idle_w), None)

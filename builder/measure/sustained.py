@@ -18,10 +18,9 @@ from .window import Window
 class Sustained:
     """Power under load and the runtime of one launch, both of one window. None is not known.
 
-    load_s: for how long the load had run at the end of the window. power_change: power of the
-    second half over that of the first, minus 1. is_steady: whether the halves agree. busy_share:
-    for how much of the window the GPU had work. launches, replays: in the window. reason: why it
-    is rejected.
+    load_s: from the start of load to the end of the window. power_change: power of the second half
+    over that of the first, minus 1. is_steady: whether the halves agree. busy_share: of the window,
+    in which the GPU had work. launches, replays: in the window. reason: why it is rejected.
     """
 
     runtime_s: float | None
@@ -49,7 +48,7 @@ class Sustained:
         return self.power_w * self.runtime_s
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of a dataset that a sustained measurement fills."""
+        """Return the columns of a dataset that a sustained measurement fills, by name."""
         return {
             "regime": "sustained",
             "runtime_s": self.runtime_s,
@@ -79,10 +78,10 @@ def measure_sustained(
     runtime_s: float,
     window_s: float = 0.0,
 ) -> Sustained:
-    """Return power and runtime under load that is queued ahead, by the rules of `sustained`.
+    """Measure power and runtime under load that is queued ahead.
 
-    runtime_s: what one launch is expected to take. window_s: a longer window than the source
-    needs, such as that of a gold measurement. May raise DeviceError.
+    runtime_s: expected of one launch. window_s: a longer window than the source needs, such as that
+    of a gold measurement. May raise DeviceError.
     """
     rules, tick_s = protocol.power, protocol.timing.tick_s
     wanted = round(rules.sustained_graph_s / max(runtime_s, tick_s))
@@ -128,7 +127,7 @@ def _found(
 
 
 def _judged(found: Sustained, rules: PowerRules, check: SensorCheck) -> Sustained:
-    """Return what was found with its flags, and why it is rejected, if it is."""
+    """Return a measurement with its flags, and with the reason where it is rejected."""
     throttle = found.conditions.throttle or frozenset()
     power_w, other_w = found.power_w, found.power_other_w
     disagree = (
@@ -150,7 +149,7 @@ def _judged(found: Sustained, rules: PowerRules, check: SensorCheck) -> Sustaine
 
 
 def _reason(found: Sustained, rules: PowerRules, check: SensorCheck) -> str | None:
-    """Say why a measurement is not to be believed; None where nothing speaks against it."""
+    """Return the reason to reject a measurement; None where there is none."""
     if found.runtime_s is None:
         return "no replay was completed in the window"
     power_w, idle_w = found.power_w, check.idle_power_w

@@ -1,4 +1,4 @@
-"""A window: a stretch of time under load, polled by the host and looked at afterwards."""
+"""A window: a stretch of time under load, polled by the host and evaluated afterwards."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .sensors import Watch
 class Window:
     """The time in which power, clock and runtime of one load are measured together.
 
-    length_s: how long it lasts at least; the source of power may need longer. start_s, end_s: on
-    the host's clock; the end is known once it has run.
+    length_s: its least length; the source of power may need more. start_s, end_s: on the host's
+    clock; the end is known once it has run.
     """
 
     def __init__(self, load: Load, check: SensorCheck, rules: PowerRules, length_s: float) -> None:
@@ -25,7 +25,7 @@ class Window:
         ladder = check.ladder[:2]
         self._traces = [Trace(source, rules.edge_limit_s) for source, _ in ladder]
         self._ready_s = [
-            load.started_s + source.settle_s(rules, facts.rise_s or 0.0) for source, facts in ladder
+            load.started_s + source.settle_s(rules, found.rise_s or 0.0) for source, found in ladder
         ]
         usual_s = ladder[0][0].window_s(rules) if ladder else rules.counter_window_s
         self._steps = ladder[0][0].updates(rules) if ladder else 0
@@ -69,14 +69,14 @@ class Window:
 
     @property
     def power(self) -> tuple[float, str] | None:
-        """Power in watts and the name of its source; None where no source says anything."""
+        """Power in W and the name of its source; None where no source has enough readings."""
         trace, start_s = self._best()
         power_w = trace.power_w(start_s, self.end_s) if trace else None
         return None if trace is None or power_w is None else (power_w, trace.source.name)
 
     @property
     def power_other_w(self) -> float | None:
-        """What the next source says of the part of the window for which it is ready."""
+        """Power by the next source, over the part of the window for which it is ready."""
         best, _ = self._best()
         if len(self._traces) < 2 or best is not self._traces[0]:
             return None
@@ -96,7 +96,7 @@ class Window:
         return None if halves is None else _change(*halves)
 
     def _best(self) -> tuple[Trace | None, float]:
-        """Return the first source that has said enough, and when its window starts."""
+        """Return the trace of the first source with enough steps, and the start of its window."""
         for index, trace in enumerate(self._traces):
             start_s = self._later_start_s(index)
             enough = trace.source.updates(self._rules)
@@ -108,9 +108,9 @@ class Window:
         return max(self.start_s, self._ready_s[index])
 
     def _is_complete(self, now_s: float) -> bool:
-        """Return whether nothing more is to come, or to be waited for."""
+        """Return True where the window has all that it needs, or must end without it."""
         replays = self._load.replays_between(self.start_s, now_s)
-        # Past this only a wait can tell what has become of the GPU.
+        # If no replay has ended even then, only waiting for the GPU can show its fault.
         if now_s < self._due_s or (replays < 1 and now_s < self._limit_s + self._load.replay_s * 2):
             return False
         steps = self._traces[0].steps_between(self.start_s, now_s) if self._traces else 0
