@@ -45,7 +45,7 @@ _LOCAL_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 @dataclass(frozen=True)
 class CompilerFacts:
-    """What the compiler says of a kernel; spill_bytes is None where it does not say."""
+    """The resources of a kernel, from its compiler; spill_bytes is None where it does not say."""
 
     threads: int
     registers: int
@@ -55,7 +55,7 @@ class CompilerFacts:
 
 @dataclass(frozen=True)
 class CachedCubin:
-    """A cubin of the cache; `facts` is None where it holds no GEMM. log: what ptxas said."""
+    """A cubin of the cache; `facts` is None where it holds no GEMM. log: the lines of ptxas."""
 
     cubin: bytes
     facts: CompilerFacts | None
@@ -65,9 +65,9 @@ class CachedCubin:
 class CubinCache:
     """The compiled kernels of a folder.
 
-    toolchain: whose cubins are looked for, by default the installed one's; where none is
-        installed, those of any are taken, as they may have been brought along.
-    sources: the folder of the jobs.
+    toolchain: the one whose cubins are looked for, by default the one installed; where none is
+        installed, cubins of any are taken, as they may have been copied here.
+    sources: the folder of the sources.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class CubinCache:
         return with_facts(build.kernel, entry.facts), entry.cubin, key
 
     def find(self, source: str, macros: Macros, target: str) -> tuple[str, CachedCubin] | None:
-        """Return the key and the entry of a job; None where it is not compiled."""
+        """Return the key and the cubin of a source; None where it is not compiled."""
         prefix = self._job_hash(source, macros, target)
         if self.toolchain is not None:
             keys = [f"{prefix}-{self._suffix()}"]
@@ -105,24 +105,24 @@ class CubinCache:
         return next(((key, entry) for key, entry in entries if entry is not None), None)
 
     def job(self, source: str, macros: Macros, target: str) -> CompileJob:
-        """Return what is compiled; raises ToolchainError where nothing can be."""
+        """Return the job of compiling a source; raises ToolchainError where nothing can be."""
         toolchain = self.toolchain or installed_toolchain()
         return CompileJob(str(self.sources / source), macros, target, toolchain.include)
 
     def key(self, job: CompileJob) -> str:
-        """Return the name under which the cubin of a program of ours is kept."""
+        """Return the name under which the cubin of a job is kept."""
         source = Path(job.source).name
         return f"{self._job_hash(source, job.macros, job.target)}-{self._suffix()}"
 
     def read(self, key: str) -> CachedCubin | None:
-        """Return an entry; None where there is none, or it is damaged."""
+        """Return the cubin of a key; None where there is none, or it is damaged."""
         try:
             return _decoded(self._path(key).read_bytes())
         except (OSError, ValueError, KeyError, TypeError, struct.error, zlib.error):
             return None
 
     def write(self, key: str, entry: CachedCubin) -> None:
-        """Keep an entry; raises BuilderError where the folder cannot be written."""
+        """Keep a cubin; raises BuilderError where the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path(key), _encoded(entry))
@@ -142,7 +142,7 @@ class CubinCache:
 
 
 def target_of(build: Build, architecture: str) -> str:
-    """Return what NVRTC compiles for: wgmma and TMA are of one architecture alone (`sm_90a`)."""
+    """Return the target of NVRTC: wgmma and TMA are of one architecture alone (`sm_90a`)."""
     return f"{architecture}a" if build.kernel.family == "cutlass3" else architecture
 
 
@@ -168,7 +168,7 @@ def capability_of(architecture: str) -> tuple[int, int]:
 
 
 def with_facts(kernel: Kernel, facts: CompilerFacts) -> Kernel:
-    """Return a kernel with what its compiler says of it."""
+    """Return a kernel described by its compiler's facts."""
     return replace(
         kernel,
         threads=facts.threads,
@@ -178,9 +178,9 @@ def with_facts(kernel: Kernel, facts: CompilerFacts) -> Kernel:
     )
 
 
-def gemm_cubin(compiled: CompilerOutput) -> CachedCubin:
-    """Return the entry of a GEMM's cubin; raises CubinError where it does not keep the contract."""
-    cubin = read_cubin(compiled.cubin)
+def gemm_cubin(output: CompilerOutput) -> CachedCubin:
+    """Return a GEMM's cubin with its facts; raises CubinError where it breaks the contract."""
+    cubin = read_cubin(output.cubin)
     run = cubin.kernel("gemm_run")
     cubin.kernel("gemm_make_params")
     cubin.constant("gemm_params_bytes")
@@ -190,7 +190,7 @@ def gemm_cubin(compiled: CompilerOutput) -> CachedCubin:
             f"gemm_shared_bytes must count all of a block's {run.shared_bytes} bytes of shared "
             f"memory (got {shared_bytes})"
         )
-    spilled = spill_bytes(compiled.log, "gemm_run")
+    spilled = spill_bytes(output.log, "gemm_run")
     if spilled is None and run.frame_bytes == 0:
         spilled = 0
     facts = CompilerFacts(
@@ -199,11 +199,11 @@ def gemm_cubin(compiled: CompilerOutput) -> CachedCubin:
         shared_bytes,
         spilled,
     )
-    return CachedCubin(compiled.cubin, facts, ptxas_lines(compiled.log))
+    return CachedCubin(output.cubin, facts, ptxas_lines(output.log))
 
 
 def ptxas_lines(log: str) -> str:
-    """Return what ptxas said, without the compiler's warnings, which fill pages."""
+    """Return the lines of ptxas, without the compiler's warnings, which fill pages."""
     return "\n".join(line for line in log.splitlines() if line.startswith("ptxas"))
 
 

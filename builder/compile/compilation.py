@@ -1,4 +1,4 @@
-"""Compiling kernels: several at once, into the cache, with what became of each."""
+"""Compiling kernels: several at once, into the cache, with an outcome for each."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ SUPPORT = "support.cu"
 
 
 class Compiles(Protocol):
-    """What compiles jobs; may be called from several threads."""
+    """A compiler of jobs; may be called from several threads."""
 
     def __call__(self, job: CompileJob) -> CompilerOutput:
         """Compile a job; raises CompileError with the reason where that fails."""
 
     def close(self) -> None:
-        """End what is being compiled."""
+        """End all compilations that are running."""
 
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of one job, which may be that of several builds."""
+    """The result of one job, which may be that of several builds."""
 
     facts: CompilerFacts | None
     reason: str | None
@@ -75,7 +75,7 @@ def compile_all(
     toolchain: Toolchain | None = None,
     sources: Path = SOURCES,
 ) -> list[Outcome]:
-    """Compile builds for architectures ("sm_90"), and return what became of each pair.
+    """Compile builds for architectures ("sm_90"), and return the outcome of each pair.
 
     A kernel that an architecture cannot run is left out, by the rule by which a GPU refuses it;
     `library` has no outcome. What fails has a reason and ends nothing. Ctrl-C ends what is being
@@ -100,7 +100,7 @@ def compile_all(
     for pair in pairs:
         if pair in keys:
             outcomes.append(_outcome(pair, keys[pair], results[keys[pair]], machines[pair[1]]))
-            # Builds that follow are the same job.
+            # Later builds of the same job find it in the cache.
             results[keys[pair]] = replace(results[keys[pair]], cached=True, seconds=0.0)
         else:
             outcomes.append(Outcome(pair[0].kernel, pair[1], "", refused[pair], False, 0.0))
@@ -129,7 +129,7 @@ def support_cubin(
 def _compiled(
     jobs: dict[str, CompileJob], cubins: CubinCache, n_workers: int, compiler: Compiles
 ) -> dict[str, _Result]:
-    """Return the results by key."""
+    """Compile all jobs; return their results by key."""
     results: dict[str, _Result] = {}
     with progress_bar(_Rate()) as progress, ThreadPoolExecutor(max(1, n_workers)) as pool:
         bar = progress.add_task("compiling", total=len(jobs))

@@ -51,7 +51,7 @@ class CompileError(BuilderError):
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What compiles: versions by name of package, and where headers are found."""
+    """The installed compiler: versions by name of package, and the folders of its headers."""
 
     versions: tuple[tuple[str, str], ...]
     include: tuple[str, ...]
@@ -59,7 +59,7 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class CompileJob:
-    """One source file, its macros, the target (`sm_90a`), and where headers are."""
+    """One source file to compile: its macros, the target (`sm_90a`), the folders of headers."""
 
     source: str
     macros: tuple[tuple[str, str], ...]
@@ -68,7 +68,7 @@ class CompileJob:
 
 
 class CompilerOutput(NamedTuple):
-    """A cubin, and what NVRTC and ptxas said."""
+    """A cubin, and the log of NVRTC and ptxas."""
 
     cubin: bytes
     log: str
@@ -76,7 +76,7 @@ class CompilerOutput(NamedTuple):
 
 @lru_cache(maxsize=1)
 def installed_toolchain() -> Toolchain:
-    """Return what is installed; raises ToolchainError where something is missing."""
+    """Return the installed toolchain; raises ToolchainError where a part is missing."""
     try:
         from cuda.pathfinder import find_nvidia_header_directory
     except ImportError as error:
@@ -102,7 +102,7 @@ def _version(package: str) -> str:
 class NvrtcProcesses:
     """Compiles jobs, each in a process of its own; may be called from several threads.
 
-    command: what is run; it reads a job from standard input, and answers as `_main` does.
+    command: of the process; it reads a job from standard input, and answers as `one_job` does.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class NvrtcProcesses:
         self._is_open = True
 
     def __call__(self, job: CompileJob) -> CompilerOutput:
-        """Compile; raises CompileError with the reason where that fails in whatever way."""
+        """Compile a job; raises CompileError with the reason where that fails in any way."""
         child = self._start()
         try:
             answer, errors = child.communicate(

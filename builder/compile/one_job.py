@@ -34,7 +34,7 @@ def compile_here(job: CompileJob) -> CompilerOutput:
 
 
 def _main() -> None:
-    # Whatever a library prints goes to standard error.
+    # What libraries print goes to standard error.
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     fields = json.load(sys.stdin)

@@ -1,6 +1,6 @@
-"""The probe: a minute on a GPU that says what a run on it can expect, before one is planned.
+"""The probe: a minute on a GPU that shows what to expect of a run on it, before one is planned.
 
-What it finds: the cost and the period of each source of power and its step response, what a node
+It finds the cost and the period of each source of power and its step response, what a node
 of a graph costs, how soon the power cap binds, what the host costs a point, how fine events are,
 and how well a time repeats. It works on any `Device`, the simulated one included.
 """
@@ -52,7 +52,7 @@ _SHAPES = (
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """What a probe found. values: as JSON; a part that failed holds its `reason` alone."""
+    """The findings of a probe. values: JSON values; a part that failed holds its `reason` alone."""
 
     values: Mapping[str, Any]
 
@@ -66,8 +66,8 @@ def probe(
 ) -> ProbeReport:
     """Probe a GPU that has nothing else to do; takes under a minute.
 
-    kernel, cubin: of the ten points; cuBLASLt where none is given. A part that fails is told and
-    passed; raises DeviceError only after a fault that loses the context.
+    kernel, cubin: of the ten points; cuBLASLt where none is given. A part that fails is reported
+    and passed over; raises DeviceError only after a fault that loses the context.
     """
     started_s = device.now_s()
     found: dict[str, Any] = {
@@ -97,7 +97,7 @@ def _passed(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _graph_costs(device: Device) -> dict[str, Any]:
-    """Return what nodes of a graph cost, by graphs of empty kernels of several lengths."""
+    """Return the cost of a graph's nodes, by graphs of empty kernels of several lengths."""
     make_s, call_s, gpu_s = [], [], []
     with device.empty() as empty:
         for nodes in _NODES:
@@ -144,7 +144,7 @@ def _event_tick(device: Device) -> dict[str, Any]:
 def _power_cap(
     device: Device, rules: TimingRules, kernel: Kernel, cubin: bytes | None
 ) -> dict[str, Any]:
-    """Return when clocks drop under a load without a pause, and when the driver says so."""
+    """Return the times after which clocks drop under a constant load, and the driver says so."""
     gemm = Gemm(_LARGE, _LARGE, _LARGE, _dtype(device, kernel), kernel.layout or "tn")
     try:
         with device.load(kernel, cubin) as program, program.bind(gemm, 1) as bound:
@@ -214,7 +214,7 @@ def _says_capped(device: Device) -> bool:
 def _points(
     device: Device, rules: TimingRules, kernel: Kernel, cubin: bytes | None
 ) -> dict[str, Any]:
-    """Time ten points twice; return how well they repeat and what the host needs beside them."""
+    """Time ten points twice; return their changes, and the time of the host beside them."""
     dtype = _dtype(device, kernel)
     gemms = [Gemm(m, n, k, dtype, kernel.layout or "tn") for m, n, k in _SHAPES]
     gemms = [gemm for gemm in gemms if kernel.obstacle(gemm) is None]

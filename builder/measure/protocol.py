@@ -159,7 +159,7 @@ class RunRules(_Rules):
 
 @dataclass(frozen=True)
 class FaultRules(_Rules):
-    """The patience with workers, disks and failing points; none of it makes a label.
+    """The limits for silent workers, late disks and failing points; none of them makes a label.
 
     A worker that is silent for max(watchdog_s, watchdog_factor * expected time) is killed; one that
     is asked to stop has stop_s. journal_sync_s: how long a line may wait for the disk.

@@ -22,7 +22,7 @@ ENDLESS, ENDED = "it did not end", "the process ended"
 
 
 def in_child(function: Callable[..., str], *arguments: Any, timeout_s: float) -> str:
-    """Return what a function returns in a process of its own; ENDLESS after the timeout."""
+    """Return the answer of a function in a process of its own; ENDLESS after the timeout."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_run, args=(theirs, function, arguments), daemon=True)
@@ -64,7 +64,7 @@ def verified(uuid: str, name: str, folder: Path) -> str:
 
 
 def launched(uuid: str, cubin: bytes, folder: Path) -> str:
-    """Return what becomes of one launch of a planted kernel: "right", "wrong" or an error."""
+    """Return the end of one launch of a planted kernel: "right", "wrong" or an error."""
     with open_gpu(uuid, kernels.options(folder)) as device:
         try:
             with device.load(Kernel.from_name("tiled_sgemm_16"), cubin) as program:
@@ -78,7 +78,7 @@ def launched(uuid: str, cubin: bytes, folder: Path) -> str:
 
 
 def counted_processes(uuid: str, folder: Path) -> str:
-    """Return how many other processes a second process on the GPU sees, or why it cannot."""
+    """Return the number of others that a second process on the GPU sees, or why it cannot."""
     with open_gpu(uuid, kernels.options(folder)) as device:
         try:
             return str(device.sensor.other_processes())

@@ -59,7 +59,7 @@ def cache() -> Path:
 
 
 def options(folder: Path, **others: Any) -> CudaOptions:
-    """Return how a GPU is opened whose support kernels are kept in a cache of cubins."""
+    """Return options to open a GPU with the support kernels of a cache of cubins."""
     return CudaOptions(partial(support_cubin, cache=folder), **others)
 
 

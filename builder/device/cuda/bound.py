@@ -1,6 +1,8 @@
-"""Bindings to operands in the pools: what compiled kernels and the library have in common."""
+"""The binding of a program on a real GPU to operands in the pools."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from .problem import PROBLEM
 
 
 class CudaBound(Bound):
-    """What a compiled kernel and the library have in common: operands, turns and comparison."""
+    """A program bound to operands in the pools; each launch goes to the next copy of them."""
 
     def __init__(self, context: GpuContext, gemm: Gemm, copies: int) -> None:
         self._context = context
@@ -29,7 +31,7 @@ class CudaBound(Bound):
         self._turn = 0
 
     def close(self) -> None:
-        """Give back what only this binding has; operands stay in the pools."""
+        """Free what this binding alone has; operands stay in the pools."""
 
     def launch(self) -> None:
         """Queue one launch, on the next copy."""
@@ -49,8 +51,9 @@ class CudaBound(Bound):
         self.launch()
         return read_entries(self._context, problem, (operand, result), rows, columns)
 
+    @abstractmethod
     def _queue(self, copy: int) -> None:
-        raise NotImplementedError
+        """Queue one launch on a copy."""
 
 
 def problems_of(gemm: Gemm, placement: Placement) -> NDArray[np.void]:

@@ -16,7 +16,7 @@ from ..interface import DeviceError, Program
 from .bound import CudaBound
 from .context import GpuContext
 from .launching import Arguments, LaunchShape, Module
-from .pools import ALIGNMENT
+from .pools import aligned
 from .problem import LAUNCH, PROBLEM, launch_shape
 from .tensor_map import DescriptorError, encode_with, patch
 
@@ -74,8 +74,8 @@ class CubinProgram(Program):
         params = np.empty((count, self._params_bytes), np.uint8)
         launches = np.empty(count, LAUNCH)
         start = context.scratch.address
-        problems_at, params_at = start, start + _rounded(problems.nbytes)
-        launches_at = params_at + _rounded(params.nbytes)
+        problems_at, params_at = start, start + aligned(problems.nbytes)
+        launches_at = params_at + aligned(params.nbytes)
         if launches_at + launches.nbytes > start + context.scratch.n_bytes:
             text = f"{count} copies of {self._params_bytes} bytes do not fit: bind fewer"
             raise DeviceError(2, "gemm_make_params", text)
@@ -141,7 +141,7 @@ class CubinBound(CudaBound):
         self._function = program.function
 
     def close(self) -> None:
-        """Give the workspace back."""
+        """Free the workspace."""
         if self._workspace is not None:
             self._context.workspaces.give_back(self._workspace[0])
             self._workspace = None
@@ -174,7 +174,3 @@ def _any_problem() -> NDArray[np.void]:
         problems[name] = _ANY_EXTENT
     problems["batch"] = 1
     return problems
-
-
-def _rounded(n_bytes: int) -> int:
-    return -(-n_bytes // ALIGNMENT) * ALIGNMENT

@@ -1,4 +1,4 @@
-"""What programs share while a GPU is open: stream, support kernels, pools and scratch memory."""
+"""The context of an open GPU: stream, support kernels, pools and scratch memory of programs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .pools import ALIGNMENT, Pools, Workspaces
 from .support import Support
 
 SCRATCH_BYTES = 16 << 20
-"""Holds the parameters of all copies of a problem, or the entries that are compared at once."""
+"""Bytes for the parameters of all copies of a problem, or for entries that are compared at once."""
 
 _MOST_ENTRIES = (SCRATCH_BYTES - ALIGNMENT) // 32
 
 
 @dataclass(frozen=True)
 class GpuContext:
-    """The parts of an open GPU that its programs work with."""
+    """The parts of an open GPU that all of its programs work with."""
 
     driver: Driver
     launcher: Launcher

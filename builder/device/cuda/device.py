@@ -111,7 +111,7 @@ class CudaDevice(Device):
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Give everything back, the context last."""
+        """Free everything, the context last."""
         library, self._library = self._library, None
         if library is not None:
             library.close()
@@ -151,7 +151,7 @@ class CudaDevice(Device):
         return self._events.record()
 
     def reached(self, mark: Mark) -> bool:
-        """Return whether the GPU has come to a mark, without waiting."""
+        """Return True where the GPU has come to a mark; this does not wait."""
         return self._events.is_reached(mark)
 
     def wait(self) -> None:
@@ -202,7 +202,7 @@ class EmptyBound(Bound):
         self.algorithm = None
 
     def close(self) -> None:
-        """Nothing is its own."""
+        """Nothing to free."""
 
     def launch(self) -> None:
         """Queue one launch."""
@@ -213,12 +213,12 @@ class EmptyBound(Bound):
         return CapturedGraph(self._context.launcher, self.launch, launches)
 
     def compare(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Comparison:
-        """Refuse: nothing has no result."""
+        """Raise DeviceError: an empty kernel computes nothing to compare."""
         raise DeviceError(0, "compare", "an empty kernel has no result to compare")
 
 
 def _take_context(driver: Driver, card: Card, stack: ExitStack) -> None:
-    """Make a GPU's primary context current; the stack gives it back."""
+    """Make a GPU's primary context current; the stack releases it."""
     handle = driver.call("cuDeviceGet", card.ordinal)
     context = driver.call("cuDevicePrimaryCtxRetain", handle)
     stack.callback(driver.release, "cuDevicePrimaryCtxRelease", handle)

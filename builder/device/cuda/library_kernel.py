@@ -20,7 +20,7 @@ class LibraryProgram(Program):
         self._library = library
 
     def close(self) -> None:
-        """Nothing is its own: the library stays with the device."""
+        """Nothing to free: the library belongs to the device."""
 
     def bind(self, gemm: Gemm, copies: int) -> LibraryBound:
         """Return the library's choice for a GEMM, bound; see `Program.bind`."""
@@ -28,7 +28,7 @@ class LibraryProgram(Program):
 
 
 class LibraryBound(CudaBound):
-    """A GEMM as cuBLASLt runs it; `algorithm` is what the library says of its choice."""
+    """A GEMM as cuBLASLt runs it; `algorithm` is the library's description of its choice."""
 
     def __init__(self, context: GpuContext, library: CublasLt, gemm: Gemm, copies: int) -> None:
         self._matmul: Matmul | None = None
@@ -48,7 +48,7 @@ class LibraryBound(CudaBound):
         ]
 
     def close(self) -> None:
-        """Destroy the descriptors and give the workspace back."""
+        """Destroy the descriptors and free the workspace."""
         matmul, self._matmul = self._matmul, None
         if matmul is not None:
             matmul.close()

@@ -1,4 +1,4 @@
-"""The kernels of `cuda/support.cu`: fills, references, clocks and a load; see `cuda/README.md`."""
+"""The support kernels (`cuda/support.cu`, `cuda/README.md`): fills, references, clocks, a load."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Support(Owner):
         self._module = Module(launcher.driver, cubin)
 
     def close(self) -> None:
-        """Unload them."""
+        """Unload the kernels."""
         self._module.close()
 
     def fill_normal(self, element: str, memory: Memory, seed: int) -> None:
@@ -82,7 +82,7 @@ class Support(Owner):
         """Compute entries of the last GEMM of a batch in float64.
 
         problem: one record of PROBLEM; elements: types of the operands and of the result; count:
-        how many entries; addresses: of their rows, their columns, what D holds, what it should.
+        of entries; addresses: of their rows, their columns, the values of D, the right values.
         """
         operand, result = (_type(element) for element in elements)
         rows, columns, got, wanted = (_pointer(address) for address in addresses)

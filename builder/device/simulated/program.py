@@ -43,7 +43,7 @@ class SimulatedProgram(Program):
         self._seed = seed
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def bind(self, gemm: Gemm, copies: int) -> SimulatedBound:
         """Bind a GEMM; what the kernel cannot run raises DeviceError."""
@@ -64,7 +64,7 @@ class SimulatedProgram(Program):
 
 
 class SimulatedBound(Bound):
-    """A kernel and the GEMM that it pretends to run. launched: how often, so far."""
+    """A kernel and the GEMM that it pretends to run. launched: number of launches so far."""
 
     algorithm: dict[str, Any] | None
 
@@ -91,7 +91,7 @@ class SimulatedBound(Bound):
         self._seed = seed
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def launch(self) -> None:
         """Queue one launch."""
@@ -153,7 +153,7 @@ class SimulatedGraph(Graph):
         self._launched_before = -math.inf
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def replay(self) -> None:
         """Queue all launches."""

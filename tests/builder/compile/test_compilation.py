@@ -67,7 +67,7 @@ class FakeCompiler:
 
 
 def compiled(job: CompileJob, **changes: int) -> CompilerOutput:
-    """Return what a job would compile to."""
+    """Return the output that a job would have."""
     macros = dict(job.macros)
     if "TILE" in macros:
         threads = int(macros["TILE"]) ** 2
@@ -256,7 +256,7 @@ def test_a_damaged_entry_counts_as_missing(
     assert cubins.read("a") is None
 
 
-def test_an_entry_that_says_more_of_a_kernel_is_read(tmp_path: Path) -> None:
+def test_a_cubin_whose_header_says_more_is_read(tmp_path: Path) -> None:
     """Earlier versions kept the size of a kernel's parameters as well."""
     assert ENTRY.facts is not None
     facts = {**asdict(ENTRY.facts), "params_bytes": 176}

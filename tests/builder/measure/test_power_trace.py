@@ -97,7 +97,7 @@ def test_an_edge_lies_between_the_polls_and_not_where_nobody_looked() -> None:
 
 
 def watched(seed: int, source_index: int, until_s: float) -> tuple[Trace, float, float]:
-    """Return what a source says of a constant load, when it began, and the true power."""
+    """Return the trace of a constant load, the time of its start, and the true power."""
     device = SimulatedDevice(seed, traits=replace(Traits(), leak_w_per_c=0.0))
     device.sleep(1.5)
     start_s = device.now_s()

@@ -44,7 +44,7 @@ def test_every_number_that_makes_a_label_is_part_of_the_hash(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_patience_with_faults_is_no_part_of_the_hash(name: str) -> None:
+def test_the_limits_for_faults_are_no_part_of_the_hash(name: str) -> None:
     assert changed(name) != Protocol()
     assert changed(name).hash == Protocol().hash
 
