@@ -73,7 +73,6 @@ class Placement(NamedTuple):
     b: NDArray[np.uint64]
     c: NDArray[np.uint64]
     d: NDArray[np.uint64]
-    d_bytes: int
 
 
 class _Ring(Owner):
@@ -141,7 +140,7 @@ class Pools(Owner):
         c = taken["output"]
         if c_bytes:
             c = b + np.uint64(b_bytes) if output == inputs else taken[output]
-        return Placement(a, b, c, taken["output"], d_bytes)
+        return Placement(a, b, c, taken["output"])
 
     def _ring(self, name: str) -> _Ring:
         if name not in self._rings:
