@@ -1,7 +1,7 @@
 """A whole collection on the emulated GPU: the real device in real workers, from sweep to dataset.
 
-Not collected by itself: `tests/builder/test_cuda_device.py` runs it in a process in which
-libcuda.so.1 and libnvidia-ml.so.1 are the emulated ones.
+conftest.py runs the cases in a process in which libcuda.so.1 and libnvidia-ml.so.1 are the
+emulated ones.
 """
 
 from __future__ import annotations
