@@ -29,13 +29,17 @@ SHAPES = {
 
 def candidates(model: gp.Model, m: int, n: int, k: int) -> list[gp.Prediction]:
     """Rank every kernel of a model that can run a GEMM in f32, in any layout, fastest first."""
-    found: list[gp.Prediction] = []
-    for layout in LAYOUTS:
-        try:
-            found += model.rank(gp.Gemm(m, n, k, dtype="f32", layout=layout))
-        except gp.UnknownKernelError:
-            continue  # no kernel of the model takes this layout
+    gemms = [gp.Gemm(m, n, k, dtype="f32", layout=layout) for layout in LAYOUTS]
+    found = [prediction for gemm in gemms for prediction in ranked(model, gemm)]
     return sorted(found, key=lambda prediction: prediction.runtime_s)
+
+
+def ranked(model: gp.Model, gemm: gp.Gemm) -> list[gp.Prediction]:
+    """Rank the kernels of a model that can run a GEMM; there may be none for its layout."""
+    try:
+        return list(model.rank(gemm))
+    except gp.UnknownKernelError:
+        return []
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", nargs="?", default="rtx4070", help="built-in model, or a file")
     model = gp.load(parser.parse_args(arguments).model)
     for name, (m, n, k) in SHAPES.items():
-        ranked = candidates(model, m, n, k)
-        best, worst = ranked[0], ranked[-1]
+        found = candidates(model, m, n, k)
+        best, worst = found[0], found[-1]
         low_s, high_s = best.runtime_interval_s
         print(f"{name}: {best.kernel.name}")
         print(
             f"  {best.runtime_s * 1e6:.0f} us ({low_s * 1e6:.0f} to {high_s * 1e6:.0f}), bound by "
-            f"{best.bound}; the worst of {len(ranked)}, {worst.kernel.name}, takes "
+            f"{best.bound}; the worst of {len(found)}, {worst.kernel.name}, takes "
             f"{worst.runtime_s / best.runtime_s:.2f} times as long"
         )
         for note in best.notes:
