@@ -15,15 +15,7 @@ _PROGRAM = "python -m builder"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    groups = {command.name: [part.name for part in command.parts] for command in COMMANDS}
-    new = successor(given, groups.get(given[0], ()) if given else ())
-    if new is not None:
-        print(f"error: this is now '{_PROGRAM} {new}'", file=sys.stderr)
-        return 2
-    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
-    _add(parser, COMMANDS, given, ())
-    options = parser.parse_args(given)
+    options = parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = options.run(options)
     except GpperfError as error:
@@ -36,6 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; files that were finished are kept", file=sys.stderr)
         return 130
     return code
+
+
+def parsed(given: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; a mistake, or a former spelling, is said, and ends with SystemExit."""
+    groups = {command.name: [part.name for part in command.parts] for command in COMMANDS}
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
+    new = successor(given, groups.get(given[0], ()) if given else ())
+    if new is not None:
+        parser.exit(2, f"error: this is now '{_PROGRAM} {new}'\n")
+    _add(parser, COMMANDS, given, ())
+    return parser.parse_args(given)
 
 
 def _add(
