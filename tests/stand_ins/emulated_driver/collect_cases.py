@@ -17,20 +17,19 @@ from builder.compile.cache import CachedCubin, CompilerFacts
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.kernels.catalogue import catalogue
-from builder.measure import Protocol
+from builder.measure import PowerRules, Protocol, SensorRules
 
 # What is measured is shorter than on a GPU, and looked at less often; nothing is left out.
 BRISK = Protocol(
-    quiet_s=0.3,
-    calibration_idle_s=0.4,
-    calibration_spin_s=0.6,
-    calibration_poll_s=5e-3,
-    poll_s=5e-3,
-    settle_s=0.1,
-    counter_window_s=0.3,
-    counter_steps=3,
-    edge_limit_s=20e-3,
-    extension_s=0.2,
+    sensors=SensorRules(quiet_s=0.3, check_idle_s=0.4, check_spin_s=0.6, check_poll_s=5e-3),
+    power=PowerRules(
+        poll_s=5e-3,
+        settle_s=0.1,
+        counter_window_s=0.3,
+        counter_steps=3,
+        edge_limit_s=20e-3,
+        extension_s=0.2,
+    ),
 )
 
 GOOD, BROKEN = "tiled_sgemm_8", "tiled_sgemm_9"
