@@ -132,7 +132,7 @@ def _jobs(
     if options.deadline_s is not None:
         n_planned = len(whole.points) + len(whole.power_points)
         n_rows = min(n_planned, _ROWS_A_SECOND * options.deadline_s)
-        reserve_s = protocol.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
+        reserve_s = protocol.faults.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
         stop_at_s = begun_s + options.deadline_s - reserve_s
         if stop_at_s <= time.monotonic():
             raise BuilderError(

@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from gpperf_lite import Gemm, Gpu, Kernel
+from gpperf_lite._gemm import footprint_bytes
 
 from ..kernels import family_of, runs_on_tensor_cores
-from .shapes import footprint_bytes
 from .sweep import Sweep
 
 

@@ -14,13 +14,13 @@ from functools import partial
 
 from gpperf_lite import Gemm, Gpu
 from gpperf_lite._errors import nearest
+from gpperf_lite._gemm import footprint_bytes
 from gpperf_lite._occupancy import obstacle_on
 
 from ..kernels import Build, matching
 from .candidate import Candidate
 from .cost import Costs, expected, guess_runtime_s
 from .order import Ordered, in_order
-from .shapes import footprint_bytes
 from .sweep import Group, Point, Sweep, SweepError
 
 _LeftOut = list[tuple[str, str]]

@@ -29,6 +29,9 @@ from ..errors import RecipeError
 from ..importers import FORMATS
 from ..toml import Readers, Table, read_toml
 
+RECIPE = Path(__file__).parents[1] / "models.toml"
+"""The recipe of the built-in models."""
+
 
 @dataclass(frozen=True)
 class ModelRecipe:

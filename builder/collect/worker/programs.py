@@ -97,7 +97,7 @@ class Programs:
             self._loaded[name] = program
         if is_known:
             return program, Verdict(True, 0.0, "")
-        return program, verify_build(program, self._protocol, point.gemm.dtype)
+        return program, verify_build(program, self._protocol.correctness, point.gemm.dtype)
 
     def _cubin(self, name: str) -> bytes | None:
         if self._cubins is None or name not in self._keys:

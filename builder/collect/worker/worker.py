@@ -50,7 +50,7 @@ def run_worker(spec: DeviceSpec, job: Job, connection: Connection) -> None:
     # The supervisor answers these, for the whole group of processes.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    lifeline = Lifeline(connection, job.protocol.stop_s)
+    lifeline = Lifeline(connection, job.protocol.faults.stop_s)
     farewell = _farewell(spec, job, lifeline)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -110,7 +110,8 @@ def _farewell(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
 
 def _work(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
     """Open journal and GPU, and conduct."""
-    with Journal(job.journal, patience_s=_LOCK_S, sync_s=job.protocol.journal_sync_s) as journal:
+    sync_s = job.protocol.faults.journal_sync_s
+    with Journal(job.journal, patience_s=_LOCK_S, sync_s=sync_s) as journal:
         lifeline.send(Heartbeat("opening the GPU", _OPENING_S))
         device = spec.open(job.cubins)
         farewell = conduct(device, job, journal, lifeline.should_stop, lifeline.send)

@@ -11,7 +11,7 @@ from builder.gpus import known_gpus
 from builder.kernels import Build, family_of, keeps_f16_sums, runs_on_tensor_cores
 from builder.kernels.catalogue import catalogue
 from builder.kernels.family import FAMILIES
-from builder.measure import Protocol
+from builder.measure import CorrectnessRules
 from builder.measure.correctness import awkward_gemms, limit_of
 from builder.plan import guess_runtime_s
 from builder.train import unit_of
@@ -44,7 +44,7 @@ def test_every_stage_knows_what_to_do_with_a_kernel_of_each_family(family: str) 
     assert guess_runtime_s(build.kernel, gemm, H200) > 0.0
     assert target_of(build, "sm_90").startswith("sm_90")
     assert cost_of(H200, Traits(), build.kernel, gemm).runtime_s() > 0.0
-    assert limit_of(build.kernel, gemm, Protocol()) > 0.0
+    assert limit_of(build.kernel, gemm, CorrectnessRules()) > 0.0
     assert unit_of(build.kernel)
 
 
