@@ -244,7 +244,7 @@ def test_evaluate_shows_the_studys_table(
         for beta in (0, 1, 2)
     ]
     path = write_study(tmp_path / "study.csv", records)
-    assert main(["evaluate", "--study", str(path)]) == 0
+    assert main(["evaluate", "--study", str(path), "--workers", "1"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {9}
