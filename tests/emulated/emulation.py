@@ -90,7 +90,7 @@ def run_cases(driver: Path, cases: Path, names: Sequence[str], folder: Path) -> 
     path = os.pathsep.join([str(driver), *([old] if old else [])])
     ours = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     emulated = {"LD_LIBRARY_PATH": path, _FOLDER: str(driver), _SIZE: SMALL}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     with (folder / _PRINTED).open("w") as printed:
         try:
             done = subprocess.run(
