@@ -1,4 +1,4 @@
-"""A real GPU's device by its parts, without a GPU; tests/emulated holds it on an emulated driver."""
+"""The parts of a real GPU's device, without a GPU; tests/emulated holds the whole of it."""
 
 from __future__ import annotations
 

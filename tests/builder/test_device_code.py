@@ -6,7 +6,6 @@ import ctypes
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,10 +179,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 @pytest.mark.parametrize(
     ("number", "found"),
-    [
-        pytest.param(number, found, id=name)
-        for number, (found, (name, _)) in enumerate(NUMBERED)
-    ],
+    [pytest.param(number, found, id=name) for number, (found, (name, _)) in enumerate(NUMBERED)],
 )
 def test_a_fault_that_is_put_into_the_kernel_is_found(
     faulty: ctypes.CDLL, number: int, found: str

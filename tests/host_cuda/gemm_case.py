@@ -208,9 +208,7 @@ def awkward(side: int) -> list[Case]:
     ]
 
 
-def check_awkward(
-    library: ctypes.CDLL, element: str, side: int, kernel: int | None = None
-) -> None:
+def check_awkward(library: ctypes.CDLL, element: str, side: int, kernel: int | None = None) -> None:
     """Check all awkward cases for one side of tiles; kernel: its number, the side if None."""
     for case in awkward(side):
         check(library, element, side if kernel is None else kernel, case, seed=side)

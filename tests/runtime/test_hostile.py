@@ -62,9 +62,7 @@ def check_predictions(model: gp.Model, dtype: str, kernel: gp.Kernel) -> None:
     sides = [max(1, size // kernel.alignment) * kernel.alignment for size in sizes]
     batches = [1, 1, 3, LARGEST]
     try:
-        many = model.predict_batch(
-            sides, sides, sides, dtype, layout, batch=batches, kernel=kernel
-        )
+        many = model.predict_batch(sides, sides, sides, dtype, layout, batch=batches, kernel=kernel)
     except gp.UnknownKernelError:
         return  # it was not trained for this dtype
     for row, (side, batch) in enumerate(zip(sides, batches, strict=True)):
