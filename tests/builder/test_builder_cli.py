@@ -186,6 +186,7 @@ def test_train_writes_a_model_that_predicts(
     assert model.predict(gp.Gemm(64, 1024, 4096, dtype="bf16")).power_w > 0
 
 
+@pytest.mark.slow
 def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,6 +201,7 @@ def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     ]
 
 
+@pytest.mark.slow
 def test_evaluate_warns_of_random_rows_and_of_rows_that_were_trained_on(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +235,7 @@ def test_a_recipe_builds_the_models_that_are_asked_for(
     assert f"there is no file {tmp_path / 'none.csv'}" in refused(capsys, *arguments, "second")
 
 
+@pytest.mark.slow
 def test_evaluate_shows_the_studys_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

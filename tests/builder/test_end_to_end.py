@@ -15,6 +15,8 @@ from builder.device.simulated import SimulatedDevice
 from builder.errors import DatasetError
 from builder.points import points_of
 
+pytestmark = pytest.mark.slow
+
 SEED = 4
 
 SWEEP = """

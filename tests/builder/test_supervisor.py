@@ -34,6 +34,8 @@ from builder.errors import BuilderError
 from builder.measure import Protocol
 from builder.plan import Plan
 
+pytestmark = pytest.mark.slow
+
 PIPE_BYTES = 1 << 16
 """What a pipe of Linux holds."""
 

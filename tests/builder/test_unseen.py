@@ -118,6 +118,7 @@ def test_a_gpu_held_out_is_asked_of_the_forest_that_a_model_of_the_others_would_
     )
 
 
+@pytest.mark.slow
 def test_every_kind_of_every_dtype_gets_its_own_forest() -> None:
     """One GPU is of a kind of its own in bf16, but not in fp8."""
     h200 = known_gpus()["h200_sxm"]
@@ -143,6 +144,7 @@ def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
     assert generic.stand_ins == {"f16": "bf16"}
 
 
+@pytest.mark.slow
 def test_errors_fall_with_points_and_the_page_shows_them(tables: list[Table]) -> None:
     found = curves_of(held_out(tables, {}, QUICK, 1)[:2], 1, (40,))
     first = found[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from emulated.emulation import Emulation
 
 from builder.catalogue import catalogue
@@ -18,6 +19,8 @@ from builder.cubins import Cubins, Entry, Facts
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.measure import Protocol
+
+pytestmark = pytest.mark.slow
 
 # What is measured is shorter than on a GPU, and looked at less often; nothing is left out.
 BRISK = Protocol(

@@ -93,6 +93,7 @@ FIELDS = ("runtime_s", "sustained_runtime_s", "power_w", "energy_j", "tflops", "
 FIELDS += ("edp_js",)
 
 
+@pytest.mark.slow
 @given(data=st.data(), n_rows=st.integers(1, 30), layout=layouts, beta=betas)
 def test_a_row_of_a_batch_is_its_single_prediction_bit_for_bit(
     name: str, data: st.DataObject, n_rows: int, layout: str, beta: float
