@@ -42,7 +42,7 @@ def _speed(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _accuracy(options: argparse.Namespace) -> Iterator[str]:
-    from builder.split import N_FOLDS
+    from builder.dataset import N_FOLDS
 
     from .accuracy import AccuracyOptions, accuracy_lines
 

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gpperf_lite as gp
-from builder.dataset import Dataset
-from builder.evaluate import METHODS, read_datasets
+from builder.dataset import N_FOLDS, Dataset, Points, held_out, points_of
+from builder.evaluate import read_datasets
+from builder.evaluate.evaluation import METHODS
 from builder.importers import import_table
-from builder.metrics import errors_of
-from builder.points import Points, points_of
-from builder.split import N_FOLDS, held_out
+from builder.train import errors_of
 
 from .peers import HEURISTICS, Heuristics
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from builder.baselines import study_features, study_forest
+from builder.evaluate.baselines import study_features, study_forest
 from gpperf_lite import Gemm, Model
 
 Floats = NDArray[np.float64]
@@ -130,6 +130,6 @@ class Heuristics:
 
 
 def heuristics_code(gpu: str) -> tuple[str, str]:
-    """Return how a fresh process imports and loads nvMatmulHeuristics."""
+    """Return the code by which a fresh process imports and loads nvMatmulHeuristics."""
     load = f"x.NvMatmulHeuristicsInterfaceEx(gpu=x.NvMatmulHeuristicsNvidiaGpu.{_GPUS[gpu]})"
     return "import nvMatmulHeuristics as x", load

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 import gpperf_lite as gp
-from gpperf_lite._artefact import Artefact, Estimator
+from gpperf_lite._artefact import Artefact
 from gpperf_lite._domain import Domain
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._features import ALL_FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._interval import Interval
@@ -82,7 +83,7 @@ def speed_lines(options: SpeedOptions) -> Iterator[str]:
 
 
 def _made(make: Callable[..., object], *arguments: object) -> object:
-    """Return what `make` makes, or why it cannot: what is not installed is skipped, and said so."""
+    """Return the contestant that `make` makes, or the reason to skip it: it is not installed."""
     try:
         return make(*arguments)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, and the names that contents give them."""
+"""Atomic writes, and SHA-256 of files."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import hashlib
 import os
 from pathlib import Path
 
-from gpperf_lite._artefact import write_atomically
+from gpperf_lite._sealed import write_atomically
 
-__all__ = ["sha256_of", "write_atomically", "write_text"]
+from .errors import RecipeError
+
+__all__ = ["make_room", "sha256_of", "write_atomically", "write_text"]
+
+
+def make_room(output: Path) -> None:
+    """Make the folder of a file that long work will write; raises RecipeError for a folder."""
+    if output.is_dir():
+        raise RecipeError(f"output must be a file (got the folder {output})")
+    output.parent.mkdir(parents=True, exist_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,7 @@
 //
 // Descriptors are encoded by a call of the driver, cuTensorMapEncodeTiled, on the host. Compiled
 // for the device, CUTLASS leaves the 128 bytes of a descriptor zero. record_tma.h writes the
-// arguments of that call into them; builder/tensormap.py finds them by their mark, makes the call,
+// arguments of that call into them; builder/device/cuda/tensor_map.py finds them by their mark, makes the call,
 // and puts its result in their place.
 #pragma once
 

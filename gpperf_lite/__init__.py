@@ -18,7 +18,7 @@ from ._errors import (
     UnsupportedVersionError,
 )
 from ._gemm import Gemm
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._kernel import Kernel
 from ._model import Model, load
 from ._prediction import Prediction, PredictionBatch

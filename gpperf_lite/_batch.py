@@ -1,18 +1,16 @@
-"""Many GEMMs at once: sizes in, as arrays; the answers of several kernels out, as one batch."""
+"""Batches: sizes of many GEMMs in, as arrays; the answers of several kernels out, as one batch."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._arithmetic import ARRAYS
 from ._errors import InputError
 from ._gemm import LARGEST, Gemm, checked_size
-from ._head import Answer, Head
 from ._kernel import Kernel, contiguous_extents
-from ._numbers import ARRAYS
-from ._prediction import BOUNDS, NotesByRow, PredictionBatch, Reason
-
-Floats = NDArray[np.float64]
+from ._kernel_model import Answer, KernelModel
+from ._prediction import BOUNDS, Floats, NotesByRow, PredictionBatch, Reason
 
 _ROWS_PER_BLOCK = 2048
 
@@ -29,7 +27,10 @@ def sizes_of(**values: ArrayLike) -> dict[str, Floats]:
 
 
 def _size_column(name: str, value: ArrayLike) -> Floats:
-    """Return sizes as float64. Among integers numpy takes True for 1, so that is looked for."""
+    """Return sizes as a float64 array, or raise InputError naming the argument and a bad row.
+
+    Among integers numpy takes True for 1, so booleans are looked for first.
+    """
     if isinstance(value, (list, tuple)) and not {type(item) for item in value}.isdisjoint(_BOOLS):
         row = next(i for i, item in enumerate(value) if type(item) in _BOOLS)
         raise InputError(f"{name} must be an integer, not a boolean (got it in row {row})")
@@ -60,19 +61,23 @@ def _size_in_row(name: str, row: int, value: object) -> int:
 
 
 def able_rows(sizes: dict[str, Floats], example: Gemm, kernel: Kernel) -> NDArray[np.bool_]:
-    """Return which rows a kernel's alignment allows, bool array of shape (n_rows,)."""
+    """Return a mask of the rows that a kernel's alignment allows, bool array of shape (n_rows,)."""
     able = np.ones(len(sizes["m"]), bool)
     for name, _ in contiguous_extents(example):
         able &= sizes[name] % kernel.alignment == 0
     return able
 
 
-def answer_rows(head: Head, sizes: dict[str, Floats], reads_c: float, confidence: float) -> Answer:
+def answer_rows(
+    model: KernelModel, sizes: dict[str, Floats], reads_c: float, confidence: float
+) -> Answer:
     """Return the answers to all rows, worked out in blocks that stay in a cache."""
     blocks = []
     for start in range(0, max(len(sizes["m"]), 1), _ROWS_PER_BLOCK):
         block = {name: size[start : start + _ROWS_PER_BLOCK] for name, size in sizes.items()}
-        blocks.append(head.answer(**block, reads_c=reads_c, confidence=confidence, numbers=ARRAYS))
+        blocks.append(
+            model.answer(**block, reads_c=reads_c, confidence=confidence, arithmetic=ARRAYS)
+        )
     if len(blocks) == 1:
         return blocks[0]
     columns = zip(*blocks, strict=True)
@@ -81,17 +86,17 @@ def answer_rows(head: Head, sizes: dict[str, Floats], reads_c: float, confidence
 
 def batch_of(
     sizes: dict[str, Floats],
-    heads: list[Head],
+    models: list[KernelModel],
     answers: list[Answer],
     able: list[NDArray[np.bool_]],
     confidence: float,
 ) -> PredictionBatch:
-    """Return, for each row, the answer of the fastest kernel that can run it."""
+    """Return a batch: for each row, the answer of the fastest kernel that can run it."""
     runtimes = np.stack(
         [np.where(a, b.runtime_s, np.inf) for a, b in zip(able, answers, strict=True)]
     )
     # Ties go to the kernel whose name comes first, as in `rank`.
-    order = sorted(range(len(heads)), key=lambda i: heads[i].kernel.name)
+    order = sorted(range(len(models)), key=lambda i: models[i].kernel.name)
     chosen = np.array(order)[np.argmin(runtimes[order], axis=0)]
     rows = np.arange(runtimes.shape[1])
 
@@ -101,18 +106,18 @@ def batch_of(
         return picked
 
     runtime_s = pick("runtime_s")
-    has_power = all(head.power is not None for head in heads)
+    has_power = all(model.power is not None for model in models)
     low_s, high_s = pick("runtime_low_s"), pick("runtime_high_s")
     power_interval = [pick("power_low_w"), pick("power_high_w")] if has_power else None
-    launch_s = np.array([head.view.launch_s for head in heads])[chosen]
+    launch_s = np.array([model.view.launch_s for model in models])[chosen]
     parts = np.stack([pick("compute_s"), pick("memory_s"), launch_s])
     is_outside = pick("outside") > 1.0
-    has_remarks = np.array([bool(head.remarks) for head in heads])[chosen]
-    reasons = _reasons(sizes, pick("base_s"), is_outside, heads, chosen)
-    reasons += _power_reasons(runtime_s, heads, chosen)
+    has_remarks = np.array([bool(model.remarks) for model in models])[chosen]
+    reasons = _reasons(sizes, pick("base_s"), is_outside, models, chosen)
+    reasons += _power_reasons(runtime_s, models, chosen)
     return PredictionBatch(
         flops=2.0 * sizes["m"] * sizes["n"] * sizes["k"] * sizes["batch"],
-        kernel=np.array([head.kernel.name for head in heads], object)[chosen],
+        kernel=np.array([model.kernel.name for model in models], object)[chosen],
         runtime_s=runtime_s,
         sustained_runtime_s=pick("sustained_s"),
         runtime_interval_s=np.stack([low_s, high_s], axis=1),
@@ -129,24 +134,26 @@ def _reasons(
     sizes: dict[str, Floats],
     base_s: Floats,
     is_outside: NDArray[np.bool_],
-    heads: list[Head],
+    models: list[KernelModel],
     chosen: NDArray[np.intp],
 ) -> list[Reason]:
-    """Return each way to be outside the domain, and the rows whose kernel it holds for."""
+    """Return the reasons why rows are outside the domain of the kernel chosen for them."""
     reasons: list[Reason] = []
-    for number, head in enumerate(heads):
+    for number, model in enumerate(models):
         mine = chosen == number
-        reasons += [Reason(text, mine) for text in head.remarks]
+        reasons += [Reason(text, mine) for text in model.remarks]
         if (mine & is_outside).any():
-            strays = head.runtime.domain.strays(**sizes, base_s=base_s)
+            strays = model.runtime.domain.strays(**sizes, base_s=base_s)
             reasons += [Reason(text, mine & (times > 1.0), times) for text, times in strays]
     return reasons
 
 
-def _power_reasons(runtime_s: Floats, heads: list[Head], chosen: NDArray[np.intp]) -> list[Reason]:
-    """Return what to say of power, and the rows that it holds for."""
+def _power_reasons(
+    runtime_s: Floats, models: list[KernelModel], chosen: NDArray[np.intp]
+) -> list[Reason]:
+    """Return the reasons to doubt the power of rows: kernels too short for it to be measured."""
     return [
-        Reason(head.power_remark, (chosen == number) & (runtime_s < head.shortest_powered_s))
-        for number, head in enumerate(heads)
-        if head.power is not None
+        Reason(model.power_remark, (chosen == number) & (runtime_s < model.shortest_powered_s))
+        for number, model in enumerate(models)
+        if model.power is not None
     ]

@@ -1,4 +1,4 @@
-"""The models that come with the package, and the names that people call them by."""
+"""The built-in models: the files that come with the package, their names and aliases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ._errors import UnknownGpuError, nearest
 
 SUFFIX = ".safetensors"
 GENERIC = "generic"
-"""The built-in model of no one GPU: it is loaded with the facts of one."""
+"""The built-in model of no particular GPU: it is loaded together with a Gpu."""
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "models")
 
@@ -34,14 +34,14 @@ def available() -> tuple[str, ...]:
 
 
 def short_name(name: str) -> str:
-    """Return the short name of a GPU that people call `name`: "NVIDIA H200" is "h200_sxm"."""
+    """Return the short name of a GPU from any usual one: "NVIDIA H200" gives "h200_sxm"."""
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     short = words.removeprefix("nvidia_").removeprefix("geforce_").removeprefix("tesla_")
     return _ALIASES.get(short, short)
 
 
-def built_in_path(name: str) -> str:
-    """Return the file of a built-in model given by name, alias or NVML's name of its GPU.
+def _built_in_path(name: str) -> str:
+    """Return the path of a built-in model given by name, alias or NVML's name of its GPU.
 
     Raises UnknownGpuError with the nearest name where there is none.
     """
@@ -64,4 +64,4 @@ def artefact_path(source: str | os.PathLike[str]) -> str:
         return os.fspath(source)
     if source.endswith(SUFFIX) or os.sep in source or (os.altsep and os.altsep in source):
         return source
-    return built_in_path(source)
+    return _built_in_path(source)

@@ -1,4 +1,4 @@
-"""The command line, `gpperf`: aligned text for people, JSON or CSV for programs."""
+"""The command `gpperf`: aligned text for people, JSON or CSV for programs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
-from ._artefact import write_atomically
 from ._builtin import available
 from ._errors import GpperfError, InputError
 from ._gemm import Gemm
 from ._model import OBJECTIVES, Model, load
 from ._prediction import FIELDS, Prediction
+from ._sealed import write_atomically
 
 _DEFAULT_GPU = "h200_sxm"
 _MOST_ROWS = 1_000_000
@@ -220,7 +220,7 @@ _SOURCE_FIELDS = ("source", "licence", "taken")
 
 
 def _plain(value: object) -> str:
-    """Return free-form text without anything that a terminal would obey."""
+    """Return free-form text, cut at 200 characters, with ? for all that a terminal would obey."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:200])
 
 
@@ -230,7 +230,7 @@ def _percent(value: object) -> str:
 
 
 def _gemms(options: argparse.Namespace) -> list[Gemm]:
-    """Return the GEMMs that positional sizes or --m, --n and --k stand for."""
+    """Return the GEMMs of a sweep: every combination of the sizes that were given."""
     named = [options.m, options.n, options.k]
     if options.sizes and any(named):
         raise InputError("give M N K or --m --n --k, not both")
@@ -251,7 +251,7 @@ def _gemms(options: argparse.Namespace) -> list[Gemm]:
 
 
 def _values(name: str, text: str) -> list[int]:
-    """Return the values of `4096`, `1024,4096` or `1024:4096:256`."""
+    """Return the numbers that a text like `4096`, `1024,4096` or `1024:4096:256` stands for."""
     values: list[int] = []
     for part in text.split(","):
         try:

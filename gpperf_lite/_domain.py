@@ -1,8 +1,7 @@
-"""The domain: which GEMMs an estimator was trained on, and how far outside others are.
+"""The domain: the GEMMs that an estimator was trained on, and how far outside of them others are.
 
-How far is a factor: the largest of a size over the largest measured one, of the smallest measured
-one over a size, and of the physical model's time over the longest that was measured. It is 1
-inside.
+The factor is 1 inside. Outside it is the largest of a size over the largest measured one, of the
+smallest measured one over a size, and of the physical model's time over the longest measured one.
 """
 
 from __future__ import annotations
@@ -17,13 +16,16 @@ from ._gemm import Gemm
 BETAS = ("zero", "nonzero", "any")
 
 _SLACK = 1.25
-"""The physical model may take what was measured for so much longer than it was."""
+"""The physical model's time counts as inside up to this factor of the longest measured one."""
 
 _SIZES = ("m", "n", "k", "batch")
 
 
 class Domain(NamedTuple):
-    """Closed ranges of what was trained on; layouts; and whether beta was zero."""
+    """The ranges that an estimator was trained on.
+
+    m, n, k, batch, runtime_s: smallest and largest; layouts: of A and B; beta: one of BETAS.
+    """
 
     m: tuple[int, int]
     n: tuple[int, int]
@@ -34,7 +36,10 @@ class Domain(NamedTuple):
     beta: str
 
     def beyond(self, m: float, n: float, k: float, batch: float, base_s: float) -> float:
-        """Return how far outside one GEMM is; 1.0 inside. base_s: the physical model's time."""
+        """Return the factor by which one GEMM is outside, 1.0 inside.
+
+        base_s: the physical model's time.
+        """
         (m0, m1), (n0, n1), (k0, k1), (b0, b1), (_, longest_s), _, _ = self
         if (
             m0 <= m <= m1
@@ -48,14 +53,14 @@ class Domain(NamedTuple):
         return furthest
 
     def beyond_each(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Any:
-        """Return how far outside each of many GEMMs is, float64 array of shape (n_rows,)."""
+        """Return the factor by which each of many GEMMs is outside, of shape (n_rows,)."""
         beyond = np.ones(np.shape(base_s))
         for _, times in self.strays(m, n, k, batch, base_s):
             np.maximum(beyond, times, out=beyond)
         return beyond
 
     def strays(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Iterator[tuple[str, Any]]:
-        """Yield each way to lie outside: a text, and by what factor, above 1 where it is so."""
+        """Yield each way to lie outside as a text and a factor, which is above 1 where it holds."""
         for name, value in zip(_SIZES, (m, n, k, batch), strict=True):
             low, high = getattr(self, name)
             yield f"{name} is below {low}, the smallest that was measured", low / value
@@ -65,7 +70,7 @@ class Domain(NamedTuple):
         yield text, base_s / (_SLACK * longest_s)
 
     def remarks(self, gemm: Gemm) -> tuple[str, ...]:
-        """Return what is outside for every size: the layout, and beta."""
+        """Return a text for the layout and one for beta, where they were not measured."""
         remarks = []
         if gemm.layout not in self.layouts:
             known = " ".join(self.layouts)
@@ -77,5 +82,5 @@ class Domain(NamedTuple):
 
 
 def stray_note(text: str, times: float) -> str:
-    """Return what to say of one way to lie outside."""
+    """Return the note on one way to lie outside, with its factor."""
     return f"{text}, by a factor of {times:.3g}"

@@ -1,4 +1,4 @@
-"""The errors that this package raises, and nothing else escapes.
+"""The errors of this package; it raises no others.
 
 GpperfError
 |-- InputError               (also a ValueError)   an argument is not valid

@@ -1,4 +1,4 @@
-"""The features: what the forests look at, computed here for training and for use alike.
+"""The features that the forests look at, computed here for training and for use alike.
 
 `describe` works on Python floats and on float64 arrays and gives the same bits for both: only
 + - * /, floor division, minimum and maximum, which IEEE 754 rounds in one way everywhere. Trees do
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ._numbers import Numbers
+from ._arithmetic import Arithmetic
 from ._physics import Own, View
 
 FEATURES = {
@@ -59,7 +59,7 @@ FEATURES = {
     "own_k_steps": "steps of the kernel's main loop; 0 for the library",
     "pad128_k": "k in steps of 128, over k: so long is a block that shares a scale",
 }
-"""What is looked at for every kernel, the library included. Sizes count all GEMMs of a batch."""
+"""Features of every kernel, the library included. Sizes count all GEMMs of a batch."""
 
 KERNEL_FEATURES = {
     "own_rounds": "rounds of the blocks that all SMs hold side by side",
@@ -83,7 +83,7 @@ KERNEL_FEATURES = {
     "own_cluster": "blocks of a cluster",
     "own_instruction": "multiply-adds of one instruction",
 }
-"""What is looked at, after FEATURES, for kernels that are known."""
+"""Features of kernels that are known, which come after FEATURES."""
 
 ALL_FEATURES = FEATURES | KERNEL_FEATURES
 """Names, in the order of the columns, and what they mean.
@@ -92,11 +92,11 @@ New ones are added at the end: an artefact names the first of them, as many as t
 """
 
 
-class Description(NamedTuple):
-    """One GEMM, or many: every entry a float or a float64 array of shape (n_rows,).
+class GemmFeatures(NamedTuple):
+    """Times and features of one GEMM, or many: floats, or float64 arrays of shape (n_rows,).
 
-    base_s: the physical model's time; light_s: what no kernel can beat, at peak FLOP/s and at
-    the peak bandwidth of L2 where the operands fit there, of DRAM where not.
+    base_s: the physical model's time; light_s: the time that no kernel can beat, at peak FLOP/s
+    and at the peak bandwidth of L2 where the operands fit there, of DRAM where not.
     compute_s, memory_s: the two parts of base_s beside the launch.
     macs_s, dram_s: all multiply-adds at peak FLOP/s; all bytes at the peak bandwidth of DRAM.
     row: the features, in the order of ALL_FEATURES; of the library, those of FEATURES alone.
@@ -112,14 +112,14 @@ class Description(NamedTuple):
 
 
 def describe(
-    m: Any, n: Any, k: Any, batch: Any, reads_c: float, view: View, numbers: Numbers
-) -> Description:
-    """Return base time, speed of light and features.
+    m: Any, n: Any, k: Any, batch: Any, reads_c: float, view: View, arithmetic: Arithmetic
+) -> GemmFeatures:
+    """Return the physical model's times and the features of one GEMM, or of many.
 
     m, n, k, batch: floats, or float64 arrays of shape (n_rows,), of whole numbers from 1 on.
     reads_c: 1.0 where beta is not 0.
     """
-    minimum, maximum = numbers.minimum, numbers.maximum
+    minimum, maximum = arithmetic.minimum, arithmetic.maximum
     sms = view.sm_count
     more = sms - 1.0
     # Blocks of rows and columns. A batch is a stack of GEMMs: its blocks of rows add up.
@@ -132,7 +132,10 @@ def describe(
     m256 = (m + 255.0) // 256.0 * batch
     n64, n128 = (n + 63.0) // 64.0, (n + 127.0) // 128.0
     n192, n256 = (n + 191.0) // 192.0, (n + 255.0) // 256.0
-    # Tiles and waves, in the order of TILES, then of tiles that only the forests look at.
+    # Tiles t and waves w of tile sizes (m x n), first in the order of TILES:
+    # 0: 64x64, 1: 128x64, 2: 64x128, 3: 128x128, 4: 256x128, 5: 128x256, 6: 64x256;
+    # then those that only the forests look at:
+    # 7: 256x256, 8: 128x192, 9: 192x128, 10: 16x128, 11: 32x64.
     t0, t1, t2, t3 = m64 * n64, m128 * n64, m64 * n128, m128 * n128
     t4, t5, t6 = m256 * n128, m128 * n256, m64 * n256
     w0, w1 = (t0 + more) // sms, (t1 + more) // sms
@@ -148,6 +151,7 @@ def describe(
     kernel_row: tuple[Any, ...] = ()
     if view.own is None:
         own_fill = own_k_steps = m * 0.0
+        # Of the same tiles: g seconds for one step along k, p for one tile.
         g0, g1, g2, g3, g4, g5, g6 = view.s_per_k
         p0, p1, p2, p3, p4, p5, p6 = view.s_per_tile
         whole_s = minimum(
@@ -243,7 +247,7 @@ def describe(
         (k + 127.0) // 128.0 / k,
         *kernel_row,
     )
-    return Description(base_s, light_s, compute_s, memory_s, macs_s, dram_s, row)
+    return GemmFeatures(base_s, light_s, compute_s, memory_s, macs_s, dram_s, row)
 
 
 def _own_tiles(

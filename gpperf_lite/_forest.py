@@ -1,4 +1,4 @@
-"""A forest of oblivious (symmetric) trees with integer leaves, and what its sum means.
+"""A forest of oblivious (symmetric) trees with integer leaves, and the factor of its sum.
 
 In an oblivious tree every node of one level asks the same question, so the answers of all
 levels, read as a binary number, are the index of the leaf. A leaf is a 16-bit integer in units
@@ -27,10 +27,10 @@ prediction falls under an eighth (2**-3) of what it was.
 """
 
 _ROWS_PER_BLOCK = 512
-"""Rows at a time in a batch, so that what is in between stays in a cache."""
+"""Rows at a time in a batch, so that intermediate arrays stay in a cache."""
 
 _UNCHECKED: Literal["wrap"] = "wrap"
-"""How `take` takes fastest. No index is out of range: the artefact was checked when it was read."""
+"""The fastest mode of `take`. No index is out of range: the artefact was checked on reading."""
 
 Sums = NDArray[np.int64]
 
@@ -177,9 +177,9 @@ def _side_by_side(forests: Sequence[Forest]) -> _SideBySide:
 
 
 def _eight(levels: NDArray[Any], filler: float) -> NDArray[Any]:
-    """Return what each level has, eight to a tree, in one row; levels: shape (n_trees, depth).
+    """Return the entries of all levels in one row, eight to a tree; levels: shape (n_trees, depth).
 
-    Those in front are filled up: no feature is above an infinite threshold.
+    Levels that a tree lacks are filled in front: no feature is above an infinite threshold.
     """
     n_trees, depth = levels.shape
     eight = np.full((n_trees, LARGEST_DEPTH), filler, levels.dtype)
@@ -225,7 +225,7 @@ class _LevelByLevel:
         return [np.clip(total, -LARGEST_SUM, LARGEST_SUM) for total in totals]
 
     def _answers(self, columns: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Return 1 where the answer is yes, uint8 array of shape (n_questions, n_rows)."""
+        """Return the answers, 1 for yes, uint8 array of shape (n_questions, n_rows)."""
         answers = np.empty((len(self._threshold), columns.shape[1]), np.bool_)
         for column, start, end in self._spans:
             np.greater(columns[column], self._threshold[start:end], out=answers[start:end])

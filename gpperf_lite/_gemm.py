@@ -1,10 +1,10 @@
-"""The question: one matrix multiplication, its data types and its layouts."""
+"""The GEMM: one matrix multiplication, its data types and its layouts."""
 
 from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,7 +18,7 @@ LAYOUTS = ("nn", "nt", "tn", "tt")
 
 
 class DataType(NamedTuple):
-    """What a dtype name means for memory: bytes of one element, scales included."""
+    """A dtype of A and B: bytes of one of their elements, scales included, and of one of C."""
 
     name: str
     operand_bytes: float
@@ -116,10 +116,6 @@ class Gemm:
         """Floating-point (or integer) operations: 2 m n k batch."""
         return 2 * self.m * self.n * self.k * self.batch
 
-    def with_dtype(self, dtype: str) -> Gemm:
-        """Return the same GEMM in another dtype."""
-        return replace(self, dtype=dtype)
-
 
 def checked_size(name: str, value: Any) -> int:
     """Return `value` as an int in 1 ... LARGEST, or raise InputError naming `name`."""
@@ -149,7 +145,7 @@ def checked_dtype(value: Any) -> str:
 
 
 def usual_dtype(value: Any) -> str:
-    """Return the canonical name of a dtype, or what it calls itself where that is none of ours."""
+    """Return the canonical name of a dtype, or its own name where it is not one of DTYPES."""
     name = _dtype_name(value)
     usual = name.lower().removeprefix("torch.")
     usual = _ALIASES.get(usual, usual)
@@ -178,7 +174,7 @@ def checked_scalar(name: str, value: Any) -> float:
 
 
 def _is_bool(value: Any) -> bool:
-    """Return whether a value is a boolean: Python's, numpy's or an array of them."""
+    """True for a boolean: Python's, numpy's or an array of them."""
     dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
     return isinstance(value, bool) or dtype == "bool"
 
@@ -197,7 +193,7 @@ def _integral(name: str, value: Any) -> int:
 
 
 def _dtype_name(value: Any) -> str:
-    """Return what a dtype calls itself; "" where it is none."""
+    """Return the name that a dtype has for itself; "" for a value that is no dtype."""
     if isinstance(value, str):
         return value
     if isinstance(value, type):

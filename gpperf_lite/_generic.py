@@ -1,24 +1,25 @@
-"""The generic model: a file of many GPUs, and the artefact that it makes for one of its kind.
+"""The generic model: the file of many measured GPUs, and the artefact that it makes for another.
 
-The file is sealed as an artefact is (see `_artefact`), with a manifest of its own:
+It is sealed as `_sealed` says, with a manifest of its own:
 
-    format_version, needs, name, version, stand_ins, provenance     as in an artefact
+    format_version, needs           see `_sealed`
     scope           "generic"
+    name, version, stand_ins, provenance    as in an artefact (see `_artefact`)
     gpus            a list of the fields of Gpu: those that were measured
-    columns         texts, in order, that the forests look at: see `_scale`
+    columns         texts, in order, that the forests look at: see `_relative`
     bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
     near            in octaves: up to here a GPU counts as like one that was measured
     estimators      a list, each for the library's runtime in one dtype:
-        dtype, domain, accuracy     as in an artefact
+        dtype, domain, accuracy     as in an artefact's (see `_estimator`)
         gpus        indices into `gpus`: those that were measured in this dtype
-        forests     a list, each as in an artefact: one for each kind of GPU
+        forests     a list, each as in an artefact's: one for each kind of GPU
         kinds       indices into `forests`: that of each of the GPUs
-        constants   by name, of each of them, as multiples of the units of `_scale`
+        constants   by name, of each of them, as multiples of the units of `_relative`
         interval_near, interval_far     of a GPU held out that has one like it among the others,
                     and of one that has none
 
 For a given GPU, constants are the geometric mean of those of the measured GPUs, weighted by how
-near they are (`_scale.distance`; E. Nadaraya, "On Estimating Regression", 1964), times its own
+near they are (`_relative.distance`; E. Nadaraya, "On Estimating Regression", 1964), times its own
 units; the forest is that of the nearest one's kind, multiplied out. What comes of it is an ordinary
 artefact, all of whose predictions carry the remark that the GPU was not measured.
 """
@@ -31,34 +32,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ._artefact import (
-    FORMAT_VERSION,
+from ._artefact import Artefact
+from ._checked_json import Fields
+from ._descriptions import gpu_of, gpu_to_json
+from ._domain import Domain
+from ._errors import InputError, shown
+from ._estimator import (
     LONGEST_S,
-    NEEDS,
-    SCOPES,
-    Artefact,
     Estimator,
+    check_all_taken,
     domain_of,
     forest_of,
     forest_tensors,
     interval_of,
-    read_with,
-    seal,
-    unseal,
-    write_atomically,
 )
-from ._domain import Domain
-from ._errors import InputError, shown
-from ._facts import gpu_of, gpu_to_json
-from ._fields import Fields
 from ._forest import Forest
 from ._gemm import DTYPES
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY
 from ._physics import CONSTANTS
+from ._relative import FACTS, distance, is_column, multiplied_out, unit_of
 from ._safetensors import Array, refuse
-from ._scale import FACTS, distance, is_column, multiplied_out, unit_of
+from ._sealed import read_with, scope_of, seal, unseal, write_atomically
 
 _DIGITS = 6
 _LARGEST_CONSTANT = 1e30
@@ -70,12 +66,12 @@ _WATCHED = (
     "macs_per_s",
     "macs_per_dram_byte",
 )
-"""Facts of which it is said when a GPU's are beyond those of all that were measured."""
+"""Facts of a GPU that get a remark where they are beyond those of all measured GPUs."""
 
 
 @dataclass(frozen=True)
 class GenericEstimator:
-    """What the measured GPUs say of the library's runtime in one dtype.
+    """The estimators of all measured GPUs together, of the library's runtime in one dtype.
 
     gpus: indices of the GPUs; constants: of each of them, relative; forests: over the columns,
     one for each kind of GPU; kinds: the index of its forest for each of the GPUs.
@@ -94,7 +90,7 @@ class GenericEstimator:
 
 @dataclass(frozen=True)
 class Generic:
-    """All that a file of scope "generic" holds, checked."""
+    """The contents of a file of scope "generic", checked; the fields are those of its manifest."""
 
     name: str
     version: str
@@ -153,7 +149,7 @@ class Generic:
         )
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
-        """Return which GPU measured in a dtype is most like `gpu`, and how far off, in octaves."""
+        """Return the nearest of the GPUs measured in a dtype, and its distance in octaves."""
         (estimator,) = (one for one in self.estimators if one.dtype == dtype)
         distances = self._distances(estimator, gpu)
         least = min(distances)
@@ -163,7 +159,7 @@ class Generic:
         return [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
 
     def _stood_in(self, gpu: Gpu) -> dict[str, GenericEstimator]:
-        """Return what answers for the dtypes that the GPU has, where it has none of ours."""
+        """Return the estimators that stand in for the GPU's dtypes, none of which was measured."""
         return {
             dtype: one
             for dtype, other in self.stand_ins.items()
@@ -188,7 +184,7 @@ class Generic:
         )
 
     def _weights(self, distances: list[float]) -> list[float]:
-        """Return what each measured GPU counts for, in all 1; the nearest always counts."""
+        """Return the weight of each measured GPU, 1 in all; that of the nearest is never 0."""
         least = min(distances)
         raw = [
             math.exp((least * least - one * one) / (2.0 * self.bandwidth**2)) for one in distances
@@ -207,7 +203,7 @@ class Generic:
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
     def _remarks(self, gpu: Gpu, dtypes: list[str]) -> list[str]:
-        """Return which measured GPU it is like: not always the same one in every dtype."""
+        """Return remarks on the nearest measured GPUs: not always the same one in every dtype."""
         if any(gpu.name == one.name for one in self.gpus):
             whose = f"there is a model of {gpu.name:.80} itself"
             return [f"predicted from the data sheet alone; {whose}"]
@@ -224,7 +220,7 @@ class Generic:
         ]
 
     def _beyond(self, gpu: Gpu) -> list[str]:
-        """Return which facts of a GPU are beyond those of all that were measured."""
+        """Return a remark on each fact of a GPU that is beyond those of all measured GPUs."""
         texts = []
         answering = [one for one in self.estimators if one.dtype in gpu.peak_flops]
         for fact in _WATCHED:
@@ -275,8 +271,6 @@ def encode(generic: Generic) -> bytes:
         entries.append(_estimator_to_json(prefixes, one))
     return seal(
         {
-            "format_version": FORMAT_VERSION,
-            "needs": NEEDS,
             "scope": "generic",
             "name": generic.name,
             "version": generic.version,
@@ -293,12 +287,12 @@ def encode(generic: Generic) -> bytes:
 
 
 def decode(data: bytes) -> Generic:
-    """Return the generic model that a file's bytes hold; everything is checked.
+    """Return the generic model in the bytes of a file; everything is checked before it is used.
 
     Raises ArtefactError with the reason, InputError for an artefact of a certain GPU.
     """
     manifest, tensors = unseal(data)
-    if "scope" not in manifest or manifest.choice("scope", SCOPES) != "generic":
+    if scope_of(manifest) != "generic":
         raise InputError(
             "gpu must be left out for a model of a certain GPU: only the generic model takes one"
         )
@@ -310,8 +304,7 @@ def decode(data: bytes) -> Generic:
     estimators = tuple(
         _estimator(entry, gpus, tensors, len(columns)) for entry in manifest.objects("estimators")
     )
-    if tensors:
-        refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
+    check_all_taken(tensors)
     dtypes = [one.dtype for one in estimators]
     if not dtypes or len(set(dtypes)) != len(dtypes):
         refuse("it must have estimators, one for a dtype")

@@ -25,13 +25,13 @@ _WIDEST_OUTSIDE = 3.0
 
 
 class Interval:
-    """Half-widths in units of 1/8192 octave; two are equal where these are.
+    """The half-widths of an estimator's intervals, in units of 1/8192 octave.
 
     runtime_edges_s: rising edges between the regimes, n_regimes - 1 of them.
     confidences: rising, from 0 to 1.
     half_widths: n_regimes rows of len(confidences), none negative, none falling.
 
-    Raises InputError where they are not so.
+    Two intervals are equal where their fields are. Raises InputError where a field is not so.
     """
 
     # No frozen dataclass, which takes longer to make at every import than to use in most processes.
@@ -66,8 +66,8 @@ class Interval:
     def factors_at(self, runtime_s: float, confidence: float, beyond: float) -> Factors:
         """Return the factors from the prediction to its low and high end at one runtime.
 
-        beyond: how far outside its domain the prediction is (see `_domain`): nothing was measured
-        there, so the width is a judgement, from once to three times that inside.
+        beyond: the factor by which the prediction is outside its domain (see `_domain`): nothing
+        was measured there, so the width is a judgement, from once to three times that inside.
         """
         # Looked up here as well: the call would cost as much as all that follows.
         by_regime = self._asked.get(confidence) or self._factors(confidence)
@@ -80,7 +80,7 @@ class Interval:
     def factors_of(
         self, runtime_s: NDArray[np.float64], confidence: float, beyond: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the same for many runtimes, two float64 arrays of shape (n_rows,)."""
+        """Return the factors at many runtimes, two float64 arrays of shape (n_rows,)."""
         regime = self._regimes(runtime_s)
         low, high = np.array(self._factors(confidence)).T[:, regime]
         outside = np.flatnonzero(beyond != 1.0)
@@ -117,7 +117,7 @@ class Interval:
         return [_between(confidence, self.confidences, row) for row in self.half_widths]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the three fields as the manifest holds them."""
+        """Return the fields as JSON types, as the manifest holds them."""
         return {
             "runtime_edges_s": self.runtime_edges_s,
             "confidences": self.confidences,
@@ -151,7 +151,7 @@ def checked_confidence(confidence: object) -> float:
 
 
 def _rises(values: tuple[float, ...], highest: float, *, strictly: bool) -> bool:
-    """Return whether values from 0 to `highest` rise, or at least do not fall."""
+    """True for values from 0 to `highest` that rise, or at least do not fall."""
     if not all(0 <= value <= highest for value in values):
         return False
     return all(a < b or (a == b and not strictly) for a, b in itertools.pairwise(values))

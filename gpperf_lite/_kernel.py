@@ -1,4 +1,4 @@
-"""The program: one GEMM kernel, its name, and the GEMMs that it can run."""
+"""The kernel: one GEMM kernel, its name, and the GEMMs that it can run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._gemm import DTYPES, LAYOUTS, Gemm
 FAMILIES = ("library", "tiled", "cutlass2", "cutlass3")
 
 _Parts = dict[str, str | None]
-"""The named groups of a pattern; None where a part that may be missing is."""
+"""The named groups of a pattern, each with its text; None for a part that a name leaves out."""
 
 
 class Tile(NamedTuple):
@@ -31,7 +31,7 @@ def _check_one_of(name: str, value: object, allowed: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """One kernel, as its name, its template and its compiler describe it.
+    """One GEMM kernel, as its name, its template and its compiler describe it.
 
     name: the one CUTLASS gives it; `tiled_sgemm_16` for the tiled kernel; `library` for
         whatever cuBLAS and the frameworks choose.
@@ -44,7 +44,7 @@ class Kernel:
         the number of slices along k.
     cluster, schedule: thread block cluster and main loop schedule (cutlass3).
     threads, registers, shared_bytes, spill_bytes: of one thread block, one thread, one thread
-        block, one thread; what the compiler says.
+        block, one thread; as the compiler reports them.
 
     What is not known is None. Raises InputError for an unknown family, dtype or layout.
     """
@@ -78,7 +78,7 @@ class Kernel:
 
     @classmethod
     def from_name(cls, name: str) -> Kernel:
-        """Read a kernel off its name.
+        """Return the kernel that a name describes.
 
         Understands CUTLASS 2.x and 3.x names, `tiled_sgemm_16` and `library`.
         Raises InputError where the name is none of these.
@@ -96,7 +96,7 @@ class Kernel:
         )
 
     def obstacle(self, gemm: Gemm) -> str | None:
-        """Say why this kernel cannot run `gemm`; None where it can."""
+        """Return the reason why this kernel cannot run `gemm`; None where it can."""
         if self.dtype is not None and self.dtype != gemm.dtype:
             return f"it multiplies {self.dtype}, not {gemm.dtype}"
         if self.layout is not None and self.layout != gemm.layout:
@@ -116,7 +116,7 @@ def contiguous_extents(gemm: Gemm) -> tuple[tuple[str, int], tuple[str, int]]:
 
 
 LIBRARY = Kernel("library", "library")
-"""What cuBLAS and the frameworks run: the kernel is theirs to choose."""
+"""The kernel that cuBLAS or a framework chooses, whichever it is."""
 
 _LONGEST_NAME = 512
 

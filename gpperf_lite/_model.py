@@ -1,4 +1,4 @@
-"""The model: an artefact put to use."""
+"""The model: predictions from an artefact, for one GEMM, for many, and for all kernels."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import copy
 import os
 from collections.abc import Iterable
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import _artefact
+from ._arithmetic import SCALARS
 from ._artefact import Artefact
 from ._batch import able_rows, answer_rows, batch_of, sizes_of
 from ._builtin import artefact_path
+from ._descriptions import gpu_to_json
 from ._errors import InputError, UnknownKernelError, nearest, shown
-from ._facts import gpu_to_json
 from ._gemm import Gemm
-from ._gpus import Gpu
-from ._head import Head
+from ._gpu import Gpu
 from ._interval import checked_confidence
 from ._kernel import Kernel
-from ._limits import obstacle_on
-from ._numbers import PLAIN
-from ._panel import Panel, prediction_of
+from ._kernel_model import KernelModel, prediction_of
+from ._occupancy import obstacle_on
 from ._physics import View
 from ._prediction import Prediction, PredictionBatch
+
+if TYPE_CHECKING:
+    from ._ranking import Ranking
 
 OBJECTIVES = {
     "runtime": "runtime_s",
@@ -34,7 +36,7 @@ OBJECTIVES = {
     "edp": "edp_js",
     "power": "power_w",
 }
-"""What `rank` can sort by, and the field of Prediction that holds it."""
+"""The objectives of `rank`, each with the field of Prediction that it sorts by."""
 
 
 def load(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Model:
@@ -72,8 +74,8 @@ class Model:
         self._measured = {dtype: dtype for dtype in sorted(measured)}
         for dtype, other in artefact.stand_ins.items():
             self._measured.setdefault(dtype, other)
-        self._heads: dict[tuple[str, str, str, bool], Head] = {}
-        self._panels: dict[tuple[str, str, bool], Panel] = {}
+        self._kernel_models: dict[tuple[str, str, str, bool], KernelModel] = {}
+        self._rankings: dict[tuple[str, str, bool], Ranking] = {}
 
     def __repr__(self) -> str:
         return f"<gpperf_lite.Model {self.name} for {self.gpu.name}>"
@@ -95,7 +97,7 @@ class Model:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """The dtypes that it answers for; those that were measured come first."""
+        """The dtypes that the model answers for; those that were measured come first."""
         return tuple(self._measured)
 
     @property
@@ -142,13 +144,13 @@ class Model:
             kernel = "library"
         confidence = checked_confidence(confidence)
         name = kernel if isinstance(kernel, str) else self._kernel(kernel).name
-        head = self._heads.get((name, gemm.dtype, gemm.layout, gemm.beta != 0.0))
-        if head is None or head.kernel.alignment > 1:
-            head = self._head_for(gemm, name)
+        model = self._kernel_models.get((name, gemm.dtype, gemm.layout, gemm.beta != 0.0))
+        if model is None or model.kernel.alignment > 1:
+            model = self._require_kernel_model(gemm, name)
         m, n, k, batch = float(gemm.m), float(gemm.n), float(gemm.k), float(gemm.batch)
         reads_c = 1.0 if gemm.beta else 0.0
-        answer = head.answer(m, n, k, batch, reads_c, confidence, PLAIN)
-        return prediction_of(gemm, head, answer, confidence)
+        answer = model.answer(m, n, k, batch, reads_c, confidence, SCALARS)
+        return prediction_of(gemm, model, answer, confidence)
 
     def rank(
         self,
@@ -175,7 +177,7 @@ class Model:
         confidence = checked_confidence(confidence)
         chosen = None if kernels is None else [self._kernel(one) for one in kernels]
         names = None if chosen is None else [kernel.name for kernel in chosen]
-        predictions = list(self._panel(gemm).predictions(gemm, names, confidence))
+        predictions = list(self._ranking_of(gemm).predictions(gemm, names, confidence))
         if not predictions:
             raise self._nothing_runs(gemm, self.kernels if chosen is None else chosen)
         if None in map(attrgetter(field), predictions):
@@ -185,7 +187,7 @@ class Model:
         return sorted(predictions, key=attrgetter(field, "kernel.name"))
 
     def best(self, gemm: Gemm, objective: str = "runtime", confidence: float = 0.9) -> Prediction:
-        """Return the first of `rank`."""
+        """Return the prediction of the best kernel: the first of `rank`, with the same errors."""
         return self.rank(gemm, objective, confidence=confidence)[0]
 
     def predict_batch(  # noqa: PLR0913 - the fields of Gemm, as arrays
@@ -201,7 +203,7 @@ class Model:
         kernel: Kernel | str | None = None,
         confidence: float = 0.9,
     ) -> PredictionBatch:
-        """Predict many GEMMs of one dtype and layout; each row is what `predict` says of it.
+        """Predict many GEMMs of one dtype and layout; each row has the bits that `predict` gives.
 
         m, n, k, batch: whole numbers, scalars or arrays of shape (n_rows,).
         Without a kernel, each row is for `library`, or for the fastest kernel that can run it.
@@ -216,16 +218,18 @@ class Model:
         if kernel is None and "library" in self._kernels:
             kernel = "library"
         chosen = self.kernels if kernel is None else (self._kernel(kernel),)
-        heads = [head for one in chosen if (head := self._head(one, example)) is not None]
-        able = [able_rows(sizes, example, head.kernel) for head in heads]
-        runnable = np.any(able, axis=0) if heads else np.zeros(len(sizes["m"]), bool)
+        models = [
+            model for one in chosen if (model := self._find_kernel_model(one, example)) is not None
+        ]
+        able = [able_rows(sizes, example, model.kernel) for model in models]
+        runnable = np.any(able, axis=0) if models else np.zeros(len(sizes["m"]), bool)
         stuck = np.flatnonzero(~runnable)
         if stuck.size:
             m1, n1, k1 = (int(sizes[name][stuck[0]]) for name in ("m", "n", "k"))
             raise self._nothing_runs(Gemm(m1, n1, k1, example.dtype, example.layout), chosen)
         reads_c = 1.0 if example.beta else 0.0
-        answers = [answer_rows(head, sizes, reads_c, confidence) for head in heads]
-        return batch_of(sizes, heads, answers, able, confidence)
+        answers = [answer_rows(model, sizes, reads_c, confidence) for model in models]
+        return batch_of(sizes, models, answers, able, confidence)
 
     def _kernel(self, kernel: Kernel | str) -> Kernel:
         """Return the artefact's own kernel of that name, or raise UnknownKernelError."""
@@ -247,33 +251,33 @@ class Model:
             )
 
     def _obstacle(self, gemm: Gemm, kernel: Kernel) -> str | None:
-        """Say why a kernel of the artefact cannot answer for `gemm`; None where it can."""
+        """Return the reason why a kernel cannot answer for `gemm`; None where it can."""
         why = kernel.obstacle(gemm) or obstacle_on(kernel, self.gpu)
-        if why is None and self._head(kernel, gemm) is None:
+        if why is None and self._find_kernel_model(kernel, gemm) is None:
             why = f"it was not measured for {gemm.dtype}"
         return why
 
     def _nothing_runs(self, gemm: Gemm, kernels: Iterable[Kernel]) -> UnknownKernelError:
         reasons = [f"{kernel.name}: {self._obstacle(gemm, kernel)}" for kernel in kernels]
-        shown = "; ".join(reasons[:4])
+        some = "; ".join(reasons[:4])
         return UnknownKernelError(
             f"no kernel of {self.name} that was asked for can run m={gemm.m} n={gemm.n} "
-            f"k={gemm.k} {gemm.dtype} {gemm.layout} ({shown})"
+            f"k={gemm.k} {gemm.dtype} {gemm.layout} ({some})"
         )
 
-    def _head_for(self, gemm: Gemm, name: str) -> Head:
-        """Return what answers for `gemm`, or raise an error that says why nothing does."""
+    def _require_kernel_model(self, gemm: Gemm, name: str) -> KernelModel:
+        """Return the kernel model that answers for `gemm`, or raise an error with the reason."""
         kernel = self._kernel(name)
         self._check_dtype(gemm.dtype)
-        head = self._head(kernel, gemm)
-        if head is None or kernel.obstacle(gemm) is not None:
+        model = self._find_kernel_model(kernel, gemm)
+        if model is None or kernel.obstacle(gemm) is not None:
             raise self._nothing_runs(gemm, (kernel,))
-        return head
+        return model
 
-    def _head(self, kernel: Kernel, gemm: Gemm) -> Head | None:
-        """Return what answers for a kernel, dtype, layout and beta; None where nothing does."""
+    def _find_kernel_model(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
+        """Return the model of a kernel for a dtype, layout and beta; None where there is none."""
         key = (kernel.name, gemm.dtype, gemm.layout, gemm.beta != 0.0)
-        if key not in self._heads:
+        if key not in self._kernel_models:
             measured = self._measured[gemm.dtype]
             runtime = self._estimators.get(("runtime", measured, kernel.name))
             fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
@@ -285,16 +289,20 @@ class Model:
             view = View(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
             power = self._estimators.get(("power", measured, kernel.name))
             sustained = self._estimators.get(("sustained", measured, kernel.name))
-            self._heads[key] = Head(self.gpu, kernel, view, runtime, power, sustained, remarks)
-        return self._heads[key]
+            self._kernel_models[key] = KernelModel(
+                self.gpu, kernel, view, runtime, power, sustained, remarks
+            )
+        return self._kernel_models[key]
 
-    def _panel(self, gemm: Gemm) -> Panel:
-        """Return all kernels that answer for a dtype, layout and beta."""
+    def _ranking_of(self, gemm: Gemm) -> Ranking:
+        """Return the ranking of all kernels that answer for a dtype, layout and beta."""
         key = (gemm.dtype, gemm.layout, gemm.beta != 0.0)
-        if key not in self._panels:
-            heads = [self._head(kernel, gemm) for kernel in self.kernels]
-            self._panels[key] = Panel([head for head in heads if head is not None])
-        return self._panels[key]
+        if key not in self._rankings:
+            from ._ranking import Ranking  # of use to `rank` alone, which makes it once
+
+            models = [self._find_kernel_model(kernel, gemm) for kernel in self.kernels]
+            self._rankings[key] = Ranking([model for model in models if model is not None])
+        return self._rankings[key]
 
 
 def _check_gemm(gemm: object) -> None:

@@ -42,9 +42,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._gemm import DTYPES
-from ._gpus import Gpu
+from ._gpu import Gpu
 from ._kernel import Kernel
-from ._limits import blocks_per_sm, occupancy
+from ._occupancy import blocks_per_sm, occupancy
 
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
 """CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""
@@ -89,7 +89,7 @@ between idle power and the limit."""
 
 
 class Own(NamedTuple):
-    """What is known of a kernel, as the formulas and the forests see it: floats, 0 for unknown.
+    """The known properties of a kernel, as formulas and forests take them: floats, 0 for unknown.
 
     Of many kernels side by side, every entry is a float64 array of shape (n_kernels,).
     """
@@ -121,7 +121,7 @@ class View:
     def __init__(
         self, gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
     ) -> None:
-        """constants: the fitted ones of an estimator."""
+        """constants: those of an estimator of runtime, by name."""
         is_library = physics_of(kernel) == "library"
         self.own = None if is_library else _own(kernel, gpu)
         self.operand_bytes = DTYPES[dtype].operand_bytes
@@ -183,7 +183,7 @@ def _own(kernel: Kernel, gpu: Gpu) -> Own:
 
 
 def side_by_side(views: Sequence[View]) -> View:
-    """Return one view of many kernels that share everything but what is their own."""
+    """Return one view of many kernels on one GPU, whose views differ in `own` alone."""
     owns = [view.own for view in views if view.own is not None]
     together = copy(views[0])
     if owns:
@@ -192,7 +192,7 @@ def side_by_side(views: Sequence[View]) -> View:
 
 
 def physics_of(kernel: Kernel) -> str:
-    """Return which set of CONSTANTS describes the runtime of a kernel."""
+    """Return the key in CONSTANTS of the runtime of a kernel: "library" or "kernel"."""
     return "library" if kernel.tile is None else "kernel"
 
 
@@ -207,7 +207,7 @@ class PowerView(NamedTuple):
 
 
 def power_view_of(gpu: Gpu, constants: Mapping[str, float]) -> PowerView:
-    """Return the view of a GPU whose idle power and limit are known; constants: those of power."""
+    """Return the power view of a GPU whose idle power and limit are known; constants: of power."""
     assert gpu.idle_power_w is not None
     assert gpu.power_limit_w is not None
     return PowerView(gpu.idle_power_w, gpu.power_limit_w, **constants)

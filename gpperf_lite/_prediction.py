@@ -1,4 +1,4 @@
-"""The answer: what one GEMM, or each of many, will cost."""
+"""The prediction: runtime, power and energy of one GEMM, or of each of many."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from ._domain import stray_note
 from ._gemm import Gemm
 from ._kernel import Kernel
 
-Interval = tuple[float, float]
-FloatArray = NDArray[np.float64]
+LowHigh = tuple[float, float]
+Floats = NDArray[np.float64]
 
 BOUNDS = ("compute", "memory", "latency")
 
 
 class Prediction(NamedTuple):
-    """What one GEMM will cost. What the artefact does not know is None.
+    """The predicted cost of one GEMM. Figures that the artefact does not know are None.
 
-    gemm, kernel: the question, and the kernel that the answer is for.
+    gemm, kernel: the GEMM, and the kernel that runs it.
     runtime_s: of one launch; sustained_runtime_s: of one launch among many, under the power
         cap (equal to runtime_s where the artefact does not tell them apart).
     power_w: board power under sustained load.
     runtime_interval_s, power_interval_w: low and high end, at `confidence`.
     bound: "compute", "memory" or "latency": the largest part of the physical model's time.
-    in_domain: whether the artefact was trained on GEMMs like this one; notes: why not.
+    in_domain: True where the artefact was trained on GEMMs like this one.
+    notes: the reasons where it was not, and other doubts, one text each.
     """
 
     gemm: Gemm
     kernel: Kernel
     runtime_s: float
     sustained_runtime_s: float
-    runtime_interval_s: Interval
+    runtime_interval_s: LowHigh
     power_w: float | None
-    power_interval_w: Interval | None
+    power_interval_w: LowHigh | None
     bound: str
     in_domain: bool
     notes: tuple[str, ...]
@@ -66,7 +67,7 @@ class Prediction(NamedTuple):
         return None if energy_j is None else energy_j * self.sustained_runtime_s
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every field as JSON types; the unit is in each name."""
+        """Return all fields as JSON types by name; the unit is in each name."""
         gemm = self.gemm
         return {
             **{name: getattr(gemm, name) for name in Gemm.__slots__},
@@ -80,7 +81,7 @@ class Prediction(NamedTuple):
 
 
 def _flops(gemm: Gemm) -> float:
-    """Return the operations, rounded at each step as the arrays of a batch are."""
+    """Return the number of operations, rounded at each step as the arrays of a batch are."""
     return 2.0 * gemm.m * gemm.n * gemm.k * gemm.batch
 
 
@@ -100,7 +101,7 @@ FIELDS = (
 
 @dataclass(frozen=True, eq=False)
 class PredictionBatch:
-    """What each of n_rows GEMMs will cost: the fields of Prediction as arrays.
+    """The predicted cost of each of n_rows GEMMs: the fields of Prediction as arrays.
 
     runtime_s, sustained_runtime_s, power_w: float64 arrays of shape (n_rows,).
     runtime_interval_s, power_interval_w: float64 arrays of shape (n_rows, 2).
@@ -108,13 +109,13 @@ class PredictionBatch:
     notes: a tuple for each row. Power is None where the artefact does not know it.
     """
 
-    flops: FloatArray
+    flops: Floats
     kernel: NDArray[np.object_]
-    runtime_s: FloatArray
-    sustained_runtime_s: FloatArray
-    runtime_interval_s: FloatArray
-    power_w: FloatArray | None
-    power_interval_w: FloatArray | None
+    runtime_s: Floats
+    sustained_runtime_s: Floats
+    runtime_interval_s: Floats
+    power_w: Floats | None
+    power_interval_w: Floats | None
     bound: NDArray[np.str_]
     in_domain: NDArray[np.bool_]
     notes: NotesByRow
@@ -124,41 +125,42 @@ class PredictionBatch:
         return len(self.runtime_s)
 
     @property
-    def energy_j(self) -> FloatArray | None:
+    def energy_j(self) -> Floats | None:
         """Energy of one launch under sustained load, float64 array of shape (n_rows,)."""
         return None if self.power_w is None else self.power_w * self.sustained_runtime_s
 
     @property
-    def tflops(self) -> FloatArray:
+    def tflops(self) -> Floats:
         """Throughput in 1e12 operations per second, float64 array of shape (n_rows,)."""
         return self.flops / self.runtime_s / 1e12
 
     @property
-    def tflops_per_w(self) -> FloatArray | None:
+    def tflops_per_w(self) -> Floats | None:
         """Efficiency in 1e12 operations per joule, float64 array of shape (n_rows,)."""
         energy_j = self.energy_j
         return None if energy_j is None else self.flops / energy_j / 1e12
 
     @property
-    def edp_js(self) -> FloatArray | None:
+    def edp_js(self) -> Floats | None:
         """Energy-delay product, float64 array of shape (n_rows,)."""
         energy_j = self.energy_j
         return None if energy_j is None else energy_j * self.sustained_runtime_s
 
 
 class Reason(NamedTuple):
-    """A note, and the rows that it holds for, bool array of shape (n_rows,).
+    """A reason to doubt the predictions of some rows.
 
-    times: how far outside of its domain each row is, float64 array of shape (n_rows,), where the
-    note is about that.
+    text: the note; where: the rows that it holds for, bool array of shape (n_rows,).
+    times: the factor by which each row is outside of its domain, float64 array of shape (n_rows,),
+        where the note is about that.
     """
 
     text: str
     where: NDArray[np.bool_]
-    times: FloatArray | None = None
+    times: Floats | None = None
 
     def note(self, row: int) -> str:
-        """Return what to say of a row that it holds for."""
+        """Return the note of a row that the reason holds for."""
         return self.text if self.times is None else stray_note(self.text, float(self.times[row]))
 
 
@@ -182,10 +184,3 @@ class NotesByRow:
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
         return (self[row] for row in range(self.n_rows))
-
-    def none(self) -> NDArray[np.bool_]:
-        """Return which rows have no note, bool array of shape (n_rows,)."""
-        none = np.ones(self.n_rows, bool)
-        for reason in self.by_reason:
-            none &= ~reason.where
-        return none

@@ -41,7 +41,7 @@ Array = NDArray[Any]
 
 
 def encode(metadata: Mapping[str, str], payload: bytes, header: Mapping[str, Any]) -> bytes:
-    """Return the whole file: `header` and `payload` come from `pack`."""
+    """Return the bytes of a whole file; `header` and `payload` come from `pack`."""
     text = json.dumps(
         {"__metadata__": dict(metadata), **header}, separators=(",", ":"), ensure_ascii=True
     ).encode()
@@ -139,7 +139,7 @@ def _metadata(values: Any) -> dict[str, str]:
 
 
 def is_unicode(text: str) -> bool:
-    r"""Return whether a text can be written: JSON's \\ud800 alone cannot."""
+    r"""True for a text that can be written as UTF-8: JSON's \\ud800 alone cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

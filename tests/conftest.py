@@ -13,7 +13,7 @@ for _pool in ("OMP", "OPENBLAS", "MKL"):
 
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
-from loaded import built_in  # noqa: E402
+from stand_ins.built_in import built_in  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,88 +17,126 @@ RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
 # Standard library and numpy aside, a module of the runtime may import only these.
 RUNTIME_IMPORTS = {
     "_errors": set(),
-    "_fields": {"_safetensors"},
     "_safetensors": {"_errors"},
+    "_checked_json": {"_safetensors"},
     "_gemm": {"_errors"},
-    "_gpus": {"_errors", "_gemm"},
+    "_gpu": {"_errors", "_gemm"},
     "_kernel": {"_errors", "_gemm"},
-    "_limits": {"_gpus", "_kernel"},
+    "_occupancy": {"_gpu", "_kernel"},
     "_domain": {"_gemm"},
     "_forest": set(),
     "_interval": {"_errors", "_forest"},
-    "_numbers": {"_domain", "_forest", "_interval"},
-    "_physics": {"_gemm", "_gpus", "_kernel", "_limits"},
-    "_panel": {"_domain", "_gemm", "_head", "_kernel", "_numbers", "_physics", "_prediction"},
-    "_features": {"_numbers", "_physics"},
-    "_facts": {"_errors", "_fields", "_gemm", "_gpus", "_kernel", "_safetensors"},
-    "_artefact": {
-        "_domain", "_errors", "_facts", "_features", "_fields", "_forest", "_gemm", "_gpus",
-        "_interval", "_kernel", "_physics", "_safetensors",
+    "_arithmetic": {"_domain", "_forest", "_interval"},
+    "_physics": {"_gemm", "_gpu", "_kernel", "_occupancy"},
+    "_features": {"_arithmetic", "_physics"},
+    "_descriptions": {"_checked_json", "_errors", "_gemm", "_gpu", "_kernel", "_safetensors"},
+    "_sealed": {"_checked_json", "_errors", "_gemm", "_safetensors"},
+    "_estimator": {
+        "_checked_json", "_domain", "_errors", "_features", "_forest", "_gemm", "_gpu", "_interval",
+        "_kernel", "_physics", "_safetensors",
     },
-    "_scale": {"_features", "_forest", "_gpus"},
+    "_artefact": {
+        "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm", "_gpu",
+        "_kernel", "_safetensors", "_sealed",
+    },
+    "_relative": {"_features", "_forest", "_gpu"},
     "_generic": {
-        "_artefact", "_domain", "_errors", "_facts", "_fields", "_forest", "_gemm", "_gpus",
-        "_interval", "_kernel", "_physics", "_safetensors", "_scale",
+        "_artefact", "_checked_json", "_descriptions", "_domain", "_errors", "_estimator",
+        "_forest", "_gemm", "_gpu", "_interval", "_kernel", "_physics", "_relative", "_safetensors",
+        "_sealed",
     },
     "_builtin": {"_errors"},
-    "_batch": {"_errors", "_gemm", "_head", "_kernel", "_numbers", "_prediction"},
-    "_head": {"_artefact", "_features", "_forest", "_gpus", "_kernel", "_numbers", "_physics"},
     "_prediction": {"_domain", "_gemm", "_kernel"},
+    "_kernel_model": {
+        "_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_kernel",
+        "_physics", "_prediction",
+    },
+    "_ranking": {"_arithmetic", "_gemm", "_kernel", "_kernel_model", "_physics", "_prediction"},
+    "_batch": {"_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_prediction"},
     "_model": {
-        "_artefact", "_batch", "_builtin", "_errors", "_facts", "_gemm", "_generic", "_gpus",
-        "_head", "_interval", "_kernel", "_limits", "_numbers", "_panel", "_physics", "_prediction",
+        "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
+        "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_occupancy", "_physics",
+        "_prediction", "_ranking",
     },
-    "_cli": {
-        "", "_artefact", "_builtin", "_errors", "_gemm", "_model", "_prediction",
-    },
+    "_cli": {"", "_builtin", "_errors", "_gemm", "_model", "_prediction", "_sealed"},
     "__main__": {"_cli"},
-    "__init__": {
-        "_builtin", "_errors", "_gemm", "_gpus", "_kernel", "_model", "_prediction",
-    },
+    "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
 }  # fmt: skip
+
+# The packages of the builder, and which other packages each imports, functions' imports included.
+# `docs/architecture.md` has the same table. The ground (errors, files, gpus ...) is free to all.
+BUILDER_IMPORTS = {
+    "commands": {
+        "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
+        "importers", "kernels", "measure", "plan", "report", "train",
+    },
+    "report": {"evaluate", "importers", "train"},
+    "evaluate": {"calibrate", "dataset", "importers", "train"},
+    "calibrate": {"dataset", "train"},
+    "train": {"dataset", "importers"},
+    "doctor": {"device", "device.cuda", "measure"},
+    "collect.fleet": {
+        "collect", "collect.journal", "collect.supervisor", "collect.worker", "compile", "dataset",
+        "kernels", "measure", "plan",
+    },
+    "collect": {
+        "collect.journal", "collect.supervisor", "collect.worker", "compile", "dataset", "device",
+        "device.cuda", "measure", "plan",
+    },
+    "collect.supervisor": {"collect.journal", "collect.worker", "measure"},
+    "collect.worker": {
+        "collect.journal", "compile", "device", "device.cuda", "device.simulated", "measure",
+        "plan",
+    },
+    "collect.journal": {"dataset", "measure"},
+    "measure": {"device"},
+    "compile": {"kernels"},
+    "plan": {"kernels"},
+    "importers": {"dataset"},
+    "dataset": set(),
+    "device.cuda": {"device"},
+    "device.simulated": {"device"},
+    "device": set(),
+    "kernels": set(),
+}  # fmt: skip
+
+GROUND = {"errors", "files", "gpus", "markdown", "parallel"}
+"""Modules on the builder's ground that every package may import; they import one another alone."""
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the
 # builder itself; a module that is not named here: nothing.
 BUILDER_LIBRARIES = {
-    "baselines": {"sklearn"},
-    "collect.progress": {"rich"},
-    "compiler": {"rich"},
-    "dataset": {"pyarrow"},
-    "device.cublaslt": {"cuda"},
-    "device.driver": {"cuda"},
-    "device.nvml": {"pynvml"},
-    "doctor": {"cuda"},
-    "few": {"sklearn"},
+    "calibrate.gaussian_process": {"scipy"},
+    "calibrate.points_to_measure": {"sklearn"},
+    "collect.fleet.ray_cluster": {"ray"},
+    "collect.supervisor.progress": {"rich"},
+    "compile.compilation": {"rich"},
+    "compile.nvrtc": {"cuda"},
+    "compile.one_program": {"cuda"},
+    "dataset.dataset": {"pyarrow"},
+    "dataset.file": {"pyarrow"},
+    "dataset.parquet": {"pyarrow"},
+    "dataset.schema": {"pyarrow"},
+    "device.cuda.cublaslt": {"cuda"},
+    "device.cuda.driver": {"cuda"},
+    "device.cuda.nvml": {"pynvml"},
+    "doctor.doctor": {"cuda"},
+    "evaluate.baselines": {"sklearn"},
+    "evaluate.study": {"sklearn"},
     "gpus": {"tomli"},
     "importers.aiconfigurator": {"pyarrow"},
-    "learner": {"catboost", "sklearn"},
-    "nvrtc": {"cuda"},
-    "oblivious": {"catboost"},
-    "parquet": {"pyarrow"},
-    "physics": {"scipy"},
-    "power": {"scipy"},
-    "process": {"scipy"},
-    "ray_cluster": {"ray"},
-    "recipe": {"tomli"},
-    "shapes": {"scipy"},
-    "study": {"sklearn"},
-    "sweep": {"tomli"},
-    "tasks": {"rich"},
+    "parallel": {"rich"},
+    "plan.shapes": {"scipy"},
+    "plan.sweep": {"tomli"},
+    "train.catboost_forest": {"catboost"},
+    "train.learner": {"catboost", "sklearn"},
+    "train.physics": {"scipy"},
+    "train.power_fit": {"scipy"},
+    "train.recipe": {"tomli"},
 }
 
-# Measuring knows no CUDA, training knows no device: which parts of the builder a part may not see.
-STRANGERS = {
-    "measure": {"collect", "train", "learner", "runtime", "evaluate", "nvrtc", "compiler"},
-    "device": {"collect", "train", "learner", "runtime", "evaluate", "plan", "sweep"},
-    "collect": {"train", "learner", "runtime", "evaluate"},
-    "train": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-    "evaluate": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-    "runtime": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-    "power": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-    "generic": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-    "relative": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-    "calibrated": {"collect", "measure", "device", "nvrtc", "compiler", "sweep", "plan"},
-}
+LONGEST = 400
+"""Lines of a file, at most."""
 
 
 def modules(folder: Path) -> dict[str, Path]:
@@ -128,15 +168,22 @@ def imports(path: Path) -> set[tuple[int, str]]:
     return found
 
 
-def dotted(path: Path) -> set[tuple[int, str, str]]:
-    """Return (level, module, name) of every relative import of a file."""
-    nodes = ast.walk(ast.parse(path.read_text()))
-    return {
-        (node.level, node.module or "", alias.name)
-        for node in nodes
-        if isinstance(node, ast.ImportFrom) and node.level
-        for alias in node.names
-    }
+def package_of(name: str) -> str:
+    """Return the package of a module of the builder, "" for the ground."""
+    is_package = modules(BUILDER)[name].name == "__init__.py"
+    return name if is_package else name.rpartition(".")[0]
+
+
+def imported(name: str) -> set[str]:
+    """Return the modules of the builder that one imports, dotted, from inside of functions too."""
+    here = [part for part in package_of(name).split(".") if part and part != "__init__"]
+    found = set()
+    for node in ast.walk(ast.parse(modules(BUILDER)[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = here[: len(here) - node.level + 1]
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {".".join((*base, one)) for one in names}
+    return found
 
 
 def foreign(path: Path) -> set[str]:
@@ -160,26 +207,72 @@ def test_a_module_of_the_builder_imports_only_what_the_table_allows(name: str) -
     assert foreign(path) <= allowed
 
 
+@pytest.mark.parametrize("package", BUILDER_IMPORTS)
+def test_a_package_of_the_builder_imports_exactly_what_the_table_says(package: str) -> None:
+    """Imports inside of functions count; the simulated GPU and the real one are packages too."""
+    seen = set()
+    for name in modules(BUILDER):
+        if package_of(name) == package:
+            seen |= imported(name)
+    packages = {one if one in BUILDER_IMPORTS else one.rpartition(".")[0] for one in seen}
+    assert packages - {package, ""} == BUILDER_IMPORTS[package]
+    assert {one for one in seen if one.rpartition(".")[0] == ""} <= GROUND | set(BUILDER_IMPORTS)
+
+
 @pytest.mark.parametrize("name", modules(BUILDER))
-def test_a_part_of_the_builder_does_not_see_its_strangers(name: str) -> None:
-    """Imports inside of functions count; the simulated GPU and the real one are both hidden."""
-    part, *rest = name.split(".")
-    up = 1 + len(rest) - (modules(BUILDER)[name].name == "__init__.py")
-    seen = {
-        module.split(".")[0] or alias
-        for level, module, alias in dotted(modules(BUILDER)[name])
-        if level == up
-    }
-    assert not seen & STRANGERS.get(part, set())
-    if part == "measure":
-        inside = {module for level, module, _ in dotted(modules(BUILDER)[name]) if level == up}
-        assert not any(module.startswith("device.") for module in inside)
+def test_a_package_is_entered_through_its_face_and_by_public_names(name: str) -> None:
+    """What a package gives to others is in its `__init__`; what lies above its parts is open."""
+    package = package_of(name)
+    for one in imported(name):
+        if one in BUILDER_IMPORTS:
+            continue
+        inside = one.rpartition(".")[0]
+        assert inside in ("", package) or package.startswith(f"{inside}."), one
+    for node in ast.walk(ast.parse(modules(BUILDER)[name].read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert not [alias.name for alias in node.names if alias.name.startswith("_")]
 
 
-def test_the_tables_name_no_module_that_is_gone() -> None:
+def test_no_package_imports_one_that_imports_it() -> None:
+    """Nor any that leads back to it: the packages have an order."""
+    assert list(TopologicalSorter(BUILDER_IMPORTS).static_order())
+
+
+def test_the_ground_stands_on_nothing() -> None:
+    for name in GROUND:
+        assert {one for one in imported(name) if one} <= GROUND
+
+
+def test_the_tables_name_every_module_and_no_other() -> None:
     assert set(RUNTIME_IMPORTS) == set(modules(RUNTIME))
     assert set(BUILDER_LIBRARIES) <= set(modules(BUILDER))
-    assert {name.split(".")[0] for name in modules(BUILDER)} >= set(STRANGERS)
+    packages = {package_of(name) for name in modules(BUILDER)} - {"", "__init__"}
+    assert packages == set(BUILDER_IMPORTS)
+    ground = {name for name in modules(BUILDER) if package_of(name) == ""}
+    assert ground - {"__main__"} == GROUND
+
+
+def test_the_house_stays_small_enough_to_be_seen() -> None:
+    assert len(BUILDER_IMPORTS) <= 22
+    assert len(list(BUILDER.glob("*.py"))) <= 8
+    long = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())
+        for folder in (RUNTIME, BUILDER)
+        for path in modules(folder).values()
+    }
+    assert {path: n for path, n in long.items() if n > LONGEST} == {}
+
+
+def test_the_page_of_the_architecture_has_the_same_table() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rows = re.findall(r"^\| `builder/([a-z/]+)/` \|.*\| ([^|]*) \|$", text, re.MULTILINE)
+    told = {name.replace("/", "."): set(re.findall(r"`([a-z.]+)`", cell)) for name, cell in rows}
+    assert told == BUILDER_IMPORTS
+    ground = re.findall(r"^\| `builder/([a-z_]+)\.py` \|", text, re.MULTILINE)
+    assert set(ground) == GROUND
+    runtime = {name for cell in re.findall(r"^\| ((?:`_[a-z_]+`,? ?)+) \|", text, re.MULTILINE)
+               for name in re.findall(r"`([a-z_]+)`", cell)}  # fmt: skip
+    assert runtime == set(RUNTIME_IMPORTS) - {"__init__", "__main__"}
 
 
 def test_importing_the_runtime_loads_numpy_and_the_standard_library_only() -> None:

@@ -6,7 +6,15 @@ dataset is always what the journals say.
 """
 
 from .collection import CollectOptions, collect
-from .export import export_journals
-from .merge import MergeError, merge
+from .merge import ALLOWABLE, merge
+from .worker import CUDA, SIMULATED, DeviceSpec
 
-__all__ = ["CollectOptions", "MergeError", "collect", "export_journals", "merge"]
+__all__ = [
+    "ALLOWABLE",
+    "CUDA",
+    "SIMULATED",
+    "CollectOptions",
+    "DeviceSpec",
+    "collect",
+    "merge",
+]

@@ -10,24 +10,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cubins import FOLDER
+from ..compile import FOLDER, compiled, uncompiled
 from ..dataset import write
 from ..errors import BuilderError, DatasetError
 from ..measure import Protocol
-from ..sweep import Sweep, read_sweep
-from .export import export_measured
-from .folder import Folder
-from .interrupts import Interrupts
-from .journal import read_lines
-from .messages import CUDA, ERROR, FAILING, SIMULATED, DeviceSpec, Job
-from .preparation import compiled, one_model, planned, shares, uncompiled
-from .progress import BarProgress, JsonProgress, Progress, QuietProgress
-from .session import check_same, facts_of, latest_facts
-from .state import Line
+from ..plan import Sweep, planned, read_sweep, shares
+from .journal import Folder, Line, export_measured, read_lines
 from .summary import summary_lines, summary_of
-from .supervisor import supervise
-from .survey import survey
-from .ward import Limits, Ward
+from .supervisor import (
+    BarProgress,
+    Interrupts,
+    JsonProgress,
+    Limits,
+    Progress,
+    QuietProgress,
+    WorkerProcess,
+    supervise,
+)
+from .survey import one_model, survey
+from .worker import (
+    CUDA,
+    ERROR,
+    FAILING,
+    SIMULATED,
+    DeviceSpec,
+    Job,
+    check_same,
+    facts_of,
+    latest_facts,
+)
 
 _MOST_LEFT_OUT = 8
 _EXPORT_S, _EXPORT_S_A_ROW, _ROWS_A_SECOND = 1.0, 2e-4, 20.0
@@ -111,12 +122,12 @@ def _jobs(
     surveyed = survey(_specs(options), options.cubins)
     gpu = one_model(surveyed)
     if options.simulate is None:
-        kernels = compiled(sweep, gpu, options.cubins, options.n_workers)
+        kernels = compiled(sweep.kernels, gpu, options.cubins, options.n_workers)
     else:
-        kernels = uncompiled(sweep, gpu, options.cubins)
+        kernels = uncompiled(sweep.kernels, gpu, options.cubins)
     for what, reason in kernels.left_out[:_MOST_LEFT_OUT]:
         progress.say(None, f"left out: {what}: {reason}")
-    whole = planned(sweep, kernels, gpu)
+    whole = planned(sweep, kernels.builds, gpu, kernels.left_out)
     stop_at_s = None
     if options.deadline_s is not None:
         n_planned = len(whole.points) + len(whole.power_points)
@@ -195,7 +206,7 @@ def _progress(options: CollectOptions) -> Progress:
 
 def _code(
     options: CollectOptions,
-    wards: Sequence[Ward],
+    wards: Sequence[WorkerProcess],
     summary: Mapping[str, Any],
     interrupts: Interrupts,
 ) -> int:

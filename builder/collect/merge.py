@@ -12,8 +12,7 @@ from gpperf_lite import Gpu, Kernel
 from ..dataset import Dataset, read
 from ..errors import DatasetError
 from ..files import sha256_of
-from .export import export_journal, joined
-from .journal import SUFFIX
+from .journal import SUFFIX, export_journal, joined
 
 ALLOWABLE = ("gpu", "driver", "protocol", "kernel")
 """What may differ where that is asked for: the GPU's model or facts, the driver, the protocol, the

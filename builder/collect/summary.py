@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
-from .drift import DRIFT
-from .messages import STOPPED
-from .state import GOLD, POINT, SUSTAINED
-from .ward import Ward
+from .journal import DRIFT, GOLD, POINT, SUSTAINED
+from .supervisor import WorkerProcess
+from .worker import STOPPED
 
 _MOST_LINES = 8
 
 
 def summary_of(
-    dataset: Dataset, wards: Sequence[Ward], seconds: float, output: Path
+    dataset: Dataset, wards: Sequence[WorkerProcess], seconds: float, output: Path
 ) -> dict[str, Any]:
     """Return the summary as JSON values."""
     flags = [flag for row in dataset.column("flags") if row is not None for flag in row]

@@ -1,4 +1,4 @@
-"""A survey: which GPUs there are to measure on, found out by a process that ends again."""
+"""A survey: the GPUs there are to measure on, each opened once by a process that then ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gpperf_lite import Gpu
 
 from ..device import Identity
 from ..errors import BuilderError
-from .messages import CUDA, SIMULATED, DeviceSpec
+from .worker import CUDA, SIMULATED, DeviceSpec
 
 _PATIENCE_S = 180.0
 """The first opening of a GPU may compile the kernels that measuring needs beside the GEMMs."""
@@ -63,6 +63,17 @@ def survey(specs: Sequence[DeviceSpec], cubins: Path) -> list[Surveyed]:
         raise SurveyError(answer)
     found: list[Surveyed] = answer
     return found
+
+
+def one_model(surveyed: Sequence[Surveyed]) -> Gpu:
+    """Return the facts of the GPUs, which must be of one model."""
+    names = sorted({one.gpu.name for one in surveyed})
+    if len(names) > 1:
+        raise SurveyError(
+            f"all GPUs of one collection must be of one model (got {', '.join(names)}): choose "
+            "with --gpus"
+        )
+    return surveyed[0].gpu
 
 
 def _look(specs: Sequence[DeviceSpec], cubins: Path, connection: Connection) -> None:

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from gpperf_lite._gemm import LARGEST
 
-from ..dataset import LONGEST_S, SHORTEST_S, Dataset, table_of
+from ..dataset import LONGEST_S, SHORTEST_S, Dataset, read_parquet, table_of
 from ..errors import SourceError
-from ..parquet import read_parquet
 from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"

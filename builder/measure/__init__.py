@@ -1,29 +1,23 @@
 """Measuring: the rules by which a label is made, on any `Device`.
 
-`Protocol` holds all of their numbers. `calibrate` finds out once a run what the sensors can do;
+`Protocol` holds all of their numbers. `check_sensors` finds out once a run what the sensors can do;
 `verify_build` and `verify_point` come before any timing; `measure_burst` gives a runtime with cool
 clocks, `measure_sustained` power and runtime under load. Sensors that fail leave columns empty;
 only a DeviceError escapes.
 """
 
-from .calibration import Calibration, SourceFacts, calibrate, recheck_idle
+from .burst import measure_burst
+from .correctness import Verdict, verify_build, verify_point
 from .operands import copies_for, operand_bytes
-from .protocol import Protocol, ProtocolError
-from .stopping import StoppingRule
-from .sustained import Sustained, measure_sustained
-from .timing import Burst, measure_burst
-from .verify import Verdict, verify_build, verify_point
+from .protocol import Protocol
+from .sensor_check import SensorCheck, check_sensors, recheck_idle
+from .sustained import measure_sustained
 
 __all__ = [
-    "Burst",
-    "Calibration",
     "Protocol",
-    "ProtocolError",
-    "SourceFacts",
-    "StoppingRule",
-    "Sustained",
+    "SensorCheck",
     "Verdict",
-    "calibrate",
+    "check_sensors",
     "copies_for",
     "measure_burst",
     "measure_sustained",

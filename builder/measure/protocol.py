@@ -54,7 +54,7 @@ class Protocol:
     retries: int = 2
     retry_pause_s: float = 0.5
 
-    # Calibration, once a run.
+    # SensorCheck, once a run.
     calibration_idle_s: float = 1.5
     calibration_spin_s: float = 2.0
     calibration_poll_s: float = 1e-3

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device
-from .calibration import Calibration
 from .load import Load
 from .operands import is_cold, replays_of
 from .protocol import Protocol
+from .sensor_check import SensorCheck
 from .sensors import Conditions, Watch
 from .window import Window
 
@@ -75,7 +75,7 @@ def measure_sustained(
     device: Device,
     bound: Bound,
     protocol: Protocol,
-    calibration: Calibration,
+    calibration: SensorCheck,
     runtime_s: float,
     window_s: float = 0.0,
 ) -> Sustained:
@@ -126,7 +126,7 @@ def _found(
     )
 
 
-def _judged(found: Sustained, protocol: Protocol, calibration: Calibration) -> Sustained:
+def _judged(found: Sustained, protocol: Protocol, calibration: SensorCheck) -> Sustained:
     """Return what was found with its flags, and why it is rejected, if it is."""
     throttle = found.conditions.throttle or frozenset()
     power_w, other_w = found.power_w, found.power_other_w
@@ -148,7 +148,7 @@ def _judged(found: Sustained, protocol: Protocol, calibration: Calibration) -> S
     return replace(found, flags=flags, reason=reason)
 
 
-def _reason(found: Sustained, protocol: Protocol, calibration: Calibration) -> str | None:
+def _reason(found: Sustained, protocol: Protocol, calibration: SensorCheck) -> str | None:
     """Say why a measurement is not to be believed; None where nothing speaks against it."""
     if found.runtime_s is None:
         return "no replay was completed in the window"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from ..device import Device
-from .calibration import Calibration
 from .load import Load
+from .power_trace import Trace
 from .protocol import Protocol
+from .sensor_check import SensorCheck
 from .sensors import Watch
-from .wattage import Trace
 
 
 class Window:
@@ -20,7 +20,7 @@ class Window:
     """
 
     def __init__(
-        self, load: Load, calibration: Calibration, protocol: Protocol, length_s: float
+        self, load: Load, calibration: SensorCheck, protocol: Protocol, length_s: float
     ) -> None:
         self._load = load
         self._protocol = protocol

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tables import GRID, QUICK, aiconfigurator, write_parquet
+from stand_ins.tables import GRID, QUICK, aiconfigurator, write_parquet
 
 from builder.dataset import Dataset
 from builder.importers import import_table
-from builder.train import train
+from builder.train.training import train
 from gpperf_lite._artefact import Artefact
 
 

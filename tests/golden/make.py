@@ -19,12 +19,12 @@ for folder in (HERE.parent, HERE.parents[1]):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
-from artefacts import KERNEL_NAMES, kernels_artefact, small_artefact  # noqa: E402
-from generics import FAST, SLOW, generic_model  # noqa: E402
+from stand_ins.artefacts import KERNEL_NAMES, kernels_artefact, small_artefact  # noqa: E402
+from stand_ins.generics import FAST, SLOW, generic_model  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
-from gpperf_lite import _artefact, _generic  # noqa: E402
-from gpperf_lite._facts import gpu_to_json  # noqa: E402
+from gpperf_lite import _artefact, _generic, _sealed  # noqa: E402
+from gpperf_lite._descriptions import gpu_to_json  # noqa: E402
 
 RELEASED: Collection[int] = ()
 
@@ -91,7 +91,7 @@ def exact(value: Any) -> Any:
 
 def main(folder: Path = HERE, released: Collection[int] = RELEASED) -> None:
     """Write all files, unless their format version was released."""
-    version = _artefact.FORMAT_VERSION
+    version = _sealed.FORMAT_VERSION
     if version in released:
         raise SystemExit(f"format version {version} was released: its golden files are for ever")
     path = folder / f"format_{version}.safetensors"

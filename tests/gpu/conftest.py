@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import gpu_kernels as kernels
 import pytest
 
-from builder.cubins import Cubins
+from builder.compile import CubinCache
 from builder.device import DeviceError, Program
-from builder.device.cards import Card, find_card
-from builder.device.cuda import CudaDevice, CudaOptions, list_gpus, open_gpu
-from builder.device.driver import load_driver
-from builder.device.facts import capability_of
+from builder.device.cuda import Card, list_gpus, load_driver, open_gpu
+from builder.device.cuda.cards import find_card
+from builder.device.cuda.device import CudaDevice
+from builder.device.cuda.facts import capability_of
 from builder.kernels import Build
 from builder.measure import Protocol
 
@@ -45,7 +45,7 @@ def card() -> Card:
 @pytest.fixture(scope="module")
 def device(card: Card) -> Iterator[CudaDevice]:
     """The GPU, open. A module of its own each: a context that is lost ends one module alone."""
-    with open_gpu(card.uuid, CudaOptions(cubins=kernels.cache())) as device:
+    with open_gpu(card.uuid, kernels.options(kernels.cache())) as device:
         yield device
 
 
@@ -69,7 +69,7 @@ def load(device: CudaDevice, reasons: dict[str, str]) -> Load:
     def loaded(build: Build) -> Program:
         if not build.source:
             return device.load(build.kernel, None)
-        found = Cubins(kernels.cache()).get(build, architecture)
+        found = CubinCache(kernels.cache()).get(build, architecture)
         assert found is not None, reasons.get(build.kernel.name, "it is not in the cache")
         kernel, cubin, _ = found
         return device.load(kernel, cubin)

@@ -8,12 +8,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import gpu_kernels as kernels
 import numpy as np
 
-from builder.catalogue import catalogue
-from builder.cubins import Cubins
+from builder.compile import CubinCache
 from builder.device import DeviceError, SensorError
-from builder.device.cuda import CudaOptions, open_gpu
+from builder.device.cuda import open_gpu
+from builder.kernels.catalogue import catalogue
 from builder.measure import Protocol, verify_build, verify_point
 from gpperf_lite import Gemm, Kernel
 
@@ -44,8 +45,8 @@ def _run(connection: Connection, function: Callable[..., str], arguments: tuple[
 def verified(uuid: str, name: str, folder: Path) -> str:
     """Return "right", or why a kernel of the cache is not."""
     build, protocol = catalogue()[name], Protocol()
-    with open_gpu(uuid, CudaOptions(cubins=folder)) as device:
-        found = Cubins(folder).get(build, "sm_{}{}".format(*device.gpu.compute_capability))
+    with open_gpu(uuid, kernels.options(folder)) as device:
+        found = CubinCache(folder).get(build, "sm_{}{}".format(*device.gpu.compute_capability))
         if found is None:
             return "it is not compiled"
         kernel, cubin, _ = found
@@ -64,7 +65,7 @@ def verified(uuid: str, name: str, folder: Path) -> str:
 
 def launched(uuid: str, cubin: bytes, folder: Path) -> str:
     """Return what becomes of one launch of a planted kernel: "right", "wrong" or an error."""
-    with open_gpu(uuid, CudaOptions(cubins=folder)) as device:
+    with open_gpu(uuid, kernels.options(folder)) as device:
         try:
             with device.load(Kernel.from_name("tiled_sgemm_16"), cubin) as program:
                 bound = program.bind(Gemm(64, 64, 64, "f32", "nn"), 1)
@@ -78,7 +79,7 @@ def launched(uuid: str, cubin: bytes, folder: Path) -> str:
 
 def counted_processes(uuid: str, folder: Path) -> str:
     """Return how many other processes a second process on the GPU sees, or why it cannot."""
-    with open_gpu(uuid, CudaOptions(cubins=folder)) as device:
+    with open_gpu(uuid, kernels.options(folder)) as device:
         try:
             return str(device.sensor.other_processes())
         except SensorError as error:

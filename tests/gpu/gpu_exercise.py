@@ -10,9 +10,9 @@ import sys
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.cubins import Cubins
-from builder.device.cuda import CudaOptions, open_gpu
-from builder.device.pools import PoolOptions
+from builder.compile import CubinCache
+from builder.device.cuda import open_gpu
+from builder.device.cuda.pools import PoolOptions
 from gpperf_lite import Gemm
 
 NAMES = ("tiled_sgemm_1", "tiled_sgemm_16", "tiled_sgemm_31", "tiled_dgemm_8", "tiled_hgemm_32")
@@ -22,12 +22,12 @@ SMALL = PoolOptions(input_share=2e-4, output_share=2e-4, workspace_bytes=1 << 20
 def main() -> None:
     """Fill, multiply, compare, stamp and spin; print "done" where results are right."""
     which = sys.argv[1] if len(sys.argv) > 1 else "0"
-    with open_gpu(which, CudaOptions(pools=SMALL, cubins=kernels.cache())) as device:
+    with open_gpu(which, kernels.options(kernels.cache(), pools=SMALL)) as device:
         architecture = "sm_{}{}".format(*device.gpu.compute_capability)
         for name in NAMES:
             (build,) = kernels.chosen([name])
             kernels.prepare([build], architecture, kernels.cache())
-            found = Cubins(kernels.cache()).get(build, architecture)
+            found = CubinCache(kernels.cache()).get(build, architecture)
             assert found is not None, name
             for layout in ("nn", "nt", "tn", "tt"):
                 gemm = Gemm(33, 47, 29, build.kernel.dtype or "f32", layout, batch=2, beta=0.5)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from builder.catalogue import select
-from builder.compiler import compile_all, support_cubin
-from builder.cubins import FOLDER, Cubins
-from builder.kernels import Build
+from builder.compile import FOLDER, CubinCache, compile_all, support_cubin
+from builder.device.cuda import CudaOptions
+from builder.kernels import Build, select
 
 PROVEN = (
     "tiled_sgemm_1",
@@ -56,9 +57,14 @@ def cache() -> Path:
     return Path(os.environ.get("GPPERF_CUBINS", FOLDER))
 
 
+def options(folder: Path, **others: Any) -> CudaOptions:
+    """Return how a GPU is opened whose support kernels are kept in a cache of cubins."""
+    return CudaOptions(partial(support_cubin, cache=folder), **others)
+
+
 def prepare(builds: Sequence[Build], architecture: str, folder: Path) -> dict[str, str]:
     """Compile what is missing; return the reasons of what does not compile or run, by name."""
-    known = Cubins(folder)
+    known = CubinCache(folder)
     missing = [one for one in builds if one.source and known.get(one, architecture) is None]
     if not missing:
         return {}

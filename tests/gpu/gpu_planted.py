@@ -7,10 +7,11 @@ from pathlib import Path
 
 import gpu_kernels as kernels
 
-from builder.catalogue import catalogue
-from builder.cubins import Cubins, Entry, entry_of
+from builder.compile import CubinCache
+from builder.compile.cache import Entry, entry_of
+from builder.compile.nvrtc import Compiled, NvrtcProcesses, Program
 from builder.kernels import SOURCES, Build
-from builder.nvrtc import Compiled, Compiler, Program
+from builder.kernels.catalogue import catalogue
 
 _PLACE = "Accumulator sum = 0;"
 
@@ -30,7 +31,7 @@ def planted(fault: str, build: Build, architecture: str, folder: Path) -> Compil
     source = folder / f"{fault.replace(' ', '_')}.cu"
     source.write_text(text.replace(_PLACE, FAULTS[fault]))
     include = (str(SOURCES), *_cuda_headers())
-    return Compiler()(Program(str(source), build.macros, architecture, include))
+    return NvrtcProcesses()(Program(str(source), build.macros, architecture, include))
 
 
 def _cuda_headers() -> tuple[str, ...]:
@@ -47,7 +48,7 @@ def plant(folder: Path, architecture: str) -> dict[str, str]:
     reasons = kernels.prepare(builds, architecture, good)
     assert not reasons, reasons
     shutil.copytree(good, folder, dirs_exist_ok=True)
-    cubins = Cubins(folder)
+    cubins = CubinCache(folder)
     faults = dict(zip(kernels.PLANTED, FAULTS, strict=False))
     for name, fault in faults.items():
         build = catalogue()[name]

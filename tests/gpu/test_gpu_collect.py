@@ -10,7 +10,7 @@ import numpy as np
 
 from builder.collect import CollectOptions, collect
 from builder.dataset import read
-from builder.device.cards import Card
+from builder.device.cuda import Card
 from builder.kernels import SOURCES
 
 DEADLINE_S = 60.0

@@ -10,12 +10,11 @@ import pytest
 from gpu_children import ENDLESS, in_child, launched
 from gpu_planted import FAULTS, plant, planted
 
-from builder.catalogue import catalogue
 from builder.collect import CollectOptions, collect
-from builder.cubins import Cubins
+from builder.compile import CubinCache
 from builder.dataset import read
-from builder.device.cards import Card
-from builder.device.cuda import CudaOptions, open_gpu
+from builder.device.cuda import Card, open_gpu
+from builder.kernels.catalogue import catalogue
 
 SWEEP = """
 seed = 1
@@ -37,7 +36,7 @@ layouts = ["nn"]
 
 @pytest.fixture(scope="module")
 def architecture(card: Card) -> str:
-    with open_gpu(card.uuid, CudaOptions(cubins=kernels.cache())) as device:
+    with open_gpu(card.uuid, kernels.options(kernels.cache())) as device:
         return "sm_{}{}".format(*device.gpu.compute_capability)
 
 
@@ -53,7 +52,7 @@ def test_a_process_survives_a_planted_fault_of_another(
     assert not kernels.prepare([build], architecture, kernels.cache())
     found = in_child(launched, card.uuid, bad, kernels.cache(), timeout_s=30.0)
     assert found.startswith(outcome), found
-    good = Cubins(kernels.cache()).get(build, architecture)
+    good = CubinCache(kernels.cache()).get(build, architecture)
     assert good is not None
     assert in_child(launched, card.uuid, good[1], kernels.cache(), timeout_s=60.0) == "right"
 
@@ -90,5 +89,5 @@ def test_a_collection_survives_and_names_every_planted_fault(
 
 def keys_of(names: Iterable[str], folder: Path, architecture: str) -> set[str]:
     """Return the keys of kernels of a cache."""
-    found = [Cubins(folder).get(catalogue()[name], architecture) for name in names]
+    found = [CubinCache(folder).get(catalogue()[name], architecture) for name in names]
     return {one[2] for one in found if one is not None}

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from gpu_children import in_child, verified
 
-from builder.catalogue import catalogue
 from builder.device import Bound, DeviceError, Program
-from builder.device.cards import Card
-from builder.device.cuda import CudaDevice
+from builder.device.cuda import Card
+from builder.device.cuda.device import CudaDevice
 from builder.kernels import Build
+from builder.kernels.catalogue import catalogue
 from builder.measure import Protocol
-from builder.measure.verify import awkward_gemms, entries
+from builder.measure.correctness import awkward_gemms, entries
 from gpperf_lite import Gemm
 from gpperf_lite._gemm import LAYOUTS
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 PROVEN = kernels.chosen(kernels.PROVEN)
 UNPROVEN = kernels.unproven()

@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from gpu_children import counted_processes, in_child
 
-from builder.catalogue import catalogue
 from builder.device import Program, SensorError
-from builder.device.cards import Card
-from builder.device.cuda import CudaDevice
+from builder.device.cuda import Card
+from builder.device.cuda.device import CudaDevice
+from builder.doctor import probe
 from builder.kernels import Build
+from builder.kernels.catalogue import catalogue
 from builder.measure import (
-    Calibration,
     Protocol,
-    Sustained,
-    calibrate,
+    SensorCheck,
+    check_sensors,
     copies_for,
     measure_burst,
     measure_sustained,
     operand_bytes,
 )
-from builder.probe import probe
+from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm
 
 Load = Callable[[Build], Program]
@@ -41,12 +41,12 @@ POINTS = [
 
 
 @pytest.fixture(scope="module")
-def calibration(device: CudaDevice) -> Calibration:
-    return calibrate(device, Protocol())
+def calibration(device: CudaDevice) -> SensorCheck:
+    return check_sensors(device, Protocol())
 
 
 def sustained(
-    device: CudaDevice, load: Load, calibration: Calibration, gemm: Gemm
+    device: CudaDevice, load: Load, calibration: SensorCheck, gemm: Gemm
 ) -> tuple[float, Sustained]:
     """Return the burst's runtime, and what is found under sustained load."""
     protocol = Protocol()
@@ -88,7 +88,7 @@ def test_another_process_on_the_gpu_is_counted(card: Card, device: CudaDevice) -
     assert found.startswith("unknown") or int(found) >= 1
 
 
-def test_calibration_finds_a_source_or_says_why_there_is_none(calibration: Calibration) -> None:
+def test_calibration_finds_a_source_or_says_why_there_is_none(calibration: SensorCheck) -> None:
     print(json.dumps(calibration.to_json(), indent=1))
     assert calibration.ladder or all(one.reason for one in calibration.sources)
     for _, source in calibration.ladder:
@@ -98,7 +98,7 @@ def test_calibration_finds_a_source_or_says_why_there_is_none(calibration: Calib
 
 
 def test_power_that_is_measured_again_is_the_same_within_1_5_percent(
-    device: CudaDevice, load: Load, calibration: Calibration
+    device: CudaDevice, load: Load, calibration: SensorCheck
 ) -> None:
     if not calibration.ladder:
         assert all(source.reason for source in calibration.sources)
@@ -117,7 +117,7 @@ def test_power_that_is_measured_again_is_the_same_within_1_5_percent(
 
 
 def test_a_sustained_load_is_never_faster_than_a_burst(
-    device: CudaDevice, load: Load, calibration: Calibration
+    device: CudaDevice, load: Load, calibration: SensorCheck
 ) -> None:
     for gemm in POINTS:
         burst_s, found = sustained(device, load, calibration, gemm)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from builder.device.cards import Card
+from builder.device.cuda import Card
 
 HERE = Path(__file__).parent
 

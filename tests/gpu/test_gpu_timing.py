@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from builder.catalogue import catalogue
 from builder.device import Program
-from builder.device.cuda import CudaDevice
+from builder.device.cuda.device import CudaDevice
 from builder.kernels import Build
-from builder.measure import Burst, Protocol, copies_for, measure_burst, operand_bytes
+from builder.kernels.catalogue import catalogue
+from builder.measure import Protocol, copies_for, measure_burst, operand_bytes
+from builder.measure.burst import Burst
 from gpperf_lite import Gemm
 
 Load = Callable[[Build], Program]

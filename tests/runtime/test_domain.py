@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gpperf_lite as gp
+from gpperf_lite._arithmetic import ARRAYS, SCALARS
 from gpperf_lite._domain import Domain
-from gpperf_lite._numbers import ARRAYS, PLAIN
 
 DOMAIN = Domain((1, 4096), (32, 8192), (64, 8192), (1, 1), (1e-6, 1e-2), ("tn",), "zero")
 sizes = st.integers(1, 2**31 - 1)
@@ -45,7 +45,7 @@ def test_many_are_as_far_outside_as_each_alone_bit_for_bit(
 
 @given(st.integers(-12288, 12288), st.floats(1.0, 1e12))
 def test_a_correction_fades_towards_none_in_one_row_as_in_many(units: int, beyond: float) -> None:
-    (faded,) = PLAIN.faded([units], beyond)
+    (faded,) = SCALARS.faded([units], beyond)
     (many,) = ARRAYS.faded([np.array([units])], np.array([beyond]))
     assert many.tolist() == [faded]
     assert 0 <= faded * np.sign(units) <= abs(units)
@@ -60,9 +60,9 @@ def test_far_outside_a_model_says_what_its_physics_says_and_is_less_sure(
     assert inside.in_domain
     assert not far.in_domain
     assert any(", by a factor of 6.55e+04" in note for note in far.notes)
-    head = h200._head(h200._kernels["library"], far.gemm)
-    assert head is not None
-    answer = head.answer(float(2**31 - 1), 8192.0, 8192.0, 1.0, 0.0, 0.9, PLAIN)
+    library = h200._find_kernel_model(h200._kernels["library"], far.gemm)
+    assert library is not None
+    answer = library.answer(float(2**31 - 1), 8192.0, 8192.0, 1.0, 0.0, 0.9, SCALARS)
     assert far.runtime_s == pytest.approx(answer.base_s, rel=1e-3)
     spread = [p.runtime_interval_s[1] / p.runtime_s for p in (inside, far)]
     assert spread[1] > spread[0]

@@ -8,24 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loaded import built_in
-from strategies import batches, layouts, sizes
+from stand_ins.artefacts import GPU
+from stand_ins.built_in import built_in
+from stand_ins.strategies import batches, layouts, sizes
 
 import gpperf_lite as gp
-from gpperf_lite._features import ALL_FEATURES, FEATURES, Description, describe
-from gpperf_lite._numbers import ARRAYS, PLAIN
-from gpperf_lite._physics import View
+from gpperf_lite._arithmetic import ARRAYS, SCALARS
+from gpperf_lite._features import ALL_FEATURES, FEATURES, GemmFeatures, describe
+from gpperf_lite._kernel import LIBRARY
+from gpperf_lite._physics import CONSTANTS, TILES, View
 
 
 def view(name: str, layout: str) -> View:
     model = built_in(name)
     gemm = gp.Gemm(64, 64, 64, model.dtypes[0], layout)
-    head = next(head for one in model.kernels if (head := model._head(one, gemm)))
-    return head.view
+    found = next(found for one in model.kernels if (found := model._find_kernel_model(one, gemm)))
+    return found.view
 
 
-def floats(description: Description) -> list[float]:
-    *parts, row = description
+def floats(features: GemmFeatures) -> list[float]:
+    *parts, row = features
     return [*parts, *row]
 
 
@@ -43,7 +45,7 @@ def test_floats_and_arrays_agree_bit_for_bit(
     columns = [np.array(column, float) for column in zip(*points, strict=True)]
     together = floats(describe(*columns, reads_c, seen, ARRAYS))
     for row, point in enumerate(points):
-        alone = floats(describe(*map(float, point), reads_c, seen, PLAIN))
+        alone = floats(describe(*map(float, point), reads_c, seen, SCALARS))
         for one, many in zip(alone, together, strict=True):
             assert one == np.broadcast_to(many, len(points))[row]
             assert math.isfinite(one)
@@ -59,9 +61,9 @@ def test_there_is_a_name_for_every_column() -> None:
         ("h200_sxm", "tn", FEATURES),
         ("rtx4070", "nn", ALL_FEATURES),
     ):
-        description = describe(*largest, 2.0**31 - 1, 1.0, view(name, layout), PLAIN)
-        assert len(description.row) == len(names)
-        assert np.isfinite(np.array(description.row, np.float32)).all()
+        features = describe(*largest, 2.0**31 - 1, 1.0, view(name, layout), SCALARS)
+        assert len(features.row) == len(names)
+        assert np.isfinite(np.array(features.row, np.float32)).all()
 
 
 def test_the_base_grows_with_every_size() -> None:
@@ -70,8 +72,41 @@ def test_the_base_grows_with_every_size() -> None:
         seen = view(name, "tn")
         for exponent in range(15):
             size = [float(2**exponent)] * 3
-            base_s = describe(*size, 1.0, 0.0, seen, PLAIN).base_s
+            base_s = describe(*size, 1.0, 0.0, seen, SCALARS).base_s
             for axis in range(3):
                 larger = [side * (2 if i == axis else 1) for i, side in enumerate(size)]
-                assert describe(*larger, 1.0, 0.0, seen, PLAIN).base_s >= base_s
-            assert describe(*size, 2.0, 0.0, seen, PLAIN).base_s >= base_s
+                assert describe(*larger, 1.0, 0.0, seen, SCALARS).base_s >= base_s
+            assert describe(*size, 2.0, 0.0, seen, SCALARS).base_s >= base_s
+
+
+def tiles_over_waves(m: int, n: int, size: tuple[float, float, float]) -> tuple[float, float]:
+    """Return the tiles of m x n of one GEMM on the GPU of the tests, and their waves."""
+    tiles = math.ceil(size[0] / m) * math.ceil(size[1] / n)
+    return float(tiles), float(math.ceil(tiles / GPU.sm_count))
+
+
+def library_view(**constants: float) -> View:
+    """Return a view of the library in which all constants but these are 0, launch_s aside."""
+    zeros = {name: 0.0 for name, _, _ in CONSTANTS["library"]}
+    return View(GPU, "f16", "tn", LIBRARY, zeros | {"launch_s": 1e-12} | constants)
+
+
+SIZE = (3001.0, 517.0, 770.0)
+
+
+@pytest.mark.parametrize("name", [name for name in FEATURES if name.startswith("fill_")])
+def test_a_fill_is_of_the_tile_in_its_name(name: str) -> None:
+    m, n = map(int, name.removeprefix("fill_").split("x"))
+    row = describe(*SIZE, 1.0, 0.0, library_view(), SCALARS).row
+    tiles, waves = tiles_over_waves(m, n, SIZE)
+    assert row[list(FEATURES).index(name)] == tiles / waves
+
+
+@pytest.mark.parametrize(("m", "n"), TILES)
+def test_the_time_of_a_tile_is_by_its_own_constants(m: int, n: int) -> None:
+    """All other tiles are so slow, and so are slices, that the library chooses this one."""
+    slow = {f"tile_{a}x{b}_s": 0.5 for a, b in TILES} | {"split_s": 1.0}
+    own = {f"tile_{m}x{n}_s": 3e-7, f"tile_{m}x{n}_s_per_k": 2e-9}
+    compute_s = describe(*SIZE, 1.0, 0.0, library_view(**slow | own), SCALARS).compute_s
+    _, waves = tiles_over_waves(m, n, SIZE)
+    assert compute_s == waves * (SIZE[2] * 2e-9 + 3e-7)

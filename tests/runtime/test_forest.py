@@ -7,10 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
-from artefacts import forest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from stand_ins.artefacts import forest
 
 from gpperf_lite._forest import (
     LARGEST_DEPTH,

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import remade
-from generics import FAST, SLOW, generic_model, gpu_like, renamed
 from hypothesis import given
 from hypothesis import strategies as st
-from loaded import built_in
-from strategies import gemms
+from stand_ins.artefacts import remade
+from stand_ins.built_in import built_in
+from stand_ins.generics import FAST, SLOW, generic_model, gpu_like, renamed
+from stand_ins.strategies import gemms
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import write as write_artefact
 from gpperf_lite._builtin import artefact_path
 from gpperf_lite._features import FEATURES
 from gpperf_lite._generic import decode, encode, read, write
-from gpperf_lite._gpus import LIMITS
-from gpperf_lite._scale import COLUMNS, column_of, distance, multiplied_out
+from gpperf_lite._gpu import LIMITS
+from gpperf_lite._relative import COLUMNS, column_of, distance, multiplied_out
 
 BETWEEN = gpu_like("NVIDIA Test 64", sm_count=64, dram_bytes_per_s=2.0**40)
 GEMM = gp.Gemm(512, 4096, 2048, "bf16")

@@ -16,8 +16,9 @@ import pytest
 
 import gpperf_lite as gp
 from gpperf_lite import _generic
-from gpperf_lite._artefact import FORMAT_VERSION, decode, encode
-from gpperf_lite._facts import gpu_from_json
+from gpperf_lite._artefact import decode, encode
+from gpperf_lite._descriptions import gpu_from_json
+from gpperf_lite._sealed import FORMAT_VERSION
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERSIONS = range(1, FORMAT_VERSION + 1)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import GPU
+from stand_ins.artefacts import GPU
 
 from gpperf_lite import Gpu, InputError
-from gpperf_lite._gpus import L2_BYTES_PER_CLOCK_PER_SM, LIMITS
+from gpperf_lite._gpu import L2_BYTES_PER_CLOCK_PER_SM, LIMITS
 
 FACTS = ("sm_count", "clock_hz", "memory_bytes", "l2_bytes", "dram_bytes_per_s")
 POWERS = ("power_limit_w", "idle_power_w")

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import kernels_artefact, remade, sealed, small_artefact
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.artefacts import kernels_artefact, remade, sealed, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite import _safetensors

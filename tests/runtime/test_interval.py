@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from artefacts import interval
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.artefacts import interval
 
 from gpperf_lite import InputError
 from gpperf_lite._forest import powers_of_two

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from artefacts import kernels_artefact, remade, small_artefact
+from stand_ins.artefacts import kernels_artefact, remade, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite import _safetensors

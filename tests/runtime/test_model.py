@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from artefacts import kernels_artefact, small_artefact
+from stand_ins.artefacts import kernels_artefact, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite import _artefact

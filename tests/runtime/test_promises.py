@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loaded import built_in
-from strategies import batches, betas, gemms, layouts, sizes, usual_sizes
+from stand_ins.built_in import built_in
+from stand_ins.strategies import batches, betas, gemms, layouts, sizes, usual_sizes
 
 import gpperf_lite as gp
 from gpperf_lite._gemm import DTYPES

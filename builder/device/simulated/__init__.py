@@ -6,7 +6,6 @@ is public. Its facts are those of a real GPU by default; its name ends with "(si
 """
 
 from .device import SimulatedDevice
-from .faults import FaultError, Faults, LaunchFault, Throttling
-from .traits import Traits
+from .faults import Faults
 
-__all__ = ["FaultError", "Faults", "LaunchFault", "SimulatedDevice", "Throttling", "Traits"]
+__all__ = ["Faults", "SimulatedDevice"]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gpperf_lite import Gpu
 
-from .. import POWER_CAP
+from ..interface import POWER_CAP
 from .cost import Cost, idle_of, limit_of, range_of, voltage_share
 from .faults import Throttling
 from .traits import Traits

@@ -15,7 +15,7 @@ from functools import lru_cache
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._gemm import DTYPES
 from gpperf_lite._kernel import Tile
-from gpperf_lite._limits import blocks_per_sm
+from gpperf_lite._occupancy import blocks_per_sm
 
 from .traits import Traits
 

@@ -7,10 +7,10 @@ import math
 from dataclasses import replace
 
 from gpperf_lite import Gemm, Gpu, Kernel
-from gpperf_lite._limits import obstacle_on
+from gpperf_lite._occupancy import obstacle_on
 
 from ...gpus import known_gpus
-from .. import Bound, Device, DeviceError, Identity, Mark
+from ..interface import Bound, Device, DeviceError, Identity, Mark
 from .board import Board, Work
 from .cost import Cost, cost_of, idle_of, limit_of, range_of
 from .faults import Faults

@@ -10,7 +10,7 @@ from typing import Any
 from gpperf_lite import Gemm
 
 from ...errors import BuilderError
-from .. import HARDWARE, THERMAL
+from ..interface import HARDWARE, THERMAL
 
 EFFECTS = ("error", "hang", "exit", "kill")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._gemm import DTYPES
 
-from .. import Bound, Comparison, DeviceError, Graph, Program
+from ..interface import Bound, Comparison, DeviceError, Graph, Program
 from .board import Work
 from .cost import Cost, cost_of
 from .stream import Stream

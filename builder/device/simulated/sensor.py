@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gpperf_lite import Gpu
 
-from .. import Sensor, SensorError
+from ..interface import Sensor, SensorError
 from .board import Board, Moment
 from .cost import limit_of
 from .faults import Faults

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gpperf_lite import Gemm, Kernel
 
-from .. import DeviceError, Mark
+from ..interface import DeviceError, Mark
 from .board import Board, Work
 from .faults import Faults, LaunchFault
 from .traits import Traits

@@ -1,0 +1,7 @@
+"""Calibrating: a model of one GPU from the generic model and few measured points."""
+
+from .calibration import calibrate_estimator
+from .model_file import build_calibrated
+from .points_to_measure import choose, points_to_measure
+
+__all__ = ["build_calibrated", "calibrate_estimator", "choose", "points_to_measure"]

@@ -1,0 +1,49 @@
+"""Coordinates: where a GEMM lies on a GPU, for choosing few points and learning from few.
+
+They are relative to the hardware, of about equal weight, and need no measurement: what is near by
+them runs into the same limits, so that its errors are alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpperf_lite import Gpu
+from gpperf_lite._features import FEATURES
+
+from ..dataset import Floats, Points
+from ..train import Described
+
+
+def coordinates(points: Points, described: Described, gpu: Gpu) -> Floats:
+    """Return coordinates, float64 array of shape (n_points, 9): half octaves, and shares."""
+    column = _columns(described)
+    return np.column_stack(
+        [
+            0.5 * np.log2(points.m * points.batch),
+            0.5 * np.log2(points.n),
+            0.5 * np.log2(points.k),
+            0.5 * np.log2(described.base_s),
+            0.5 * np.log2(column["footprint"] / gpu.l2_bytes),
+            3.0 * column["compute_share"],
+            3.0 * column["memory_share"],
+            4.0 * column["fill_128x128"] / gpu.sm_count,
+            0.75 * np.log2(column["pad128_m"]),
+        ]
+    )
+
+
+def shares(described: Described) -> Floats:
+    """Return how much of the time is arithmetic, memory and neither, of shape (n_points, 3).
+
+    A factor on one of the three changes the log of the time by its share times the factor's log.
+    """
+    column = _columns(described)
+    compute, memory = column["compute_share"], column["memory_share"]
+    return np.column_stack([compute, memory, np.maximum(1.0 - compute - memory, 0.0)])
+
+
+def _columns(described: Described) -> dict[str, Floats]:
+    return {
+        name: values.astype(float) for name, values in zip(FEATURES, described.columns, strict=True)
+    }

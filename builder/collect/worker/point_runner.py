@@ -1,0 +1,175 @@
+"""The bench: measures one point at a time, and writes down what is going on and what came of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from ...device import Bound, Device
+from ...measure import (
+    Protocol,
+    SensorCheck,
+    copies_for,
+    measure_burst,
+    measure_sustained,
+    operand_bytes,
+    verify_point,
+)
+from ...plan import Costs, Point, guess_runtime_s
+from ..journal import BUILD, BURST, POINT, SUSTAINED, WRONG, Journal, quarantine_offenders
+from .attempt import attempt
+from .programs import Programs, lane_of
+
+Heartbeat = Callable[[str, float], None]
+"""Told what is going on, and how long that should take, before anything that may hang."""
+
+_LOAD_S = 1.0
+_LONG_S = 1e6
+
+
+class PointRunner:
+    """One GPU, on which points of a plan are measured into a journal.
+
+    calibration: of this session; beat: told what is going on. `time` and `power` write down what
+    fails, and go on; they raise ContextLostError where this process cannot, Stopped where it is
+    not to.
+    """
+
+    calibration: SensorCheck
+
+    def __init__(
+        self,
+        device: Device,
+        protocol: Protocol,
+        journal: Journal,
+        programs: Programs,
+        beat: Heartbeat,
+    ) -> None:
+        self.device = device
+        self.journal = journal
+        self._protocol = protocol
+        self._programs = programs
+        self.beat = beat
+        self._costs = Costs()
+        # Time that passed between two sessions is not counted.
+        self._zero_s = device.now_s() - journal.state.started_s
+        self._busy_until_s = -math.inf
+
+    def timing_s(self, point: Point) -> float:
+        """Return how long timing a point should take."""
+        return self._costs.of_timing_s(self._guess_s(point))
+
+    def power_s(self, point: Point, window_s: float = 0.0) -> float:
+        """Return how long measuring the power of a point should take."""
+        return self._costs.of_power_s(self._guess_s(point)) + window_s
+
+    def time(self, point: Point, role: str = POINT) -> bool:
+        """Time a point, after verifying its build and then its result; return success."""
+
+        def measure(bound: Bound) -> dict[str, Any]:
+            seed, kernel = zlib.crc32(point.key.encode()), self._programs.kernel(point.kernel)
+            verdict = verify_point(bound, self._protocol, seed, kernel)
+            if not verdict.ok:
+                return _wrong(verdict.error, verdict.text)
+            idle_s = min(self.device.now_s() - self._busy_until_s, _LONG_S)
+            burst = measure_burst(self.device, bound, self._protocol, idle_s)
+            return {**burst.columns(), "verify_error": verdict.error}
+
+        return self._measure(point, BURST, role, self.timing_s(point), measure)
+
+    def power(self, point: Point, role: str = POINT, window_s: float = 0.0) -> bool:
+        """Measure power and sustained runtime of a point that was timed; return success."""
+        runtime_s = self.journal.state.runtime_s[point.key]
+
+        def measure(bound: Bound) -> dict[str, Any]:
+            return measure_sustained(
+                self.device, bound, self._protocol, self.calibration, runtime_s, window_s
+            ).columns()
+
+        return self._measure(point, SUSTAINED, role, self.power_s(point, window_s), measure)
+
+    def _guess_s(self, point: Point) -> float:
+        known_s = self.journal.state.runtime_s.get(point.key)
+        if known_s is not None:
+            return known_s
+        return guess_runtime_s(self._programs.kernel(point.kernel), point.gemm, self.device.gpu)
+
+    def _measure(
+        self,
+        point: Point,
+        regime: str,
+        role: str,
+        expected_s: float,
+        measure: Callable[[Bound], dict[str, Any]],
+    ) -> bool:
+        """Announce a point, measure it and write down what came of it; return success."""
+        program = self._programs.verified(point, lambda: self._begin(point, BUILD, BUILD, _LOAD_S))
+        if program is None:
+            return False
+        copies = copies_for(self._protocol, self.device.gpu, operand_bytes(point.gemm))
+
+        def run() -> dict[str, Any]:
+            with program.bind(point.gemm, copies) as bound:
+                columns = measure(bound)
+                if bound.algorithm is not None:
+                    columns["algorithm"] = json.dumps(bound.algorithm, sort_keys=True)
+                return columns
+
+        self._begin(point, regime, role, expected_s)
+        columns = attempt(self.journal, run)
+        self._busy_until_s = self.device.now_s()
+        if columns is None:
+            return False
+        self._write(columns)
+        return bool(columns["status"] == "ok")
+
+    def _begin(self, point: Point, regime: str, role: str, expected_s: float) -> None:
+        what = f"{'verifying the build of ' if regime == BUILD else ''}{point.key} ({regime})"
+        self.beat(what, expected_s)
+        self.journal.begin(
+            expected_s,
+            sequence=None if regime == BUILD else self.journal.state.next_sequence,
+            point=lane_of(point) if regime == BUILD else point.key,
+            kernel=point.kernel,
+            gemm=asdict(point.gemm),
+            build=self._programs.build_of(point),
+            key=self._programs.key(point),
+            regime=regime,
+            role=role,
+            started_s=self.device.now_s() - self._zero_s,
+        )
+
+    def _write(self, columns: Mapping[str, Any]) -> None:
+        """Write the row that the open begin announced."""
+        row = {**columns, "flags": [*self.calibration.flags, *columns["flags"]]}
+        self.journal.append(
+            "row",
+            sequence=self.journal.state.next_sequence,
+            fault=WRONG if "wrong" in row["flags"] else None,
+            columns=plain(row),
+        )
+        quarantine_offenders(self.journal)
+
+
+def _wrong(error: float, reason: str) -> dict[str, Any]:
+    """Return the columns of a point whose result is wrong, which is why it is not timed."""
+    return {"status": "failed", "reason": reason, "flags": ["wrong"], "verify_error": error}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: numbers of numpy as Python's, what is not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(one) for one in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

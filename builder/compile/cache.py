@@ -1,0 +1,237 @@
+"""The cache of compiled kernels: one file each, named by what it was compiled from.
+
+A name is a hash of the program (its source and the headers beside it, macros, target, options),
+then one of the compiler (versions of NVRTC, of CUDA's headers, of CUTLASS). A file holds a magic
+number, the SHA-256 of all that follows, the length of a JSON header, the header and the cubin,
+compressed with zlib: a cubin of CUTLASS is 300 kB of names. A file that is damaged counts as
+missing. Files are written under another name first, so that two processes may write at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import struct
+import zlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gpperf_lite import Gpu, Kernel
+
+from ..errors import BuilderError
+from ..files import write_atomically
+from ..kernels import SOURCES, Build
+from .cubin import CubinError, read_cubin, spill_bytes
+from .nvrtc import OPTIONS, Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+
+Macros = tuple[tuple[str, str], ...]
+
+FOLDER = SOURCES.parent / "cache" / "cubins"
+
+_MAGIC = b"gpcubin1"
+_DIGEST_BYTES = 32
+_ARCHITECTURE = re.compile(r"sm_([0-9]{1,2})([0-9])")
+_LOCAL_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CompilerFacts:
+    """What the compiler says of a kernel; spill_bytes is None where it does not say."""
+
+    threads: int
+    registers: int
+    shared_bytes: int
+    spill_bytes: int | None
+    params_bytes: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cubin of the cache; `facts` is None where it holds no GEMM. log: what ptxas said."""
+
+    cubin: bytes
+    facts: CompilerFacts | None
+    log: str
+
+
+class CubinCache:
+    """The compiled kernels of a folder.
+
+    toolchain: whose cubins are looked for, by default the installed one's; where none is
+        installed, those of any are taken, as they may have been brought along.
+    sources: the folder of the programs.
+    """
+
+    def __init__(
+        self,
+        folder: Path = FOLDER,
+        toolchain: Toolchain | None = None,
+        sources: Path = SOURCES,
+    ) -> None:
+        self.folder = folder
+        self.toolchain = toolchain or _installed_or_none()
+        self.sources = sources
+        self._texts: dict[str, dict[str, str]] = {}
+
+    def get(self, build: Build, architecture: str) -> tuple[Kernel, bytes, str] | None:
+        """Return the described kernel, its cubin and its key; None where it is not compiled.
+
+        `library`, which is not compiled, is None too.
+        """
+        if not build.source:
+            return None
+        found = self.find(build.source, build.macros, target_of(build, architecture))
+        key, entry = found or ("", None)
+        if entry is None or entry.facts is None:
+            return None
+        return described(build.kernel, entry.facts), entry.cubin, key
+
+    def find(self, source: str, macros: Macros, target: str) -> tuple[str, Entry] | None:
+        """Return the key and the entry of a program; None where it is not compiled."""
+        prefix = self._program_hash(source, macros, target)
+        if self.toolchain is not None:
+            keys = [f"{prefix}-{self._suffix()}"]
+        else:
+            keys = sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
+        entries = ((key, self.read(key)) for key in keys)
+        return next(((key, entry) for key, entry in entries if entry is not None), None)
+
+    def program(self, source: str, macros: Macros, target: str) -> Program:
+        """Return what is compiled; raises ToolchainError where nothing can be."""
+        toolchain = self.toolchain or installed_toolchain()
+        return Program(str(self.sources / source), macros, target, toolchain.include)
+
+    def key(self, program: Program) -> str:
+        """Return the name under which the cubin of a program of ours is kept."""
+        source = Path(program.source).name
+        return f"{self._program_hash(source, program.macros, program.target)}-{self._suffix()}"
+
+    def read(self, key: str) -> Entry | None:
+        """Return an entry; None where there is none, or it is damaged."""
+        try:
+            return _decoded(self._path(key).read_bytes())
+        except (OSError, ValueError, KeyError, TypeError, struct.error, zlib.error):
+            return None
+
+    def write(self, key: str, entry: Entry) -> None:
+        """Keep an entry; raises BuilderError where the folder cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path(key), _encoded(entry))
+        except OSError as error:
+            raise BuilderError(f"the cache {self.folder} must be writable: {error}") from error
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.cubin"
+
+    def _suffix(self) -> str:
+        return _hash(self.toolchain.versions if self.toolchain else None)[:8]
+
+    def _program_hash(self, source: str, macros: Macros, target: str) -> str:
+        if source not in self._texts:
+            self._texts[source] = _texts(self.sources / source)
+        return _hash([self._texts[source], macros, target, OPTIONS])[:24]
+
+
+def target_of(build: Build, architecture: str) -> str:
+    """Return what NVRTC compiles for: wgmma and TMA are of one architecture alone (`sm_90a`)."""
+    return f"{architecture}a" if build.kernel.family == "cutlass3" else architecture
+
+
+def architecture_of(gpu: Gpu) -> str:
+    """Return the architecture of a GPU ("sm_90")."""
+    return "sm_{}{}".format(*gpu.compute_capability)
+
+
+def capability_of(architecture: str) -> tuple[int, int]:
+    """Return (9, 0) of "sm_90"; raises BuilderError for what is no architecture."""
+    match = _ARCHITECTURE.fullmatch(architecture)
+    if match is None:
+        raise BuilderError(f"an architecture must be like sm_90 (got {architecture[:40]!r})")
+    return int(match.group(1)), int(match.group(2))
+
+
+def described(kernel: Kernel, facts: CompilerFacts) -> Kernel:
+    """Return a kernel with what its compiler says of it."""
+    return replace(
+        kernel,
+        threads=facts.threads,
+        registers=facts.registers,
+        shared_bytes=facts.shared_bytes,
+        spill_bytes=facts.spill_bytes,
+    )
+
+
+def entry_of(compiled: Compiled) -> Entry:
+    """Return the entry of a GEMM's cubin; raises CubinError where it does not keep the contract."""
+    cubin = read_cubin(compiled.cubin)
+    run = cubin.kernel("gemm_run")
+    cubin.kernel("gemm_make_params")
+    shared_bytes = cubin.constant("gemm_shared_bytes")
+    if run.shared_bytes > shared_bytes:
+        raise CubinError(
+            f"gemm_shared_bytes must count all of a block's {run.shared_bytes} bytes of shared "
+            f"memory (got {shared_bytes})"
+        )
+    spilled = spill_bytes(compiled.log, "gemm_run")
+    if spilled is None and run.frame_bytes == 0:
+        spilled = 0
+    facts = CompilerFacts(
+        cubin.constant("gemm_threads"),
+        run.registers,
+        shared_bytes,
+        spilled,
+        cubin.constant("gemm_params_bytes"),
+    )
+    return Entry(compiled.cubin, facts, ptxas_lines(compiled.log))
+
+
+def ptxas_lines(log: str) -> str:
+    """Return what ptxas said, without the compiler's warnings, which fill pages."""
+    return "\n".join(line for line in log.splitlines() if line.startswith("ptxas"))
+
+
+def _installed_or_none() -> Toolchain | None:
+    try:
+        return installed_toolchain()
+    except ToolchainError:
+        return None
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _texts(path: Path) -> dict[str, str]:
+    """Return the hashes of a source and of the headers of ours that it includes, by name."""
+    hashes: dict[str, str] = {}
+    waiting = [path]
+    while waiting:
+        one = waiting.pop()
+        text = one.read_bytes()
+        hashes[one.relative_to(path.parent).as_posix()] = hashlib.sha256(text).hexdigest()
+        for name in _LOCAL_INCLUDE.findall(text):
+            header = path.parent / name.decode()
+            known = header.relative_to(path.parent).as_posix() in hashes
+            if header.is_file() and not known:
+                waiting.append(header)
+    return hashes
+
+
+def _encoded(entry: Entry) -> bytes:
+    facts = asdict(entry.facts) if entry.facts else None
+    header = json.dumps({"facts": facts, "log": entry.log}).encode()
+    body = struct.pack("<I", len(header)) + header + zlib.compress(entry.cubin)
+    return _MAGIC + hashlib.sha256(body).digest() + body
+
+
+def _decoded(data: bytes) -> Entry | None:
+    digest, body = data[len(_MAGIC) :][:_DIGEST_BYTES], data[len(_MAGIC) + _DIGEST_BYTES :]
+    if not data.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
+        return None
+    (length,) = struct.unpack_from("<I", body)
+    header = json.loads(body[4 : 4 + length])
+    facts = CompilerFacts(**header["facts"]) if header["facts"] else None
+    return Entry(zlib.decompress(body[4 + length :]), facts, header["log"])

@@ -1,0 +1,186 @@
+"""Compiling kernels: several at once, into the cache, with what became of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from rich.progress import ProgressColumn, Task
+from rich.text import Text
+
+from gpperf_lite import Gpu
+from gpperf_lite._gemm import DTYPES
+from gpperf_lite._occupancy import obstacle_on
+
+from ..kernels import SOURCES, Build
+from ..parallel import progress_bar
+from .cache import (
+    FOLDER,
+    CompilerFacts,
+    CubinCache,
+    Entry,
+    capability_of,
+    described,
+    entry_of,
+    ptxas_lines,
+    target_of,
+)
+from .cubin import CubinError
+from .nvrtc import Compiled, CompileError, NvrtcProcesses, Program, Toolchain, installed_toolchain
+from .outcome import Outcome
+
+SUPPORT = "support.cu"
+
+
+class Compiles(Protocol):
+    """What compiles programs; may be called from several threads."""
+
+    def __call__(self, program: Program) -> Compiled:
+        """Compile a program; raises CompileError with the reason where that fails."""
+
+    def close(self) -> None:
+        """End what is being compiled."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What became of one program, which may be that of several builds."""
+
+    facts: CompilerFacts | None
+    reason: str | None
+    cached: bool
+    seconds: float
+
+
+def compile_all(
+    builds: Sequence[Build],
+    architectures: Sequence[str],
+    cache: Path = FOLDER,
+    n_workers: int = 1,
+    *,
+    compiler: Compiles | None = None,
+    toolchain: Toolchain | None = None,
+    sources: Path = SOURCES,
+) -> list[Outcome]:
+    """Compile builds for architectures ("sm_90"), and return what became of each pair.
+
+    A kernel that an architecture cannot run is left out, by the rule by which a GPU refuses it;
+    `library` has no outcome. What fails has a reason and ends nothing. Ctrl-C ends what is being
+    compiled, and leaves in the cache what was finished.
+
+    Raises ToolchainError where nothing can be compiled, BuilderError for what is no architecture.
+    """
+    machines = {name: _any_gpu(name) for name in architectures}
+    cubins = CubinCache(cache, toolchain or installed_toolchain(), sources)
+    pairs = [(build, name) for build in builds if build.source for name in architectures]
+    refused = {pair: obstacle_on(pair[0].kernel, machines[pair[1]]) for pair in pairs}
+    programs = {
+        (build, name): cubins.program(build.source, build.macros, target_of(build, name))
+        for build, name in pairs
+        if refused[build, name] is None
+    }
+    keys = {pair: cubins.key(program) for pair, program in programs.items()}
+    unique = {keys[pair]: program for pair, program in programs.items()}
+    with closing(compiler or NvrtcProcesses()) as compile_program:
+        results = _compiled(unique, cubins, n_workers, compile_program)
+    outcomes = []
+    for pair in pairs:
+        if pair in keys:
+            outcomes.append(_outcome(pair, keys[pair], results[keys[pair]], machines[pair[1]]))
+            # Builds that follow are the same program.
+            results[keys[pair]] = replace(results[keys[pair]], cached=True, seconds=0.0)
+        else:
+            outcomes.append(Outcome(pair[0].kernel, pair[1], "", refused[pair], False, 0.0))
+    return outcomes
+
+
+def support_cubin(
+    architecture: str, cache: Path = FOLDER, compiler: Compiles | None = None
+) -> bytes:
+    """Return the cubin of the kernels that measuring needs beside the GEMMs.
+
+    Raises CompileError, or ToolchainError where it is neither in the cache nor can be compiled.
+    """
+    capability_of(architecture)
+    cubins = CubinCache(cache)
+    found = cubins.find(SUPPORT, (), architecture)
+    if found is not None:
+        return found[1].cubin
+    program = cubins.program(SUPPORT, (), architecture)
+    with closing(compiler or NvrtcProcesses()) as compile_program:
+        compiled = compile_program(program)
+    cubins.write(cubins.key(program), Entry(compiled.cubin, None, ptxas_lines(compiled.log)))
+    return compiled.cubin
+
+
+def _compiled(
+    programs: dict[str, Program], cubins: CubinCache, n_workers: int, compiler: Compiles
+) -> dict[str, _Result]:
+    """Return the results by key."""
+    results: dict[str, _Result] = {}
+    with progress_bar(_Rate()) as progress, ThreadPoolExecutor(max(1, n_workers)) as pool:
+        bar = progress.add_task("compiling", total=len(programs))
+        waiting: dict[Future[_Result], str] = {
+            pool.submit(_one, key, program, cubins, compiler): key
+            for key, program in programs.items()
+        }
+        try:
+            for future in as_completed(waiting):
+                results[waiting[future]] = future.result()
+                progress.advance(bar)
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            compiler.close()
+            raise
+    return results
+
+
+def _one(key: str, program: Program, cubins: CubinCache, compiler: Compiles) -> _Result:
+    entry = cubins.read(key)
+    if entry is not None:
+        return _Result(entry.facts, None, True, 0.0)
+    start = time.perf_counter()
+    facts, reason = None, None
+    try:
+        entry = entry_of(compiler(program))
+    except (CompileError, CubinError) as error:
+        reason = str(error)
+    else:
+        # The compiler reads the source after it was hashed.
+        if CubinCache(cubins.folder, cubins.toolchain, cubins.sources).key(program) == key:
+            cubins.write(key, entry)
+            facts = entry.facts
+        else:
+            reason = "its source was changed while it was compiled: compile it again"
+    return _Result(facts, reason, False, time.perf_counter() - start)
+
+
+def _outcome(pair: tuple[Build, str], key: str, result: _Result, gpu: Gpu) -> Outcome:
+    (build, architecture), facts = pair, result.facts
+    if facts is None:
+        why = result.reason or "it holds no GEMM"
+        return Outcome(build.kernel, architecture, "", why, False, result.seconds)
+    kernel = described(build.kernel, facts)
+    reason = obstacle_on(kernel, gpu)
+    if build.kernel.threads not in (None, facts.threads):
+        reason = f"it must have {build.kernel.threads} threads, as described (got {facts.threads})"
+    return Outcome(kernel, architecture, key, reason, result.cached, result.seconds)
+
+
+def _any_gpu(architecture: str) -> Gpu:
+    """Return a GPU of an architecture that multiplies every dtype: its limits are what counts."""
+    peaks = dict.fromkeys(DTYPES, 1e12)
+    return Gpu(architecture, capability_of(architecture), 1, 1e9, 1e9, 1e6, 1e12, peaks)
+
+
+class _Rate(ProgressColumn):
+    """Programs a minute."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed * 60:.0f}/min" if task.speed else "")

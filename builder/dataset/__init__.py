@@ -1,0 +1,31 @@
+"""Datasets: measured rows as Parquet, their schema, usable points, and folds by group."""
+
+from .dataset import Dataset, concatenate, is_storable
+from .file import read, write
+from .parquet import read_parquet
+from .points import Floats, Mask, Points, points_of
+from .schema import LONGEST_S, POINT, SCHEMA, SHORTEST_S, table_of
+from .split import FOLDED, N_FOLDS, SPLITS, folds, held_out
+
+__all__ = [
+    "FOLDED",
+    "LONGEST_S",
+    "N_FOLDS",
+    "POINT",
+    "SCHEMA",
+    "SHORTEST_S",
+    "SPLITS",
+    "Dataset",
+    "Floats",
+    "Mask",
+    "Points",
+    "concatenate",
+    "folds",
+    "held_out",
+    "is_storable",
+    "points_of",
+    "read",
+    "read_parquet",
+    "table_of",
+    "write",
+]

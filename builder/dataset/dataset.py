@@ -1,0 +1,125 @@
+"""Datasets: measured rows in memory, the facts of their GPUs and kernels, and their provenance."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gpperf_lite import GpperfError, Gpu, Kernel
+from gpperf_lite._descriptions import kernel_from_json, kernel_to_json
+
+from ..errors import DatasetError
+from .schema import SCHEMA, UNUSABLE, schema_text
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Measured points and their provenance.
+
+    table: pyarrow Table of SCHEMA.
+    provenance: one object for each file that went into it.
+    kernels: descriptions by name; a kernel that is missing is what its name says.
+    gpus: facts by short name.
+    """
+
+    table: pa.Table
+    provenance: tuple[Mapping[str, Any], ...] = ()
+    kernels: Mapping[str, Kernel] = field(default_factory=dict)
+    gpus: Mapping[str, Gpu] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.table.schema.equals(SCHEMA):
+            raise DatasetError(f"a dataset must have the columns {schema_text(SCHEMA)}")
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column as a numpy array of shape (n_rows,); null is NaN or None."""
+        array: NDArray[Any] = self.table.column(name).to_numpy()
+        return array
+
+    def usable(self) -> Dataset:
+        """Return the rows without a flag of UNUSABLE."""
+        flags = self.table.column("flags").to_pylist()
+        keep = [not row or UNUSABLE.isdisjoint(row) for row in flags]
+        return self.where(np.array(keep, bool))
+
+    def bursts(self) -> Dataset:
+        """Return the rows of one launch: those measured under lasting load are left out."""
+        return self.where(self.column("regime") != "sustained")
+
+    def simulated(self) -> Dataset:
+        """Return the simulated rows as if a GPU had been measured: only where that is wanted."""
+        flags = [row or [] for row in self.table.column("flags").to_pylist()]
+        rows = self.where(np.array(["simulated" in row for row in flags], bool))
+        kept = [
+            [flag for flag in row if flag != "simulated"] for row in flags if "simulated" in row
+        ]
+        index = rows.table.schema.get_field_index("flags")
+        column = pa.array(kept, SCHEMA.field("flags").type)
+        return replace(rows, table=rows.table.set_column(index, SCHEMA.field("flags"), column))
+
+    def where(self, keep: NDArray[np.bool_]) -> Dataset:
+        """Return the rows where `keep`, bool array of shape (n_rows,), is true."""
+        return replace(self, table=self.table.filter(pa.array(keep)))
+
+    def of_dtypes(self, dtypes: Sequence[str]) -> Dataset:
+        """Return the rows of some dtypes; raises DatasetError for one that has none."""
+        column = self.column("dtype")
+        missing = sorted(set(dtypes) - set(column))
+        if missing:
+            known = " ".join(sorted(set(column)))
+            raise DatasetError(f"no row is of dtype {' '.join(missing)}: there are {known}")
+        return self.where(np.isin(column.astype(str), list(dtypes)))
+
+    def kernel(self, name: str) -> Kernel:
+        """Return what is known of a kernel; raises InputError for a name that says nothing."""
+        return self.kernels.get(name) or Kernel.from_name(name)
+
+    def groups(self) -> list[tuple[str, str]]:
+        """Return the (gpu, dtype) pairs that occur, sorted."""
+        pairs = zip(self.column("gpu"), self.column("dtype"), strict=True)
+        return sorted(set(pairs))
+
+
+@lru_cache(maxsize=4096)
+def is_storable(kernel: Kernel) -> bool:
+    """Return whether a dataset that describes this kernel can be read back."""
+    try:
+        return kernel_from_json(json.loads(json.dumps(kernel_to_json(kernel)))) == kernel
+    except GpperfError:
+        return False
+
+
+def concatenate(datasets: Sequence[Dataset]) -> Dataset:
+    """Return all rows of several datasets, in order.
+
+    Raises DatasetError where they describe one kernel or one GPU differently.
+    """
+    if not datasets:
+        raise DatasetError("there is no dataset to join: name at least one file")
+    return Dataset(
+        pa.concat_tables([dataset.table for dataset in datasets]),
+        tuple(entry for dataset in datasets for entry in dataset.provenance),
+        _union("kernel", [dataset.kernels for dataset in datasets]),
+        _union("GPU", [dataset.gpus for dataset in datasets]),
+    )
+
+
+def _union(what: str, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    union: dict[str, T] = {}
+    for part in parts:
+        for name, value in part.items():
+            if union.setdefault(name, value) != value:
+                raise DatasetError(f"the datasets describe the {what} {name!r} differently")
+    return union

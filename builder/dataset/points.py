@@ -1,0 +1,102 @@
+"""Points: the usable rows of a dataset, repeats of one point joined, as numpy columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DatasetError
+from .dataset import Dataset
+from .schema import POINT
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Columns of shape (n_points,), in a fixed order.
+
+    gpu, kernel, dtype, layout: texts; m, n, k, batch, alpha, beta, runtime_s, power_w,
+    power_window_s: float64; what is not known is NaN.
+    """
+
+    gpu: NDArray[np.object_]
+    kernel: NDArray[np.object_]
+    dtype: NDArray[np.object_]
+    layout: NDArray[np.object_]
+    m: Floats
+    n: Floats
+    k: Floats
+    batch: Floats
+    alpha: Floats
+    beta: Floats
+    runtime_s: Floats
+    power_w: Floats
+    power_window_s: Floats
+
+    def __len__(self) -> int:
+        return len(self.m)
+
+    @property
+    def flops(self) -> Floats:
+        """Operations of each point: 2 m n k batch."""
+        return 2.0 * self.m * self.n * self.k * self.batch
+
+    def where(self, keep: NDArray[Any]) -> Points:
+        """Return some points: a bool mask of shape (n_points,) or indices."""
+        chosen = {field.name: getattr(self, field.name)[keep] for field in fields(self)}
+        return replace(self, **chosen)
+
+
+def points_of(dataset: Dataset) -> Points:
+    """Return the points of a dataset; repeats of one point become their median.
+
+    Raises DatasetError where no usable row is left.
+    """
+    usable = dataset.usable()
+    if not len(usable):
+        raise DatasetError("the dataset has no usable row: see its flags")
+    group, first = _repeats(usable)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(len(first)))
+
+    def median(name: str) -> Floats:
+        values = usable.column(name).astype(float)[order]
+        if len(first) == len(values):
+            return values
+        return np.array([_median(part) for part in np.split(values, starts[1:])])
+
+    def same(name: str, kind: type) -> NDArray[Any]:
+        return usable.column(name)[first].astype(kind)
+
+    columns: dict[str, Any] = {}
+    for name in ("gpu", "kernel", "dtype", "layout"):
+        columns[name] = same(name, object)
+    for name in ("m", "n", "k", "batch", "alpha", "beta"):
+        columns[name] = same(name, float)
+    for name in ("runtime_s", "power_w", "power_window_s"):
+        columns[name] = median(name)
+    return Points(**columns)
+
+
+def _repeats(dataset: Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the number of each row's point, and the first row of each point, in that order."""
+    columns = [dataset.column(name) for name in POINT]
+    numbers: dict[tuple[Any, ...], int] = {}
+    group = np.empty(len(dataset), np.intp)
+    first: list[int] = []
+    for index, key in enumerate(zip(*columns, strict=True)):
+        number = numbers.setdefault(key, len(numbers))
+        if number == len(first):
+            first.append(index)
+        group[index] = number
+    return group, np.array(first, np.intp)
+
+
+def _median(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else float("nan")

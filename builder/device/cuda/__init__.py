@@ -1,0 +1,19 @@
+"""A real GPU: the CUDA driver, NVML and cuBLASLt behind the seam of `builder.device`."""
+
+from .cards import Card, list_cards
+from .device import CudaOptions, list_gpus, open_gpu
+from .driver import Driver, load_driver
+from .nvml import NoSensor, NvmlSensor, open_sensor
+
+__all__ = [
+    "Card",
+    "CudaOptions",
+    "Driver",
+    "NoSensor",
+    "NvmlSensor",
+    "list_cards",
+    "list_gpus",
+    "load_driver",
+    "open_gpu",
+    "open_sensor",
+]

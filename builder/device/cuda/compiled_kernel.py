@@ -1,0 +1,180 @@
+"""Compiled kernels on a real GPU; `cuda/README.md` says what their sources export."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite import Gemm, Kernel
+
+from ..interface import DeviceError, Program
+from .bound import PlacedBound
+from .context import Session
+from .launching import Arguments, Module, Shape
+from .pools import ALIGNMENT
+from .problem import LAUNCH, PROBLEM, shape_of
+from .tensor_map import DescriptorError, encode_with, patch
+
+_MAKE_THREADS = 32
+_ANY_EXTENT = 1024
+_PORTABLE_CLUSTER = 8
+"""Blocks of a cluster that every GPU with clusters can hold."""
+
+SELF_RESETTING = frozenset({"tiled", "cutlass2"})
+"""Families whose workspace is as zero after a launch as it was before.
+
+The last slice along k of CUTLASS 2.x sets its semaphore to 0 "for subsequent grids"
+(cutlass/gemm/kernel/gemm_universal.h), and stream-K takes its barriers back to 0 while it waits
+(`Barrier::wait_eq_reset`, gemm_universal_streamk.h). The stream-K scheduler of CUTLASS 3.x does
+neither (sm90_tile_scheduler_stream_k.hpp): its workspace is zeroed before every launch, as
+CUTLASS's own library does.
+"""
+
+
+class CompiledProgram(Program):
+    """A cubin of one of our sources, loaded; `cuda/README.md` says what it exports."""
+
+    def __init__(self, session: Session, kernel: Kernel, cubin: bytes) -> None:
+        self.kernel = kernel
+        self._session = session
+        self._module = Module(session.driver, cubin)
+        try:
+            self._params_bytes = self._module.constant("gemm_params_bytes")
+            self._make = self._module.function("gemm_make_params")
+            self.function = self._module.function("gemm_run")
+            self._occupancy = 1
+            self._occupancy = self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Unload it."""
+        self._module.close()
+
+    def bind(self, gemm: Gemm, copies: int) -> CompiledBound:
+        """Return the program bound to a GEMM; see `Program.bind`."""
+        return CompiledBound(self, self._session, gemm, copies)
+
+    def make_params(self, problems: NDArray[np.void]) -> tuple[NDArray[np.uint8], Any]:
+        """Return the kernel's parameters, uint8 array (n_problems, n_bytes), and its launch.
+
+        Raises DeviceError where the kernel cannot run the problem.
+        """
+        session, count = self._session, len(problems)
+        problems["sm_count"] = session.sm_count
+        problems["occupancy"] = self._occupancy
+        problems["split_k"] = self.kernel.split_k
+        problems["swizzle"] = self.kernel.swizzle or 1
+        params = np.empty((count, self._params_bytes), np.uint8)
+        launches = np.empty(count, LAUNCH)
+        start = session.scratch.address
+        problems_at, params_at = start, start + _rounded(problems.nbytes)
+        launches_at = params_at + _rounded(params.nbytes)
+        if launches_at + launches.nbytes > start + session.scratch.n_bytes:
+            text = f"{count} copies of {self._params_bytes} bytes do not fit: bind fewer"
+            raise DeviceError(2, "gemm_make_params", text)
+        session.launcher.copy_in(problems_at, problems)
+        addresses = [ctypes.c_void_p(at) for at in (params_at, launches_at, problems_at)]
+        arguments = Arguments([*addresses, ctypes.c_int(count)])
+        shape = Shape((-(-count // _MAKE_THREADS), 1, 1), (_MAKE_THREADS, 1, 1))
+        session.launcher.launch(self._make, shape, arguments.address)
+        session.launcher.copy_out(params, params_at)
+        session.launcher.copy_out(launches, launches_at)
+        return params, launches[0]
+
+    def describe_tensors(self, params: NDArray[np.uint8]) -> None:
+        """Put the driver's TMA descriptors where a kernel of CUTLASS 3.x has asked for them."""
+        if self.kernel.family != "cutlass3":
+            return
+        driver = self._session.driver
+        version = int(driver.call("cuDriverGetVersion"))
+        try:
+            for copy in params:
+                patched = patch(copy.tobytes(), partial(encode_with, driver), version)
+                copy[:] = np.frombuffer(patched, np.uint8)
+        except DescriptorError as error:
+            raise DeviceError(0, "cuTensorMapEncodeTiled", str(error)) from error
+
+    def _prepare(self) -> int:
+        """Let the kernel use the shared memory that it needs; return blocks that an SM holds."""
+        driver, attributes = self._session.driver, self._session.driver.library.CUfunction_attribute
+        # Any problem tells the shape of a block; this one is never run.
+        _, launch = self.make_params(_any_problem())
+        shape = shape_of(launch)
+        most = attributes.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+        driver.call("cuFuncSetAttribute", self.function, most, shape.shared_bytes)
+        if math.prod(shape.cluster) > _PORTABLE_CLUSTER:
+            wide = attributes.CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED
+            driver.call("cuFuncSetAttribute", self.function, wide, 1)
+        name = "cuOccupancyMaxActiveBlocksPerMultiprocessor"
+        threads = math.prod(shape.block)
+        blocks = int(driver.call(name, self.function, threads, shape.shared_bytes))
+        if blocks < 1:
+            text = f"no block of {self.kernel.name} fits on an SM: leave it out on this GPU"
+            raise DeviceError(701, name, text)
+        return blocks
+
+
+class CompiledBound(PlacedBound):
+    """A compiled kernel bound to operands: parameters ready for every copy."""
+
+    def __init__(self, program: CompiledProgram, session: Session, gemm: Gemm, copies: int) -> None:
+        super().__init__(session, gemm, copies)
+        self._workspace: tuple[int, int] | None = None
+        self._zeroes = program.kernel.family not in SELF_RESETTING
+        try:
+            self._params = self._made(program)
+        except BaseException:
+            self.close()
+            raise
+        # For each copy the address of a pointer to its parameters, as the driver wants it.
+        first, step = self._params.ctypes.data, self._params.strides[0]
+        self._pointers = np.arange(self.copies, dtype=np.uint64) * np.uint64(step)
+        self._pointers += np.uint64(first)
+        self._arguments = [self._pointers.ctypes.data + 8 * copy for copy in range(self.copies)]
+        self._function = program.function
+
+    def close(self) -> None:
+        """Give the workspace back."""
+        if self._workspace is not None:
+            self._session.workspaces.give_back(self._workspace[0])
+            self._workspace = None
+
+    def _made(self, program: CompiledProgram) -> NDArray[np.uint8]:
+        params, launch = program.make_params(self._problems)
+        n_bytes = int(launch["workspace_bytes"])
+        if n_bytes:
+            address = self._session.workspaces.take(n_bytes)
+            self._workspace = (address, n_bytes)
+            self._session.launcher.zero(address, n_bytes)
+            self._problems["workspace"] = address
+            params, launch = program.make_params(self._problems)
+        self._shape = shape_of(launch)
+        if not all(self._shape.grid):
+            text = f"{program.kernel.name} cannot run {self.gemm}"
+            raise DeviceError(0, "gemm_make_params", text)
+        program.describe_tensors(params)
+        return params
+
+    def _queue(self, copy: int) -> None:
+        if self._zeroes and self._workspace is not None:
+            self._session.launcher.zero(*self._workspace)
+        self._session.launcher.launch(self._function, self._shape, self._arguments[copy])
+
+
+def _any_problem() -> NDArray[np.void]:
+    problems = np.zeros(1, PROBLEM)
+    for name in ("m", "n", "k", "lda", "ldb", "ldc", "ldd"):
+        problems[name] = _ANY_EXTENT
+    problems["batch"] = 1
+    return problems
+
+
+def _rounded(n_bytes: int) -> int:
+    return -(-n_bytes // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,42 @@
+"""Formats of measured tables: the importer of each, by the name that the command line takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..dataset import Dataset
+from ..errors import SourceError
+from .aiconfigurator import import_aiconfigurator
+from .cutlass_profiler import import_cutlass_profiler
+from .gpperf import import_gpperf
+from .neusight import import_neusight
+from .report import ImportReport
+
+Importer = Callable[[Path, str | None], tuple[Dataset, ImportReport]]
+
+FORMATS: dict[str, Importer] = {
+    "aiconfigurator": import_aiconfigurator,
+    "cutlass-profiler": import_cutlass_profiler,
+    "gpperf": import_gpperf,
+    "neusight": import_neusight,
+}
+
+
+def import_table(
+    path: Path, format_name: str, gpu: str | None = None
+) -> tuple[Dataset, ImportReport]:
+    """Read one table of the named format.
+
+    gpu: short name of the GPU it was measured on; needed where the table does not say, refused
+        where it says otherwise.
+    Raises SourceError where the file is missing or not of that format.
+    """
+    if format_name not in FORMATS:
+        raise SourceError(f"format must be one of {', '.join(FORMATS)} (got {format_name!r})")
+    if not path.is_file():
+        raise SourceError(f"there is no file {path}")
+    try:
+        return FORMATS[format_name](path, gpu)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error

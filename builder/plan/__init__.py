@@ -1,0 +1,24 @@
+"""Planning: which points of a sweep a GPU measures, and in which order."""
+
+from .cost import Costs, guess_runtime_s
+from .plan import Plan
+from .shapes import Floats, footprint_bytes
+from .shares import planned, shares
+from .sweep import Point, Sweep, few_sweep, read_sweep
+from .text import plan_json, plan_lines
+
+__all__ = [
+    "Costs",
+    "Floats",
+    "Plan",
+    "Point",
+    "Sweep",
+    "few_sweep",
+    "footprint_bytes",
+    "guess_runtime_s",
+    "plan_json",
+    "plan_lines",
+    "planned",
+    "read_sweep",
+    "shares",
+]

@@ -1,0 +1,8 @@
+"""Generated pages: accuracy, unseen GPUs, noise, features."""
+
+from .accuracy import study_lines, write_report
+from .features import feature_page
+from .noise import floor_lines
+from .unseen import unseen_page
+
+__all__ = ["feature_page", "floor_lines", "study_lines", "unseen_page", "write_report"]

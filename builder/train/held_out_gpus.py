@@ -1,0 +1,170 @@
+"""Held-out GPUs: what a generic model of the others says of each, and intervals from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gpperf_lite._forest import UNITS_PER_OCTAVE
+from gpperf_lite._generic import Generic, GenericEstimator
+from gpperf_lite._interval import Interval
+from gpperf_lite._relative import distance
+
+from ..dataset import Floats
+from ..parallel import Task, run_tasks
+from .generic_fit import NEAR, GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
+from .intervals import calibrate
+from .metrics import errors_of
+from .relative import KERNELS, Table
+from .runtime_fit import RuntimeFit
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Points of a GPU that a model never saw, and what it says of them, s, shape (n_points,).
+
+    scope: "gpu" or "generation", which was left out; distance: of the nearest GPU that was not,
+    in octaves.
+    """
+
+    table: Table
+    scope: str
+    runtime_s: Floats
+    distance: float
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that was measured."""
+        return self.table.dtype
+
+    @property
+    def misses(self) -> Floats:
+        """|log2(measured / predicted)|, shape (n_points,)."""
+        misses: Floats = np.abs(np.log2(self.table.points.runtime_s / self.runtime_s))
+        return misses
+
+
+@dataclass(frozen=True)
+class Case:
+    """A GPU to be predicted, and the tables of its dtype; names: the GPUs that are held out."""
+
+    tables: tuple[Table, ...]
+    table: Table
+    names: tuple[str, ...]
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other GPU is held out."""
+        return len(self.names) == 1
+
+    @property
+    def label(self) -> str:
+        """GPU and dtype, for people."""
+        return f"{self.table.name} {self.table.dtype}"
+
+
+def held_out(
+    tables: Sequence[Table],
+    without: Mapping[str, Sequence[str]],
+    options: GenericOptions,
+    n_workers: int,
+) -> list[tuple[Case, Generic, HeldOut]]:
+    """Return each GPU held out, a model of the others, and what that says of it.
+
+    Every GPU is held out once alone, and once with its whole generation where it has kin.
+    """
+    cases = [case for table in tables for case in _cases(tables, table, without)]
+    tasks = [Task(f"without {case.label}", _hold_out, (case, options)) for case in cases]
+    found = run_tasks(tasks, n_workers, "models of the other GPUs")
+    return [(case, *pair) for case, pair in zip(cases, found, strict=True)]
+
+
+def _cases(
+    tables: Sequence[Table], table: Table, without: Mapping[str, Sequence[str]]
+) -> Iterator[Case]:
+    part = tuple(
+        one
+        for one in tables
+        if one.dtype == table.dtype
+        and (one.name == table.name or one.dtype not in without.get(one.name, ()))
+    )
+    yield Case(part, table, (table.name,))
+    kin = tuple(one.name for one in part if _generation(one) == _generation(table))
+    if 1 < len(kin) < len(part) - 1:
+        yield Case(part, table, kin)
+
+
+def _generation(table: Table) -> int:
+    return table.gpu.compute_capability[0]
+
+
+def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
+    """Return a model that never saw the GPUs of a case, and what it says of one from its sheet."""
+    gpu, dtype = case.table.gpu, case.table.dtype
+    rest = [one for one in case.tables if one.name not in case.names]
+    distances = [distance(one.gpu, gpu, dtype) for one in rest]
+    kinds = kinds_of(rest)
+    # The forest that would answer: the others need not be trained.
+    forest = fit_kind(rest, kinds, kinds[distances.index(min(distances))], options)
+    estimator = estimator_of(rest, (forest,), (0,) * len(rest), [one.name for one in rest])
+    generic = generic_of("held_out", "1", [one.gpu for one in rest], [estimator], {}, {})
+    asked = case.table.sample(options.test_rows)
+    _, least = generic.nearest(gpu, dtype)
+    scope = "gpu" if case.alone else "generation"
+    return generic, HeldOut(asked, scope, predict_unseen(generic, asked), least)
+
+
+def predict_unseen(generic: Generic, table: Table) -> Floats:
+    """Return runtimes in s, shape (n_points,), from the data sheet of a table's GPU alone."""
+    (estimator,) = generic.artefact_for(table.gpu).estimators
+    return RuntimeFit.of(estimator).predict(table.points, table.gpu, KERNELS)[0]
+
+
+def with_intervals(generic: Generic, outs: list[HeldOut]) -> Generic:
+    """Return a model of one dtype with the intervals that other GPUs, held out, call for."""
+    (estimator,) = generic.estimators
+    return replace(generic, estimators=(measured_on(estimator, outs),))
+
+
+def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEstimator:
+    """Return an estimator with what GPUs held out say of it."""
+    near = [out for out in outs if out.scope == "gpu" and out.distance <= NEAR]
+    far = [out for out in outs if out.distance > NEAR]
+    accuracy = _accuracy(outs)
+    covered = [_covered(out, pool) for pool in (near, far) for out in pool if len(pool) > 1]
+    accuracy["coverage_90"] = round(float(np.mean(covered)), 4) if covered else None
+    return replace(
+        estimator,
+        interval_near=_interval_of(near or far),
+        interval_far=_interval_of(far or near),
+        accuracy=accuracy,
+    )
+
+
+def _interval_of(outs: list[HeldOut]) -> Interval:
+    predicted = np.concatenate([out.runtime_s for out in outs])
+    return calibrate(predicted, np.concatenate([out.misses for out in outs]))
+
+
+def _covered(out: HeldOut, pool: list[HeldOut]) -> float:
+    """Return which share of a GPU's points lies in 90 % intervals from the other GPUs."""
+    interval = _interval_of([one for one in pool if one.table.name != out.table.name] or pool)
+    half = interval.half_widths_at(out.runtime_s, 0.9)
+    return float(np.mean(out.misses * UNITS_PER_OCTAVE <= half))
+
+
+def _accuracy(outs: list[HeldOut]) -> dict[str, Any]:
+    """Return the errors of each GPU and generation held out, and the mean over the GPUs."""
+    by_scope: dict[str, dict[str, Any]] = {"gpu": {}, "generation": {}}
+    for out in outs:
+        errors = errors_of(out.runtime_s, out.table.points.runtime_s).to_json()
+        by_scope[out.scope][out.table.name] = errors | {"distance": round(out.distance, 3)}
+    own = by_scope["gpu"].values()
+    means = {
+        name: float(f"{np.mean([one[name] for one in own]):.4g}")
+        for name in ("mean_ape", "median_ape", "p90_ape")
+    }
+    return {"split": "gpu", **means, "gpus": by_scope["gpu"], "generations": by_scope["generation"]}

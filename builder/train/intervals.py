@@ -1,0 +1,99 @@
+"""Calibration of intervals: conformal half-widths from rows that were held out of training."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite._forest import UNITS_PER_OCTAVE
+from gpperf_lite._interval import Interval
+
+from ..dataset import Floats, Mask
+from ..errors import DatasetError
+
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
+_MOST_REGIMES = 8
+_ROWS_PER_REGIME = 200
+_FEWEST_ROWS = 100
+_LARGEST_MISS = 32.0
+_N_DECILES = 10
+
+
+def calibrate(predicted_s: Floats, misses: Floats) -> Interval:
+    """Return the interval that held-out rows call for.
+
+    predicted_s: predicted runtimes, which the regimes divide; misses: |log2(measured / predicted)|
+    of the target; both of shape (n_rows,).
+
+    Raises DatasetError where there is no row.
+    """
+    if not len(misses):
+        raise DatasetError(
+            "intervals need held-out rows: use more folds, or a table with more groups"
+        )
+    edges = _edges(predicted_s)
+    regime = np.searchsorted(edges, predicted_s, side="right")
+    rows = [_half_widths(misses[regime == number]) for number in range(len(edges) + 1)]
+    return Interval(tuple(edges), CONFIDENCES, tuple(rows))
+
+
+def _edges(predicted_s: Floats) -> list[float]:
+    """Return rising edges between regimes of about as many rows.
+
+    An edge is left out where equal predictions would leave few rows on one side of it.
+    """
+    n_regimes = max(1, min(_MOST_REGIMES, len(predicted_s) // _ROWS_PER_REGIME))
+    quantiles = np.quantile(predicted_s, np.arange(1, n_regimes) / n_regimes)
+    edges: list[float] = []
+    for edge in sorted({float(f"{quantile:.4g}") for quantile in quantiles}):
+        below, above = predicted_s < edge, predicted_s >= edge
+        if edges:
+            below &= predicted_s >= edges[-1]
+        if min(below.sum(), above.sum()) >= _FEWEST_ROWS:
+            edges.append(edge)
+    return edges
+
+
+def _half_widths(misses: Floats) -> tuple[int, ...]:
+    """Return the conformal quantile at each confidence: the ceil((n + 1) c)-th smallest miss."""
+    ordered = np.sort(misses)
+    n = len(ordered)
+    ranks = [min(math.ceil((n + 1) * confidence), n) for confidence in CONFIDENCES]
+    return tuple(int(width) for width in _widths(ordered[[rank - 1 for rank in ranks]]))
+
+
+def _widths(misses: Floats) -> NDArray[np.int64]:
+    """Return misses in units of 1/8192 octave, int64 array of shape (n_rows,)."""
+    widths: NDArray[np.int64] = np.rint(
+        np.minimum(misses, _LARGEST_MISS) * UNITS_PER_OCTAVE
+    ).astype(np.int64)
+    return widths
+
+
+def covered(predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float) -> Mask:
+    """Return which rows lie in intervals that were calibrated on the other folds.
+
+    Bool array of shape (n_rows,), like the arguments.
+    """
+    inside = np.zeros(len(misses), bool)
+    for number in np.unique(fold):
+        out = fold == number
+        interval = calibrate(predicted_s[~out], misses[~out])
+        half = interval.half_widths_at(predicted_s[out], confidence)
+        inside[out] = _widths(misses[out]) <= half
+    return inside
+
+
+def coverage_of(inside: Mask, flops: Floats) -> dict[str, float]:
+    """Return the share of rows inside their 90 % interval, and that in the worst decile of size.
+
+    inside: of `covered` at 0.9; flops: of each row; both of shape (n_rows,).
+    """
+    deciles = np.array_split(inside[np.argsort(flops, kind="stable")], _N_DECILES)
+    worst = min(float(decile.mean()) for decile in deciles if len(decile))
+    return {
+        "coverage_90": round(float(inside.mean()), 4),
+        "coverage_90_worst_decile": round(worst, 4),
+    }

@@ -1,0 +1,114 @@
+"""Building: from files of measured tables to files of artefacts, one model after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._generic import Generic
+from gpperf_lite._generic import write as write_generic
+
+from ..dataset import Dataset, read
+from ..errors import RecipeError
+from ..files import make_room
+from ..importers import import_table
+from .family import TrainOptions
+from .generic import train_generic
+from .generic_fit import GenericOptions
+from .recipe import ModelRecipe, read_recipe
+from .training import train
+
+
+def build_from_recipe(
+    recipe: Path, sources: Path, folder: Path, only: Sequence[str] | None, n_workers: int
+) -> None:
+    """Build the models of a recipe into a folder; each file is written when it is whole."""
+    models = read_recipe(recipe)
+    unknown = sorted(set(only or ()) - {model.name for model in models})
+    if unknown:
+        raise RecipeError(f"{recipe} has no model {', '.join(unknown)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for model in models:
+        path = folder / f"{model.name}.safetensors"
+        if only is not None and model.name not in only:
+            continue
+        if model.scope == "generic":
+            write_and_report_generic(build_generic(model, sources, n_workers), path)
+        else:
+            artefact = build(model, sources, n_workers)
+            write_and_report(artefact, path)
+
+
+def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
+    """Import the sources of one model and train it."""
+    return train(
+        [_import(sources / name, model.format) for name in model.runtime],
+        [_import(sources / name, model.format) for name in model.power],
+        name=model.name,
+        version=model.version,
+        options=TrainOptions(model.split, model.folds, stand_ins=model.stand_ins),
+        n_workers=n_workers,
+    )
+
+
+def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
+    """Import the sources of the generic model and train it."""
+    datasets = [_import(sources / name, model.format) for name in model.runtime]
+    options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
+    return train_generic(datasets, model.name, model.version, options, n_workers)
+
+
+def build_from_datasets(
+    datasets: Sequence[Path],
+    power: Sequence[Path],
+    name: str,
+    version: str,
+    options: TrainOptions,
+    output: Path,
+    n_workers: int,
+) -> None:
+    """Train one model from datasets; whether its file can be written is found out first."""
+    make_room(output)
+    artefact = train(
+        [read(path) for path in datasets],
+        [read(path) for path in power],
+        name=name,
+        version=version,
+        options=options,
+        n_workers=n_workers,
+    )
+    write_and_report(artefact, output)
+
+
+def write_and_report(artefact: Artefact, path: Path) -> None:
+    """Write an artefact and print what its held-out rows say, a line an estimator."""
+    write(artefact, path)
+    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
+    for estimator in artefact.estimators:
+        accuracy = estimator.accuracy
+        print(
+            f"  {estimator.target:8}{estimator.dtype:10} by {accuracy['split']:6}"
+            f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
+            f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
+        )
+
+
+def write_and_report_generic(generic: Generic, path: Path) -> None:
+    """Write a generic model and print what the GPUs that were held out say, a line each."""
+    write_generic(generic, path)
+    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
+    for estimator in generic.estimators:
+        for scope in ("gpus", "generations"):
+            for name, errors in estimator.accuracy[scope].items():
+                print(
+                    f"  {estimator.dtype:10}{name:21} {'alone' if scope == 'gpus' else 'and kin':8}"
+                    f" mean {errors['mean_ape']:7.2%}  median {errors['median_ape']:7.2%}"
+                    f"  p90 {errors['p90_ape']:7.2%}  bias {errors['bias']:+7.2%}"
+                )
+
+
+def _import(path: Path, format_name: str) -> Dataset:
+    dataset, report = import_table(path, format_name)
+    print("\n".join(report.lines()))
+    return dataset

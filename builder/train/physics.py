@@ -1,0 +1,202 @@
+"""The physical model at training time: its constants fitted, and whole tables described by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from gpperf_lite import Gpu, Kernel
+from gpperf_lite._arithmetic import ARRAYS
+from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
+from gpperf_lite._physics import TILES, View, physics_of, side_by_side
+
+from ..dataset import Floats, Points
+
+_ROWS = 2000
+_EVALUATIONS = 25
+_SEED = 0
+_SIGNIFICANT_DIGITS = 5
+
+Constants = Mapping[str, float]
+Kernels = Mapping[str, Kernel]
+
+
+@dataclass(frozen=True)
+class Described:
+    """Points as the physical model sees them.
+
+    columns: float32 array of shape (n_features, n_points); the others: shape (n_points,).
+    macs_s, dram_s: time at peak FLOP/s, and of all bytes at peak DRAM bandwidth.
+    """
+
+    columns: NDArray[np.float32]
+    base_s: Floats
+    light_s: Floats
+    macs_s: Floats
+    dram_s: Floats
+
+
+def unit_of(kernel: Kernel) -> str:
+    """Return what a kernel runs on: kernels of one unit share their physical constants."""
+    if physics_of(kernel) == "library":
+        return "library"
+    if kernel.family != "cutlass2":
+        return kernel.family
+    on_tensor_cores = kernel.instruction is not None and kernel.instruction.m > 1
+    return "tensor cores" if on_tensor_cores else "CUDA cores"
+
+
+def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Described:
+    """Return features and physical times of points of one dtype."""
+    return _described(_uniform(points, kernels), gpu, kernels, constants)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Points that share form of physics, layout and whether C is read; where: they were among."""
+
+    where: NDArray[np.intp]
+    points: Points
+    layout: str
+    reads_c: float
+
+
+def _described(
+    parts: Sequence[_Part], gpu: Gpu, kernels: Kernels, constants: Constants
+) -> Described:
+    """Return what `describe_points` returns, of points whose parts are known."""
+    forms = {physics_of(kernels[str(part.points.kernel[0])]) for part in parts}
+    n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
+    n_points = sum(len(part.points) for part in parts)
+    described = Described(
+        np.zeros((n_features, n_points), np.float32), *(np.empty(n_points) for _ in range(4))
+    )
+    for part in parts:
+        where, points = part.where, part.points
+        dtype = str(points.dtype[0])
+        views = {
+            name: View(gpu, dtype, part.layout, kernels[name], constants)
+            for name in set(points.kernel)
+        }
+        view = side_by_side([views[name] for name in points.kernel])
+        what = describe(points.m, points.n, points.k, points.batch, part.reads_c, view, ARRAYS)
+        described.columns[: len(what.row), where] = ARRAYS.columns(what.row)
+        described.base_s[where] = what.base_s
+        described.light_s[where] = what.light_s
+        described.macs_s[where] = what.macs_s
+        described.dram_s[where] = what.dram_s
+    return described
+
+
+def _uniform(points: Points, kernels: Kernels) -> list[_Part]:
+    """Return the parts of points."""
+    forms = [physics_of(kernels[name]) for name in points.kernel]
+    keys = list(zip(forms, points.layout, points.beta != 0.0, strict=True))
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    group = np.array([numbers[key] for key in keys])
+    parts = []
+    for (_, layout, reads_c), number in numbers.items():
+        where = np.flatnonzero(group == number)
+        parts.append(_Part(where, points.where(where), str(layout), float(reads_c)))
+    return parts
+
+
+def fit_constants(
+    points: Points, gpu: Gpu, kernels: Kernels, pull: float = 0.0
+) -> dict[str, float]:
+    """Return the constants of the physical model that fit points of one dtype best.
+
+    Least squares on the log of the ratio, with a soft loss, over at most 2,000 rows; the same
+    rows give the same constants. `pull` draws what the points leave open towards what is usual: a
+    constant that is off by a factor of e counts as one row that is off by `pull`. They
+    are rounded, so that the last bits of the machine's linear algebra do not matter.
+    """
+    start, low, high, to_constants = _start(points, gpu, kernels)
+    chosen = np.random.default_rng(_SEED).permutation(len(points))[:_ROWS]
+    rows = points.where(np.sort(chosen))
+    parts, label = _uniform(rows, kernels), np.log(rows.runtime_s)
+    # Large problems count twice: that is where the model must carry beyond the table.
+    weight = np.where(rows.flops > np.quantile(rows.flops, 0.8), 2.0, 1.0)
+
+    def residual(parameters: Floats) -> Floats:
+        described = _described(parts, gpu, kernels, to_constants(parameters))
+        error: Floats = (np.log(described.base_s) - label) * weight
+        return np.concatenate([error, pull * (parameters - start)]) if pull else error
+
+    result = least_squares(
+        residual,
+        start,
+        bounds=(low, high),
+        loss="soft_l1",
+        f_scale=0.1,
+        max_nfev=_EVALUATIONS,
+    )
+    return {name: _rounded(value) for name, value in to_constants(result.x).items()}
+
+
+def _start(
+    points: Points, gpu: Gpu, kernels: Kernels
+) -> tuple[Floats, Floats, Floats, Callable[[Floats], dict[str, float]]]:
+    """Return start and limits of the search, in logs, and what its parameters mean."""
+    mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
+    sm_mac_s = mac_s * gpu.sm_count
+    byte_s = 1.0 / gpu.dram_bytes_per_s
+    guess = {
+        "launch_s": max(3e-7, 0.8 * float(points.runtime_s.min())),
+        "s_per_mac": 1.15 * mac_s,
+        "s_per_l2_byte": byte_s / 2.5,
+        "s_per_dram_byte": byte_s / 0.9,
+        "s_per_written_byte": byte_s / 5.0,
+        "host_s": max(3e-7, 0.9 * float(points.runtime_s.min())),
+        "s_per_row": 1e-10,
+        "s_per_row_step": 1e-10 / max(1.0, 1.0),
+        "unhidden": 0.1,
+        "resident_bytes": 0.9 * gpu.l2_bytes,
+        "miss_growth": 2.0,
+        "rotation": 3.0,
+        "split_s": 1e-6,
+        "split_s_per_element": 8.0 * byte_s,
+    }
+    if physics_of(next(iter(kernels.values()))) == "library":
+        for m, n in TILES:
+            slack = 1.3 if m * n >= 128 * 128 else 1.8
+            guess[f"tile_{m}x{n}_s_per_k"] = m * n * sm_mac_s * slack
+            guess[f"tile_{m}x{n}_s"] = 1e-6
+    else:
+        guess |= {
+            "sm_s_per_mac": 1.3 * sm_mac_s,
+            "sm_s_per_byte": 1.5 * gpu.sm_count / gpu.l2_bytes_per_s,
+            "sm_s_per_k": 300.0 * sm_mac_s,
+            "step_s": 2e-8,
+            "tile_s": 1e-6,
+        }
+    names = list(guess)
+
+    def to_constants(parameters: Floats) -> dict[str, float]:
+        constants = dict(zip(names, np.exp(parameters).tolist(), strict=True))
+        odds = constants["unhidden"]
+        return constants | {"unhidden": odds / (1.0 + odds)}
+
+    start = np.log(np.array(list(guess.values())))
+    # No rate is faster than the hardware's peak, L2 is not much slower than DRAM, and what stays
+    # in L2 is not larger than it.
+    limits = {
+        "s_per_mac": (mac_s, np.inf),
+        "s_per_l2_byte": (1.0 / gpu.l2_bytes_per_s, 1.5 * byte_s),
+        "s_per_dram_byte": (byte_s, np.inf),
+        "resident_bytes": (0.05 * gpu.l2_bytes, 1.2 * gpu.l2_bytes),
+        "rotation": (0.05, 8.0),
+        "miss_growth": (0.1, 20.0),
+    }
+    low, high = np.log(np.array([limits.get(name, (np.exp(-700.0), np.inf)) for name in names])).T
+    low, high = np.maximum(low, start - 6.0), np.minimum(high, start + 6.0)
+    # The search must begin inside its limits, and a guess can be too hopeful.
+    return np.clip(start, low + 0.01, high - 0.01), low, high, to_constants
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

@@ -1,0 +1,103 @@
+"""Power: the share of the range between idle and limit, and the forest that corrects it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from gpperf_lite import Gpu
+from gpperf_lite._forest import Forest, powers_of_two
+from gpperf_lite._interval import Interval
+from gpperf_lite._physics import base_power_w, power_view_of
+
+from ..dataset import Dataset, Floats, Points, concatenate, points_of
+from ..errors import DatasetError
+from .learner import LearnerOptions, learn
+from .physics import Constants, Described
+
+POWER_WINDOW_S = 0.9
+"""A power reading counts only where the load had run for this long: others read far too low."""
+
+_POWER_FOREST = LearnerOptions(
+    n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=False
+)
+
+
+@dataclass(frozen=True)
+class PowerFit:
+    """Constants and forest of power, fitted to some points of one dtype and family."""
+
+    constants: Constants
+    forest: Forest
+
+    def predict(self, described: Described, runtime_s: Floats, gpu: Gpu) -> Floats:
+        """Return power in W of shape (n_points,) at predicted or measured runtimes."""
+        base_w = _power_base(gpu, self.constants, described, runtime_s)
+        factor = powers_of_two(self.forest.sums_of(described.columns))
+        power: Floats = np.clip(base_w * factor, gpu.idle_power_w, gpu.power_limit_w)
+        return power
+
+
+def power_points(datasets: list[Dataset], points: Points) -> Points:
+    """Return the points whose power was averaged over a window that is long enough."""
+    data = concatenate(datasets)
+    # Before repeats are joined: a median over windows of every length would mean nothing.
+    power, window_s = data.column("power_w"), data.column("power_window_s")
+    # Our own windows begin after the sensor has settled; in others' tables it lags behind.
+    settled = data.table.column("power_source").is_valid().to_numpy()
+    long = (window_s.astype(float) >= POWER_WINDOW_S) | settled
+    long &= np.isfinite(power.astype(float))
+    if not long.any():
+        raise DatasetError(f"no row holds power averaged over {POWER_WINDOW_S} s or longer")
+    powered = points_of(data.where(long))
+    if set(powered.gpu) != set(points.gpu):
+        raise DatasetError("power was measured on another GPU than runtime")
+    return powered.where(np.isin(powered.kernel, points.kernel))
+
+
+def check_power_limits(gpu: Gpu) -> None:
+    """Raise DatasetError where the range that power moves in is not known."""
+    if gpu.idle_power_w is None or gpu.power_limit_w is None:
+        raise DatasetError(
+            f"power of {gpu.name} needs its idle power and its limit: add idle_w and "
+            "power_limit_w to builder/gpus.toml, or leave power out"
+        )
+
+
+def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
+    """Fit the constants and the forest of power, in W, to described points."""
+    # Long windows hold busy GPUs only, so the share at rest is bounded, not found.
+    start = np.array([0.05, 1.2, 0.8])
+    names = ("share_at_rest", "share_per_compute", "share_per_dram")
+
+    def residual(values: Floats) -> Floats:
+        constants = dict(zip(names, values.tolist(), strict=True))
+        error: Floats = np.log(_power_base(gpu, constants, described, runtime_s) / power)
+        return error
+
+    limits = ([0.0, 0.0, 0.0], [0.1, 10.0, 10.0])
+    result = least_squares(residual, start, bounds=limits, loss="soft_l1", f_scale=0.1)
+    constants = {n: float(f"{v:.5g}") for n, v in zip(names, result.x, strict=True)}
+    target = np.log2(power / _power_base(gpu, constants, described, runtime_s))
+    return PowerFit(constants, learn(described.columns, target, _POWER_FOREST))
+
+
+def _power_base(gpu: Gpu, constants: Constants, described: Described, runtime_s: Floats) -> Floats:
+    compute_use, dram_use = described.macs_s / runtime_s, described.dram_s / runtime_s
+    view = power_view_of(gpu, constants)
+    base_w: Floats = base_power_w(view, compute_use, dram_use, np.minimum)
+    return base_w
+
+
+def widened_below(interval: Interval, shortest_s: float) -> Interval:
+    """Return an interval with a regime of its own below the shortest runtime with power.
+
+    Nothing was measured there, so its width is a judgement: three times the nearest regime's.
+    """
+    edge = float(f"{shortest_s:.4g}")
+    edges = tuple(other for other in interval.runtime_edges_s if other > edge)
+    rows = interval.half_widths[len(interval.runtime_edges_s) - len(edges) :]
+    widened = tuple(3 * width for width in rows[0])
+    return Interval((edge, *edges), interval.confidences, (widened, *rows))

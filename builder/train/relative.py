@@ -1,0 +1,120 @@
+"""Relative fits: what one GPU says of the generic model, in units of its own data sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite import Gpu
+from gpperf_lite._features import FEATURES
+from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, Forest
+from gpperf_lite._kernel import LIBRARY
+from gpperf_lite._physics import CONSTANTS
+from gpperf_lite._relative import COLUMNS, column_of, unit_of
+
+from ..dataset import Dataset, Floats, Points, points_of
+from .learner import LearnerOptions, learn
+from .physics import Constants, Described, describe_points, fit_constants
+
+KERNELS = {LIBRARY.name: LIBRARY}
+"""The kernels of the generic model: the library alone."""
+
+LAYOUT = "tn"
+"""The layout of the tables that it is trained on."""
+
+_ROWS_FOR_CONSTANTS = 600
+_PULL = 0.3
+_SEED = 11
+
+
+@dataclass(frozen=True)
+class Table:
+    """Measured points of one GPU and dtype; constants: relative, once they are fitted."""
+
+    name: str
+    gpu: Gpu
+    points: Points
+    constants: Constants
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that was measured."""
+        return str(self.points.dtype[0])
+
+    def sample(self, n_rows: int) -> Table:
+        """Return at most so many of the points: others for each GPU, so that shapes differ."""
+        seed = [_SEED, *self.name.encode()]
+        chosen = np.random.default_rng(seed).permutation(len(self.points))[:n_rows]
+        return replace(self, points=self.points.where(np.sort(chosen)))
+
+
+def fit_relative(table: Table) -> dict[str, float]:
+    """Return the constants that fit a table, over the units of its GPU.
+
+    Drawn towards what is usual, so that those of several GPUs can be mixed.
+    """
+    few = table.sample(_ROWS_FOR_CONSTANTS).points
+    absolute = fit_constants(few, table.gpu, KERNELS, pull=_PULL)
+    return {
+        name: absolute[name] / unit_of(name, table.gpu, table.dtype)
+        for name, _, _ in CONSTANTS["library"]
+    }
+
+
+def absolute_constants(table: Table) -> dict[str, float]:
+    """Return a table's constants in SI units."""
+    return {
+        name: value * unit_of(name, table.gpu, table.dtype)
+        for name, value in table.constants.items()
+    }
+
+
+def generic_columns(
+    described: Described, gpu: Gpu, dtype: str, columns: Sequence[str] = COLUMNS
+) -> NDArray[np.float32]:
+    """Return the columns of the generic model, float32 array of shape (n_columns, n_points)."""
+    features = dict(zip(FEATURES, described.columns, strict=True))
+    n_rows = described.columns.shape[1]
+    return np.stack([column_of(text, features, gpu, dtype, n_rows) for text in columns])
+
+
+def fit_forest(tables: Sequence[Table], learner: LearnerOptions) -> Forest:
+    """Return a forest over COLUMNS of what the constants leave, from the tables of a dtype."""
+    parts, targets = [], []
+    for table in tables:
+        constants = absolute_constants(table)
+        described = describe_points(table.points, table.gpu, KERNELS, constants)
+        parts.append(generic_columns(described, table.gpu, table.dtype))
+        targets.append(clipped(np.log2(table.points.runtime_s / described.base_s)))
+    return learn(np.concatenate(parts, axis=1), np.concatenate(targets), learner)
+
+
+def clipped(octaves: Floats) -> Floats:
+    """Return log2 targets within what a forest can say."""
+    most = LARGEST_SUM / UNITS_PER_OCTAVE
+    within: Floats = np.clip(octaves, -most, most)
+    return within
+
+
+def measured_library(dataset: Dataset) -> Points:
+    """Return what was measured of one launch of the library's kernels."""
+    bursts = dataset.bursts()
+    return points_of(bursts.where(bursts.column("kernel") == LIBRARY.name))
+
+
+def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:
+    """Return points of the library at (m, n, k), float64 array of shape (n_points, 3)."""
+    n_points = len(sizes)
+    texts = {"gpu": "", "kernel": "library", "dtype": dtype, "layout": layout}
+    numbers = {"batch": 1.0, "alpha": 1.0, "beta": 0.0}
+    unknown = dict.fromkeys(("runtime_s", "power_w", "power_window_s"), np.nan)
+    return Points(
+        **{name: np.full(n_points, text, object) for name, text in texts.items()},
+        m=sizes[:, 0],
+        n=sizes[:, 1],
+        k=sizes[:, 2],
+        **{name: np.full(n_points, value) for name, value in {**numbers, **unknown}.items()},
+    )

@@ -1,0 +1,107 @@
+"""Runtime: the physical constants and the forest that corrects them, fitted to points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpperf_lite import Gpu
+from gpperf_lite._arithmetic import ARRAYS
+from gpperf_lite._domain import Domain
+from gpperf_lite._estimator import Estimator
+from gpperf_lite._forest import Forest, powers_of_two
+
+from ..dataset import Floats, Points
+from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
+from .physics import Constants, Described, Kernels, describe_points, fit_constants
+
+_UNLABELLED_BETWEEN = 8000
+_LARGEST_GRID = 10
+_MAC_FACTOR_BEYOND = 1.01
+
+
+@dataclass(frozen=True)
+class RuntimeFit:
+    """Constants and forest fitted to some points of one dtype and family; domain: of those."""
+
+    constants: Constants
+    forest: Forest
+    domain: Domain
+
+    @classmethod
+    def of(cls, estimator: Estimator) -> RuntimeFit:
+        """Return the fit that an estimator was made of."""
+        return cls(estimator.constants, estimator.forest, estimator.domain)
+
+    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
+        """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
+        described = describe_points(points, gpu, kernels, self.constants)
+        sizes = (points.m, points.n, points.k, points.batch)
+        beyond = self.domain.beyond_each(*sizes, described.base_s)
+        (sums,) = ARRAYS.faded([self.forest.sums_of(described.columns)], beyond)
+        factor = powers_of_two(sums)
+        runtime_s: Floats = np.maximum(described.base_s * factor, described.light_s)
+        return runtime_s, described
+
+
+def fit_runtime(
+    points: Points, gpu: Gpu, kernels: Kernels, learner: LearnerOptions | None = None
+) -> RuntimeFit:
+    """Fit constants and forest to points of one dtype and form of physics."""
+    constants = fit_constants(points, gpu, kernels)
+    described = describe_points(points, gpu, kernels, constants)
+    target = np.log2(points.runtime_s / described.base_s)
+    options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
+    unlabelled = None
+    if options.teacher:
+        unlabelled = describe_points(_unmeasured(points), gpu, kernels, constants).columns
+    forest = learn(described.columns, target, options, unlabelled)
+    return RuntimeFit(constants, forest, trained_domain(points))
+
+
+def trained_domain(points: Points) -> Domain:
+    """Return the ranges of what was measured."""
+    ranges = {
+        name: (int(getattr(points, name).min()), int(getattr(points, name).max()))
+        for name in ("m", "n", "k", "batch")
+    }
+    zero = points.beta == 0.0
+    beta = "zero" if zero.all() else "any" if zero.any() else "nonzero"
+    shortest, longest = points.runtime_s.min(), points.runtime_s.max()
+    span = (float(f"{shortest:.4g}"), float(f"{longest:.4g}"))
+    return Domain(**ranges, runtime_s=span, layouts=tuple(sorted(set(points.layout))), beta=beta)
+
+
+def _unmeasured(points: Points) -> Points:
+    """Return shapes that were not measured: the gaps in the grid of sizes, and some between.
+
+    They have no label: the teacher gives them one. None is larger than what was measured.
+    """
+    gaps = _gaps(points)
+    random = np.random.default_rng(5)
+    between = np.stack(
+        [_log_uniform(random, sizes) for sizes in (points.m, points.n, points.k)], axis=1
+    )
+    m, n, k = np.concatenate([np.array(gaps).reshape(-1, 3), between]).T
+    kept = m * n * k <= np.max(points.m * points.n * points.k) * _MAC_FACTOR_BEYOND
+    chosen = random.integers(0, len(points), int(kept.sum()))
+    return replace(points.where(chosen), m=m[kept], n=n[kept], k=k[kept])
+
+
+def _gaps(points: Points) -> list[tuple[float, float, float]]:
+    """Return what is missing of the grid of sizes; nothing where sizes are not on a grid."""
+    ms, ns, ks = sorted(set(points.m)), sorted(set(points.n)), sorted(set(points.k))
+    if len(ms) * len(ns) * len(ks) > _LARGEST_GRID * len(points):
+        return []
+    measured = set(zip(points.m, points.n, points.k, strict=True))
+    return [(m, n, k) for n in ns for k in ks for m in ms if (m, n, k) not in measured]
+
+
+def _log_uniform(random: np.random.Generator, sizes: Floats) -> Floats:
+    """Return sizes spread evenly over the logarithm, on the grid that all measured ones share."""
+    step = float(np.gcd.reduce(sizes.astype(np.int64)))
+    low, high = np.log2(sizes.min()), np.log2(sizes.max())
+    values = np.rint(np.exp2(random.uniform(low, high, _UNLABELLED_BETWEEN)) / step) * step
+    spread: Floats = np.clip(values, sizes.min(), sizes.max())
+    return spread

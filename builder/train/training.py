@@ -1,0 +1,137 @@
+"""Training: datasets in, an artefact out, with its accuracy and intervals from held-out rows.
+
+For each dtype and family of kernels (the library's, tiled, on CUDA cores, on tensor cores): the
+constants of the physical model, then the forest that corrects it. Both are fitted once for each
+fold, on the other folds, to learn what they are worth on groups that they never saw, and once on
+everything, to be shipped. Rows measured under lasting load give power and the sustained runtime.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from gpperf_lite import Gpu, Kernel
+from gpperf_lite._artefact import Artefact
+from gpperf_lite._estimator import Estimator
+
+from ..dataset import Dataset, Points, concatenate, points_of
+from ..errors import DatasetError
+from ..parallel import Task, run_tasks
+from .family import Family, TrainOptions, families_of
+from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
+from .provenance import stand_ins_among, versions_of
+from .slowdown_fit import measured_both_ways
+
+
+def train(
+    datasets: list[Dataset],
+    power_datasets: list[Dataset],
+    *,
+    name: str,
+    version: str,
+    options: TrainOptions,
+    n_workers: int = 1,
+) -> Artefact:
+    """Train a model of one GPU.
+
+    datasets: measured runtimes; power_datasets: measured power, which may be the same.
+
+    Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
+    none is usable, or where nothing can be held out.
+    """
+    check_name(name)
+    data = concatenate(_chosen(datasets, options))
+    power_datasets = _chosen(power_datasets, options)
+    lasting = data.column("regime") == "sustained"
+    points = points_of(data.where(~lasting))
+    gpu = _one_gpu(data, points)
+    left_out: dict[str, int] = {}
+    families = list(families_of(points, data, gpu, options, left_out))
+    sustained = data.where(lasting).usable()
+    if len(sustained) and not power_datasets:
+        power_datasets = [sustained] if _holds_power(sustained) else []
+    powered = None
+    if power_datasets:
+        check_power_limits(gpu)
+        powered = power_points(power_datasets, points)
+    tasks = [task for family in families for task in family.tasks()]
+    fits = iter(run_tasks(tasks, n_workers, f"training {name}"))
+    estimators: list[Estimator] = []
+    power_tasks: list[Task[Estimator]] = []
+    both = measured_both_ways(points, points_of(sustained)) if len(sustained) else None
+    for family in families:
+        by_fold = {number: next(fits) for number in family.numbers}
+        whole = next(fits)
+        estimators.append(family.runtime_estimator(by_fold, whole))
+        if both is not None:
+            estimators += family.sustained_estimators(*both, by_fold, whole)
+        part = family.power_part(powered) if powered is not None else None
+        if part is not None and family.can_hold_out(part):
+            arguments = (family, part, by_fold, whole)
+            power_tasks.append(Task(family.name, Family.power_estimator, arguments))
+        elif part is not None and len(part):
+            left_out[f"power of {family.name}"] = len(part)
+    if powered is not None and not power_tasks:
+        raise DatasetError(
+            f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
+            f"hold out ({left_out}): leave power out, or measure more"
+        )
+    if power_tasks:
+        estimators += run_tasks(power_tasks, n_workers, f"training {name}, power")
+    order = ("runtime", "sustained", "power")
+    estimators.sort(key=lambda estimator: (estimator.dtype, order.index(estimator.target)))
+    provenance = _provenance(data, power_datasets, left_out, options)
+    measured = {family.dtype for family in families}
+    stand_ins = stand_ins_among(options.stand_ins, measured)
+    kernels = _kernels_in_order(families)
+    return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
+
+
+def check_name(name: str) -> str:
+    """Return the name of a model, or raise DatasetError."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
+        raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
+    return name
+
+
+def _chosen(datasets: list[Dataset], options: TrainOptions) -> list[Dataset]:
+    return [dataset.simulated() for dataset in datasets] if options.simulated else datasets
+
+
+def _holds_power(dataset: Dataset) -> bool:
+    return bool(np.isfinite(dataset.column("power_w").astype(float)).any())
+
+
+def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
+    names = sorted(set(points.gpu))
+    if len(names) != 1:
+        raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")
+    gpu = dataset.gpus.get(names[0])
+    if gpu is None:
+        raise DatasetError(f"the dataset does not hold the facts of its GPU {names[0]!r}")
+    return gpu
+
+
+def _kernels_in_order(families: list[Family]) -> tuple[Kernel, ...]:
+    kernels: dict[str, Kernel] = {}
+    for family in families:
+        kernels.update(family.kernels)
+    return tuple(kernels.values())
+
+
+def _provenance(
+    data: Dataset, power: list[Dataset], left_out: dict[str, int], options: TrainOptions
+) -> dict[str, Any]:
+    """Return where the rows come from, and what decides the bits of a forest."""
+    return {
+        "runtime": list(data.provenance),
+        "power": [entry for dataset in power for entry in dataset.provenance],
+        "power_window_s": POWER_WINDOW_S if power else None,
+        "left_out": left_out,
+        "trained_with": versions_of("catboost", "numpy", "scikit-learn", "scipy"),
+        "split": options.split,
+        "folds": options.n_folds,
+    } | ({"simulated": True} if options.simulated else {})

@@ -1,0 +1,185 @@
+"""The estimator of one target of some kernels in one dtype, and its entry in a manifest.
+
+    target      "runtime" (log2 of measured over physical), "power" (the same), or
+                "sustained" (log2 of the runtime under lasting load over that of one launch)
+    dtype       of A and B
+    kernels     indices into the manifest's `kernels`
+    constants   of the physical model (`_physics`), by name
+    forest      {"bias": integer, "tensors": prefix}: tensors PREFIX.feature (U8, shape
+                (n_trees, depth)), PREFIX.threshold (F32, the same), PREFIX.leaves (I16,
+                shape (n_trees, 2**depth)); depth from 1 to 8; units of 1/8192 octave
+    domain      {"m": [low, high], "n", "k", "batch", "runtime_s": the same, "layouts": [...],
+                "beta": "zero" | "nonzero" | "any"}: of its training
+    interval    {"runtime_edges_s": [...], "confidences": [...], "half_widths": [[...], ...]}:
+                one row of half-widths for each regime of size, in units of 1/8192 octave,
+                one column for each confidence; both rise
+    accuracy    held-out figures, by split; free-form, shown by the card
+
+An entry is checked before any of it is used: every length, range and name, and that no tensor
+belongs to two forests. At most 4096 trees in a forest; what was measured took longer than 0 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from ._checked_json import Fields
+from ._domain import BETAS, Domain
+from ._errors import ArtefactError, InputError
+from ._features import FEATURES
+from ._forest import LARGEST_DEPTH, Forest
+from ._gemm import DTYPES, LARGEST, LAYOUTS
+from ._gpu import Gpu
+from ._interval import Interval
+from ._kernel import Kernel
+from ._physics import CONSTANTS, physics_of
+from ._safetensors import Array, refuse
+
+TARGETS = ("runtime", "power", "sustained")
+SHORTEST_S, LONGEST_S = 1e-12, 1e9
+_LARGEST_BIAS = 1 << 20
+_MOST_TREES = 4096
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Estimator(NamedTuple):
+    """The estimator of one target, dtype and group of kernels; fields are those of its entry."""
+
+    target: str
+    dtype: str
+    kernels: tuple[int, ...]
+    constants: Mapping[str, float]
+    forest: Forest
+    domain: Domain
+    interval: Interval
+    accuracy: Mapping[str, Any] = {}
+
+
+def estimator_of(
+    entry: Fields,
+    gpu: Gpu,
+    kernels: tuple[Kernel, ...],
+    tensors: dict[str, Array],
+    n_features: int,
+) -> Estimator:
+    target, dtype = entry.choice("target", TARGETS), entry.choice("dtype", tuple(DTYPES))
+    if dtype not in gpu.peak_flops:
+        refuse(f"{entry.path}.dtype is {dtype}, of which its GPU has no peak")
+    if target == "power" and not (gpu.idle_power_w and gpu.power_limit_w):
+        refuse(f"{entry.path} predicts power, but its GPU has no idle power or no limit")
+    indices = entry.integers("kernels", 0, len(kernels) - 1)
+    if any(kernels[index].dtype not in (None, dtype) for index in indices):
+        refuse(f"{entry.path}.kernels has a kernel of another dtype than {dtype}")
+    forms = {physics_of(kernels[index]) for index in indices}
+    if len(forms) != 1:
+        refuse(f"{entry.path}.kernels must be the library or known kernels, not both or none")
+    form = forms.pop()
+    n_seen = len(FEATURES) if form == "library" else n_features
+    return Estimator(
+        target,
+        dtype,
+        indices,
+        _constants(entry.object("constants"), form if target == "runtime" else target),
+        forest_of(entry.object("forest"), tensors, n_seen),
+        domain_of(entry.object("domain")),
+        interval_of(entry.object("interval")),
+        entry.free_form("accuracy"),
+    )
+
+
+def _constants(entry: Fields, physics: str) -> dict[str, float]:
+    return {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
+
+
+def forest_of(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
+    """Return the forest of an entry, and take its tensors away from `tensors`."""
+    prefix = entry.text("tensors")
+    feature, threshold, leaves = (
+        _tensor(tensors, f"{prefix}.{name}", dtype)
+        for name, dtype in (("feature", "u1"), ("threshold", "<f4"), ("leaves", "<i2"))
+    )
+    n_trees, depth = feature.shape
+    if not 1 <= depth <= LARGEST_DEPTH or threshold.shape != feature.shape:
+        refuse(f"{entry.path}: a tree must have 1 to {LARGEST_DEPTH} levels, each one threshold")
+    if n_trees > _MOST_TREES or leaves.shape != (n_trees, 2**depth):
+        refuse(f"{entry.path}: at most {_MOST_TREES} trees, of {2**depth} leaves at depth {depth}")
+    if feature.size and int(feature.max()) >= n_features:
+        refuse(f"{entry.path}: a tree looks at a feature that there is not")
+    if not np.isfinite(threshold).all():
+        refuse(f"{entry.path}: a threshold is not finite")
+    bias = entry.integer("bias", -_LARGEST_BIAS, _LARGEST_BIAS)
+    return Forest(feature, threshold, leaves, bias)
+
+
+def _tensor(tensors: dict[str, Array], name: str, dtype: str) -> Array:
+    """Return a tensor by name, and take it away from `tensors`."""
+    tensor = tensors.pop(name, None)
+    if tensor is None or tensor.dtype != np.dtype(dtype) or tensor.ndim != 2:
+        refuse(
+            f"tensor {name[:60]!r} must be there for one forest alone, of type {dtype} and with "
+            "two axes"
+        )
+    return tensor
+
+
+def check_all_taken(tensors: dict[str, Array]) -> None:
+    """Raise ArtefactError where tensors are left after all forests have taken theirs."""
+    if tensors:
+        refuse(f"it holds tensors that no estimator uses, such as {next(iter(tensors))[:60]!r}")
+
+
+def domain_of(entry: Fields) -> Domain:
+    """Return the domain of an entry; no low end of it is above its high end."""
+    return Domain(
+        _sizes(entry, "m"),
+        _sizes(entry, "n"),
+        _sizes(entry, "k"),
+        _sizes(entry, "batch"),
+        _pair(entry, "runtime_s", entry.numbers("runtime_s", SHORTEST_S, LONGEST_S)),
+        entry.choices("layouts", LAYOUTS),
+        entry.choice("beta", BETAS),
+    )
+
+
+def _sizes(entry: Fields, name: str) -> tuple[int, int]:
+    return _pair(entry, name, entry.integers(name, 1, LARGEST))
+
+
+def _pair(entry: Fields, name: str, values: tuple[_Number, ...]) -> tuple[_Number, _Number]:
+    if len(values) != 2 or values[0] > values[1]:
+        refuse(f"{entry.path}.{name} must be a low and a high number")
+    return values[0], values[1]
+
+
+def interval_of(entry: Fields) -> Interval:
+    """Return the interval of an entry; raises ArtefactError where Interval raises InputError."""
+    edges = entry.numbers("runtime_edges_s", 0.0, LONGEST_S)
+    confidences = entry.numbers("confidences", 0.0, 1.0)
+    widths = entry.rows("half_widths", 0, _LARGEST_BIAS)
+    try:
+        return Interval(edges, confidences, widths)
+    except InputError as error:
+        raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
+
+
+def estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
+    return {
+        "target": estimator.target,
+        "dtype": estimator.dtype,
+        "kernels": list(estimator.kernels),
+        "constants": dict(estimator.constants),
+        "forest": {"bias": estimator.forest.bias, "tensors": str(index)},
+        "domain": estimator.domain._asdict(),
+        "interval": estimator.interval.to_json(),
+        "accuracy": dict(estimator.accuracy),
+    }
+
+
+def forest_tensors(prefix: str, forest: Forest) -> dict[str, Array]:
+    """Return the tensors of a forest by their names."""
+    names = ("feature", "threshold", "leaves")
+    return {f"{prefix}.{name}": getattr(forest, name) for name in names}

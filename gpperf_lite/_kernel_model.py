@@ -1,0 +1,166 @@
+"""The model of one kernel in one dtype and layout on one GPU: predictions are made here."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ._arithmetic import Arithmetic
+from ._domain import stray_note
+from ._estimator import Estimator
+from ._features import describe
+from ._forest import Forests
+from ._gemm import Gemm
+from ._gpu import Gpu
+from ._kernel import Kernel
+from ._physics import View, base_power_w, power_view_of
+from ._prediction import BOUNDS, Prediction
+
+
+class Answer(NamedTuple):
+    """The answer for one GEMM in floats, or for many in float64 arrays of shape (n_rows,).
+
+    power_w and its two ends are None where no estimator of power is there.
+    base_s, compute_s, memory_s: times of the physical model (see `_features.GemmFeatures`).
+    outside: the factor by which the GEMM is outside of its domain, 1 inside (see `_domain`).
+    """
+
+    runtime_s: Any
+    runtime_low_s: Any
+    runtime_high_s: Any
+    sustained_s: Any
+    power_w: Any
+    power_low_w: Any
+    power_high_w: Any
+    base_s: Any
+    compute_s: Any
+    memory_s: Any
+    outside: Any
+
+
+class KernelModel:
+    """The estimators of one kernel in one dtype and layout on one GPU, and its view of the physics.
+
+    Or of many kernels that share their estimators, where `view` holds them side by side.
+    """
+
+    def __init__(
+        self,
+        gpu: Gpu,
+        kernel: Kernel,
+        view: View,
+        runtime: Estimator,
+        power: Estimator | None,
+        sustained: Estimator | None,
+        remarks: tuple[str, ...],
+    ) -> None:
+        self.gpu = gpu
+        self.kernel = kernel
+        self.view = view
+        self.runtime = runtime
+        self.power = power
+        self.sustained = sustained
+        self.remarks = remarks
+        self._power = (power_view_of(gpu, power.constants), power.interval) if power else None
+        self.shortest_powered_s = power.domain.runtime_s[0] if power else 0.0
+        self.power_remark = (
+            f"power of kernels under {self.shortest_powered_s * 1e6:.0f} us was not measured: it "
+            "follows from the physical model"
+            if power
+            else ""
+        )
+        asked = [one.forest for one in (runtime, power, sustained) if one is not None]
+        self._forests = Forests(*asked)
+
+    def answer(
+        self,
+        m: Any,
+        n: Any,
+        k: Any,
+        batch: Any,
+        reads_c: float,
+        confidence: float,
+        arithmetic: Arithmetic,
+    ) -> Answer:
+        """Predict one GEMM in Python floats, or many in arrays.
+
+        The runtime is the physical model's time, corrected by the forest, but never beyond the
+        speed of light. The further outside the domain, the smaller the correction.
+        """
+        # Taken apart at once, here and below: looking up a field by name each time takes longer.
+        minimum, maximum, columns, totals, beyond, faded, octaves, factors = arithmetic
+        base_s, light_s, compute_s, memory_s, macs_s, dram_s, row = describe(
+            m, n, k, batch, reads_c, self.view, arithmetic
+        )
+        outside = beyond(self.runtime.domain, m, n, k, batch, base_s)
+        sums = faded(totals(self._forests, columns(row)), outside)
+        runtime_s = maximum(base_s * octaves(sums[0]), light_s)
+        down, up = factors(self.runtime.interval, runtime_s, confidence, outside)
+        low_s, high_s = maximum(runtime_s * down, light_s), runtime_s * up
+        sustained_s = runtime_s
+        if self.sustained is not None:
+            # Lasting load never makes a kernel faster: what the forest says below 0 is noise.
+            sustained_s = maximum(runtime_s * octaves(sums[-1]), runtime_s)
+        power_w = power_low_w = power_high_w = None
+        if self._power is not None:
+            view, interval = self._power
+            idle_w, limit_w, *_ = view
+            base_w = base_power_w(view, macs_s / sustained_s, dram_s / sustained_s, minimum)
+            power_w = minimum(maximum(base_w * octaves(sums[1]), idle_w), limit_w)
+            down, up = factors(interval, sustained_s, confidence, outside)
+            power_low_w, power_high_w = (
+                maximum(power_w * down, idle_w),
+                minimum(power_w * up, limit_w),
+            )
+        return Answer(
+            runtime_s,
+            low_s,
+            high_s,
+            sustained_s,
+            power_w,
+            power_low_w,
+            power_high_w,
+            base_s,
+            compute_s,
+            memory_s,
+            outside,
+        )
+
+
+def _domain_notes(model: KernelModel, gemm: Gemm, base_s: float) -> tuple[str, ...]:
+    """Return a note for each way in which a GEMM is outside the domain of its kernel."""
+    strays = model.runtime.domain.strays(gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
+    return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
+
+
+def prediction_of(
+    gemm: Gemm, model: KernelModel, answer: tuple[Any, ...], confidence: float
+) -> Prediction:
+    """Return the prediction of one GEMM; answer: the entries of an Answer in floats."""
+    runtime_s, low_s, high_s, sustained_s, *power, base_s, compute_s, memory_s, outside = answer
+    power_w, power_low_w, power_high_w = power
+    notes = model.remarks
+    if outside > 1.0:
+        notes += _domain_notes(model, gemm, base_s)
+    in_domain = not notes
+    if runtime_s < model.shortest_powered_s:
+        notes += (model.power_remark,)
+    return Prediction(
+        gemm,
+        model.kernel,
+        runtime_s,
+        sustained_s,
+        (low_s, high_s),
+        power_w,
+        None if power_w is None else (power_low_w, power_high_w),
+        BOUNDS[_largest(compute_s, memory_s, model.view.launch_s)],
+        in_domain,
+        notes,
+        confidence,
+    )
+
+
+def _largest(compute: float, memory: float, latency: float) -> int:
+    """Return the index in BOUNDS of the largest part of the physical model's time."""
+    if compute >= memory:
+        return 0 if compute >= latency else 2
+    return 1 if memory >= latency else 2

@@ -1,0 +1,144 @@
+"""The sealed file: manifest and tensors in one container, with a version and a checksum.
+
+It is a safetensors file (see `_safetensors`) whose `__metadata__` holds three texts:
+
+    format     "gpperf-lite artefact"
+    manifest   one JSON object, below
+    sha256     SHA-256 of the manifest's UTF-8 bytes followed by the payload, in hexadecimal
+
+Every manifest has these fields; the others are those of its scope:
+
+    format_version  1
+    needs           the oldest gpperf-lite that reads this format, for the text of the refusal
+    scope           missing, or "gpu": a model of one GPU (see `_artefact`); "generic": a model of
+                    no particular GPU (see `_generic`)
+
+Every number of a manifest is finite and has its unit in its name. A file is read whole, at most
+64 MiB of it, and its version and checksum are checked before anything else; it is written whole or
+not at all.
+
+History of format versions: 1, gpperf-lite 0.1.0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
+from typing import Any, TypeVar
+
+from . import _safetensors
+from ._checked_json import Fields
+from ._errors import ArtefactError, UnsupportedVersionError
+from ._gemm import LARGEST
+from ._safetensors import Array, refuse
+
+FORMAT = "gpperf-lite artefact"
+FORMAT_VERSION = 1
+NEEDS = "0.1.0"
+SCOPES = ("gpu", "generic")
+
+_T = TypeVar("_T")
+
+
+def read_with(decode_data: Callable[[bytes], _T], path: str | os.PathLike[str]) -> _T:
+    """Read a file and return its contents as `decode_data` makes them of its bytes.
+
+    Raises ArtefactError with the path and the reason, also where `decode_data` raises one.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_safetensors.LARGEST_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        reason = getattr(error, "strerror", None) or error
+        raise ArtefactError(f"cannot read {os.fspath(path)!r}: {reason}") from error
+    try:
+        return decode_data(data)
+    except ArtefactError as error:
+        raise type(error)(f"{os.fspath(path)}: {error}") from error
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path` so that a reader sees the old file or the new one, whole."""
+    import tempfile  # only the writer needs it, and it is slow to import
+
+    folder, name = os.path.split(os.fspath(path))
+    handle, temporary = tempfile.mkstemp(dir=folder or os.curdir, prefix=f".{name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
+    """Return the bytes of a file of these tensors and this manifest, to which the version is added.
+
+    Raises ArtefactError where the manifest holds what JSON cannot say, such as a NaN.
+    """
+    versioned = {"format_version": FORMAT_VERSION, "needs": NEEDS, **manifest}
+    try:
+        text = json.dumps(versioned, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ArtefactError(f"the artefact cannot be written as JSON: {error}") from error
+    header, payload = _safetensors.pack(tensors)
+    metadata = {"format": FORMAT, "manifest": text, "sha256": _checksum(text, payload)}
+    return _safetensors.encode(metadata, payload, header)
+
+
+def unseal(data: bytes) -> tuple[Fields, dict[str, Array]]:
+    """Return the manifest and the tensors of a file, its version and its checksum checked.
+
+    Raises ArtefactError with the reason, UnsupportedVersionError for a newer format.
+    """
+    if len(data) > _safetensors.LARGEST_FILE_BYTES:
+        refuse(f"it is larger than {_safetensors.LARGEST_FILE_BYTES} bytes")
+    metadata, tensors, payload = _safetensors.decode(data)
+    if metadata.get("format") != FORMAT or "manifest" not in metadata:
+        refuse("it is a safetensors file, but not an artefact of gpperf-lite")
+    manifest = Fields(_safetensors.loads(metadata["manifest"]), "manifest")
+    # The version before the checksum: a newer format may compute it in another way.
+    _check_version(manifest)
+    if metadata.get("sha256") != _checksum(metadata["manifest"], payload):
+        refuse("its checksum does not match: the file was changed or damaged")
+    return manifest, tensors
+
+
+def scope_of(manifest: Fields) -> str:
+    """Return the scope of a manifest, one of SCOPES."""
+    return manifest.choice("scope", SCOPES) if "scope" in manifest else "gpu"
+
+
+def _check_version(manifest: Fields) -> None:
+    version = manifest.integer("format_version", 1, LARGEST)
+    if version > FORMAT_VERSION:
+        needs = manifest.text("needs")
+        raise UnsupportedVersionError(
+            f"format version {version} needs gpperf-lite >= {needs[:40]}: "
+            "upgrade with 'pip install --upgrade gpperf-lite'"
+        )
+
+
+def _checksum(manifest: str, payload: bytes | memoryview) -> str:
+    digest = _sha256(manifest.encode("utf-8"))
+    digest.update(payload)
+    checksum: str = digest.hexdigest()
+    return checksum
+
+
+def _sha256(data: bytes) -> Any:
+    """Return a SHA-256 of `data` by Python's own module, as Python's `random` does.
+
+    `hashlib` would load OpenSSL, which takes longer than to sum up all of an artefact without it.
+    """
+    for module in ("_sha2", "_sha256", "hashlib"):  # from Python 3.12 on; before; where neither is
+        with suppress(ImportError):
+            return import_module(module).sha256(data)
+    raise AssertionError

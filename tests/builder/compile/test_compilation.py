@@ -1,0 +1,429 @@
+"""Compiling: every program once, failures with reasons, and a cache that is checked."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stand_ins.elf import CONSTANTS, make_cubin
+
+from builder.compile import CubinCache, compile_all, support_cubin, table_lines
+from builder.compile.cache import Entry, entry_of
+from builder.compile.nvrtc import (
+    Compiled,
+    CompileError,
+    NvrtcProcesses,
+    Program,
+    Toolchain,
+    ToolchainError,
+    installed_toolchain,
+)
+from builder.compile.outcome import Outcome
+from builder.errors import BuilderError
+from builder.kernels import SOURCES, Build, select
+from builder.kernels.catalogue import catalogue
+from gpperf_lite._occupancy import occupancy
+
+TOOLS = Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
+LOG = "Function properties for gemm_run\n 8 bytes stack frame, 24 bytes spill stores, 0 bytes\n"
+SGEMM = "cutlass_simt_sgemm_64x64_8x2_nn_align1"
+FP8 = "cutlass_tensorop_bf16_s16832fastaccumgemm_e4m3_64x64_64x6_tn_align16"
+HELLO = Program("a.cu", (), "sm_90", ())
+
+
+def builds(*names: str) -> list[Build]:
+    return [catalogue()[name] for name in names]
+
+
+class FakeCompiler:
+    """Compiles nothing: answers with a cubin of as many threads as the program's warps have.
+
+    answer: called with each program instead, where it is given; programs: what was compiled.
+    """
+
+    def __init__(self, answer: Callable[[Program], Compiled] | None = None) -> None:
+        self._answer = answer or compiled
+        self._lock = threading.Lock()
+        self.programs: list[Program] = []
+        self.is_closed = False
+
+    def __call__(self, program: Program) -> Compiled:
+        with self._lock:
+            self.programs.append(program)
+        return self._answer(program)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def compiled(program: Program, **changes: int) -> Compiled:
+    """Return what a program would compile to."""
+    macros = dict(program.macros)
+    if "TILE" in macros:
+        threads = int(macros["TILE"]) ** 2
+    else:
+        tile, warp = (
+            [int(extent) for extent in macros[name].split(",")]
+            for name in ("GEMM_TILE", "GEMM_WARP_TILE")
+        )
+        threads = 32 * (tile[0] // warp[0]) * (tile[1] // warp[1])
+    constants = CONSTANTS | {"gemm_threads": threads} | changes
+    return Compiled(make_cubin(constants=constants), LOG)
+
+
+def run(
+    chosen: list[Build],
+    cache: Path,
+    compiler: FakeCompiler,
+    architectures: tuple[str, ...] = ("sm_90",),
+    n_workers: int = 2,
+) -> list[Outcome]:
+    return compile_all(chosen, architectures, cache, n_workers, compiler=compiler, toolchain=TOOLS)
+
+
+def test_each_kernel_is_described_on_each_architecture_in_order(tmp_path: Path) -> None:
+    chosen = builds("library", "tiled_sgemm_16", SGEMM)
+    outcomes = run(chosen, tmp_path, FakeCompiler(), ("sm_80", "sm_90"))
+    assert [(outcome.kernel.name, outcome.architecture) for outcome in outcomes] == [
+        ("tiled_sgemm_16", "sm_80"),
+        ("tiled_sgemm_16", "sm_90"),
+        (SGEMM, "sm_80"),
+        (SGEMM, "sm_90"),
+    ]
+    assert all(outcome.reason is None and not outcome.cached for outcome in outcomes)
+    kernel = outcomes[3].kernel
+    assert (kernel.threads, kernel.registers, kernel.shared_bytes, kernel.spill_bytes) == (
+        64, 40, 4096, 24
+    )  # fmt: skip
+    assert len({outcome.key for outcome in outcomes}) == 4
+
+
+def test_the_cubin_of_an_outcome_is_found_again(tmp_path: Path) -> None:
+    (outcome,) = run(builds(SGEMM), tmp_path, FakeCompiler())
+    cubins = CubinCache(tmp_path, TOOLS)
+    found = cubins.get(catalogue()[SGEMM], "sm_90")
+    assert found is not None
+    kernel, cubin, key = found
+    assert (kernel, key) == (outcome.kernel, outcome.key)
+    assert cubin == compiled(Program("", catalogue()[SGEMM].macros, "", ())).cubin
+    assert cubins.get(catalogue()[SGEMM], "sm_80") is None
+    assert cubins.get(catalogue()["library"], "sm_90") is None
+
+
+def test_what_was_compiled_is_not_compiled_again(tmp_path: Path) -> None:
+    chosen = select(["tiled_sgemm_*", f"{SGEMM}*"])
+    run(chosen, tmp_path, FakeCompiler())
+    again = FakeCompiler()
+    outcomes = run(chosen, tmp_path, again)
+    assert again.programs == []
+    assert all(outcome.cached and outcome.seconds == 0 for outcome in outcomes)
+
+
+def test_kernels_that_differ_in_slices_are_one_program(tmp_path: Path) -> None:
+    compiler = FakeCompiler()
+    outcomes = run(select([f"{SGEMM}*"]), tmp_path, compiler)
+    assert len(outcomes) == 4
+    assert len(compiler.programs) == 1
+    assert len({outcome.key for outcome in outcomes}) == 1
+    assert [outcome.kernel.split_k for outcome in outcomes] == [1, 2, 4, 8]
+
+
+def test_an_architecture_leaves_out_what_it_lacks_the_instructions_for(tmp_path: Path) -> None:
+    compiler = FakeCompiler()
+    left, taken = run(builds(FP8), tmp_path, compiler, ("sm_80", "sm_89"))
+    assert left.reason == "it needs compute capability 8.9, sm_80 has 8.0"
+    assert taken.reason is None
+    assert [program.target for program in compiler.programs] == ["sm_89"]
+
+
+def test_an_architecture_leaves_out_what_needs_too_much_shared_memory(tmp_path: Path) -> None:
+    compiler = FakeCompiler(lambda program: compiled(program, gemm_shared_bytes=120_000))
+    left, taken = run(builds(SGEMM), tmp_path, compiler, ("sm_89", "sm_90"))
+    assert "120000 bytes of shared memory, sm_89 gives at most 101376" in (left.reason or "")
+    assert taken.reason is None
+
+
+def fails(program: Program) -> Compiled:
+    raise CompileError("it does not compile: a.h(3): error: no")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (fails, "it does not compile: a.h(3): error: no"),
+        (lambda program: Compiled(b"garbage", ""), "must be a little-endian ELF64 file"),
+        (lambda program: Compiled(make_cubin(kernels=()), ""), "must have a kernel gemm_run"),
+        (lambda program: Compiled(make_cubin(static_bytes=9000), ""), "gemm_shared_bytes must"),
+    ],
+)
+def test_what_fails_has_a_reason_and_is_tried_again(
+    tmp_path: Path, answer: Callable[[Program], Compiled], reason: str
+) -> None:
+    good, bad = builds("tiled_sgemm_4", "tiled_sgemm_5")
+    only_bad = FakeCompiler(lambda p: answer(p) if p.macros == bad.macros else compiled(p))
+    outcomes = run([bad, good], tmp_path, only_bad)
+    assert reason in (outcomes[0].reason or "")
+    assert outcomes[0].key == ""
+    assert outcomes[1].reason is None
+    again = FakeCompiler()
+    assert all(outcome.reason is None for outcome in run([bad, good], tmp_path, again))
+    assert [program.macros for program in again.programs] == [bad.macros]
+
+
+def test_what_was_compiled_from_a_changed_source_is_not_kept(tmp_path: Path) -> None:
+    source = tmp_path / "tiled_gemm.cu"
+    source.write_text("// 1")
+
+    def changes(program: Program) -> Compiled:
+        source.write_text("// 2")
+        return compiled(program)
+
+    (outcome,) = compile_all(
+        builds("tiled_sgemm_4"),
+        ["sm_90"],
+        tmp_path / "cache",
+        compiler=FakeCompiler(changes),
+        toolchain=TOOLS,
+        sources=tmp_path,
+    )
+    assert "its source was changed while it was compiled" in (outcome.reason or "")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_kernel_of_other_threads_than_described_is_not_used(tmp_path: Path) -> None:
+    compiler = FakeCompiler(lambda program: compiled(program, gemm_threads=96))
+    (outcome,) = run(builds(SGEMM), tmp_path, compiler)
+    assert outcome.reason == "it must have 64 threads, as described (got 96)"
+
+
+def test_what_is_no_architecture_is_refused_before_anything_is_compiled(tmp_path: Path) -> None:
+    compiler = FakeCompiler()
+    for name in ("90", "sm_90a", "sm_9", "compute_90"):
+        with pytest.raises(BuilderError, match="must be like sm_90"):
+            run(builds(SGEMM), tmp_path, compiler, ("sm_80", name))
+    assert compiler.programs == []
+
+
+def test_ctrl_c_ends_what_runs_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    chosen = select(["tiled_sgemm_*"])
+
+    def interrupted(program: Program) -> Compiled:
+        if program.macros == chosen[5].macros:
+            raise KeyboardInterrupt
+        return compiled(program)
+
+    compiler = FakeCompiler(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(chosen, tmp_path, compiler, n_workers=1)
+    assert compiler.is_closed
+    cubins = CubinCache(tmp_path, TOOLS)
+    assert all(cubins.get(build, "sm_90") for build in chosen[:5])
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BuilderError, match="the cache .* must be writable"):
+        run(builds(SGEMM), tmp_path / "file", FakeCompiler())
+
+
+ENTRY = entry_of(compiled(Program("", catalogue()[SGEMM].macros, "", ())))
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_damaged_entry_counts_as_missing(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("cache")
+    cubins = CubinCache(folder, TOOLS)
+    cubins.write("a", ENTRY)
+    assert cubins.read("a") == ENTRY
+    whole = (folder / "a.cubin").read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    flip = data.draw(st.integers(1, 255))
+    damaged = whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :]
+    (folder / "a.cubin").write_bytes(data.draw(st.sampled_from([damaged, whole[:at], whole * 2])))
+    assert cubins.read("a") is None
+
+
+def test_a_damaged_entry_is_compiled_again(tmp_path: Path) -> None:
+    run(builds(SGEMM), tmp_path, FakeCompiler())
+    (path,) = tmp_path.glob("*.cubin")
+    path.write_bytes(path.read_bytes()[:-1])
+    compiler = FakeCompiler()
+    (outcome,) = run(builds(SGEMM), tmp_path, compiler)
+    assert len(compiler.programs) == 1
+    assert outcome.reason is None
+
+
+def test_readers_see_whole_entries_while_others_write(tmp_path: Path) -> None:
+    """Two writers of one key and a reader; no file is left behind."""
+    writers = [CubinCache(tmp_path, TOOLS) for _ in range(2)]
+    writers[0].write("a", ENTRY)
+    threads = [
+        threading.Thread(target=lambda one=one: [one.write("a", ENTRY) for _ in range(20)])
+        for one in writers
+    ]
+    for thread in threads:
+        thread.start()
+    reader = CubinCache(tmp_path, TOOLS)
+    while any(thread.is_alive() for thread in threads):
+        assert reader.read("a") == ENTRY
+    assert [path.name for path in tmp_path.iterdir()] == ["a.cubin"]
+
+
+def test_a_key_is_of_all_that_decides_the_cubin_and_of_nothing_else(tmp_path: Path) -> None:
+    def key(tools: Toolchain = TOOLS, macros: tuple[tuple[str, str], ...] = (("A", "1"),),
+            target: str = "sm_90") -> str:  # fmt: skip
+        cubins = CubinCache(tmp_path, tools, tmp_path)
+        return cubins.key(cubins.program("a.cu", macros, target))
+
+    (tmp_path / "a.cu").write_text('#include "b.h"\n#include <far.h>\n#include "absent.h"\n')
+    (tmp_path / "b.h").write_text('  #  include "c.h"\n#include "b.h"\n')
+    (tmp_path / "c.h").write_text("// 1")
+    (tmp_path / "unused.h").write_text("// 1")
+    first = key()
+    assert key() == first
+    assert key(replace(TOOLS, include=("elsewhere",))) == first
+    keys = {first, key(macros=(("A", "2"),)), key(target="sm_80")}
+    keys.add(key(replace(TOOLS, versions=(("nvidia-cuda-nvrtc", "13.0.99"),))))
+    (tmp_path / "unused.h").write_text("// 2")
+    assert key() == first
+    (tmp_path / "c.h").write_text("// 2")
+    assert len(keys | {key()}) == 5
+
+
+def test_cubins_that_were_brought_along_are_found_without_a_compiler(tmp_path: Path) -> None:
+    """Where nothing is installed, those of any toolchain are taken."""
+    (outcome,) = run(builds(SGEMM), tmp_path, FakeCompiler())
+    cubins = CubinCache(tmp_path, TOOLS)
+    cubins.toolchain = None
+    found = cubins.get(catalogue()[SGEMM], "sm_90")
+    assert found is not None
+    assert found[2] == outcome.key
+
+
+def child(code: str, timeout_s: float = 30.0) -> NvrtcProcesses:
+    """A compiler whose process runs this code."""
+    return NvrtcProcesses(timeout_s, (sys.executable, "-c", f"import os, sys, time\n{code}"))
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("os.kill(os.getpid(), 9)", "ended by SIGKILL: too little memory"),
+        ("os.kill(os.getpid(), 11)", "ended by SIGSEGV$"),
+        ("sys.exit('no more')", "ended with code 1: no more"),
+        ("os._exit(3)", "ended with code 3: it said nothing"),
+        ("print('hello')", "answered b'hello"),
+        ("print('[]')", r"answered b'\[\]"),
+        ("""print('{"log": "x\\\\na.h(1): error: bad\\\\ny"}')""", "compile: a.h.1.: error: bad$"),
+        ("""print('{"log": "ptxas: (C7509) Potential loss"}\\ncubin')""", "wgmma .* serialised"),
+    ],
+)
+def test_whatever_ends_a_compiler_is_a_reason(code: str, reason: str) -> None:
+    with pytest.raises(CompileError, match=reason):
+        child(code)(HELLO)
+
+
+def test_a_compiler_reads_the_program_and_answers_with_log_and_cubin() -> None:
+    code = "text = sys.stdin.read(); print('{\"log\": \"fine\"}'); print(text, end='')"
+    answer = child(code)(HELLO)
+    assert answer.log == "fine"
+    assert json.loads(answer.cubin)["source"] == "a.cu"
+
+
+def test_a_compiler_that_hangs_is_ended() -> None:
+    with pytest.raises(CompileError, match=r"more than 0\.2 s"):
+        child("time.sleep(600)", 0.2)(HELLO)
+
+
+def test_closing_a_compiler_ends_what_runs_and_refuses_what_comes(tmp_path: Path) -> None:
+    """The process says through a file that it has started."""
+    started = tmp_path / "started"
+    compiler = child(f"open({str(started)!r}, 'w').close(); time.sleep(600)", 600.0)
+    reasons: list[str] = []
+
+    def compile_one() -> None:
+        try:
+            compiler(HELLO)
+        except CompileError as error:
+            reasons.append(str(error))
+
+    thread = threading.Thread(target=compile_one)
+    thread.start()
+    while not started.exists():
+        thread.join(0.01)
+    compiler.close()
+    thread.join(30)
+    assert reasons == ["it was interrupted"]
+    with pytest.raises(CompileError, match="it was interrupted"):
+        compiler(HELLO)
+
+
+def test_the_table_shows_what_is_ready_what_is_left_out_and_the_counts(tmp_path: Path) -> None:
+    outcomes = run(builds("tiled_sgemm_16", FP8), tmp_path, FakeCompiler(), ("sm_80",))
+    lines = list(table_lines(outcomes))
+    assert lines[0].split() == [
+        "kernel", "arch", "threads", "registers", "shared", "spills", "blocks", "occupancy"
+    ]  # fmt: skip
+    assert lines[1].split() == ["tiled_sgemm_16", "sm_80", "256", "40", "4096", "24", "6", "75%"]
+    assert lines[2] == f"left out: {FP8} (sm_80): it needs compute capability 8.9, sm_80 has 8.0"
+    assert lines[3].startswith("1 ready (0 from the cache), 1 left out; ")
+    row = json.loads(json.dumps(outcomes[0].row()))
+    assert row["occupancy"] == occupancy(outcomes[0].kernel, (8, 0)) == 0.75
+    assert outcomes[1].row()["occupancy"] is None
+
+
+def test_a_table_of_nothing_is_its_counts() -> None:
+    assert list(table_lines([])) == ["0 ready (0 from the cache), 0 left out; 0.0 s of compiling"]
+
+
+@pytest.fixture
+def nvrtc() -> Toolchain:
+    """The installed toolchain; a test that asks for it is skipped without it."""
+    try:
+        return installed_toolchain()
+    except ToolchainError as error:
+        pytest.skip(f"nothing can be compiled here: {error}")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("nvrtc")
+def test_real_kernels_compile_and_say_what_they_take(tmp_path: Path) -> None:
+    """One of ours and one of CUTLASS's, with NVRTC; about 6 s on one core."""
+    chosen = builds("tiled_dgemm_32", "cutlass_tensorop_h16816gemm_64x64_64x5_tn_align8")
+    tiled, tensor = compile_all(chosen, ["sm_90"], tmp_path)
+    assert (tiled.reason, tensor.reason) == (None, None)
+    assert (tiled.kernel.threads, tensor.kernel.threads) == (1024, 128)
+    assert (tiled.kernel.spill_bytes, tensor.kernel.spill_bytes) == (0, 0)
+    # The pipeline: five stages of both tiles, f16.
+    assert tensor.kernel.shared_bytes == 5 * (64 + 64) * 64 * 2
+    again = compile_all(chosen, ["sm_90"], tmp_path)
+    assert [outcome.cached for outcome in again] == [True, True]
+    assert [outcome.kernel for outcome in again] == [tiled.kernel, tensor.kernel]
+
+
+@pytest.mark.usefixtures("nvrtc")
+def test_a_program_that_does_not_compile_says_why_in_one_line(nvrtc: Toolchain) -> None:
+    program = Program(str(SOURCES / "tiled_gemm.cu"), (), "sm_90", nvrtc.include)
+    with pytest.raises(CompileError, match=r"it does not compile: tiled_gemm.cu\(\d+\): error"):
+        NvrtcProcesses()(program)
+
+
+@pytest.mark.usefixtures("nvrtc")
+def test_the_support_kernels_compile_and_are_kept(tmp_path: Path) -> None:
+    cubin = support_cubin("sm_90", tmp_path)
+    assert cubin == support_cubin("sm_90", tmp_path, FakeCompiler())
+    (path,) = tmp_path.glob("*.cubin")
+    entry = CubinCache(tmp_path).read(path.stem)
+    assert entry is not None
+    assert isinstance(entry, Entry)
+    assert entry.facts is None

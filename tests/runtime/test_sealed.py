@@ -1,0 +1,153 @@
+"""The sealed file: written whole, and refused where it is damaged, newer or another's."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stand_ins.artefacts import small_artefact
+
+import gpperf_lite as gp
+from gpperf_lite import _artefact, _safetensors, _sealed
+from gpperf_lite._artefact import decode, encode
+
+SMALL = encode(small_artefact())
+
+
+def manifest_of(data: bytes) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(_safetensors.decode(data)[0]["manifest"])
+    return manifest
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+def test_a_file_is_replaced_whole_and_readable_by_all(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    _sealed.write_atomically(path, b"old")
+    _sealed.write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_no_temporary(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: BaseException
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(type(error)):
+        _sealed.write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+# --- files that cannot be read -----------------------------------------------------------------
+
+
+def test_a_path_with_nothing_readable_behind_it_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "no" / "folder"):
+        with pytest.raises(gp.ArtefactError, match=r"^cannot read") as error:
+            _artefact.read(path)
+        assert str(path) in str(error.value)
+    with pytest.raises(gp.ArtefactError, match="null byte"):
+        _artefact.read("a\0b")
+    with pytest.raises(gp.ArtefactError, match="too long"):
+        _artefact.read("x" * 10_000)
+
+
+def test_a_file_without_permission_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(SMALL)
+    if os.geteuid() == 0:  # to whom nothing is forbidden
+
+        def forbidden(*_: object) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr("builtins.open", forbidden)
+    else:
+        path.chmod(0)
+    with pytest.raises(gp.ArtefactError, match="Permission denied"):
+        _artefact.read(path)
+
+
+def test_a_file_that_is_too_large_is_refused_without_reading_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_safetensors, "LARGEST_FILE_BYTES", 4096)
+    path = tmp_path / "x"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(gp.ArtefactError, match="larger than 4096 bytes"):
+        _artefact.read(path)
+
+
+# --- the file around the manifest --------------------------------------------------------------
+
+
+def with_metadata(**changes: str | None) -> bytes:
+    """Return the small artefact with other texts in its metadata; None takes one away."""
+    metadata, tensors, _ = _safetensors.decode(SMALL)
+    header, payload = _safetensors.pack(tensors)
+    texts = {name: text for name, text in (metadata | changes).items() if text is not None}
+    return _safetensors.encode(texts, payload, header)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_metadata(format=None),
+        with_metadata(format="pt"),
+        with_metadata(manifest=None),
+        (2).to_bytes(8, "little") + b"{}",
+    ],
+)
+def test_a_file_of_others_is_refused_as_that(data: bytes) -> None:
+    with pytest.raises(gp.ArtefactError, match="not an artefact of gpperf-lite"):
+        decode(data)
+
+
+def test_a_wrong_checksum_is_refused() -> None:
+    for digest in (None, "", "0" * 64):
+        with pytest.raises(gp.ArtefactError, match="checksum"):
+            decode(with_metadata(sha256=digest))
+
+
+def test_any_changed_byte_of_the_payload_is_noticed() -> None:
+    start = 8 + int.from_bytes(SMALL[:8], "little")
+    for position in range(start, len(SMALL)):
+        data = bytearray(SMALL)
+        data[position] ^= 1
+        with pytest.raises(gp.ArtefactError, match="checksum"):
+            decode(bytes(data))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", '"x"', "null"])
+def test_a_manifest_that_is_no_object_is_refused(text: str) -> None:
+    with pytest.raises(gp.ArtefactError, match=r"JSON is broken|must be a JSON object"):
+        decode(with_metadata(manifest=text))
+
+
+def test_a_manifest_of_bottomless_nesting_is_refused() -> None:
+    with pytest.raises(gp.ArtefactError, match="nested too deeply"):
+        decode(with_metadata(manifest='{"a":' * 200_000))
+
+
+def test_a_newer_format_is_refused_naming_the_version_to_install() -> None:
+    """Before the checksum is looked at, which a newer format may compute in another way."""
+    newer = {**manifest_of(SMALL), "format_version": 2, "needs": "3.1.4"}
+    with pytest.raises(gp.UnsupportedVersionError, match=r"gpperf-lite >= 3\.1\.4: upgrade with"):
+        decode(with_metadata(manifest=json.dumps(newer), sha256="of another kind"))
