@@ -247,7 +247,7 @@ def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    methods = ["--method", "roofline", "study", "--split", "shape"]
+    methods = ["--method", "roofline", "study", "--split", "shape", "--workers", "2"]
     assert main(["evaluate", "methods", str(dataset), *methods]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
