@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -137,6 +138,7 @@ LONGEST = 400
 """Lines of a file, at most."""
 
 
+@cache
 def modules(folder: Path) -> dict[str, Path]:
     """Return the modules of a package by dotted name."""
     named = {}
@@ -147,6 +149,7 @@ def modules(folder: Path) -> dict[str, Path]:
     return named
 
 
+@cache
 def imports(path: Path) -> set[tuple[int, str]]:
     """Return (level, module) of every import of a file."""
     found: set[tuple[int, str]] = set()
@@ -172,6 +175,7 @@ def package_of(name: str) -> str:
     return name if is_package else name.rpartition(".")[0]
 
 
+@cache
 def imported(name: str) -> set[str]:
     """Return the modules of the builder that one imports, dotted, from inside of functions too."""
     here = [part for part in package_of(name).split(".") if part and part != "__init__"]
