@@ -104,7 +104,7 @@ def parts_of(dataset: Dataset) -> Iterator[tuple[Points, Gpu, Kernels]]:
 
     Raises DatasetError where a fact of a GPU is missing.
     """
-    points = points_of(dataset.bursts())
+    points = points_of(dataset.not_sustained())
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
         _check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))
@@ -139,7 +139,7 @@ def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
 
 def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
     """Return the errors of a model on a dataset's rows, for each target and dtype it answers."""
-    points = points_of(dataset.bursts())
+    points = points_of(dataset.not_sustained())
     names = {dataset.gpus[gpu].name if gpu in dataset.gpus else gpu for gpu in set(points.gpu)}
     if names != {model.gpu.name}:
         raise DatasetError(f"{model.name} is of {model.gpu.name}, the rows of {sorted(names)}")

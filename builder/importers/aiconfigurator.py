@@ -23,6 +23,7 @@ from gpperf_lite._gemm import LARGEST
 
 from ..dataset import LONGEST_S, SHORTEST_S, Dataset, read_parquet, table_of
 from ..errors import SourceError
+from ..vocabulary import Regime
 from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
@@ -52,7 +53,7 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
         "gpu": short,
         "kernel": "library",
         "provider": kept["kernel_source"],
-        "regime": "repeated",
+        "regime": Regime.REPEATED,
         "batch": 1,
         "dtype": np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object),
         "layout": "tn",

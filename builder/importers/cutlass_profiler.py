@@ -21,6 +21,7 @@ from gpperf_lite._kernel import Tile, operand_dtype
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
 from ..gpus import find_gpu
+from ..vocabulary import Flag, Regime
 from .cells import Row, UnusableError, read_rows, scalar, seconds, sizes
 from .report import ImportReport
 
@@ -49,7 +50,7 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
         report.notes.append(f"the runtime is the median of {', '.join(timings)}")
     report.taken = len(rows)
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    shared = {"gpu": short, "provider": "cutlass_profiler", "regime": "repeated"}
+    shared = {"gpu": short, "provider": "cutlass_profiler", "regime": Regime.REPEATED}
     table = table_of(columns | shared | {"source": path.name}, len(rows))
     return Dataset(table, (report.provenance(),), kernels, {short: facts}), report
 
@@ -107,7 +108,7 @@ def _row(line: Row, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
         "runtime_min_s": min(runtimes) if several else None,
         "runtime_max_s": max(runtimes) if several else None,
         "n_repeats": len(runtimes) if several else None,
-        "flags": ["failed"] if disposition in ("incorrect", "failed") else [],
+        "flags": [Flag.FAILED] if disposition in ("incorrect", "failed") else [],
         "source_row": line.line,
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..dataset import Dataset, table_of
 from ..errors import SourceError
+from ..vocabulary import Flag, Regime
 from .cells import Row, UnusableError, read_rows, seconds, sizes
 from .report import ImportReport, one_gpu
 
@@ -19,7 +20,7 @@ LICENCE = "MIT (NeuSight)"
 _COLUMNS = {"OPName", "Latency", "Device", "Torch Version", "Kernel Name", "B", "M", "N", "K"}
 _RESOLUTION_S = 30e-6
 _LAYOUTS = {"linear": "tn", "bmm": "tt"}
-_CONSTANT = {"kernel": "library", "regime": "burst", "dtype": "f32", "alpha": 1.0, "beta": 0.0}
+_CONSTANT = {"kernel": "library", "regime": Regime.BURST, "dtype": "f32", "alpha": 1.0, "beta": 0.0}
 
 
 def import_neusight(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
@@ -76,7 +77,7 @@ def _row(line: Row) -> dict[str, Any]:
         "batch": batch,
         "layout": layout,
         "runtime_s": runtime_s,
-        "flags": ["below_resolution"] if runtime_s < _RESOLUTION_S else [],
+        "flags": [Flag.BELOW_RESOLUTION] if runtime_s < _RESOLUTION_S else [],
         "source_version": cells["Torch Version"],
         "source_row": line.line,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device, Graph, Mark
+from ..vocabulary import Flag, Regime, Status
 from .operands import is_cold, replays_of
 from .protocol import Protocol
 from .sensors import Conditions, Watch
@@ -48,7 +49,7 @@ class Burst:
         low, high = np.percentile(batches, (25.0, 75.0)) if batches else (0.0, 0.0)
         is_known = self.runtime_s is not None
         return {
-            "regime": "burst",
+            "regime": Regime.BURST,
             "runtime_s": self.runtime_s,
             "runtime_min_s": min(batches, default=None),
             "runtime_max_s": max(batches, default=None),
@@ -60,7 +61,7 @@ class Burst:
             "l2_cold": self.l2_cold,
             "sm_clock_hz": self.sm_clock_hz,
             "flags": list(self.flags),
-            "status": "ok" if is_known else "rejected",
+            "status": Status.OK if is_known else Status.REJECTED,
             "reason": None if is_known else "the time of a launch could not be resolved",
             **self.conditions.columns(),
         }
@@ -81,7 +82,7 @@ def measure_burst(device: Device, bound: Bound, protocol: Protocol, idle_s: floa
         burst = _measure(device, bound, protocol)
         if not _is_disturbed(burst, protocol):
             return burst
-    return replace(burst, flags=(*burst.flags, "throttled"))
+    return replace(burst, flags=(*burst.flags, Flag.THROTTLED))
 
 
 def _awaken(device: Device, protocol: Protocol, idle_s: float) -> None:
@@ -105,7 +106,7 @@ def _measure(device: Device, bound: Bound, protocol: Protocol) -> Burst:
     if launch_s > protocol.coarse_s:
         clock_hz = _look_at_one(device, bound, launch_s, watch)
         coarse = _burst(device, bound, protocol, watch, 1, estimates_s, (clock_hz,))
-        return replace(coarse, flags=("coarse", *coarse.flags))
+        return replace(coarse, flags=(Flag.COARSE, *coarse.flags))
     wanted = max(1, math.ceil(protocol.batch_s / launch_s))
     launches = min(wanted, protocol.batch_launches_limit)
     with replays_of(bound, launches) as graph:
@@ -196,9 +197,9 @@ def _burst(
     median_s = float(np.median(finite)) if finite else 0.0
     flags = []
     if launches * median_s * protocol.notch_share < protocol.tick_s:
-        flags.append("below_resolution")
+        flags.append(Flag.BELOW_RESOLUTION)
     if POWER_CAP in (conditions.throttle or ()):
-        flags.append("power_capped")
+        flags.append(Flag.POWER_CAPPED)
     return Burst(
         runtime_s=median_s if median_s > 0.0 else None,
         batches_s=batches_s,

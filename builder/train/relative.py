@@ -100,9 +100,9 @@ def clipped(octaves: Floats) -> Floats:
 
 
 def measured_library(dataset: Dataset) -> Points:
-    """Return what was measured of one launch of the library's kernels."""
-    bursts = dataset.bursts()
-    return points_of(bursts.where(bursts.column("kernel") == LIBRARY.name))
+    """Return the points of the library's kernels that were measured one launch at a time."""
+    single = dataset.not_sustained()
+    return points_of(single.where(single.column("kernel") == LIBRARY.name))
 
 
 def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:
