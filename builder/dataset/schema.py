@@ -65,9 +65,7 @@ OWN_COLUMNS = (
     Column("role", _TEXT, "what the row is for: see below"),
     Column("status", _TEXT, "how the measurement ended: see below"),
     Column("reason", _TEXT, "why it was rejected or failed"),
-    Column(
-        "sequence", _COUNT, "its number in the run, counted from 0 without a gap"
-    ),
+    Column("sequence", _COUNT, "its number in the run, counted from 0 without a gap"),
     Column("started_s", _NUMBER, "time from the start of the run"),
     Column("batches_s", _NUMBERS, "raw time of one launch, batch by batch"),
     Column("launches", _COUNT, "launches in a batch, or in the whole window"),

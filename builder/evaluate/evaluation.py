@@ -21,7 +21,7 @@ from ..errors import DatasetError
 from ..parallel import Task, run_tasks
 from ..train import Errors, Kernels, errors_of, fit_runtime, slices, unit_of
 from .baselines import nearest_predictions, roofline, study_predictions
-from .kernel_choice import Choice, choice_of
+from .kernel_choice import ChoiceEfficiency, choice_of
 
 _FEWEST_ROWS = 10
 
@@ -75,7 +75,7 @@ class Score:
     held_out: str
     errors: Errors
     slices: dict[str, Errors]
-    choice: Choice | None = None
+    choice: ChoiceEfficiency | None = None
 
 
 def evaluate_methods(

@@ -10,7 +10,7 @@ from ..dataset import Floats, Points
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceEfficiency:
     """Efficiency of the predicted best kernel over n_shapes GEMMs that several kernels ran.
 
     Efficiency is the runtime of the true best over that of the kernel that was predicted to be
@@ -32,7 +32,7 @@ class Choice:
         )
 
 
-def choice_of(points: Points, predicted_s: Floats) -> Choice | None:
+def choice_of(points: Points, predicted_s: Floats) -> ChoiceEfficiency | None:
     """Return how well predictions choose kernels; None where no GEMM was run by several.
 
     predicted_s: float64 array of shape (n_points,); NaN where nothing was predicted.
@@ -53,7 +53,7 @@ def choice_of(points: Points, predicted_s: Floats) -> Choice | None:
     if not efficiency:
         return None
     values = np.array(efficiency)
-    return Choice(
+    return ChoiceEfficiency(
         len(values),
         float(values.mean()),
         float(np.quantile(values, 0.1)),

@@ -26,9 +26,9 @@ from ..train import (
     Case,
     Errors,
     GenericOptions,
+    GpuTable,
     HeldOut,
     RuntimeFit,
-    Table,
     errors_of,
     held_out,
     read_recipe,
@@ -103,14 +103,16 @@ def curve(case: Case, generic: Generic, n_few: Sequence[int]) -> Curve:
     return Curve(held.name, held.dtype, case.alone, least, errors, coverage)
 
 
-def _few(generic: Generic, held: Table, n_points: int) -> Points:
+def _few(generic: Generic, held: GpuTable, n_points: int) -> Points:
     points = held.points
     if n_points == 0:
         return points.where(np.array([], int))
     return points.where(choose(points, generic, held.gpu, n_points))
 
 
-def _predicted(generic: Generic, held: Table, few: Points, asked: Points) -> tuple[Floats, Floats]:
+def _predicted(
+    generic: Generic, held: GpuTable, few: Points, asked: Points
+) -> tuple[Floats, Floats]:
     """Return runtimes in s, and half-widths of 90 % intervals in units, shape (n_asked,)."""
     (estimator,) = generic.artefact_for(held.gpu).estimators
     if len(few):

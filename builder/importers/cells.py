@@ -17,7 +17,7 @@ class UnusableError(Exception):
     """A row that cannot be taken; the text is the reason that the report counts."""
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """One row: its line in the file, its cells by column, whether it has one for each column.
 
     A cell that is not there is an empty text.
@@ -28,7 +28,7 @@ class Row(NamedTuple):
     is_whole: bool
 
 
-def read_rows(path: Path) -> tuple[list[str], list[Row]]:
+def read_rows(path: Path) -> tuple[list[str], list[CsvRow]]:
     """Return the column names and the rows of a CSV file; lines without a cell are no rows.
 
     Where two columns have one name, the later one counts.
@@ -44,9 +44,9 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
         raise SourceError(f"{path} is no CSV file ({error})") from error
 
 
-def _row(line: int, names: list[str], cells: list[str]) -> Row:
+def _row(line: int, names: list[str], cells: list[str]) -> CsvRow:
     found = dict(zip(names, (cell.strip() for cell in cells), strict=False))
-    return Row(line, dict.fromkeys(names, "") | found, len(cells) == len(names))
+    return CsvRow(line, dict.fromkeys(names, "") | found, len(cells) == len(names))
 
 
 def sizes(*texts: str) -> tuple[int, ...]:

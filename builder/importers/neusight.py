@@ -13,7 +13,7 @@ from typing import Any
 from ..dataset import Dataset, table_of
 from ..errors import SourceError
 from ..vocabulary import Flag, Regime
-from .cells import Row, UnusableError, read_rows, seconds, sizes
+from .cells import CsvRow, UnusableError, read_rows, seconds, sizes
 from .report import ImportReport, one_gpu
 
 LICENCE = "MIT (NeuSight)"
@@ -42,7 +42,7 @@ def import_neusight(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]
     return Dataset(table, (report.provenance(),), gpus={short: facts}), report
 
 
-def _rows(lines: list[Row], report: ImportReport) -> list[dict[str, Any]]:
+def _rows(lines: list[CsvRow], report: ImportReport) -> list[dict[str, Any]]:
     """Return the rows that can be taken; the report counts the others."""
     rows = []
     for line in lines:
@@ -56,7 +56,7 @@ def _rows(lines: list[Row], report: ImportReport) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(line: Row) -> dict[str, Any]:
+def _row(line: CsvRow) -> dict[str, Any]:
     cells = line.cells
     if not line.is_whole:
         raise UnusableError("it has more or fewer cells than there are columns")

@@ -15,7 +15,7 @@ import numpy as np
 from gpperf_lite import Model, available, load
 
 from ..errors import SourceError
-from ..evaluate import Row, Score, evaluate_methods, study_table
+from ..evaluate import Score, StudyRow, evaluate_methods, study_table
 from ..importers import import_table
 from ..markdown import table
 from ..parallel import Task, run_tasks
@@ -75,7 +75,7 @@ def study_lines(path: Path, n_workers: int = 1) -> list[str]:
     return [text, "", *table(head, [_study_cells(row) for row in rows])]
 
 
-def _study_cells(row: Row) -> tuple[str, ...]:
+def _study_cells(row: StudyRow) -> tuple[str, ...]:
     errors = row.errors
     figures = (f"{errors.n}", f"{errors.r2:.3f}", *_percents(errors.mean_ape, errors.median_ape))
     return (row.method, row.target, row.held_out, *figures, *_percents(errors.p90_ape))

@@ -7,9 +7,9 @@ from .held_out_gpus import Case, HeldOut, held_out, with_intervals
 from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
 from .model_files import build_from_datasets, build_from_recipe
-from .physics import Described, Kernels, describe_points, unit_of
+from .physics import DescribedPoints, Kernels, describe_points, unit_of
 from .recipe import ModelRecipe, read_recipe
-from .relative import KERNELS, LAYOUT, Table, clipped, library_points, measured_library
+from .relative import KERNELS, LAYOUT, GpuTable, clipped, library_points, measured_library
 from .runtime_fit import RuntimeFit, fit_runtime
 from .training import check_name
 
@@ -17,15 +17,15 @@ __all__ = [
     "KERNELS",
     "LAYOUT",
     "Case",
-    "Described",
+    "DescribedPoints",
     "Errors",
     "GenericOptions",
+    "GpuTable",
     "HeldOut",
     "Kernels",
     "LearnerOptions",
     "ModelRecipe",
     "RuntimeFit",
-    "Table",
     "TrainOptions",
     "build_from_datasets",
     "build_from_recipe",

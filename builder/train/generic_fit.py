@@ -14,7 +14,7 @@ from gpperf_lite._interval import Interval
 from gpperf_lite._relative import COLUMNS, distance
 
 from .learner import LearnerOptions
-from .relative import Table, fit_forest
+from .relative import GpuTable, fit_forest
 from .runtime_fit import trained_domain
 
 BANDWIDTH = 0.35
@@ -62,7 +62,7 @@ def generic_of(
     )
 
 
-def kinds_of(tables: Sequence[Table]) -> tuple[int, ...]:
+def kinds_of(tables: Sequence[GpuTable]) -> tuple[int, ...]:
     """Return the number of its kind for each table of a dtype, the first kind being 0.
 
     GPUs within an octave of each other are of one kind, and so are those that others link so.
@@ -80,7 +80,7 @@ def kinds_of(tables: Sequence[Table]) -> tuple[int, ...]:
 
 
 def fit_kind(
-    tables: Sequence[Table], kinds: Sequence[int], kind: int, options: GenericOptions
+    tables: Sequence[GpuTable], kinds: Sequence[int], kind: int, options: GenericOptions
 ) -> Forest:
     """Return the forest of a kind: what others have seen is of some use to it."""
     rows = [
@@ -91,7 +91,7 @@ def fit_kind(
 
 
 def estimator_of(
-    tables: list[Table], forests: tuple[Forest, ...], kinds: tuple[int, ...], names: list[str]
+    tables: list[GpuTable], forests: tuple[Forest, ...], kinds: tuple[int, ...], names: list[str]
 ) -> GenericEstimator:
     """Return the estimator of a dtype, before anybody knows what it is worth."""
     return GenericEstimator(
@@ -106,7 +106,7 @@ def estimator_of(
     )
 
 
-def _domain(tables: list[Table]) -> Domain:
+def _domain(tables: list[GpuTable]) -> Domain:
     """Return the sizes that were measured on every GPU, and the times on any of them."""
     each = [trained_domain(table.points) for table in tables]
     ranges = {}

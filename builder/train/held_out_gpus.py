@@ -16,9 +16,9 @@ from gpperf_lite._relative import distance
 from ..dataset import Floats
 from ..parallel import Task, run_tasks
 from .generic_fit import NEAR, GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
-from .intervals import calibrate
+from .intervals import conformal_interval
 from .metrics import errors_of
-from .relative import KERNELS, Table
+from .relative import KERNELS, GpuTable
 from .runtime_fit import RuntimeFit
 
 
@@ -30,7 +30,7 @@ class HeldOut:
     in octaves.
     """
 
-    table: Table
+    table: GpuTable
     scope: str
     runtime_s: Floats
     distance: float
@@ -51,8 +51,8 @@ class HeldOut:
 class Case:
     """A GPU to be predicted, and the tables of its dtype; names: the GPUs that are held out."""
 
-    tables: tuple[Table, ...]
-    table: Table
+    tables: tuple[GpuTable, ...]
+    table: GpuTable
     names: tuple[str, ...]
 
     @property
@@ -67,7 +67,7 @@ class Case:
 
 
 def held_out(
-    tables: Sequence[Table],
+    tables: Sequence[GpuTable],
     without: Mapping[str, Sequence[str]],
     options: GenericOptions,
     n_workers: int,
@@ -83,7 +83,7 @@ def held_out(
 
 
 def _cases(
-    tables: Sequence[Table], table: Table, without: Mapping[str, Sequence[str]]
+    tables: Sequence[GpuTable], table: GpuTable, without: Mapping[str, Sequence[str]]
 ) -> Iterator[Case]:
     part = tuple(
         one
@@ -97,7 +97,7 @@ def _cases(
         yield Case(part, table, kin)
 
 
-def _generation(table: Table) -> int:
+def _generation(table: GpuTable) -> int:
     return table.gpu.compute_capability[0]
 
 
@@ -117,7 +117,7 @@ def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
     return generic, HeldOut(asked, scope, predict_unseen(generic, asked), least)
 
 
-def predict_unseen(generic: Generic, table: Table) -> Floats:
+def predict_unseen(generic: Generic, table: GpuTable) -> Floats:
     """Return runtimes in s, shape (n_points,), from the data sheet of a table's GPU alone."""
     (estimator,) = generic.artefact_for(table.gpu).estimators
     return RuntimeFit.of(estimator).predict(table.points, table.gpu, KERNELS)[0]
@@ -146,7 +146,7 @@ def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEsti
 
 def _interval_of(outs: list[HeldOut]) -> Interval:
     predicted = np.concatenate([out.runtime_s for out in outs])
-    return calibrate(predicted, np.concatenate([out.misses for out in outs]))
+    return conformal_interval(predicted, np.concatenate([out.misses for out in outs]))
 
 
 def _covered(out: HeldOut, pool: list[HeldOut]) -> float:

@@ -21,7 +21,7 @@ _LARGEST_MISS = 32.0
 _N_DECILES = 10
 
 
-def calibrate(predicted_s: Floats, misses: Floats) -> Interval:
+def conformal_interval(predicted_s: Floats, misses: Floats) -> Interval:
     """Return the interval that held-out rows call for.
 
     predicted_s: predicted runtimes, which the regimes divide; misses: |log2(measured / predicted)|
@@ -80,7 +80,7 @@ def covered(predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confide
     inside = np.zeros(len(misses), bool)
     for number in np.unique(fold):
         out = fold == number
-        interval = calibrate(predicted_s[~out], misses[~out])
+        interval = conformal_interval(predicted_s[~out], misses[~out])
         half = interval.half_widths_at(predicted_s[out], confidence)
         inside[out] = _widths(misses[out]) <= half
     return inside

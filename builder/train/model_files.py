@@ -42,14 +42,12 @@ def build_from_recipe(
 
 def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
     """Import the sources of one model and train it."""
-    return train(
-        [_import(sources / name, model.format) for name in model.runtime],
-        [_import(sources / name, model.format) for name in model.power],
-        name=model.name,
-        version=model.version,
-        options=TrainOptions(model.split, model.folds, stand_ins=model.stand_ins),
-        n_workers=n_workers,
+    options = TrainOptions(
+        model.name, model.version, model.split, model.folds, stand_ins=model.stand_ins
     )
+    runtime = [_import(sources / name, model.format) for name in model.runtime]
+    power = [_import(sources / name, model.format) for name in model.power]
+    return train(runtime, power, options, n_workers)
 
 
 def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
@@ -62,21 +60,14 @@ def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
 def build_from_datasets(
     datasets: Sequence[Path],
     power: Sequence[Path],
-    name: str,
-    version: str,
-    options: TrainOptions,
     output: Path,
+    options: TrainOptions,
     n_workers: int,
 ) -> None:
-    """Train one model from datasets; whether its file can be written is found out first."""
+    """Train one model from files of datasets; room for its file is made before anything else."""
     make_room(output)
     artefact = train(
-        [read(path) for path in datasets],
-        [read(path) for path in power],
-        name=name,
-        version=version,
-        options=options,
-        n_workers=n_workers,
+        [read(path) for path in datasets], [read(path) for path in power], options, n_workers
     )
     write_and_report(artefact, output)
 

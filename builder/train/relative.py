@@ -17,7 +17,7 @@ from gpperf_lite._relative import COLUMNS, column_of, unit_of
 
 from ..dataset import Dataset, Floats, Points, points_of
 from .learner import LearnerOptions, learn
-from .physics import Constants, Described, describe_points, fit_constants
+from .physics import Constants, DescribedPoints, describe_points, fit_constants
 
 KERNELS = {LIBRARY.name: LIBRARY}
 """The kernels of the generic model: the library alone."""
@@ -31,7 +31,7 @@ _SEED = 11
 
 
 @dataclass(frozen=True)
-class Table:
+class GpuTable:
     """Measured points of one GPU and dtype; constants: relative, once they are fitted."""
 
     name: str
@@ -44,14 +44,14 @@ class Table:
         """The dtype that was measured."""
         return str(self.points.dtype[0])
 
-    def sample(self, n_rows: int) -> Table:
+    def sample(self, n_rows: int) -> GpuTable:
         """Return at most so many of the points: others for each GPU, so that shapes differ."""
         seed = [_SEED, *self.name.encode()]
         chosen = np.random.default_rng(seed).permutation(len(self.points))[:n_rows]
         return replace(self, points=self.points.where(np.sort(chosen)))
 
 
-def fit_relative(table: Table) -> dict[str, float]:
+def fit_relative(table: GpuTable) -> dict[str, float]:
     """Return the constants that fit a table, over the units of its GPU.
 
     Drawn towards what is usual, so that those of several GPUs can be mixed.
@@ -64,7 +64,7 @@ def fit_relative(table: Table) -> dict[str, float]:
     }
 
 
-def absolute_constants(table: Table) -> dict[str, float]:
+def absolute_constants(table: GpuTable) -> dict[str, float]:
     """Return a table's constants in SI units."""
     return {
         name: value * unit_of(name, table.gpu, table.dtype)
@@ -73,7 +73,7 @@ def absolute_constants(table: Table) -> dict[str, float]:
 
 
 def generic_columns(
-    described: Described, gpu: Gpu, dtype: str, columns: Sequence[str] = COLUMNS
+    described: DescribedPoints, gpu: Gpu, dtype: str, columns: Sequence[str] = COLUMNS
 ) -> NDArray[np.float32]:
     """Return the columns of the generic model, float32 array of shape (n_columns, n_points)."""
     features = dict(zip(FEATURES, described.columns, strict=True))
@@ -81,7 +81,7 @@ def generic_columns(
     return np.stack([column_of(text, features, gpu, dtype, n_rows) for text in columns])
 
 
-def fit_forest(tables: Sequence[Table], learner: LearnerOptions) -> Forest:
+def fit_forest(tables: Sequence[GpuTable], learner: LearnerOptions) -> Forest:
     """Return a forest over COLUMNS of what the constants leave, from the tables of a dtype."""
     parts, targets = [], []
     for table in tables:

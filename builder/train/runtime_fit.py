@@ -14,7 +14,7 @@ from gpperf_lite._forest import Forest, powers_of_two
 
 from ..dataset import Floats, Points
 from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
-from .physics import Constants, Described, Kernels, describe_points, fit_constants
+from .physics import Constants, DescribedPoints, Kernels, describe_points, fit_constants
 
 _UNLABELLED_BETWEEN = 8000
 _LARGEST_GRID = 10
@@ -34,7 +34,7 @@ class RuntimeFit:
         """Return the fit that an estimator was made of."""
         return cls(estimator.constants, estimator.forest, estimator.domain)
 
-    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
+    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, DescribedPoints]:
         """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
         described = describe_points(points, gpu, kernels, self.constants)
         sizes = (points.m, points.n, points.k, points.batch)
