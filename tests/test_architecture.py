@@ -70,7 +70,7 @@ BUILDER_IMPORTS = {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
         "importers", "kernels", "measure", "plan", "report", "train",
     },
-    "report": {"dataset", "evaluate", "importers", "train", "vocabulary"},
+    "report": {"dataset", "evaluate", "train", "vocabulary"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},
     "train": {"dataset", "importers"},

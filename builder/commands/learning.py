@@ -165,19 +165,17 @@ def _run_evaluate(options: argparse.Namespace) -> int:
 
 def _write_accuracy(options: argparse.Namespace) -> None:
     from ..files import write_text
-    from ..report import write_report
+    from ..report import accuracy_page
 
-    write_text(options.report, write_report(options.recipe, options.sources, options.workers))
+    write_text(options.report, accuracy_page(options.recipe, options.sources, options.workers))
     print(f"wrote {options.report}")
 
 
 def _write_unseen(options: argparse.Namespace) -> None:
-    from ..evaluate import curves
     from ..files import write_text
     from ..report import unseen_page
 
-    page = unseen_page(curves(options.recipe, options.sources, options.workers))
-    write_text(options.unseen, page)
+    write_text(options.unseen, unseen_page(options.recipe, options.sources, options.workers))
     print(f"wrote {options.unseen}")
 
 

@@ -195,8 +195,8 @@ def _score(
     return Score(method, target, gpu, dtype, split, errors_of(predicted, measured), parts)
 
 
-def score_lines(scores: Sequence[Score], *, with_slices: bool = True) -> list[str]:
-    """Return scores as aligned lines for people."""
+def score_lines(scores: Sequence[Score]) -> list[str]:
+    """Return scores as aligned lines for people, each with its slices below."""
     lines = [
         f"{'method':14}{'target':9}{'gpu':21}{'dtype':11}{'held out':11}{'rows':>7}"
         f"{'mean':>10}{'median':>9}{'p90':>9}{'bias':>9}{'R2':>8}"
@@ -204,8 +204,7 @@ def score_lines(scores: Sequence[Score], *, with_slices: bool = True) -> list[st
     for score in scores:
         label = f"{score.method:14}{score.target:9}{score.gpu:21}{score.dtype:11}"
         lines.append(f"{label}{score.held_out:11}{_figures(score.errors)}")
-        if with_slices:
-            lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
+        lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
         if score.choice is not None:
             lines.append(f"  {score.choice.line()}")
     return lines

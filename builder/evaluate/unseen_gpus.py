@@ -17,9 +17,8 @@ from gpperf_lite._forest import UNITS_PER_OCTAVE
 from gpperf_lite._generic import Generic
 
 from ..calibrate import calibrate_estimator, choose
-from ..dataset import Floats, Mask, Points, concatenate
+from ..dataset import Floats, Mask, Points
 from ..errors import RecipeError
-from ..importers import import_table
 from ..parallel import Task, run_tasks
 from ..train import (
     KERNELS,
@@ -32,6 +31,7 @@ from ..train import (
     errors_of,
     held_out,
     read_recipe,
+    runtime_dataset,
     tables_of,
     with_intervals,
 )
@@ -66,8 +66,7 @@ def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
     if not models:
         raise RecipeError(f"{recipe} has no model of scope 'generic'")
     (model,) = models[:1]
-    dataset = concatenate([import_table(sources / name, model.format)[0] for name in model.runtime])
-    tables, _ = tables_of(dataset, {}, n_workers)
+    tables, _ = tables_of(runtime_dataset(model, sources), {}, n_workers)
     return curves_of(held_out(tables, model.without, GenericOptions(), n_workers), n_workers)
 
 

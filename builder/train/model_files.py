@@ -9,7 +9,7 @@ from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._generic import Generic
 from gpperf_lite._generic import write as write_generic
 
-from ..dataset import Dataset, read
+from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
 from ..files import make_room
 from ..importers import import_table
@@ -55,6 +55,14 @@ def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
     datasets = [_import(sources / name, model.format) for name in model.runtime]
     options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
     return train_generic(datasets, model.name, model.version, options, n_workers)
+
+
+def runtime_dataset(model: ModelRecipe, sources: Path) -> Dataset:
+    """Return the measured runtimes that a recipe names for a model, as one dataset.
+
+    Raises SourceError where a file is missing or of another format.
+    """
+    return concatenate([import_table(sources / name, model.format)[0] for name in model.runtime])
 
 
 def build_from_datasets(

@@ -88,6 +88,18 @@ def _uniform(points: Points, kernels: Kernels) -> list[tuple[NDArray[np.intp], s
     ]
 
 
+def speed_of_light(points: Points, gpu: Gpu, kernels: Kernels) -> Floats:
+    """Return times in s, of shape (n_points,), that no kernel can beat on points of one dtype.
+
+    At peak FLOP/s and peak bandwidth of L2 and of DRAM.
+    """
+    mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
+    # The speed of light does not depend on constants: usual ones of both forms of physics do.
+    usual = _guess(1e-6, mac_s, gpu)
+    usual |= _guess_of_tiles(mac_s, gpu, "library") | _guess_of_tiles(mac_s, gpu, "kernel")
+    return describe_points(points, gpu, kernels, usual).light_s
+
+
 def fit_constants(
     points: Points, gpu: Gpu, kernels: Kernels, pull: float = 0.0
 ) -> dict[str, float]:

@@ -16,7 +16,7 @@ from builder.dataset import Dataset, Floats, points_of
 from builder.errors import DatasetError, RecipeError
 from builder.evaluate.unseen_gpus import curves_of
 from builder.gpus import known_gpus
-from builder.report import unseen_page
+from builder.report.unseen import page_of
 from builder.train import (
     GenericOptions,
     GpuTable,
@@ -154,7 +154,7 @@ def test_errors_fall_with_points_and_the_page_shows_them(tables: list[GpuTable])
     first = found[0]
     assert first.errors[40].mean_ape < first.errors[0].mean_ape
     assert 0.0 <= first.coverage[40] <= 1.0
-    page = unseen_page(found)
+    page = page_of(found)
     assert f"| {first.gpu} | bf16 | {first.distance:.2f} |" in page
     assert f"{first.errors[40].mean_ape:.1%}" in page
 
