@@ -19,7 +19,7 @@ from ..markdown import table
 from ..parallel import Task, run_tasks
 from ..train import ModelRecipe, read_recipe, runtime_dataset
 
-_HEAD = """# Accuracy
+HEAD = """# Accuracy
 
 Written by `python -m builder report accuracy --sources FOLDER`; do not edit.
 
@@ -45,7 +45,7 @@ def accuracy_page(recipe: Path, sources: Path, n_workers: int) -> str:
     baselines = {
         (score.method, score.gpu, score.dtype): score for scores in found for score in scores
     }
-    parts = [_HEAD, "## Runtime", "", *_runtime(models.values(), baselines), ""]
+    parts = [HEAD, "## Runtime", "", *_runtime(models.values(), baselines), ""]
     parts += ["## Slices of runtime", "", *_slices(models.values()), ""]
     parts += ["## Power", "", *_power(models.values()), ""]
     studies = [

@@ -8,7 +8,7 @@ from ..dataset import OWN_COLUMNS, POINT, SCHEMA_VERSION, SOURCE_COLUMNS, Column
 from ..markdown import table
 from ..vocabulary import Flag, Regime, Role, Status
 
-_HEAD = """# Datasets
+HEAD = """# Datasets
 
 Written from the code by `python -m builder report dataset`; do not edit.
 
@@ -58,7 +58,7 @@ def dataset_page() -> str:
     """Return the page as Markdown."""
     point = ", ".join(f"`{name}`" for name in POINT)
     parts = [
-        _HEAD.format(version=SCHEMA_VERSION, point=point),
+        HEAD.format(version=SCHEMA_VERSION, point=point),
         _columns(SOURCE_COLUMNS), _OWN, _columns(OWN_COLUMNS), _METADATA, _words(Regime),
         "\n## Roles\n\n", _words(Role), "\n## Statuses\n\n", _words(Status), _FLAGS, _flags(),
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from ..train import read_recipe, runtime_dataset
 SHOWN_TABLES = (("h200_sxm", "bf16"), ("l40s", "bf16"), ("b200_sxm", "fp8"))
 """Models whose tables are looked at, and in which dtype: easy, noisy, and with wild outliers."""
 
-_HEAD = """# What of the errors is noise
+HEAD = """# What of the errors is noise
 
 Written by `python -m builder report noise --sources FOLDER`; do not edit.
 
@@ -55,7 +55,7 @@ def noise_page(recipe: Path, sources: Path, n_workers: int) -> str:
 
 def page_of(found: Sequence[Floor]) -> str:
     """Return the page of some floors as Markdown."""
-    return _HEAD.format(n_folds=N_FOLDS) + "\n".join(floor_lines(found)) + "\n"
+    return HEAD.format(n_folds=N_FOLDS) + "\n".join(floor_lines(found)) + "\n"
 
 
 def floor_lines(found: Sequence[Floor]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from ..evaluate import SHOWN, TEST_ROWS, Curve, curves
 from ..markdown import table
 
-_HEAD = """# GPUs that were never measured, or hardly
+HEAD = """# GPUs that were never measured, or hardly
 
 Written by `python -m builder report unseen --sources FOLDER`; do not edit.
 
@@ -35,7 +35,7 @@ def page_of(found: Sequence[Curve]) -> str:
     """Return the page of some curves as Markdown."""
     alone = [one for one in found if one.alone]
     kin = [one for one in found if not one.alone]
-    parts = [_HEAD.format(rows=TEST_ROWS), "## One GPU held out", ""]
+    parts = [HEAD.format(rows=TEST_ROWS), "## One GPU held out", ""]
     numbers = tuple(alone[0].errors)
     parts += _curve_table(alone, numbers)
     parts += ["", "## Means over the dtypes of each GPU", "", *_mean_table(alone, numbers)]
