@@ -1,7 +1,7 @@
-"""Coordinates: where a GEMM lies on a GPU, for choosing few points and learning from few.
+"""Coordinates of a GEMM relative to the hardware, for choosing few points and learning from few.
 
-They are relative to the hardware, of about equal weight, and need no measurement: what is near by
-them runs into the same limits, so that its errors are alike.
+Sizes, time, footprint, and shares of compute and memory, scaled to about equal weight; none needs a
+measurement. GEMMs that are near in them run into the same limits, so their errors are alike.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def coordinates(points: Points, described: DescribedPoints, gpu: Gpu) -> Floats:
 
 
 def shares(described: DescribedPoints) -> Floats:
-    """Return how much of the time is arithmetic, memory and neither, of shape (n_points, 3).
+    """Return the shares of time that arithmetic, memory and neither take, of shape (n_points, 3).
 
     A factor on one of the three changes the log of the time by its share times the factor's log.
     """

@@ -84,7 +84,7 @@ def points_of(dataset: Dataset) -> Points:
 
 
 def _reasons(dataset: Dataset) -> str:
-    """Say why a dataset has no usable row, and what can be done about it."""
+    """Return the reasons why a dataset has no usable row, with what can be done, for an error."""
     if not len(dataset):
         return "there is no row of this kind in it"
     told = [f"{flag} on {count} ({flag.advice})" for flag, count in dataset.kept_out().items()]

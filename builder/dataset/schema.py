@@ -51,7 +51,7 @@ SOURCE_COLUMNS = (
     Column("power_limit_w", _NUMBER, "the enforced limit"),
     Column("sm_clock_hz", _NUMBER, "SM clock while it ran"),
     Column("temperature_c", _NUMBER, "while it ran; of our own rows, at the start"),
-    Column("flags", _TEXTS, "what is to be said against the row: see below"),
+    Column("flags", _TEXTS, "doubts about the row, and circumstances of it: see below"),
     Column("source", _TEXT, "the file it came from"),
     Column("source_version", _TEXT, "release of the software that measured"),
     Column("source_row", _COUNT, "its line or row there, counted from 1"),

@@ -1,4 +1,4 @@
-"""What our figures are held against: the study's forest, the roofline, and nearest neighbours."""
+"""Baselines for our accuracy: the study's forest, the roofline, and nearest neighbours."""
 
 from __future__ import annotations
 

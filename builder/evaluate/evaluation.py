@@ -1,4 +1,4 @@
-"""Evaluation: an artefact or a method against measured rows, beside the baselines.
+"""Evaluation: errors of an artefact, of our method and of baselines on measured rows.
 
 A method is held out honestly here: fold by fold, it is trained on the other groups. An artefact is
 taken as it is: whether its rows were held out of its training is for the caller to know, and the

@@ -1,4 +1,4 @@
-"""The choice of a kernel: how fast the predicted best is beside the true best of those measured."""
+"""The choice of a kernel: speed of the predicted best beside that of the best one measured."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ChoiceEfficiency:
 
 
 def choice_of(points: Points, predicted_s: Floats) -> ChoiceEfficiency | None:
-    """Return how well predictions choose kernels; None where no GEMM was run by several.
+    """Return the efficiency of choosing by predictions; None where no GEMM was run by several.
 
     predicted_s: float64 array of shape (n_points,); NaN where nothing was predicted.
     """

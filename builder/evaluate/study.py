@@ -66,7 +66,11 @@ def study_table(path: Path, n_workers: int = 1) -> list[StudyRow]:
 
 @dataclass(frozen=True)
 class _Samples:
-    """features: shape (n_rows, 9); targets: runtime in s and power in W, shape (n_rows, 2)."""
+    """Rows of the study as samples of its learner.
+
+    features: shape (n_rows, 9); targets: runtime in s and power in W, shape (n_rows, 2); shape:
+    the number of each row's GEMM, shape (n_rows,).
+    """
 
     features: Floats
     targets: Floats

@@ -154,7 +154,7 @@ def _ratios(
 
 
 def tile_lines(sizes: Sequence[TileSize]) -> list[str]:
-    """Return the table for people."""
+    """Return the table as aligned lines for people."""
     lines = [
         f"{'tile':>8}{'threads':>9}{'shared B':>10}{'registers':>11}{'blocks/SM':>11}"
         f"{'occupancy':>11}{'GEMMs':>7}{'speedup':>9}{'largest':>9}{'best of':>9}{'power':>8}"

@@ -1,4 +1,4 @@
-"""Accuracy on GPUs never seen, docs/unseen.md: from the data sheet, and with ever more points.
+"""Accuracy on GPUs that were never seen: from the data sheet, and with ever more points.
 
 Each GPU of the generic model's recipe is held out with all of its tables. The model of the others
 answers for it from its data sheet; then it is calibrated with ever more of its rows, which are
@@ -58,7 +58,7 @@ class Curve:
 
 
 def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
-    """Return what the generic model of a recipe is worth on each of its GPUs, held out.
+    """Return the errors of a recipe's generic model on each of its GPUs, held out.
 
     Raises RecipeError where the recipe has no generic model.
     """
@@ -73,7 +73,7 @@ def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
 def curves_of(
     found: Sequence[tuple[Case, Generic, HeldOut]], n_workers: int, n_few: Sequence[int] = N_FEW
 ) -> list[Curve]:
-    """Return the curves of GPUs held out; their intervals are those that other GPUs call for."""
+    """Return the curves of GPUs held out, with intervals set by the errors on the other GPUs."""
     tasks = []
     for case, generic, _ in found:
         outs = [

@@ -18,9 +18,10 @@ class UnusableError(Exception):
 
 
 class CsvRow(NamedTuple):
-    """One row: its line in the file, its cells by column, whether it has one for each column.
+    """One row of a CSV file.
 
-    A cell that is not there is an empty text.
+    line: its number in the file; cells: by column, empty where one is missing; is_whole: whether
+    there are as many cells as columns.
     """
 
     line: int
@@ -29,11 +30,11 @@ class CsvRow(NamedTuple):
 
 
 def read_rows(path: Path) -> tuple[list[str], list[CsvRow]]:
-    """Return the column names and the rows of a CSV file; lines without a cell are no rows.
+    """Return the column names and the rows of a CSV file; lines without a cell are skipped.
 
     Where two columns have one name, the later one counts.
 
-    Raises SourceError where the file is no CSV.
+    Raises SourceError where the file is not CSV.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -50,7 +51,7 @@ def _row(line: int, names: list[str], cells: list[str]) -> CsvRow:
 
 
 def sizes(*texts: str) -> tuple[int, ...]:
-    """Return extents of a GEMM; raises UnusableError where one is no number or out of range."""
+    """Return extents of a GEMM; raises UnusableError where one is not a number or out of range."""
     try:
         extents = tuple(int(text) for text in texts)
     except ValueError as error:
@@ -63,7 +64,7 @@ def sizes(*texts: str) -> tuple[int, ...]:
 
 
 def seconds(milliseconds: str) -> float:
-    """Return a runtime in s; raises UnusableError where it is missing, or no time that can be."""
+    """Return a runtime in s; raises UnusableError where it is missing or out of range."""
     runtime_s = scalar(milliseconds, "no runtime") / 1e3
     if not SHORTEST_S <= runtime_s <= LONGEST_S:
         raise UnusableError("a runtime that is no time")
@@ -71,7 +72,7 @@ def seconds(milliseconds: str) -> float:
 
 
 def scalar(text: str, reason: str = "a number that cannot be read") -> float:
-    """Return a finite number; raises UnusableError with the reason where it is none."""
+    """Return a finite number; raises UnusableError with the reason where the text is not one."""
     try:
         number = float(text)
     except ValueError as error:

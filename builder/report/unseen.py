@@ -23,7 +23,7 @@ most, none of the shapes that it was calibrated with.
 
 
 def unseen_page(recipe: Path, sources: Path, n_workers: int) -> str:
-    """Return the page as Markdown. Takes about an hour on two cores: many models are trained.
+    """Return the page as Markdown. Takes long: many models are trained.
 
     recipe: with one generic model; sources: the folder of its tables.
     Raises RecipeError where the recipe has no generic model, SourceError where a table is missing.

@@ -30,7 +30,7 @@ _FEWEST_ROWS = 20
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """What a model is called, and how it is trained.
+    """Options of training: the name and version of a model, and the way it is trained.
 
     split, n_folds: how accuracy and intervals are measured; learner: None for the usual one, or
     the small one where there are few rows; stand_ins: unmeasured dtypes and the measured ones
@@ -89,7 +89,7 @@ class Family:
         return [int(number) for number in np.unique(self.fold)]
 
     def part_of(self, points: Points) -> Points:
-        """Return those of some points that are in this family's dtype and of its kernels."""
+        """Return the points, of some, that are in this family's dtype and of its kernels."""
         own: NDArray[np.bool_] = points.dtype == self.dtype
         return points.where(own & np.isin(points.kernel, list(self.kernels)))
 
@@ -196,7 +196,7 @@ class Family:
 
 
 class _Fit(Protocol):
-    """What is shipped of a fit."""
+    """A fit that can be shipped."""
 
     @property
     def constants(self) -> Constants: ...

@@ -1,8 +1,8 @@
 """Training of the generic model: tables of many GPUs in, one file for any GPU out.
 
-What it is worth on a GPU that it never saw is measured as that: each GPU is left out in turn, with
-all of its tables, and then all GPUs of its generation (the major number of the compute
-capability). The intervals come from those GPUs.
+Its accuracy on a GPU that it never saw is measured on such GPUs: each is left out in turn with all
+of its tables, and then with all GPUs of its generation (the major number of the compute
+capability). The intervals come from the same held-out GPUs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Held-out GPUs: what a generic model of the others says of each, and intervals from that."""
+"""Held-out GPUs: predictions of each by a generic model of the others, and intervals from them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .runtime_fit import RuntimeFit
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Points of a GPU that a model never saw, and what it says of them, s, shape (n_points,).
+    """Points of a GPU that a model never saw, and the runtimes that it predicts for them.
 
-    scope: "gpu" or "generation", which was left out; distance: of the nearest GPU that was not,
-    in octaves.
+    scope: "gpu" or "generation", whichever was left out; runtime_s: shape (n_points,); distance:
+    to the nearest GPU that was not left out, in octaves.
     """
 
     table: GpuTable
@@ -42,7 +42,7 @@ class HeldOut:
 
     @property
     def misses(self) -> Floats:
-        """|log2(measured / predicted)|, shape (n_points,)."""
+        """Absolute errors in octaves, |log2(measured / predicted)|, of shape (n_points,)."""
         misses: Floats = np.abs(np.log2(self.table.points.runtime_s / self.runtime_s))
         return misses
 
@@ -72,7 +72,7 @@ def held_out(
     options: GenericOptions,
     n_workers: int,
 ) -> list[tuple[Case, Generic, HeldOut]]:
-    """Return each GPU held out, a model of the others, and what that says of it.
+    """Return each GPU held out, a model of the others, and its predictions of that GPU.
 
     Every GPU is held out once alone, and once with its whole generation where it has kin.
     """
@@ -102,7 +102,7 @@ def _generation(table: GpuTable) -> int:
 
 
 def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
-    """Return a model that never saw the GPUs of a case, and what it says of one from its sheet."""
+    """Return a model that never saw the GPUs of a case, and its predictions for the case's GPU."""
     gpu, dtype = case.table.gpu, case.table.dtype
     rest = [one for one in case.tables if one.name not in case.names]
     distances = [distance(one.gpu, gpu, dtype) for one in rest]
@@ -124,13 +124,13 @@ def predict_unseen(generic: Generic, table: GpuTable) -> Floats:
 
 
 def with_intervals(generic: Generic, outs: list[HeldOut]) -> Generic:
-    """Return a model of one dtype with the intervals that other GPUs, held out, call for."""
+    """Return a model of one dtype, its intervals set by the errors on held-out GPUs."""
     (estimator,) = generic.estimators
     return replace(generic, estimators=(measured_on(estimator, outs),))
 
 
 def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEstimator:
-    """Return an estimator with what GPUs held out say of it."""
+    """Return an estimator, its accuracy and intervals set by the errors on held-out GPUs."""
     near = [out for out in outs if out.scope == "gpu" and out.distance <= NEAR]
     far = [out for out in outs if out.distance > NEAR]
     accuracy = _accuracy(outs)
@@ -150,7 +150,7 @@ def _interval_of(outs: list[HeldOut]) -> Interval:
 
 
 def _covered(out: HeldOut, pool: list[HeldOut]) -> float:
-    """Return which share of a GPU's points lies in 90 % intervals from the other GPUs."""
+    """Return the share of a GPU's points that lie in 90 % intervals set by the other GPUs."""
     interval = _interval_of([one for one in pool if one.table.name != out.table.name] or pool)
     half = interval.half_widths_at(out.runtime_s, 0.9)
     return float(np.mean(out.misses * UNITS_PER_OCTAVE <= half))

@@ -1,4 +1,4 @@
-"""Building: from files of measured tables to files of artefacts, one model after the other."""
+"""Model files: built from files of measured tables, one model after the other."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def build_from_datasets(
 
 
 def write_and_report(artefact: Artefact, path: Path) -> None:
-    """Write an artefact and print what its held-out rows say, a line an estimator."""
+    """Write an artefact and print its errors on held-out rows, a line for each estimator."""
     write(artefact, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
     for estimator in artefact.estimators:
@@ -94,7 +94,7 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
 
 
 def write_and_report_generic(generic: Generic, path: Path) -> None:
-    """Write a generic model and print what the GPUs that were held out say, a line each."""
+    """Write a generic model and print its errors on held-out GPUs, a line for each."""
     write_generic(generic, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
     for estimator in generic.estimators:

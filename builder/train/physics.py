@@ -27,7 +27,7 @@ Kernels = Mapping[str, Kernel]
 
 @dataclass(frozen=True)
 class DescribedPoints:
-    """Points as the physical model sees them.
+    """Points with the features and times of the physical model.
 
     columns: float32 array of shape (n_features, n_points); the others: shape (n_points,).
     macs_s, dram_s: time at peak FLOP/s, and of all bytes at peak DRAM bandwidth.
@@ -41,7 +41,7 @@ class DescribedPoints:
 
 
 def unit_of(kernel: Kernel) -> str:
-    """Return what a kernel runs on: kernels of one unit share their physical constants."""
+    """Return the unit that a kernel runs on; kernels of one unit share their physical constants."""
     if physics_of(kernel) == "library":
         return "library"
     if kernel.family != "cutlass2":
@@ -94,7 +94,7 @@ def speed_of_light(points: Points, gpu: Gpu, kernels: Kernels) -> Floats:
     At peak FLOP/s and peak bandwidth of L2 and of DRAM.
     """
     mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
-    # The speed of light does not depend on constants: usual ones of both forms of physics do.
+    # The speed of light does not depend on the constants: any of both forms of physics will do.
     usual = _guess(1e-6, mac_s, gpu)
     usual |= _guess_of_tiles(mac_s, gpu, "library") | _guess_of_tiles(mac_s, gpu, "kernel")
     return describe_points(points, gpu, kernels, usual).light_s

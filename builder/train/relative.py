@@ -1,4 +1,7 @@
-"""Relative fits: what one GPU says of the generic model, in units of its own data sheet."""
+"""Relative fits: the constants and columns of each GPU in units of its own data sheet.
+
+In these units GPUs are alike, so one generic model can be trained on all of them.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ _SEED = 11
 
 @dataclass(frozen=True)
 class GpuTable:
-    """Measured points of one GPU and dtype; constants: relative, once they are fitted."""
+    """Measured points of one GPU and dtype.
+
+    constants: in units of the GPU's data sheet; empty until they are fitted.
+    """
 
     name: str
     gpu: Gpu
@@ -45,16 +51,16 @@ class GpuTable:
         return str(self.points.dtype[0])
 
     def sample(self, n_rows: int) -> GpuTable:
-        """Return at most so many of the points: others for each GPU, so that shapes differ."""
+        """Return a sample of at most n_rows points, drawn differently for each GPU."""
         seed = [_SEED, *self.name.encode()]
         chosen = np.random.default_rng(seed).permutation(len(self.points))[:n_rows]
         return replace(self, points=self.points.where(np.sort(chosen)))
 
 
 def fit_relative(table: GpuTable) -> dict[str, float]:
-    """Return the constants that fit a table, over the units of its GPU.
+    """Return the constants that fit a table, in units of its GPU.
 
-    Drawn towards what is usual, so that those of several GPUs can be mixed.
+    Regularised towards the usual ones, so that those of several GPUs can be mixed.
     """
     few = table.sample(_ROWS_FOR_CONSTANTS).points
     absolute = fit_constants(few, table.gpu, KERNELS, pull=_PULL)
@@ -82,7 +88,7 @@ def generic_columns(
 
 
 def fit_forest(tables: Sequence[GpuTable], learner: LearnerOptions) -> Forest:
-    """Return a forest over COLUMNS of what the constants leave, from the tables of a dtype."""
+    """Return a forest over COLUMNS of the errors that the constants leave, in tables of a dtype."""
     parts, targets = [], []
     for table in tables:
         constants = absolute_constants(table)
@@ -93,7 +99,7 @@ def fit_forest(tables: Sequence[GpuTable], learner: LearnerOptions) -> Forest:
 
 
 def clipped(octaves: Floats) -> Floats:
-    """Return log2 targets within what a forest can say."""
+    """Return log2 targets, clipped to the range of a forest's sum."""
     most = LARGEST_SUM / UNITS_PER_OCTAVE
     within: Floats = np.clip(octaves, -most, most)
     return within

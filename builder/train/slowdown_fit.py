@@ -1,4 +1,4 @@
-"""The sustained runtime: how much slower a launch is among many, under the power cap.
+"""The sustained runtime: the slowdown of a launch among many others, under the power cap.
 
 A forest learns log2 of the sustained runtime over that of one launch on a cool GPU, from points
 that were measured both ways. It needs no physics of its own: the features say how busy a GEMM keeps

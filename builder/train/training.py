@@ -103,7 +103,7 @@ def _power_tasks(
 
 
 def check_name(name: str) -> str:
-    """Return the name of a model, or raise DatasetError."""
+    """Return the name of a model; raises DatasetError where it could not be that of a file."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
         raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
     return name
@@ -137,7 +137,7 @@ def _kernels_in_order(families: list[Family]) -> tuple[Kernel, ...]:
 def _provenance(
     data: Dataset, power: list[Dataset], left_out: dict[str, int], options: TrainOptions
 ) -> dict[str, Any]:
-    """Return where the rows come from, and what decides the bits of a forest."""
+    """Return the provenance of a model: sources of its rows, and all that decides its bits."""
     return {
         "runtime": list(data.provenance),
         "power": [entry for dataset in power for entry in dataset.provenance],

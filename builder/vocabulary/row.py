@@ -1,4 +1,4 @@
-"""Regimes, roles, statuses and flags of a row, each with its meaning; nobody else spells them.
+"""Regimes, roles, statuses and flags of a row, each with its meaning; other modules refer to these.
 
 `docs/dataset.md` is written from these tables. A member is the string that stands in the files.
 """
@@ -27,7 +27,7 @@ class _Word(str, Enum):
 
 
 class Regime(_Word):
-    """How a kernel was run while its row was measured."""
+    """The way in which a kernel was run while its row was measured."""
 
     BURST = "burst", "one launch on a cool GPU at full clocks: the runtime"
     SUSTAINED = (
@@ -43,7 +43,7 @@ class Regime(_Word):
 
 
 class Role(_Word):
-    """What a row of our own measuring is for. Rows of every role are trained on."""
+    """The purpose of a row of our own measuring. Rows of every role are trained on."""
 
     POINT = "point", "a point of the plan"
     REPEAT = "repeat", "a point whose power is measured once more"
@@ -52,7 +52,7 @@ class Role(_Word):
 
 
 class Status(_Word):
-    """How a measurement of our own ended; `reason` says more where it did not end well."""
+    """The outcome of a measurement of our own; the column `reason` explains all but `ok`."""
 
     OK = "ok", "measured"
     REJECTED = "rejected", "measured, but not to be believed"
@@ -60,7 +60,7 @@ class Status(_Word):
 
 
 class Flag(_Word):
-    """What is to be said against a row, and whether that keeps it out.
+    """A doubt about a row, or a circumstance of it, and whether that keeps the row out.
 
     keeps_out: whether rows with this flag take no part in training, calibrating and evaluating.
     advice: why not, or why they do; and what a user can do about it.
