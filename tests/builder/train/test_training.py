@@ -174,6 +174,22 @@ def test_too_few_rows_with_power_are_no_model_of_power(small_dataset: Dataset) -
         train([small_dataset], [few], replace(QUICK, name="cold"))
 
 
+def test_the_runtime_under_load_is_learnt_where_enough_points_were_measured_both_ways(
+    small_dataset: Dataset,
+) -> None:
+    """All points a tenth slower under load; the same with nineteen of them alone; and not timed."""
+    columns = small_dataset.table.to_pydict()
+    columns |= {"regime": "sustained", "runtime_s": 1.1 * small_dataset.column("runtime_s")}
+    lasting = dataset_of(len(GRID), **columns)
+    few = lasting.where(np.arange(len(GRID)) < 19)
+    untimed = dataset_of(len(GRID), **{**columns, "m": 2})
+    targets = {}
+    for name, more in (("all", lasting), ("few", few), ("untimed", untimed)):
+        artefact = train([small_dataset, more], [], replace(QUICK, name=name))
+        targets[name] = [estimator.target for estimator in artefact.estimators]
+    assert targets == {"all": ["runtime", "sustained"], "few": ["runtime"], "untimed": ["runtime"]}
+
+
 def test_one_group_cannot_be_held_out(small_dataset: Dataset) -> None:
     with pytest.raises(DatasetError, match="nothing can be held out"):
         train([small_dataset], [], replace(QUICK, name="x", split="gpu"))
