@@ -116,7 +116,11 @@ def _library(machine: Machine, name: str, use: str, advice: str) -> Finding:
 def _models() -> Finding:
     names = available()
     if not names:
-        return Finding("models", "missing", "none is built in: build them with 'train --recipe'")
+        return Finding(
+            "models",
+            "missing",
+            "none is built in: build them with 'python -m builder models build'",
+        )
     try:
         for name in names:
             load(name)

@@ -1,7 +1,7 @@
 """A whole collection on the emulated GPU: the real device in real workers, from sweep to dataset.
 
-Not collected by itself: `tests/builder/test_cuda_device.py` runs it in a process in which
-libcuda.so.1 and libnvidia-ml.so.1 are the emulated ones.
+conftest.py runs the cases in a process in which libcuda.so.1 and libnvidia-ml.so.1 are the
+emulated ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,21 @@ from builder.compile.cache import CompilerFacts, Entry
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.kernels.catalogue import catalogue
+from builder.measure import Protocol
+
+# What is measured is shorter than on a GPU, and looked at less often; nothing is left out.
+BRISK = Protocol(
+    quiet_s=0.3,
+    calibration_idle_s=0.4,
+    calibration_spin_s=0.6,
+    calibration_poll_s=5e-3,
+    poll_s=5e-3,
+    settle_s=0.1,
+    counter_window_s=0.3,
+    counter_steps=3,
+    edge_limit_s=20e-3,
+    extension_s=0.2,
+)
 
 GOOD, BROKEN = "tiled_sgemm_8", "tiled_sgemm_9"
 SWEEP = f"""
@@ -61,7 +76,7 @@ def collected(folder: Path) -> tuple[int, Dataset]:
     sweep.write_text(SWEEP)
     cubins = folder / "cubins"
     options = CollectOptions(sweep, output, gpus=("0",), deadline_s=90.0, cubins=cubins, quiet=True)
-    return collect(options), read(output)
+    return collect(options, BRISK), read(output)
 
 
 def test_a_collection_measures_what_is_good_and_survives_what_is_not(tmp_path: Path) -> None:
