@@ -37,7 +37,7 @@ class AccuracyOptions:
 def accuracy_lines(options: AccuracyOptions) -> Iterator[str]:
     """Yield the report, a line at a time, as the methods are scored."""
     dataset = _dataset(options.tables)
-    everything = points_of(dataset.bursts())
+    everything = points_of(dataset.not_sustained())
     for gpu in sorted(set(everything.gpu)):
         points = everything.where((everything.gpu == gpu) & (everything.dtype == options.dtype))
         if not len(points):

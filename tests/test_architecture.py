@@ -71,7 +71,7 @@ BUILDER_IMPORTS = {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
         "importers", "kernels", "measure", "plan", "report", "train",
     },
-    "report": {"evaluate", "importers", "train"},
+    "report": {"dataset", "evaluate", "train", "vocabulary"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},
     "train": {"dataset", "importers", "kernels"},
@@ -82,23 +82,24 @@ BUILDER_IMPORTS = {
     },
     "collect": {
         "collect.journal", "collect.supervisor", "collect.worker", "compile", "dataset", "device",
-        "device.cuda", "measure", "plan",
+        "device.cuda", "measure", "plan", "vocabulary",
     },
     "collect.supervisor": {"collect.journal", "collect.worker", "measure"},
     "collect.worker": {
         "collect.journal", "compile", "device", "device.cuda", "device.simulated", "measure",
-        "plan",
+        "plan", "vocabulary",
     },
-    "collect.journal": {"dataset", "measure"},
-    "measure": {"device", "kernels"},
+    "collect.journal": {"dataset", "measure", "vocabulary"},
+    "measure": {"device", "kernels", "vocabulary"},
     "compile": {"kernels"},
     "plan": {"kernels"},
-    "importers": {"dataset"},
-    "dataset": set(),
+    "importers": {"dataset", "vocabulary"},
+    "dataset": {"vocabulary"},
     "device.cuda": {"device", "kernels"},
     "device.simulated": {"device"},
     "device": set(),
     "kernels": set(),
+    "vocabulary": set(),
 }  # fmt: skip
 
 GROUND = {"errors", "files", "gpus", "markdown", "parallel", "toml"}
@@ -288,6 +289,19 @@ def test_importing_the_runtime_loads_numpy_and_the_standard_library_only() -> No
     )
     loaded = set(done.stdout.split()) - set(sys.stdlib_module_names)
     assert {name for name in loaded if not name.startswith("_")} == {"gpperf_lite", "numpy"}
+
+
+def test_measuring_and_the_doctor_need_numpy_and_the_runtime_alone() -> None:
+    """So that the doctor can say what is missing, and measuring carries no Parquet along."""
+    code = "import sys, builder.doctor, builder.measure, builder.vocabulary; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    loaded = {name.split(".")[0] for name in done.stdout.split()} - set(sys.stdlib_module_names)
+    assert {name for name in loaded if not name.startswith("_")} == {
+        "builder", "gpperf_lite", "numpy",
+    }  # fmt: skip
 
 
 def test_nothing_of_the_runtime_is_executed_from_data() -> None:

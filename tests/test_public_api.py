@@ -40,6 +40,7 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 
 def test_the_pages_that_are_written_from_the_code_are_up_to_date() -> None:
-    from builder.report import feature_page
+    from builder.report import dataset_page, feature_page
 
     assert (ROOT / "docs" / "features.md").read_text() == feature_page()
+    assert (ROOT / "docs" / "dataset.md").read_text() == dataset_page()

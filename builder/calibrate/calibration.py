@@ -3,11 +3,10 @@
 The generic model's error at the points, in octaves, is learned by a Gaussian process over
 coordinates that are relative to the hardware, and over the shares of time that arithmetic, memory
 and launches take, which makes it refit the factors of those three. Small trees then learn what the
-process says of thousands of shapes that nobody measured, and are added to those of the generic
-model.
+process predicts for thousands of unmeasured shapes, and are added to those of the generic model.
 
-Intervals are the generic model's, made as much narrower or wider as each point asks for that is
-predicted from the others (normalised conformal prediction, H. Papadopoulos et al., "Inductive
+Intervals are the generic model's, scaled by one factor, which comes from the errors of points that
+are predicted from the others (normalised conformal prediction, H. Papadopoulos et al., "Inductive
 Confidence Machines for Regression", 2002).
 """
 
@@ -55,7 +54,7 @@ _MOST_POINTS = 2000
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A generic estimator, corrected; left_out_s: of each point, predicted from the others."""
+    """A corrected generic estimator; left_out_s: of each point, predicted from the others."""
 
     estimator: Estimator
     left_out_s: Floats
@@ -136,7 +135,7 @@ def calibrate_estimator(estimator: Estimator, points: Points, gpu: Gpu) -> Calib
 
 
 def _unmeasured(domain: Domain, dtype: str) -> Points:
-    """Return shapes of the domain that were not measured, none of which takes far too long."""
+    """Return shapes drawn from the domain, which were not measured."""
     random = np.random.default_rng(_SEED)
     limits = np.log2(np.array([domain.m, domain.n, domain.k], float))
     spread = np.exp2(random.uniform(limits[:, 0], limits[:, 1], (_UNMEASURED, 3)))

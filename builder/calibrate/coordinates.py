@@ -1,7 +1,7 @@
-"""Coordinates: where a GEMM lies on a GPU, for choosing few points and learning from few.
+"""Coordinates of a GEMM relative to the hardware, for choosing few points and learning from few.
 
-They are relative to the hardware, of about equal weight, and need no measurement: what is near by
-them runs into the same limits, so that its errors are alike.
+Sizes, time, footprint, and shares of compute and memory, scaled to about equal weight; none needs a
+measurement. GEMMs that are near in them run into the same limits, so their errors are alike.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from gpperf_lite import Gpu
 from gpperf_lite._features import FEATURES
 
 from ..dataset import Floats, Points
-from ..train import Described
+from ..train import DescribedPoints
 
 
-def coordinates(points: Points, described: Described, gpu: Gpu) -> Floats:
+def coordinates(points: Points, described: DescribedPoints, gpu: Gpu) -> Floats:
     """Return coordinates, float64 array of shape (n_points, 9): half octaves, and shares."""
     column = _columns(described)
     return np.column_stack(
@@ -33,8 +33,8 @@ def coordinates(points: Points, described: Described, gpu: Gpu) -> Floats:
     )
 
 
-def shares(described: Described) -> Floats:
-    """Return how much of the time is arithmetic, memory and neither, of shape (n_points, 3).
+def shares(described: DescribedPoints) -> Floats:
+    """Return the shares of time that arithmetic, memory and neither take, of shape (n_points, 3).
 
     A factor on one of the three changes the log of the time by its share times the factor's log.
     """
@@ -43,7 +43,7 @@ def shares(described: Described) -> Floats:
     return np.column_stack([compute, memory, np.maximum(1.0 - compute - memory, 0.0)])
 
 
-def _columns(described: Described) -> dict[str, Floats]:
+def _columns(described: DescribedPoints) -> dict[str, Floats]:
     return {
         name: values.astype(float) for name, values in zip(FEATURES, described.columns, strict=True)
     }

@@ -1,9 +1,9 @@
-"""A Gaussian process: what few points say of all others, and of each point among them.
+"""A Gaussian process over a few measured points: predictions anywhere, and leave-one-out ones.
 
 C. Rasmussen and C. Williams, "Gaussian Processes for Machine Learning", 2006: prediction by
-equation 2.25, the choice of what it assumes by the marginal likelihood (5.8), and the points left
-out one by one by equations 5.10 to 5.12. Without points it answers 0, and far from all of them it
-answers what the shares say alone.
+equation 2.25, hyperparameters by the marginal likelihood (5.8), and the prediction at each point
+without that point by equations 5.10 to 5.12. Without points it predicts 0; far from all points only
+the linear term in the shares is left.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _MEDIAN_OF_NORMAL = 0.6745
 
 @dataclass(frozen=True)
 class Assumed:
-    """What is assumed of the truth.
+    """Hyperparameters of the process.
 
-    reach: how far points speak for each other, in coordinates; spread: how much the truth varies
-    beside the shares, noise: how much a point does, in octaves.
+    reach: length scale, in coordinates; spread: standard deviation of the truth beside the linear
+    term in the shares; noise: that of a point; both in octaves.
     """
 
     reach: float
@@ -43,11 +43,11 @@ class Assumed:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that has seen points.
+    """A process fitted to points.
 
     at: coordinates, shape (n_points, n_coordinates); shares: shape (n_points, n_shares); noisier:
-    factors on the noise, weights, and left_out, what it says of each point without it, all of
-    shape (n_points,).
+    factors on the noise, weights, and left_out, the prediction at each point without that point,
+    all of shape (n_points,).
     """
 
     at: Floats
@@ -64,11 +64,11 @@ class Process:
 
 
 def fit_process(at: Floats, shares: Floats, values: Floats) -> Process:
-    """Return the process that makes the values, in octaves, of shape (n_points,), most likely.
+    """Return the process of greatest likelihood for values in octaves, of shape (n_points,).
 
-    A point far from what the others say of it is then taken to be noisier than the rest, as much
-    as makes it usual, and everything is worked out again: kernels that a library chooses for one
-    shape alone say nothing of its neighbours. (Iteratively reweighted, as in P. Huber, "Robust
+    A point far from its prediction by the others is then given as much more noise as makes it
+    usual, and the fit is repeated: a kernel that a library chooses for one shape alone tells
+    nothing of its neighbours. (Iteratively reweighted, as in P. Huber, "Robust
     Statistics", 1981.)
     """
     noisier = np.ones(len(values))

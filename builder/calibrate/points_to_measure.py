@@ -1,4 +1,4 @@
-"""Few points: which to measure on a new GPU, chosen before anything is measured there.
+"""The few points to measure on a new GPU, chosen before anything is measured there.
 
 Of the shapes that a sweep would measure, those in the middles of as many clusters: every kind of
 shape that occurs has one like it among the few. (k-means, S. Lloyd, "Least Squares Quantization in
@@ -30,7 +30,7 @@ _SEED = 2
 
 
 def choose(points: Points, generic: Generic, gpu: Gpu, n_few: int) -> NDArray[np.intp]:
-    """Return the indices of few of the points, rising; their runtimes are not looked at."""
+    """Return rising indices of n_few of the points, at most; their runtimes play no part."""
     estimator = _estimator_of(generic, gpu, str(points.dtype[0]))
     random = np.random.default_rng(_SEED)
     candidates = np.sort(random.permutation(len(points))[:_MOST_CANDIDATES])

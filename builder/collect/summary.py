@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
-from .journal import DRIFT, GOLD, POINT, SUSTAINED
+from ..vocabulary import Flag, Status
+from .journal import GOLD, POINT, SUSTAINED
 from .supervisor import WorkerProcess
 from .worker import STOPPED
 
@@ -22,7 +23,7 @@ def summary_of(
 ) -> dict[str, Any]:
     """Return the summary as JSON values."""
     flags = [flag for row in dataset.column("flags") if row is not None for flag in row]
-    failed = dataset.column("status") == "failed"
+    failed = dataset.column("status") == Status.FAILED
     is_power = (dataset.column("regime") == SUSTAINED) & ~np.isnan(dataset.column("power_w"))
     is_point = dataset.column("role") == POINT
     return {
@@ -34,6 +35,7 @@ def summary_of(
         "status": _counts(dataset.column("status")),
         "failures": _counts(dataset.column("reason")[failed]),
         "flags": _counts(flags),
+        "kept_out": _kept_out(dataset),
         "quarantined": {
             build: reason
             for entry in dataset.provenance
@@ -75,8 +77,7 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     if summary["flags"]:
         counts = ", ".join(f"{flag} {count}" for flag, count in summary["flags"].items())
         lines.append(f"  flags: {counts}")
-    if DRIFT in summary["flags"]:
-        lines.append("  rows flagged drift lie between sentinels that are too far apart")
+    lines += _kept_out_lines(summary["kept_out"], summary["rows"])
     for gold in summary["gold"]:
         if gold["count"]:
             lines.append(
@@ -85,6 +86,26 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
                 f"{gold['largest_change']:+.2%}"
             )
     return lines
+
+
+def _kept_out(dataset: Dataset) -> dict[str, Any]:
+    """Return the number of rows that flags keep out of training, in all and by flag.
+
+    Simulated rows are counted as if a GPU had been measured.
+    """
+    simulated = dataset.simulated()
+    rows = simulated if len(simulated) else dataset
+    by_flag = {str(flag): count for flag, count in rows.kept_out().items()}
+    return {"rows": len(rows) - len(rows.usable()), "flags": by_flag}
+
+
+def _kept_out_lines(kept_out: Mapping[str, Any], n_rows: int) -> list[str]:
+    """Return the flags that keep rows out of training, each with what can be done about it."""
+    if not kept_out["rows"]:
+        return []
+    n_usable = n_rows - kept_out["rows"]
+    told = [f"    {flag} on {n}: {Flag(flag).advice}" for flag, n in kept_out["flags"].items()]
+    return [f"  {n_usable} of {n_rows} rows can be trained on; flags keep out the others:", *told]
 
 
 def _counts(texts: Any) -> dict[str, int]:

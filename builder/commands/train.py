@@ -29,10 +29,14 @@ def _run(options: argparse.Namespace) -> int:
     build_from_datasets(
         options.dataset,
         options.power,
-        options.name,
-        options.version,
-        TrainOptions(options.split, options.folds, simulated=options.simulated),
         options.output,
+        TrainOptions(
+            options.name,
+            options.version,
+            options.split,
+            options.folds,
+            simulated=options.simulated,
+        ),
         options.workers,
     )
     return 0

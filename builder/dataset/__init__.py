@@ -4,17 +4,31 @@ from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
 from .parquet import read_parquet
 from .points import Floats, Mask, Points, points_of
-from .schema import LONGEST_S, POINT, SCHEMA, SHORTEST_S, table_of
+from .schema import (
+    LONGEST_S,
+    OWN_COLUMNS,
+    POINT,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SHORTEST_S,
+    SOURCE_COLUMNS,
+    Column,
+    table_of,
+)
 from .split import FOLDED, N_FOLDS, SPLITS, folds, held_out
 
 __all__ = [
     "FOLDED",
     "LONGEST_S",
     "N_FOLDS",
+    "OWN_COLUMNS",
     "POINT",
     "SCHEMA",
+    "SCHEMA_VERSION",
     "SHORTEST_S",
+    "SOURCE_COLUMNS",
     "SPLITS",
+    "Column",
     "Dataset",
     "Floats",
     "Mask",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,7 +17,8 @@ from gpperf_lite import GpperfError, Gpu, Kernel
 from gpperf_lite._descriptions import kernel_from_json, kernel_to_json
 
 from ..errors import DatasetError
-from .schema import SCHEMA, UNUSABLE, schema_text
+from ..vocabulary import UNUSABLE, Flag, Regime
+from .schema import SCHEMA, schema_text
 
 T = TypeVar("T")
 
@@ -48,22 +50,35 @@ class Dataset:
         array: NDArray[Any] = self.table.column(name).to_numpy()
         return array
 
+    def flags(self) -> list[list[str]]:
+        """Return the flags of each row."""
+        return [row or [] for row in self.table.column("flags").to_pylist()]
+
     def usable(self) -> Dataset:
         """Return the rows without a flag of UNUSABLE."""
-        flags = self.table.column("flags").to_pylist()
-        keep = [not row or UNUSABLE.isdisjoint(row) for row in flags]
-        return self.where(np.array(keep, bool))
+        return self.where(np.array([UNUSABLE.isdisjoint(row) for row in self.flags()], bool))
 
-    def bursts(self) -> Dataset:
-        """Return the rows of one launch: those measured under lasting load are left out."""
-        return self.where(self.column("regime") != "sustained")
+    def kept_out(self) -> dict[Flag, int]:
+        """Return the number of rows that each flag of UNUSABLE is on, the most frequent first."""
+        counts = Counter(flag for row in self.flags() for flag in UNUSABLE if flag in row)
+        return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
+
+    def sustained(self) -> Dataset:
+        """Return the rows that were measured under lasting load."""
+        return self.where(self.column("regime") == Regime.SUSTAINED)
+
+    def not_sustained(self) -> Dataset:
+        """Return the rows of all other regimes: `burst`, and others' `repeated`."""
+        return self.where(self.column("regime") != Regime.SUSTAINED)
 
     def simulated(self) -> Dataset:
         """Return the simulated rows as if a GPU had been measured: only where that is wanted."""
-        flags = [row or [] for row in self.table.column("flags").to_pylist()]
-        rows = self.where(np.array(["simulated" in row for row in flags], bool))
+        flags = self.flags()
+        rows = self.where(np.array([Flag.SIMULATED in row for row in flags], bool))
         kept = [
-            [flag for flag in row if flag != "simulated"] for row in flags if "simulated" in row
+            [flag for flag in row if flag != Flag.SIMULATED]
+            for row in flags
+            if Flag.SIMULATED in row
         ]
         index = rows.table.schema.get_field_index("flags")
         column = pa.array(kept, SCHEMA.field("flags").type)
@@ -83,18 +98,16 @@ class Dataset:
         return self.where(np.isin(column.astype(str), list(dtypes)))
 
     def kernel(self, name: str) -> Kernel:
-        """Return what is known of a kernel; raises InputError for a name that says nothing."""
-        return self.kernels.get(name) or Kernel.from_name(name)
+        """Return the description of a kernel: the dataset's, or else what its name says.
 
-    def groups(self) -> list[tuple[str, str]]:
-        """Return the (gpu, dtype) pairs that occur, sorted."""
-        pairs = zip(self.column("gpu"), self.column("dtype"), strict=True)
-        return sorted(set(pairs))
+        Raises InputError where it is not described and its name says nothing.
+        """
+        return self.kernels.get(name) or Kernel.from_name(name)
 
 
 @lru_cache(maxsize=4096)
 def is_storable(kernel: Kernel) -> bool:
-    """Return whether a dataset that describes this kernel can be read back."""
+    """Return True where a dataset that describes this kernel can be read back."""
     try:
         return kernel_from_json(json.loads(json.dumps(kernel_to_json(kernel)))) == kernel
     except GpperfError:

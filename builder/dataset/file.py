@@ -72,7 +72,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _dataset(table: pa.Table, metadata: Any) -> Dataset:
-    """Return the dataset of a file's table and metadata, or raise an error that says why not."""
+    """Return the dataset of a file's table and metadata; raises DatasetError for invalid ones."""
     if not isinstance(metadata, dict) or type(metadata.get("schema_version")) is not int:
         raise DatasetError("its metadata must be a JSON object with a schema_version")
     version = metadata["schema_version"]

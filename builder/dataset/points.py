@@ -53,13 +53,13 @@ class Points:
 
 
 def points_of(dataset: Dataset) -> Points:
-    """Return the points of a dataset; repeats of one point become their median.
+    """Return the points of a dataset's usable rows; repeats of one point become their median.
 
-    Raises DatasetError where no usable row is left.
+    Raises DatasetError where no row is usable; it names the flags that keep rows out.
     """
     usable = dataset.usable()
     if not len(usable):
-        raise DatasetError("the dataset has no usable row: see its flags")
+        raise DatasetError(f"the dataset has no usable row: {_reasons(dataset)}")
     group, first = _repeats(usable)
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(len(first)))
@@ -81,6 +81,14 @@ def points_of(dataset: Dataset) -> Points:
     for name in ("runtime_s", "power_w", "power_window_s"):
         columns[name] = median(name)
     return Points(**columns)
+
+
+def _reasons(dataset: Dataset) -> str:
+    """Return the reasons why a dataset has no usable row, with what can be done, for an error."""
+    if not len(dataset):
+        return "there is no row of this kind in it"
+    told = [f"{flag} on {count} ({flag.advice})" for flag, count in dataset.kept_out().items()]
+    return f"flags keep out all of its {len(dataset)} (docs/dataset.md): {', '.join(told)}"
 
 
 def _repeats(dataset: Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

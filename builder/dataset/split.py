@@ -31,7 +31,7 @@ _EXTRAPOLATED = 0.1
 
 
 def held_out(points: Points, split: str, n_folds: int = N_FOLDS) -> Iterator[Mask]:
-    """Yield which points are held out, fold by fold: bool arrays of shape (n_points,).
+    """Yield the mask of the points that are held out, fold by fold: bool, of shape (n_points,).
 
     Raises DatasetError where nothing can be held out, or nothing would be left to learn from.
     """

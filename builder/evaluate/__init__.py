@@ -2,7 +2,7 @@
 
 from .evaluation import METHODS, Score, evaluate_methods, evaluate_model, read_datasets, score_lines
 from .noise_floor import Floor, floors
-from .study import Row, study_table
+from .study import StudyRow, study_table
 from .tile_sizes import tile_lines, tile_sizes
 from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
 
@@ -12,8 +12,8 @@ __all__ = [
     "TEST_ROWS",
     "Curve",
     "Floor",
-    "Row",
     "Score",
+    "StudyRow",
     "curves",
     "evaluate_methods",
     "evaluate_model",

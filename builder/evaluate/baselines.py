@@ -1,4 +1,4 @@
-"""What our figures are held against: the study's forest, the roofline, and nearest neighbours."""
+"""Baselines for our accuracy: the study's forest, the roofline, and nearest neighbours."""
 
 from __future__ import annotations
 
@@ -13,21 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from gpperf_lite import Gpu
 
 from ..dataset import Floats, Points
-from ..train import Kernels, describe_points
-
-STUDY_FEATURES = (
-    "m",
-    "n",
-    "k",
-    "block_m",
-    "block_n",
-    "block_k",
-    "arithmetic_intensity",
-    "bytes_accessed",
-    "total_flops",
-)
-"""The nine features of the GPPerf study, cutlass_predictor.py of its repository at b30a60b."""
-
+from ..train import Kernels, speed_of_light
 
 _NEIGHBOURS = 16
 _ON_THE_SPOT = 1e-3
@@ -47,7 +33,11 @@ def study_forest(n_jobs: int = 1) -> Pipeline:
 def study_features(
     m: Floats, n: Floats, k: Floats, block: Floats, element_bytes: float = 4.0
 ) -> Floats:
-    """Return the nine features, float64 array of shape (n_rows, 9); block: shape (n_rows, 3)."""
+    """Return the nine features of the GPPerf study, float64 array of shape (n_rows, 9).
+
+    m, n, k, the three sides of the block (`block`: shape (n_rows, 3)), FLOPs over bytes, bytes,
+    and FLOPs, as in cutlass_predictor.py of its repository at b30a60b.
+    """
     flops = 2.0 * m * n * k
     moved = (m * k + k * n + m * n) * element_bytes
     return np.column_stack([m, n, k, block, flops / moved, moved, flops])
@@ -103,16 +93,5 @@ def _planes(known: Floats, label: Floats, asked: Floats) -> Floats:
 
 
 def roofline(points: Points, gpu: Gpu, kernels: Kernels, launch_s: float) -> Floats:
-    """Return the time at the speed of light plus one launch, s, shape (n_points,)."""
-    light_s: Floats = describe_points(points, gpu, kernels, _Costless()).light_s
-    return light_s + launch_s
-
-
-class _Costless(dict[str, float]):
-    """Constants of a physical model whose kernels cost nothing but a launch of one second.
-
-    Only its speed of light is used, which does not depend on them.
-    """
-
-    def __missing__(self, name: str) -> float:
-        return 1.0 if name == "launch_s" else 0.0
+    """Return times at the speed of light plus one launch, in s, of shape (n_points,)."""
+    return speed_of_light(points, gpu, kernels) + launch_s

@@ -1,4 +1,4 @@
-"""Evaluation: an artefact or a method against measured rows, beside the baselines.
+"""Evaluation: errors of an artefact, of our method and of baselines on measured rows.
 
 A method is held out honestly here: fold by fold, it is trained on the other groups. An artefact is
 taken as it is: whether its rows were held out of its training is for the caller to know, and the
@@ -21,7 +21,7 @@ from ..errors import DatasetError
 from ..parallel import Task, run_tasks
 from ..train import Errors, Kernels, errors_of, fit_runtime, slices, unit_of
 from .baselines import nearest_predictions, roofline, study_predictions
-from .kernel_choice import Choice, choice_of
+from .kernel_choice import ChoiceEfficiency, choice_of
 
 _FEWEST_ROWS = 10
 
@@ -75,7 +75,7 @@ class Score:
     held_out: str
     errors: Errors
     slices: dict[str, Errors]
-    choice: Choice | None = None
+    choice: ChoiceEfficiency | None = None
 
 
 def evaluate_methods(
@@ -104,7 +104,7 @@ def parts_of(dataset: Dataset) -> Iterator[tuple[Points, Gpu, Kernels]]:
 
     Raises DatasetError where a fact of a GPU is missing.
     """
-    points = points_of(dataset.bursts())
+    points = points_of(dataset.not_sustained())
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
         _check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))
@@ -139,7 +139,7 @@ def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
 
 def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
     """Return the errors of a model on a dataset's rows, for each target and dtype it answers."""
-    points = points_of(dataset.bursts())
+    points = points_of(dataset.not_sustained())
     names = {dataset.gpus[gpu].name if gpu in dataset.gpus else gpu for gpu in set(points.gpu)}
     if names != {model.gpu.name}:
         raise DatasetError(f"{model.name} is of {model.gpu.name}, the rows of {sorted(names)}")
@@ -195,8 +195,8 @@ def _score(
     return Score(method, target, gpu, dtype, split, errors_of(predicted, measured), parts)
 
 
-def score_lines(scores: Sequence[Score], *, with_slices: bool = True) -> list[str]:
-    """Return scores as aligned lines for people."""
+def score_lines(scores: Sequence[Score]) -> list[str]:
+    """Return scores as aligned lines for people, each with its slices below."""
     lines = [
         f"{'method':14}{'target':9}{'gpu':21}{'dtype':11}{'held out':11}{'rows':>7}"
         f"{'mean':>10}{'median':>9}{'p90':>9}{'bias':>9}{'R2':>8}"
@@ -204,8 +204,7 @@ def score_lines(scores: Sequence[Score], *, with_slices: bool = True) -> list[st
     for score in scores:
         label = f"{score.method:14}{score.target:9}{score.gpu:21}{score.dtype:11}"
         lines.append(f"{label}{score.held_out:11}{_figures(score.errors)}")
-        if with_slices:
-            lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
+        lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
         if score.choice is not None:
             lines.append(f"  {score.choice.line()}")
     return lines

@@ -1,4 +1,4 @@
-"""The choice of a kernel: how fast the predicted best is beside the true best of those measured."""
+"""The choice of a kernel: speed of the predicted best beside that of the best one measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..dataset import Floats, Points
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceEfficiency:
     """Efficiency of the predicted best kernel over n_shapes GEMMs that several kernels ran.
 
     Efficiency is the runtime of the true best over that of the kernel that was predicted to be
@@ -32,8 +32,8 @@ class Choice:
         )
 
 
-def choice_of(points: Points, predicted_s: Floats) -> Choice | None:
-    """Return how well predictions choose kernels; None where no GEMM was run by several.
+def choice_of(points: Points, predicted_s: Floats) -> ChoiceEfficiency | None:
+    """Return the efficiency of choosing by predictions; None where no GEMM was run by several.
 
     predicted_s: float64 array of shape (n_points,); NaN where nothing was predicted.
     """
@@ -53,7 +53,7 @@ def choice_of(points: Points, predicted_s: Floats) -> Choice | None:
     if not efficiency:
         return None
     values = np.array(efficiency)
-    return Choice(
+    return ChoiceEfficiency(
         len(values),
         float(values.mean()),
         float(np.quantile(values, 0.1)),

@@ -1,4 +1,4 @@
-"""The floor: what part of a held-out error no model can avoid, and what more data would bring.
+"""Floors of held-out errors: the part that no model can avoid, and the gain from more data.
 
 For the rows of each GPU and dtype:
 
@@ -38,7 +38,7 @@ _OF_ONE_ROW = math.sqrt(2.0 / 3.0)
 
 @dataclass(frozen=True)
 class Floor:
-    """Errors on rows of one GPU and dtype; what: which of them, from how much."""
+    """Errors on rows of one GPU and dtype; what: the line of the table above."""
 
     gpu: str
     dtype: str
@@ -47,7 +47,7 @@ class Floor:
 
 
 def floors(dataset: Dataset, n_workers: int = 1) -> list[Floor]:
-    """Return the floor of each GPU and dtype of a dataset.
+    """Return the floors of each GPU and dtype of a dataset, in the order of the table above.
 
     Raises DatasetError where a fact of a GPU is missing, or nothing can be held out.
     """
@@ -63,7 +63,7 @@ def floors(dataset: Dataset, n_workers: int = 1) -> list[Floor]:
 
 
 def _questions(points: Points) -> Iterator[tuple[str, Mask, Mask]]:
-    """Yield what is asked, which points may be learned from, and which are predicted."""
+    """Yield the name of each line, and the masks of points to learn from and to predict."""
     out = next(held_out(points, "random"))
     yield "random", ~out, out
     out = next(held_out(points, "pair"))
@@ -87,7 +87,7 @@ def _learned(
 
 
 def _neighbours(points: Points) -> Floor | None:
-    """Return how far rows are from their neighbours in m; None where there are no such rows."""
+    """Return the floor of rows against their neighbours in m; None where no row has two."""
     ratios = neighbour_ratios(points)
     if not len(ratios):
         return None

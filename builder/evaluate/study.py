@@ -25,7 +25,7 @@ _CLIPPED = (0.01, 0.99)
 
 
 @dataclass(frozen=True)
-class Row:
+class StudyRow:
     """One line of the study's table."""
 
     method: str
@@ -34,40 +34,50 @@ class Row:
     errors: Errors
 
 
-def study_table(path: Path, n_workers: int = 1) -> list[Row]:
+def study_table(path: Path, n_workers: int = 1) -> list[StudyRow]:
     """Return the study's table from its raw file; raises SourceError for another file."""
     records = read_records(path, ImportReport("gpperf", path, ""))
-    everything = _Table.of(records)
-    powered = _Table.of([record for record in records if record.power_after_w is not None])
+    everything = _Samples.of(records)
+    powered = _Samples.of([record for record in records if record.power_after_w is not None])
     theirs, clipped = "study's forest", "study's forest, tails clipped"
     tests: list[tuple[str, str, str, Task[Errors]]] = [
         (method, target, held_out, Task(method, function, arguments))
         for method, target, held_out, function, arguments in (
-            (clipped, "runtime", "random rows", _Table.by_random_rows, (everything.clipped(), 0)),
-            (clipped, "power", "random rows", _Table.by_random_rows, (powered.clipped(), 1)),
-            (clipped, "runtime", "shapes", _Table.by_shape, (everything.clipped(), 0)),
-            (theirs, "runtime", "shapes", _Table.by_shape, (everything, 0)),
-            (clipped, "power", "shapes", _Table.by_shape, (powered.clipped(), 1)),
+            (
+                clipped,
+                "runtime",
+                "random rows",
+                _Samples.by_random_rows,
+                (everything.clipped(), 0),
+            ),
+            (clipped, "power", "random rows", _Samples.by_random_rows, (powered.clipped(), 1)),
+            (clipped, "runtime", "shapes", _Samples.by_shape, (everything.clipped(), 0)),
+            (theirs, "runtime", "shapes", _Samples.by_shape, (everything, 0)),
+            (clipped, "power", "shapes", _Samples.by_shape, (powered.clipped(), 1)),
             ("ours", "runtime", "shapes", _ours, (path, records)),
         )
     ]
     errors = run_tasks([task for *_, task in tests], n_workers, "the study")
     return [
-        Row(method, target, held_out, found)
+        StudyRow(method, target, held_out, found)
         for (method, target, held_out, _), found in zip(tests, errors, strict=True)
     ]
 
 
 @dataclass(frozen=True)
-class _Table:
-    """features: shape (n_rows, 9); targets: runtime in s and power in W, shape (n_rows, 2)."""
+class _Samples:
+    """Rows of the study as samples of its learner.
+
+    features: shape (n_rows, 9); targets: runtime in s and power in W, shape (n_rows, 2); shape:
+    the number of each row's GEMM, shape (n_rows,).
+    """
 
     features: Floats
     targets: Floats
     shape: NDArray[np.intp]
 
     @classmethod
-    def of(cls, records: list[Record]) -> _Table:
+    def of(cls, records: list[Record]) -> _Samples:
         sizes = np.array([(r.m, r.n, r.k) for r in records], float)
         block = np.array([r.block for r in records], float)
         power = [r.power_after_w if r.power_after_w is not None else 1.0 for r in records]
@@ -76,13 +86,13 @@ class _Table:
         features = study_features(m, n, k, block)
         return cls(features, np.column_stack([runtime, power]), _shapes(sizes))
 
-    def clipped(self) -> _Table:
+    def clipped(self) -> _Samples:
         """Return the table with every column clipped at its tails, test rows included."""
         features, targets = (
             np.clip(columns, *np.quantile(columns, _CLIPPED, axis=0))
             for columns in (self.features, self.targets)
         )
-        return _Table(features, targets, self.shape)
+        return _Samples(features, targets, self.shape)
 
     def by_random_rows(self, target: int) -> Errors:
         """Return the errors by the study's own test."""

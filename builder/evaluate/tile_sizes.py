@@ -51,14 +51,13 @@ def tile_sizes(dataset: Dataset, dtype: str, baseline: int | None = None) -> lis
 
     Raises DatasetError where fewer than two sides were measured on the same GEMMs.
     """
-    lasting = dataset.column("regime") == "sustained"
-    burst = _by_side(dataset, dataset.where(~lasting), dtype)
+    burst = _by_side(dataset, dataset.not_sustained(), dtype)
     if len(burst) < 2:
         raise DatasetError(f"tiles of {dtype} need rows of two sides of the tiled kernel or more")
     base = min(burst) if baseline is None else baseline
     if base not in burst:
         raise DatasetError(f"baseline must be a side that was measured: {sorted(burst)}")
-    sustained = _by_side(dataset, dataset.where(lasting), dtype)
+    sustained = _by_side(dataset, dataset.sustained(), dtype)
     gpu = next(iter(dataset.gpus.values()))
     fastest = {
         key: min(times, key=lambda side: times[side].runtime_s)
@@ -155,7 +154,7 @@ def _ratios(
 
 
 def tile_lines(sizes: Sequence[TileSize]) -> list[str]:
-    """Return the table for people."""
+    """Return the table as aligned lines for people."""
     lines = [
         f"{'tile':>8}{'threads':>9}{'shared B':>10}{'registers':>11}{'blocks/SM':>11}"
         f"{'occupancy':>11}{'GEMMs':>7}{'speedup':>9}{'largest':>9}{'best of':>9}{'power':>8}"

@@ -1,4 +1,4 @@
-"""Accuracy on GPUs never seen, docs/unseen.md: from the data sheet, and with ever more points.
+"""Accuracy on GPUs that were never seen: from the data sheet, and with ever more points.
 
 Each GPU of the generic model's recipe is held out with all of its tables. The model of the others
 answers for it from its data sheet; then it is calibrated with ever more of its rows, which are
@@ -17,21 +17,21 @@ from gpperf_lite._forest import UNITS_PER_OCTAVE
 from gpperf_lite._generic import Generic
 
 from ..calibrate import calibrate_estimator, choose
-from ..dataset import Floats, Mask, Points, concatenate
+from ..dataset import Floats, Mask, Points
 from ..errors import RecipeError
-from ..importers import import_table
 from ..parallel import Task, run_tasks
 from ..train import (
     KERNELS,
     Case,
     Errors,
     GenericOptions,
+    GpuTable,
     HeldOut,
     RuntimeFit,
-    Table,
     errors_of,
     held_out,
     read_recipe,
+    runtime_dataset,
     tables_of,
     with_intervals,
 )
@@ -58,7 +58,7 @@ class Curve:
 
 
 def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
-    """Return what the generic model of a recipe is worth on each of its GPUs, held out.
+    """Return the errors of a recipe's generic model on each of its GPUs, held out.
 
     Raises RecipeError where the recipe has no generic model.
     """
@@ -66,15 +66,14 @@ def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
     if not models:
         raise RecipeError(f"{recipe} has no model of scope 'generic'")
     (model,) = models[:1]
-    dataset = concatenate([import_table(sources / name, model.format)[0] for name in model.runtime])
-    tables, _ = tables_of(dataset, {}, n_workers)
+    tables, _ = tables_of(runtime_dataset(model, sources), {}, n_workers)
     return curves_of(held_out(tables, model.without, GenericOptions(), n_workers), n_workers)
 
 
 def curves_of(
     found: Sequence[tuple[Case, Generic, HeldOut]], n_workers: int, n_few: Sequence[int] = N_FEW
 ) -> list[Curve]:
-    """Return the curves of GPUs held out; their intervals are those that other GPUs call for."""
+    """Return the curves of GPUs held out, with intervals set by the errors on the other GPUs."""
     tasks = []
     for case, generic, _ in found:
         outs = [
@@ -103,14 +102,16 @@ def curve(case: Case, generic: Generic, n_few: Sequence[int]) -> Curve:
     return Curve(held.name, held.dtype, case.alone, least, errors, coverage)
 
 
-def _few(generic: Generic, held: Table, n_points: int) -> Points:
+def _few(generic: Generic, held: GpuTable, n_points: int) -> Points:
     points = held.points
     if n_points == 0:
         return points.where(np.array([], int))
     return points.where(choose(points, generic, held.gpu, n_points))
 
 
-def _predicted(generic: Generic, held: Table, few: Points, asked: Points) -> tuple[Floats, Floats]:
+def _predicted(
+    generic: Generic, held: GpuTable, few: Points, asked: Points
+) -> tuple[Floats, Floats]:
     """Return runtimes in s, and half-widths of 90 % intervals in units, shape (n_asked,)."""
     (estimator,) = generic.artefact_for(held.gpu).estimators
     if len(few):

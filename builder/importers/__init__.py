@@ -1,7 +1,8 @@
 """Measured tables of others, read into datasets.
 
 Each importer is a function (path, gpu) -> (Dataset, ImportReport), where gpu names the GPU of a
-table that does not; FORMATS names them all.
+table that does not; FORMATS has them all by name. Every row of a table is taken, or dropped for a
+reason that the report counts.
 """
 
 from .formats import FORMATS, import_table

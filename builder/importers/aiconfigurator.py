@@ -23,6 +23,7 @@ from gpperf_lite._gemm import LARGEST
 
 from ..dataset import LONGEST_S, SHORTEST_S, Dataset, read_parquet, table_of
 from ..errors import SourceError
+from ..vocabulary import Regime
 from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
@@ -52,7 +53,7 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
         "gpu": short,
         "kernel": "library",
         "provider": kept["kernel_source"],
-        "regime": "repeated",
+        "regime": Regime.REPEATED,
         "batch": 1,
         "dtype": np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object),
         "layout": "tn",
@@ -88,7 +89,7 @@ def _power(
 
 
 def power_window_s(runtime_s: NDArray[np.float64], dtype: NDArray[Any]) -> NDArray[np.float64]:
-    """Return for how long each row ran while its power was averaged, shape (n_rows,)."""
+    """Return the time in s that each row ran while its power was averaged, shape (n_rows,)."""
     one_pass = runtime_s * np.array([_LAYERS[name] for name in dtype], float)
     target = np.where(one_pass < 1e-4, 0.3, 1.0)
     passes = np.clip(np.floor(target / one_pass) + 1, 6, _MOST_PASSES)
@@ -123,7 +124,7 @@ def _known(texts: NDArray[Any]) -> list[str]:
 
 
 def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.bool_]:
-    """Return which rows are good, bool array of shape (n_rows,); count the others."""
+    """Return the mask of the good rows, bool array of shape (n_rows,); count the others."""
     keep = np.ones(len(columns["m"]), bool)
     sizes = np.stack([columns[name] for name in _SIZES])
     runtime_s = columns["latency"] / 1e3
@@ -145,8 +146,8 @@ def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.
 
 
 def _repeated(columns: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
-    """Return which rows repeat an earlier one to the letter, bool array of shape (n_rows,)."""
-    # NaN is not equal to itself, None is.
+    """Return the mask of rows that repeat an earlier one exactly, bool array of shape (n_rows,)."""
+    # NaN is not equal to itself, but None is.
     lists = [[None if cell != cell else cell for cell in column] for column in columns.values()]
     seen: set[tuple[Any, ...]] = set()
     repeated = np.zeros(len(columns["m"]), bool)

@@ -17,10 +17,11 @@ class UnusableError(Exception):
     """A row that cannot be taken; the text is the reason that the report counts."""
 
 
-class Row(NamedTuple):
-    """One row: its line in the file, its cells by column, whether it has one for each column.
+class CsvRow(NamedTuple):
+    """One row of a CSV file.
 
-    A cell that is not there is an empty text.
+    line: its number in the file; cells: by column, empty where one is missing; is_whole: whether
+    there are as many cells as columns.
     """
 
     line: int
@@ -28,12 +29,12 @@ class Row(NamedTuple):
     is_whole: bool
 
 
-def read_rows(path: Path) -> tuple[list[str], list[Row]]:
-    """Return the column names and the rows of a CSV file; lines without a cell are no rows.
+def read_rows(path: Path) -> tuple[list[str], list[CsvRow]]:
+    """Return the column names and the rows of a CSV file; lines without a cell are skipped.
 
     Where two columns have one name, the later one counts.
 
-    Raises SourceError where the file is no CSV.
+    Raises SourceError where the file is not CSV.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -44,13 +45,13 @@ def read_rows(path: Path) -> tuple[list[str], list[Row]]:
         raise SourceError(f"{path} is no CSV file ({error})") from error
 
 
-def _row(line: int, names: list[str], cells: list[str]) -> Row:
+def _row(line: int, names: list[str], cells: list[str]) -> CsvRow:
     found = dict(zip(names, (cell.strip() for cell in cells), strict=False))
-    return Row(line, dict.fromkeys(names, "") | found, len(cells) == len(names))
+    return CsvRow(line, dict.fromkeys(names, "") | found, len(cells) == len(names))
 
 
 def sizes(*texts: str) -> tuple[int, ...]:
-    """Return extents of a GEMM; raises UnusableError where one is no number or out of range."""
+    """Return extents of a GEMM; raises UnusableError where one is not a number or out of range."""
     try:
         extents = tuple(int(text) for text in texts)
     except ValueError as error:
@@ -63,7 +64,7 @@ def sizes(*texts: str) -> tuple[int, ...]:
 
 
 def seconds(milliseconds: str) -> float:
-    """Return a runtime in s; raises UnusableError where it is missing, or no time that can be."""
+    """Return a runtime in s; raises UnusableError where it is missing or out of range."""
     runtime_s = scalar(milliseconds, "no runtime") / 1e3
     if not SHORTEST_S <= runtime_s <= LONGEST_S:
         raise UnusableError("a runtime that is no time")
@@ -71,7 +72,7 @@ def seconds(milliseconds: str) -> float:
 
 
 def scalar(text: str, reason: str = "a number that cannot be read") -> float:
-    """Return a finite number; raises UnusableError with the reason where it is none."""
+    """Return a finite number; raises UnusableError with the reason where the text is not one."""
     try:
         number = float(text)
     except ValueError as error:

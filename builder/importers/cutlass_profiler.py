@@ -21,7 +21,8 @@ from gpperf_lite._kernel import Tile, operand_dtype
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
 from ..gpus import find_gpu
-from .cells import Row, UnusableError, read_rows, scalar, seconds, sizes
+from ..vocabulary import Flag, Regime
+from .cells import CsvRow, UnusableError, read_rows, scalar, seconds, sizes
 from .report import ImportReport
 
 LICENCE = "the measurer's"
@@ -49,13 +50,13 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
         report.notes.append(f"the runtime is the median of {', '.join(timings)}")
     report.taken = len(rows)
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
-    shared = {"gpu": short, "provider": "cutlass_profiler", "regime": "repeated"}
+    shared = {"gpu": short, "provider": "cutlass_profiler", "regime": Regime.REPEATED}
     table = table_of(columns | shared | {"source": path.name}, len(rows))
     return Dataset(table, (report.provenance(),), kernels, {short: facts}), report
 
 
 def _rows(
-    lines: Sequence[Row], timings: Sequence[str], report: ImportReport
+    lines: Sequence[CsvRow], timings: Sequence[str], report: ImportReport
 ) -> tuple[list[dict[str, Any]], dict[str, Kernel]]:
     """Return the rows that can be taken, and their kernels by name."""
     rows: list[dict[str, Any]] = []
@@ -74,7 +75,7 @@ def _rows(
     return rows, kernels
 
 
-def _row(line: Row, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
+def _row(line: CsvRow, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
     cells = line.cells
     if cells.get("Provider", "").lower() not in ("", "cutlass"):
         raise UnusableError("it was run by something else than CUTLASS")
@@ -93,6 +94,7 @@ def _row(line: Row, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
         raise UnusableError("its kernel is described by figures that cannot be")
     runtimes = [seconds(cells[name]) for name in timings]
     several = len(runtimes) > 1
+    has_failed = disposition in ("incorrect", "failed")
     return kernel, {
         "kernel": kernel.name,
         "m": m,
@@ -107,7 +109,7 @@ def _row(line: Row, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
         "runtime_min_s": min(runtimes) if several else None,
         "runtime_max_s": max(runtimes) if several else None,
         "n_repeats": len(runtimes) if several else None,
-        "flags": ["failed"] if disposition in ("incorrect", "failed") else [],
+        "flags": [Flag.FAILED] if has_failed else [],
         "source_row": line.line,
     }
 

@@ -20,6 +20,7 @@ from gpperf_lite import InputError, Kernel
 
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
+from ..vocabulary import Regime
 from .cells import UnusableError, scalar, seconds, sizes
 from .report import ImportReport, one_gpu
 
@@ -67,7 +68,7 @@ def import_gpperf(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
         "gpu": short,
         "kernel": [record.kernel.name for record in records],
         "provider": "cutlass_profiler",
-        "regime": "repeated",
+        "regime": Regime.REPEATED,
         "batch": 1,
         "dtype": [record.kernel.dtype for record in records],
         "layout": [record.kernel.layout for record in records],

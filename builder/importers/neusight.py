@@ -12,14 +12,15 @@ from typing import Any
 
 from ..dataset import Dataset, table_of
 from ..errors import SourceError
-from .cells import Row, UnusableError, read_rows, seconds, sizes
+from ..vocabulary import Flag, Regime
+from .cells import CsvRow, UnusableError, read_rows, seconds, sizes
 from .report import ImportReport, one_gpu
 
 LICENCE = "MIT (NeuSight)"
 _COLUMNS = {"OPName", "Latency", "Device", "Torch Version", "Kernel Name", "B", "M", "N", "K"}
 _RESOLUTION_S = 30e-6
 _LAYOUTS = {"linear": "tn", "bmm": "tt"}
-_CONSTANT = {"kernel": "library", "regime": "burst", "dtype": "f32", "alpha": 1.0, "beta": 0.0}
+_CONSTANT = {"kernel": "library", "regime": Regime.BURST, "dtype": "f32", "alpha": 1.0, "beta": 0.0}
 
 
 def import_neusight(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
@@ -41,7 +42,7 @@ def import_neusight(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]
     return Dataset(table, (report.provenance(),), gpus={short: facts}), report
 
 
-def _rows(lines: list[Row], report: ImportReport) -> list[dict[str, Any]]:
+def _rows(lines: list[CsvRow], report: ImportReport) -> list[dict[str, Any]]:
     """Return the rows that can be taken; the report counts the others."""
     rows = []
     for line in lines:
@@ -55,7 +56,7 @@ def _rows(lines: list[Row], report: ImportReport) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(line: Row) -> dict[str, Any]:
+def _row(line: CsvRow) -> dict[str, Any]:
     cells = line.cells
     if not line.is_whole:
         raise UnusableError("it has more or fewer cells than there are columns")
@@ -76,7 +77,7 @@ def _row(line: Row) -> dict[str, Any]:
         "batch": batch,
         "layout": layout,
         "runtime_s": runtime_s,
-        "flags": ["below_resolution"] if runtime_s < _RESOLUTION_S else [],
+        "flags": [Flag.BELOW_RESOLUTION] if runtime_s < _RESOLUTION_S else [],
         "source_version": cells["Torch Version"],
         "source_row": line.line,
     }

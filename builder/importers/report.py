@@ -1,4 +1,4 @@
-"""What an importer found in its source: its GPU, and what was done with each row, and why."""
+"""The report of an import: counts of rows that were taken or dropped, and the GPU of a source."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ImportReport:
         return self.taken + self.dropped.total()
 
     def provenance(self) -> dict[str, Any]:
-        """Return what the dataset keeps of this report."""
+        """Return the report as the provenance of a dataset, in JSON values."""
         return {
             "source": self.path.name,
             "sha256": sha256_of(self.path),

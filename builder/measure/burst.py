@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device, Graph, Mark
+from ..vocabulary import Flag, Regime, Status
 from .operands import is_cold, replays_of
 from .protocol import TimingRules
 from .sensors import Conditions, Watch
@@ -49,7 +50,7 @@ class Burst:
         low, high = np.percentile(batches, (25.0, 75.0)) if batches else (0.0, 0.0)
         is_known = self.runtime_s is not None
         return {
-            "regime": "burst",
+            "regime": Regime.BURST,
             "runtime_s": self.runtime_s,
             "runtime_min_s": min(batches, default=None),
             "runtime_max_s": max(batches, default=None),
@@ -61,7 +62,7 @@ class Burst:
             "l2_cold": self.l2_cold,
             "sm_clock_hz": self.sm_clock_hz,
             "flags": list(self.flags),
-            "status": "ok" if is_known else "rejected",
+            "status": Status.OK if is_known else Status.REJECTED,
             "reason": None if is_known else "the time of a launch could not be resolved",
             **self.conditions.columns(),
         }
@@ -82,7 +83,7 @@ def measure_burst(device: Device, bound: Bound, rules: TimingRules, idle_s: floa
         burst = _measure(device, bound, rules)
         if not _is_disturbed(burst, rules):
             return burst
-    return replace(burst, flags=(*burst.flags, "throttled"))
+    return replace(burst, flags=(*burst.flags, Flag.THROTTLED))
 
 
 def _awaken(device: Device, rules: TimingRules, idle_s: float) -> None:
@@ -106,7 +107,7 @@ def _measure(device: Device, bound: Bound, rules: TimingRules) -> Burst:
     if launch_s > rules.coarse_s:
         clock_hz = _look_at_one(device, bound, launch_s, watch)
         coarse = _burst(device, bound, rules, watch, 1, estimates_s, (clock_hz,))
-        return replace(coarse, flags=("coarse", *coarse.flags))
+        return replace(coarse, flags=(Flag.COARSE, *coarse.flags))
     wanted = max(1, math.ceil(rules.batch_s / launch_s))
     launches = min(wanted, rules.batch_launches_limit)
     with replays_of(bound, launches) as graph:
@@ -197,9 +198,9 @@ def _burst(
     median_s = float(np.median(finite)) if finite else 0.0
     flags = []
     if launches * median_s * rules.notch_share < rules.tick_s:
-        flags.append("below_resolution")
+        flags.append(Flag.BELOW_RESOLUTION)
     if POWER_CAP in (conditions.throttle or ()):
-        flags.append("power_capped")
+        flags.append(Flag.POWER_CAPPED)
     return Burst(
         runtime_s=median_s if median_s > 0.0 else None,
         batches_s=batches_s,

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..device import Sensor, SensorError
+from ..vocabulary import Flag
 from .protocol import SensorRules
 
 T = TypeVar("T")
+
+_ELSE = "or no row of this run is trained on"
 
 
 def read(call: Callable[[], T]) -> T | None:
@@ -96,21 +99,21 @@ class Surroundings:
     @property
     def mig_is_on(self) -> bool:
         """Whether the GPU is partitioned: its power is then not ours to read."""
-        return "mig" in self.flags
+        return Flag.MIG in self.flags
 
 
 def look_around(sensor: Sensor, rules: SensorRules) -> Surroundings:
     """Return the disturbances around a GPU; call it when the GPU has rested for a while."""
     flags, warnings = [], []
     if read(sensor.mig_is_on):
-        flags.append("mig")
+        flags.append(Flag.MIG)
         warnings.append("the GPU is partitioned (MIG): power cannot be measured")
     others = read(sensor.other_processes)
     if others:
-        flags.append("other_processes")
-        warnings.append(f"{others} other processes hold a context on the GPU: end them")
+        flags.append(Flag.OTHER_PROCESSES)
+        warnings.append(f"{others} other processes hold a context on the GPU: end them, {_ELSE}")
     share = read(sensor.utilisation)
     if share is not None and share > rules.utilisation_limit_share:
-        flags.append("utilised")
-        warnings.append(f"others keep the GPU busy for {share:.0%} of the time: end them")
+        flags.append(Flag.UTILISED)
+        warnings.append(f"others keep the GPU busy for {share:.0%} of the time: end them, {_ELSE}")
     return Surroundings(tuple(flags), tuple(warnings))

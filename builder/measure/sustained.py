@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device
+from ..vocabulary import Flag, Regime, Status
 from .load import Load
 from .operands import is_cold, replays_of
 from .protocol import PowerRules, Protocol
@@ -50,7 +51,7 @@ class Sustained:
     def columns(self) -> dict[str, Any]:
         """Return the columns of a dataset that a sustained measurement fills, by name."""
         return {
-            "regime": "sustained",
+            "regime": Regime.SUSTAINED,
             "runtime_s": self.runtime_s,
             "n_repeats": self.replays,
             "launches": self.launches,
@@ -64,7 +65,7 @@ class Sustained:
             "power_change": self.power_change,
             "sm_clock_hz": self.sm_clock_hz,
             "flags": list(self.flags),
-            "status": "ok" if self.reason is None else "rejected",
+            "status": Status.OK if self.reason is None else Status.REJECTED,
             "reason": self.reason,
             **self.conditions.columns(),
         }
@@ -137,12 +138,12 @@ def _judged(found: Sustained, rules: PowerRules, check: SensorCheck) -> Sustaine
     )
     reason = _reason(found, rules, check)
     doubts = {
-        "starved": found.busy_share < rules.busy_share,
-        "unsteady": not found.is_steady,
-        "sources_disagree": disagree,
-        "throttled": bool(throttle & {THERMAL, HARDWARE}),
-        "power_capped": POWER_CAP in throttle,
-        "rejected": reason is not None,
+        Flag.STARVED: found.busy_share < rules.busy_share,
+        Flag.UNSTEADY: not found.is_steady,
+        Flag.SOURCES_DISAGREE: disagree,
+        Flag.THROTTLED: bool(throttle & {THERMAL, HARDWARE}),
+        Flag.POWER_CAPPED: POWER_CAP in throttle,
+        Flag.REJECTED: reason is not None,
     }
     flags = tuple(name for name, is_so in doubts.items() if is_so)
     return replace(found, flags=flags, reason=reason)

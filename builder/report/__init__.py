@@ -1,8 +1,21 @@
-"""Generated pages: accuracy, unseen GPUs, noise, features."""
+"""The generated pages of `docs/`: accuracy, unseen GPUs, noise, features, dataset.
 
-from .accuracy import study_lines, write_report
+Each `..._page` returns one page as Markdown. Those that are made of measured tables take the
+recipe of the built-in models, the folder of its sources, and a number of processes.
+"""
+
+from .accuracy import accuracy_page, study_lines
+from .dataset import dataset_page
 from .features import feature_page
-from .noise import floor_lines
+from .noise import floor_lines, noise_page
 from .unseen import unseen_page
 
-__all__ = ["feature_page", "floor_lines", "study_lines", "unseen_page", "write_report"]
+__all__ = [
+    "accuracy_page",
+    "dataset_page",
+    "feature_page",
+    "floor_lines",
+    "noise_page",
+    "study_lines",
+    "unseen_page",
+]

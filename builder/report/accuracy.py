@@ -1,4 +1,4 @@
-"""The accuracy report, docs/accuracy.md: every figure in it comes from here.
+"""docs/accuracy.md: errors of the built-in models and of the baselines on held-out groups.
 
 Ours are those that training measured on held-out groups and wrote into each artefact's card; the
 baselines are trained and held out here, by the same groups.
@@ -14,16 +14,14 @@ import numpy as np
 
 from gpperf_lite import Model, available, load
 
-from ..errors import SourceError
-from ..evaluate import Row, Score, evaluate_methods, study_table
-from ..importers import import_table
+from ..evaluate import Score, StudyRow, evaluate_methods, study_table
 from ..markdown import table
 from ..parallel import Task, run_tasks
-from ..train import ModelRecipe, read_recipe
+from ..train import ModelRecipe, read_recipe, runtime_dataset
 
-_HEAD = """# Accuracy
+HEAD = """# Accuracy
 
-Written by `python -m builder evaluate --report {arguments}`; do not edit.
+Written by `python -m builder report accuracy --sources FOLDER`; do not edit.
 
 Errors are absolute percentage errors of rows whose whole group was held out of training: the group
 is an (n, k) pair for library kernels (another layer of a network) and an (m, n, k) shape for the
@@ -33,8 +31,10 @@ fastest launch of the training rows) are held out by the same groups. NOTICE nam
 """
 
 
-def write_report(recipe: Path, sources: Path, n_workers: int) -> str:
-    """Return the report as Markdown. Takes some minutes: the baselines are trained here.
+def accuracy_page(recipe: Path, sources: Path, n_workers: int) -> str:
+    """Return the page as Markdown. Takes some minutes: the baselines are trained here.
+
+    recipe: of the built-in models; sources: the folder of their tables.
 
     Raises SourceError where a source of the recipe is missing.
     """
@@ -45,8 +45,7 @@ def write_report(recipe: Path, sources: Path, n_workers: int) -> str:
     baselines = {
         (score.method, score.gpu, score.dtype): score for scores in found for score in scores
     }
-    parts = [_HEAD.format(arguments="docs/accuracy.md --sources FOLDER")]
-    parts += ["## Runtime", "", *_runtime(models.values(), baselines), ""]
+    parts = [HEAD, "## Runtime", "", *_runtime(models.values(), baselines), ""]
     parts += ["## Slices of runtime", "", *_slices(models.values()), ""]
     parts += ["## Power", "", *_power(models.values()), ""]
     studies = [
@@ -75,21 +74,14 @@ def study_lines(path: Path, n_workers: int = 1) -> list[str]:
     return [text, "", *table(head, [_study_cells(row) for row in rows])]
 
 
-def _study_cells(row: Row) -> tuple[str, ...]:
+def _study_cells(row: StudyRow) -> tuple[str, ...]:
     errors = row.errors
     figures = (f"{errors.n}", f"{errors.r2:.3f}", *_percents(errors.mean_ape, errors.median_ape))
     return (row.method, row.target, row.held_out, *figures, *_percents(errors.p90_ape))
 
 
 def _baselines(model: ModelRecipe, sources: Path) -> list[Score]:
-    scores = []
-    for name in model.runtime:
-        path = sources / name
-        if not path.is_file():
-            raise SourceError(f"there is no source {path}")
-        dataset, _ = import_table(path, model.format)
-        scores += evaluate_methods(dataset, ["study", "roofline"], model.split)
-    return scores
+    return evaluate_methods(runtime_dataset(model, sources), ["study", "roofline"], model.split)
 
 
 def _runtime(models: Iterable[Model], baselines: dict[tuple[str, str, str], Score]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._physics import CONSTANTS
 
-_HEAD = """# Features
+HEAD = """# Features
 
 Written from the code by `python -m builder report features`; do not edit.
 
@@ -34,5 +34,5 @@ def feature_page() -> str:
         for physics, entries in CONSTANTS.items()
         if entries
     ]
-    head = _HEAD.format(n_library=len(FEATURES))
+    head = HEAD.format(n_library=len(FEATURES))
     return head + "\n".join(rows) + "\n" + _CONSTANTS + "\n".join(constants) + "\n"

@@ -1,17 +1,18 @@
-"""docs/unseen.md: accuracy on GPUs that were held out, as a page."""
+"""docs/unseen.md: errors on GPUs that the generic model never saw, or saw few points of."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
-from ..evaluate import SHOWN, TEST_ROWS, Curve
+from ..evaluate import SHOWN, TEST_ROWS, Curve, curves
 from ..markdown import table
 
-_HEAD = """# GPUs that were never measured, or hardly
+HEAD = """# GPUs that were never measured, or hardly
 
-Written by `python -m builder evaluate --unseen docs/unseen.md --sources FOLDER`; do not edit.
+Written by `python -m builder report unseen --sources FOLDER`; do not edit.
 
 Mean absolute percentage errors of library runtimes. Each GPU is held out with all of its tables;
 a model of the others predicts it from its data sheet alone (0 points), then calibrated with so many
@@ -21,11 +22,20 @@ most, none of the shapes that it was calibrated with.
 """
 
 
-def unseen_page(found: Sequence[Curve]) -> str:
-    """Return the page as Markdown."""
+def unseen_page(recipe: Path, sources: Path, n_workers: int) -> str:
+    """Return the page as Markdown. Takes long: many models are trained.
+
+    recipe: with one generic model; sources: the folder of its tables.
+    Raises RecipeError where the recipe has no generic model, SourceError where a table is missing.
+    """
+    return page_of(curves(recipe, sources, n_workers))
+
+
+def page_of(found: Sequence[Curve]) -> str:
+    """Return the page of some curves as Markdown."""
     alone = [one for one in found if one.alone]
     kin = [one for one in found if not one.alone]
-    parts = [_HEAD.format(rows=TEST_ROWS), "## One GPU held out", ""]
+    parts = [HEAD.format(rows=TEST_ROWS), "## One GPU held out", ""]
     numbers = tuple(alone[0].errors)
     parts += _curve_table(alone, numbers)
     parts += ["", "## Means over the dtypes of each GPU", "", *_mean_table(alone, numbers)]

@@ -6,10 +6,10 @@ from .generic_fit import GenericOptions
 from .held_out_gpus import Case, HeldOut, held_out, with_intervals
 from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
-from .model_files import build_from_datasets, build_from_recipe
-from .physics import Described, Kernels, describe_points, unit_of
+from .model_files import build_from_datasets, build_from_recipe, runtime_dataset
+from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
-from .relative import KERNELS, LAYOUT, Table, clipped, library_points, measured_library
+from .relative import KERNELS, LAYOUT, GpuTable, clipped, library_points, measured_library
 from .runtime_fit import RuntimeFit, fit_runtime
 from .training import check_name
 
@@ -18,15 +18,15 @@ __all__ = [
     "LAYOUT",
     "RECIPE",
     "Case",
-    "Described",
+    "DescribedPoints",
     "Errors",
     "GenericOptions",
+    "GpuTable",
     "HeldOut",
     "Kernels",
     "LearnerOptions",
     "ModelRecipe",
     "RuntimeFit",
-    "Table",
     "TrainOptions",
     "build_from_datasets",
     "build_from_recipe",
@@ -40,7 +40,9 @@ __all__ = [
     "library_points",
     "measured_library",
     "read_recipe",
+    "runtime_dataset",
     "slices",
+    "speed_of_light",
     "tables_of",
     "unit_of",
     "with_intervals",

@@ -2,44 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu
 from gpperf_lite._estimator import Estimator
+from gpperf_lite._forest import Forest
 
-from ..dataset import N_FOLDS, Dataset, Floats, Points, folds
+from ..dataset import N_FOLDS, Dataset, Floats, Mask, Points, folds
 from ..errors import DatasetError
-from ..parallel import Task
-from .intervals import calibrate, coverage_of, covered
+from ..parallel import Task, run_tasks
+from .intervals import conformal_interval, coverage_of, covered
 from .learner import LearnerOptions
 from .metrics import errors_of, slices
-from .physics import Kernels, describe_points, unit_of
+from .physics import Constants, DescribedPoints, Kernels, describe_points, unit_of
 from .power_fit import fit_power, widened_below
 from .runtime_fit import RuntimeFit, fit_runtime, trained_domain
-from .slowdown_fit import fit_slowdown
+from .slowdown_fit import fit_slowdown, measured_both_ways
 
-_FEWEST_POWER_ROWS = 20
+_FEWEST_ROWS = 20
+"""Rows measured under lasting load: with fewer, nothing can be learned of power or slowdown."""
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How a model is trained.
+    """Options of training: the name and version of a model, and the way it is trained.
 
     split, n_folds: how accuracy and intervals are measured; learner: None for the usual one, or
     the small one where there are few rows; stand_ins: unmeasured dtypes and the measured ones
     that answer for them; simulated: take simulated rows, and them alone.
     """
 
+    name: str = ""
+    version: str = "1"
     split: str = "pair"
     n_folds: int = N_FOLDS
     learner: LearnerOptions | None = None
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
+
+
+@dataclass(frozen=True)
+class RuntimeFits:
+    """The runtime fits of one family: one without each fold, and one of all points."""
+
+    by_fold: Mapping[int, RuntimeFit]
+    whole: RuntimeFit
+
+    def without(self, number: int) -> RuntimeFit:
+        """Return the fit that never saw a fold; that of all points for a fold that has none."""
+        return self.by_fold.get(number, self.whole)
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,7 @@ class Family:
 
     @property
     def name(self) -> str:
-        """Dtype and unit, for people."""
+        """Dtype and unit, which no other family of the model shares."""
         return f"{self.dtype} {self.unit}"
 
     @property
@@ -72,126 +88,167 @@ class Family:
         """The folds that occur."""
         return [int(number) for number in np.unique(self.fold)]
 
-    def tasks(self) -> Iterator[Task[RuntimeFit]]:
-        """Yield one task for each fold, trained on the others, and one for all points."""
-        shared = (self.gpu, self.kernels, self.options.learner)
-        for number in self.numbers:
-            rest = self.points.where(self.fold != number)
-            yield Task(f"{self.name}, fold {number}", fit_runtime, (rest, *shared))
-        yield Task(f"{self.name}, all", fit_runtime, (self.points, *shared))
-
-    def runtime_estimator(self, by_fold: dict[int, RuntimeFit], whole: RuntimeFit) -> Estimator:
-        """Return the estimator fitted to everything, with what the folds say of it."""
-        points, predicted = self.points, np.empty(len(self.points))
-        for number, fit in by_fold.items():
-            out = self.fold == number
-            predicted[out], _ = fit.predict(points.where(out), self.gpu, self.kernels)
-        misses = np.abs(np.log2(points.runtime_s / predicted))
-        accuracy = self._accuracy(points, predicted, points.runtime_s)
-        accuracy |= coverage_of(covered(predicted, misses, self.fold, 0.9), points.flops)
-        return Estimator(
-            "runtime",
-            self.dtype,
-            self.indices,
-            whole.constants,
-            whole.forest,
-            trained_domain(points),
-            calibrate(predicted, misses),
-            accuracy,
-        )
-
-    def mine(self, points: Points) -> NDArray[np.bool_]:
-        """Return which points belong to this family, bool array of shape (n_points,)."""
-        mine: NDArray[np.bool_] = points.dtype == self.dtype
-        return mine & np.isin(points.kernel, list(self.kernels))
-
-    def power_part(self, powered: Points) -> Points:
-        """Return the points with power that belong to this family."""
-        return powered.where(self.mine(powered))
-
-    def sustained_estimators(
-        self, points: Points, burst_s: Floats, by_fold: dict[int, RuntimeFit], whole: RuntimeFit
-    ) -> list[Estimator]:
-        """Return the estimator of the sustained runtime; none where too little was measured.
-
-        points: measured under lasting load; burst_s: one launch of each, in s.
-        """
-        mine = self.mine(points)
-        points, burst_s = points.where(mine), burst_s[mine]
-        if not self.can_hold_out(points):
-            return []
-        fold = folds(points, self.options.split, self.options.n_folds)
-        described = describe_points(points, self.gpu, self.kernels, whole.constants)
-        predicted = np.empty(len(points))
-        for number in np.unique(fold):
-            out = fold == number
-            fit = by_fold.get(int(number), whole)
-            rest = points.where(~out)
-            seen = describe_points(rest, self.gpu, self.kernels, fit.constants)
-            slowdown = fit_slowdown(seen, burst_s[~out], rest.runtime_s)
-            predicted_s, what = fit.predict(points.where(out), self.gpu, self.kernels)
-            predicted[out] = slowdown.predict(what, predicted_s)
-        shipped = fit_slowdown(described, burst_s, points.runtime_s)
-        misses = np.abs(np.log2(points.runtime_s / predicted))
-        accuracy = self._accuracy(points, predicted, points.runtime_s)
-        accuracy |= coverage_of(covered(predicted, misses, fold, 0.9), points.flops)
-        return [
-            Estimator(
-                "sustained",
-                self.dtype,
-                self.indices,
-                {},
-                shipped.forest,
-                trained_domain(points),
-                calibrate(predicted, misses),
-                accuracy,
-            )
-        ]
+    def part_of(self, points: Points) -> Points:
+        """Return the points, of some, that are in this family's dtype and of its kernels."""
+        own: NDArray[np.bool_] = points.dtype == self.dtype
+        return points.where(own & np.isin(points.kernel, list(self.kernels)))
 
     def can_hold_out(self, part: Points) -> bool:
-        """Return whether there are enough rows with power to train on some and test on others."""
-        if len(part) < _FEWEST_POWER_ROWS:
-            return False
-        return len(np.unique(folds(part, self.options.split, self.options.n_folds))) > 1
+        """Return True where some of the points can be held out and enough are left to train on."""
+        return len(part) >= _FEWEST_ROWS and len(np.unique(self._folds_of(part))) > 1
 
-    def power_estimator(
-        self, points: Points, by_fold: dict[int, RuntimeFit], whole: RuntimeFit
+    def runtime_estimator(self, fits: RuntimeFits) -> Estimator:
+        """Return the estimator of the runtime, fitted to all points, judged by held-out folds."""
+        points, fold = self.points, self.fold
+        predicted_s = self._held_out_runtimes(points, fold, fits)
+        return self._estimator(
+            "runtime", fits.whole, points, fold, predicted_s, points.runtime_s, predicted_s
+        )
+
+    def sustained_estimator(self, sustained: Points, fits: RuntimeFits) -> Estimator | None:
+        """Return the estimator of the runtime under lasting load; None where too little is known.
+
+        sustained: points of any family that were measured under lasting load.
+        """
+        points, burst_s = measured_both_ways(self.points, self.part_of(sustained))
+        if not self.can_hold_out(points):
+            return None
+        fold = self._folds_of(points)
+        runtime_s = self._held_out_runtimes(points, fold, fits)
+
+        def predict(number: int, out: Mask) -> Floats:
+            fit, rest = fits.without(number), points.where(~out)
+            slowdown = fit_slowdown(self._described(rest, fit), burst_s[~out], rest.runtime_s)
+            return slowdown.predict(self._described(points.where(out), fit), runtime_s[out])
+
+        predicted_s = _held_out(fold, predict)
+        shipped = fit_slowdown(self._described(points, fits.whole), burst_s, points.runtime_s)
+        return self._estimator(
+            "sustained", shipped, points, fold, predicted_s, points.runtime_s, predicted_s
+        )
+
+    def power_estimator(self, points: Points, fits: RuntimeFits) -> Estimator:
+        """Return the estimator of power; a group is held out of runtime and power alike.
+
+        points: of this family, with power.
+        """
+        fold = self._folds_of(points)
+        runtime_s = self._held_out_runtimes(points, fold, fits)
+
+        def predict(number: int, out: Mask) -> Floats:
+            fit, rest = fits.without(number), points.where(~out)
+            power = fit_power(self._described(rest, fit), rest.runtime_s, rest.power_w, self.gpu)
+            return power.predict(self._described(points.where(out), fit), runtime_s[out], self.gpu)
+
+        predicted_w = _held_out(fold, predict)
+        described = self._described(points, fits.whole)
+        shipped = fit_power(described, points.runtime_s, points.power_w, self.gpu)
+        estimator = self._estimator(
+            "power", shipped, points, fold, predicted_w, points.power_w, runtime_s
+        )
+        interval = widened_below(estimator.interval, float(points.runtime_s.min()))
+        return estimator._replace(interval=interval)
+
+    def _folds_of(self, points: Points) -> NDArray[np.intp]:
+        return folds(points, self.options.split, self.options.n_folds)
+
+    def _described(self, points: Points, fit: RuntimeFit) -> DescribedPoints:
+        return describe_points(points, self.gpu, self.kernels, fit.constants)
+
+    def _held_out_runtimes(
+        self, points: Points, fold: NDArray[np.intp], fits: RuntimeFits
+    ) -> Floats:
+        """Return runtimes in s, of shape (n_points,), each by the fit that never saw its fold."""
+
+        def predict(number: int, out: Mask) -> Floats:
+            return fits.without(number).predict(points.where(out), self.gpu, self.kernels)[0]
+
+        return _held_out(fold, predict)
+
+    def _estimator(
+        self,
+        target: str,
+        shipped: _Fit,
+        points: Points,
+        fold: NDArray[np.intp],
+        predicted: Floats,
+        measured: Floats,
+        runtime_s: Floats,
     ) -> Estimator:
-        """Return the estimator of power; a group is held out of runtime and power alike."""
-        gpu, kernels = self.gpu, self.kernels
-        fold = folds(points, self.options.split, self.options.n_folds)
-        runtime_s, predicted = np.empty(len(points)), np.empty(len(points))
-        for number in np.unique(fold):
-            out = fold == number
-            fit = by_fold.get(int(number), whole)
-            runtime_s[out], seen = fit.predict(points.where(out), gpu, kernels)
-            rest = points.where(~out)
-            learned = describe_points(rest, gpu, kernels, fit.constants)
-            power = fit_power(learned, rest.runtime_s, rest.power_w, gpu)
-            predicted[out] = power.predict(seen, runtime_s[out], gpu)
-        described = describe_points(points, gpu, kernels, whole.constants)
-        shipped = fit_power(described, points.runtime_s, points.power_w, gpu)
-        misses = np.abs(np.log2(points.power_w / predicted))
-        accuracy = self._accuracy(points, predicted, points.power_w)
+        """Return the estimator of a shipped fit, with its held-out accuracy and interval.
+
+        predicted, measured: the target of each point, where its fold was held out; runtime_s: its
+        predicted runtime, by whose regimes the interval differs. All of shape (n_points,).
+        """
+        misses = np.abs(np.log2(measured / predicted))
+        accuracy = _accuracy(self.options.split, points, predicted, measured)
         accuracy |= coverage_of(covered(runtime_s, misses, fold, 0.9), points.flops)
         return Estimator(
-            "power",
+            target,
             self.dtype,
             self.indices,
             shipped.constants,
             shipped.forest,
             trained_domain(points),
-            widened_below(calibrate(runtime_s, misses), float(points.runtime_s.min())),
+            conformal_interval(runtime_s, misses),
             accuracy,
         )
 
-    def _accuracy(self, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
-        parts = {
-            name: errors_of(predicted[part], measured[part]).to_json()
-            for name, part in slices(points).items()
-        }
-        errors = errors_of(predicted, measured).to_json()
-        return {"split": self.options.split, **errors, "slices": parts}
+
+class _Fit(Protocol):
+    """A fit that can be shipped."""
+
+    @property
+    def constants(self) -> Constants: ...
+
+    @property
+    def forest(self) -> Forest: ...
+
+
+def _held_out(fold: NDArray[np.intp], predict: Callable[[int, Mask], Floats]) -> Floats:
+    """Return predictions of shape (n_points,), fold by fold.
+
+    predict: takes the number of a fold and the mask of its points, and returns their predictions.
+    """
+    predicted = np.empty(len(fold))
+    for number in np.unique(fold):
+        out = fold == number
+        predicted[out] = predict(int(number), out)
+    return predicted
+
+
+def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
+    parts = {
+        name: errors_of(predicted[part], measured[part]).to_json()
+        for name, part in slices(points).items()
+    }
+    return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
+
+
+def fit_families(
+    families: Sequence[Family], n_workers: int, label: str
+) -> list[tuple[Family, RuntimeFits]]:
+    """Return each family with its runtime fits; label: of the progress bar."""
+    tasks: dict[tuple[str, int | None], Task[RuntimeFit]] = {}
+    for family in families:
+        shared = (family.gpu, family.kernels, family.options.learner)
+        for number in family.numbers:
+            rest = family.points.where(family.fold != number)
+            title = f"{family.name}, fold {number}"
+            tasks[family.name, number] = Task(title, fit_runtime, (rest, *shared))
+        whole = Task(f"{family.name}, all", fit_runtime, (family.points, *shared))
+        tasks[family.name, None] = whole
+    fits = dict(zip(tasks, run_tasks(list(tasks.values()), n_workers, label), strict=True))
+    return [
+        (
+            family,
+            RuntimeFits(
+                {number: fits[family.name, number] for number in family.numbers},
+                fits[family.name, None],
+            ),
+        )
+        for family in families
+    ]
 
 
 def families_of(

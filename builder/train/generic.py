@@ -1,8 +1,8 @@
 """Training of the generic model: tables of many GPUs in, one file for any GPU out.
 
-What it is worth on a GPU that it never saw is measured as that: each GPU is left out in turn, with
-all of its tables, and then all GPUs of its generation (the major number of the compute
-capability). The intervals come from those GPUs.
+Its accuracy on a GPU that it never saw is measured on such GPUs: each is left out in turn with all
+of its tables, and then with all GPUs of its generation (the major number of the compute
+capability). The intervals come from the same held-out GPUs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..parallel import Task, run_tasks
 from .generic_fit import GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
 from .held_out_gpus import held_out, measured_on
 from .provenance import stand_ins_among, versions_of
-from .relative import Table, fit_relative, measured_library
+from .relative import GpuTable, fit_relative, measured_library
 
 _FEWEST_ROWS = 500
 
@@ -62,7 +62,7 @@ def train_generic(
 
 def tables_of(
     dataset: Dataset, without: Mapping[str, Sequence[str]], n_workers: int
-) -> tuple[list[Table], dict[str, int]]:
+) -> tuple[list[GpuTable], dict[str, int]]:
     """Return the tables of a dataset, their constants fitted, and rows that were left out.
 
     Raises DatasetError where a GPU's facts are not known, or no dtype was measured on three GPUs.
@@ -78,7 +78,7 @@ def tables_of(
         if len(part) < _FEWEST_ROWS or dtype in without.get(name, ()):
             left_out[f"{name} {dtype}"] = len(part)
         else:
-            tables.append(Table(name, gpu, part, {}))
+            tables.append(GpuTable(name, gpu, part, {}))
     counts = {dtype: sum(t.dtype == dtype for t in tables) for dtype in {t.dtype for t in tables}}
     tables = [table for table in tables if counts[table.dtype] >= 3]
     if not tables:

@@ -14,7 +14,7 @@ from gpperf_lite._interval import Interval
 from gpperf_lite._relative import COLUMNS, distance
 
 from .learner import LearnerOptions
-from .relative import Table, fit_forest
+from .relative import GpuTable, fit_forest
 from .runtime_fit import trained_domain
 
 BANDWIDTH = 0.35
@@ -26,7 +26,7 @@ _UNKNOWN = Interval((), (0.9,), ((0,),))
 
 @dataclass(frozen=True)
 class GenericOptions:
-    """How the generic model is trained.
+    """Options of training the generic model.
 
     learner: of the forests, one for each kind of GPU; each learns from all rows of its kind, and
     from other_rows of every other GPU; test_rows: of a GPU that is held out. stand_ins: unmeasured
@@ -48,7 +48,7 @@ def generic_of(
     stand_ins: Mapping[str, str],
     provenance: Mapping[str, Any],
 ) -> Generic:
-    """Put a generic model together, with the columns and scales that all of ours have."""
+    """Return a generic model of some estimators, with the columns and scales of all our models."""
     return Generic(
         name,
         version,
@@ -62,7 +62,7 @@ def generic_of(
     )
 
 
-def kinds_of(tables: Sequence[Table]) -> tuple[int, ...]:
+def kinds_of(tables: Sequence[GpuTable]) -> tuple[int, ...]:
     """Return the number of its kind for each table of a dtype, the first kind being 0.
 
     GPUs within an octave of each other are of one kind, and so are those that others link so.
@@ -80,9 +80,12 @@ def kinds_of(tables: Sequence[Table]) -> tuple[int, ...]:
 
 
 def fit_kind(
-    tables: Sequence[Table], kinds: Sequence[int], kind: int, options: GenericOptions
+    tables: Sequence[GpuTable], kinds: Sequence[int], kind: int, options: GenericOptions
 ) -> Forest:
-    """Return the forest of a kind: what others have seen is of some use to it."""
+    """Fit the forest of one kind of GPU.
+
+    It learns from all rows of that kind and a sample of the other kinds' rows, which still help.
+    """
     rows = [
         table if mine == kind else table.sample(options.other_rows)
         for table, mine in zip(tables, kinds, strict=True)
@@ -91,9 +94,9 @@ def fit_kind(
 
 
 def estimator_of(
-    tables: list[Table], forests: tuple[Forest, ...], kinds: tuple[int, ...], names: list[str]
+    tables: list[GpuTable], forests: tuple[Forest, ...], kinds: tuple[int, ...], names: list[str]
 ) -> GenericEstimator:
-    """Return the estimator of a dtype, before anybody knows what it is worth."""
+    """Return the estimator of a dtype, its accuracy and intervals not measured yet."""
     return GenericEstimator(
         tables[0].dtype,
         tuple(names.index(table.name) for table in tables),
@@ -106,7 +109,7 @@ def estimator_of(
     )
 
 
-def _domain(tables: list[Table]) -> Domain:
+def _domain(tables: list[GpuTable]) -> Domain:
     """Return the sizes that were measured on every GPU, and the times on any of them."""
     each = [trained_domain(table.points) for table in tables]
     ranges = {}

@@ -1,4 +1,4 @@
-"""Held-out GPUs: what a generic model of the others says of each, and intervals from that."""
+"""Held-out GPUs: predictions of each by a generic model of the others, and intervals from them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from gpperf_lite._relative import distance
 from ..dataset import Floats
 from ..parallel import Task, run_tasks
 from .generic_fit import NEAR, GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
-from .intervals import calibrate
+from .intervals import conformal_interval
 from .metrics import errors_of
-from .relative import KERNELS, Table
+from .relative import KERNELS, GpuTable
 from .runtime_fit import RuntimeFit
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Points of a GPU that a model never saw, and what it says of them, s, shape (n_points,).
+    """Points of a GPU that a model never saw, and the runtimes that it predicts for them.
 
-    scope: "gpu" or "generation", which was left out; distance: of the nearest GPU that was not,
-    in octaves.
+    scope: "gpu" or "generation", whichever was left out; runtime_s: shape (n_points,); distance:
+    to the nearest GPU that was not left out, in octaves.
     """
 
-    table: Table
+    table: GpuTable
     scope: str
     runtime_s: Floats
     distance: float
@@ -42,7 +42,7 @@ class HeldOut:
 
     @property
     def misses(self) -> Floats:
-        """|log2(measured / predicted)|, shape (n_points,)."""
+        """Absolute errors in octaves, |log2(measured / predicted)|, of shape (n_points,)."""
         misses: Floats = np.abs(np.log2(self.table.points.runtime_s / self.runtime_s))
         return misses
 
@@ -51,8 +51,8 @@ class HeldOut:
 class Case:
     """A GPU to be predicted, and the tables of its dtype; names: the GPUs that are held out."""
 
-    tables: tuple[Table, ...]
-    table: Table
+    tables: tuple[GpuTable, ...]
+    table: GpuTable
     names: tuple[str, ...]
 
     @property
@@ -67,12 +67,12 @@ class Case:
 
 
 def held_out(
-    tables: Sequence[Table],
+    tables: Sequence[GpuTable],
     without: Mapping[str, Sequence[str]],
     options: GenericOptions,
     n_workers: int,
 ) -> list[tuple[Case, Generic, HeldOut]]:
-    """Return each GPU held out, a model of the others, and what that says of it.
+    """Return each GPU held out, a model of the others, and its predictions of that GPU.
 
     Every GPU is held out once alone, and once with its whole generation where it has kin.
     """
@@ -83,7 +83,7 @@ def held_out(
 
 
 def _cases(
-    tables: Sequence[Table], table: Table, without: Mapping[str, Sequence[str]]
+    tables: Sequence[GpuTable], table: GpuTable, without: Mapping[str, Sequence[str]]
 ) -> Iterator[Case]:
     part = tuple(
         one
@@ -97,12 +97,12 @@ def _cases(
         yield Case(part, table, kin)
 
 
-def _generation(table: Table) -> int:
+def _generation(table: GpuTable) -> int:
     return table.gpu.compute_capability[0]
 
 
 def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
-    """Return a model that never saw the GPUs of a case, and what it says of one from its sheet."""
+    """Return a model that never saw the GPUs of a case, and its predictions for the case's GPU."""
     gpu, dtype = case.table.gpu, case.table.dtype
     rest = [one for one in case.tables if one.name not in case.names]
     distances = [distance(one.gpu, gpu, dtype) for one in rest]
@@ -117,20 +117,20 @@ def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
     return generic, HeldOut(asked, scope, predict_unseen(generic, asked), least)
 
 
-def predict_unseen(generic: Generic, table: Table) -> Floats:
+def predict_unseen(generic: Generic, table: GpuTable) -> Floats:
     """Return runtimes in s, shape (n_points,), from the data sheet of a table's GPU alone."""
     (estimator,) = generic.artefact_for(table.gpu).estimators
     return RuntimeFit.of(estimator).predict(table.points, table.gpu, KERNELS)[0]
 
 
 def with_intervals(generic: Generic, outs: list[HeldOut]) -> Generic:
-    """Return a model of one dtype with the intervals that other GPUs, held out, call for."""
+    """Return a model of one dtype, its intervals set by the errors on held-out GPUs."""
     (estimator,) = generic.estimators
     return replace(generic, estimators=(measured_on(estimator, outs),))
 
 
 def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEstimator:
-    """Return an estimator with what GPUs held out say of it."""
+    """Return an estimator, its accuracy and intervals set by the errors on held-out GPUs."""
     near = [out for out in outs if out.scope == "gpu" and out.distance <= NEAR]
     far = [out for out in outs if out.distance > NEAR]
     accuracy = _accuracy(outs)
@@ -146,11 +146,11 @@ def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEsti
 
 def _interval_of(outs: list[HeldOut]) -> Interval:
     predicted = np.concatenate([out.runtime_s for out in outs])
-    return calibrate(predicted, np.concatenate([out.misses for out in outs]))
+    return conformal_interval(predicted, np.concatenate([out.misses for out in outs]))
 
 
 def _covered(out: HeldOut, pool: list[HeldOut]) -> float:
-    """Return which share of a GPU's points lies in 90 % intervals from the other GPUs."""
+    """Return the share of a GPU's points that lie in 90 % intervals set by the other GPUs."""
     interval = _interval_of([one for one in pool if one.table.name != out.table.name] or pool)
     half = interval.half_widths_at(out.runtime_s, 0.9)
     return float(np.mean(out.misses * UNITS_PER_OCTAVE <= half))

@@ -1,4 +1,4 @@
-"""Calibration of intervals: conformal half-widths from rows that were held out of training."""
+"""Prediction intervals: conformal half-widths from rows that were held out of training."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LARGEST_MISS = 32.0
 _N_DECILES = 10
 
 
-def calibrate(predicted_s: Floats, misses: Floats) -> Interval:
-    """Return the interval that held-out rows call for.
+def conformal_interval(predicted_s: Floats, misses: Floats) -> Interval:
+    """Return the conformal interval of held-out rows.
 
     predicted_s: predicted runtimes, which the regimes divide; misses: |log2(measured / predicted)|
     of the target; both of shape (n_rows,).
@@ -40,7 +40,7 @@ def calibrate(predicted_s: Floats, misses: Floats) -> Interval:
 
 
 def _edges(predicted_s: Floats) -> list[float]:
-    """Return rising edges between regimes of about as many rows.
+    """Return rising edges between regimes of about equally many rows.
 
     An edge is left out where equal predictions would leave few rows on one side of it.
     """
@@ -73,14 +73,11 @@ def _widths(misses: Floats) -> NDArray[np.int64]:
 
 
 def covered(predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float) -> Mask:
-    """Return which rows lie in intervals that were calibrated on the other folds.
-
-    Bool array of shape (n_rows,), like the arguments.
-    """
+    """Return the mask of rows inside the interval of the other folds, bool, shape (n_rows,)."""
     inside = np.zeros(len(misses), bool)
     for number in np.unique(fold):
         out = fold == number
-        interval = calibrate(predicted_s[~out], misses[~out])
+        interval = conformal_interval(predicted_s[~out], misses[~out])
         half = interval.half_widths_at(predicted_s[out], confidence)
         inside[out] = _widths(misses[out]) <= half
     return inside

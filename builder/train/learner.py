@@ -28,7 +28,7 @@ Columns = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LearnerOptions:
-    """How large the forest is, and how it learns.
+    """Options of a learner: the size of the forest, and how it is fitted.
 
     n_trees, depth: of the forest that is shipped; teacher: whether it is taught by the ensemble.
     """

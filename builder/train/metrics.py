@@ -1,4 +1,4 @@
-"""Metrics: how far predictions are from what was measured."""
+"""Metrics: errors of predictions against measured values, and the slices they are reported by."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Errors:
     r2: float
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures, rounded to what they are worth; NaN is None."""
+        """Return the figures as JSON values, of four significant digits; NaN is None."""
         return {name: _rounded(value) for name, value in asdict(self).items()}
 
 
 def errors_of(predicted: Floats, measured: Floats) -> Errors:
-    """Return the errors of predictions, both of shape (n_rows,)."""
+    """Return the errors of predictions against measured values, both of shape (n_rows,)."""
     ape = np.abs(predicted / measured - 1.0)
     spread = float(np.sum((measured - measured.mean()) ** 2))
     missed = float(np.sum((measured - predicted) ** 2))
@@ -47,7 +47,7 @@ def errors_of(predicted: Floats, measured: Floats) -> Errors:
 
 
 def slices(points: Points) -> dict[str, Floats]:
-    """Return the parts of a table that are reported apart, bool arrays of shape (n_points,)."""
+    """Return the slices that are reported apart, by name: bool arrays of shape (n_points,)."""
     odd = (points.m % 64 != 0) & (points.m > 16)
     parts = {
         "m from 1 to 16": points.m <= 16,

@@ -1,4 +1,4 @@
-"""Building: from files of measured tables to files of artefacts, one model after the other."""
+"""Model files: built from files of measured tables, one model after the other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._generic import Generic
 from gpperf_lite._generic import write as write_generic
 
-from ..dataset import Dataset, read
+from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
 from ..files import make_room
 from ..importers import import_table
@@ -42,14 +42,12 @@ def build_from_recipe(
 
 def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
     """Import the sources of one model and train it."""
-    return train(
-        [_import(sources / name, model.format) for name in model.runtime],
-        [_import(sources / name, model.format) for name in model.power],
-        name=model.name,
-        version=model.version,
-        options=TrainOptions(model.split, model.folds, stand_ins=model.stand_ins),
-        n_workers=n_workers,
+    options = TrainOptions(
+        model.name, model.version, model.split, model.folds, stand_ins=model.stand_ins
     )
+    runtime = [_import(sources / name, model.format) for name in model.runtime]
+    power = [_import(sources / name, model.format) for name in model.power]
+    return train(runtime, power, options, n_workers)
 
 
 def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
@@ -59,30 +57,31 @@ def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
     return train_generic(datasets, model.name, model.version, options, n_workers)
 
 
+def runtime_dataset(model: ModelRecipe, sources: Path) -> Dataset:
+    """Return the measured runtimes that a recipe names for a model, as one dataset.
+
+    Raises SourceError where a file is missing or of another format.
+    """
+    return concatenate([import_table(sources / name, model.format)[0] for name in model.runtime])
+
+
 def build_from_datasets(
     datasets: Sequence[Path],
     power: Sequence[Path],
-    name: str,
-    version: str,
-    options: TrainOptions,
     output: Path,
+    options: TrainOptions,
     n_workers: int,
 ) -> None:
-    """Train one model from datasets; whether its file can be written is found out first."""
+    """Train one model from files of datasets; room for its file is made before anything else."""
     make_room(output)
     artefact = train(
-        [read(path) for path in datasets],
-        [read(path) for path in power],
-        name=name,
-        version=version,
-        options=options,
-        n_workers=n_workers,
+        [read(path) for path in datasets], [read(path) for path in power], options, n_workers
     )
     write_and_report(artefact, output)
 
 
 def write_and_report(artefact: Artefact, path: Path) -> None:
-    """Write an artefact and print what its held-out rows say, a line an estimator."""
+    """Write an artefact and print its errors on held-out rows, a line for each estimator."""
     write(artefact, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
     for estimator in artefact.estimators:
@@ -95,7 +94,7 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
 
 
 def write_and_report_generic(generic: Generic, path: Path) -> None:
-    """Write a generic model and print what the GPUs that were held out say, a line each."""
+    """Write a generic model and print its errors on held-out GPUs, a line for each."""
     write_generic(generic, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
     for estimator in generic.estimators:

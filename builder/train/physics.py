@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,8 @@ Kernels = Mapping[str, Kernel]
 
 
 @dataclass(frozen=True)
-class Described:
-    """Points as the physical model sees them.
+class DescribedPoints:
+    """Points with the features and times of the physical model.
 
     columns: float32 array of shape (n_features, n_points); the others: shape (n_points,).
     macs_s, dram_s: time at peak FLOP/s, and of all bytes at peak DRAM bandwidth.
@@ -42,7 +42,7 @@ class Described:
 
 
 def unit_of(kernel: Kernel) -> str:
-    """Return what a kernel runs on: kernels of one unit share their physical constants."""
+    """Return the unit that a kernel runs on; kernels of one unit share their physical constants."""
     if physics_of(kernel) == "library":
         return "library"
     if family_of(kernel).on_tensor_cores is not None:
@@ -50,7 +50,9 @@ def unit_of(kernel: Kernel) -> str:
     return "tensor cores" if runs_on_tensor_cores(kernel) else "CUDA cores"
 
 
-def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Described:
+def describe_points(
+    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants
+) -> DescribedPoints:
     """Return features and physical times of points of one dtype."""
     return _described(_uniform(points, kernels), gpu, kernels, constants)
 
@@ -67,12 +69,12 @@ class _Part:
 
 def _described(
     parts: Sequence[_Part], gpu: Gpu, kernels: Kernels, constants: Constants
-) -> Described:
+) -> DescribedPoints:
     """Return what `describe_points` returns, of points whose parts are known."""
     forms = {physics_of(kernels[str(part.points.kernel[0])]) for part in parts}
     n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
     n_points = sum(len(part.points) for part in parts)
-    described = Described(
+    described = DescribedPoints(
         np.zeros((n_features, n_points), np.float32), *(np.empty(n_points) for _ in range(4))
     )
     for part in parts:
@@ -105,17 +107,29 @@ def _uniform(points: Points, kernels: Kernels) -> list[_Part]:
     return parts
 
 
+def speed_of_light(points: Points, gpu: Gpu, kernels: Kernels) -> Floats:
+    """Return times in s, of shape (n_points,), that no kernel can beat on points of one dtype.
+
+    At peak FLOP/s and peak bandwidth of L2 and of DRAM.
+    """
+    mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
+    # The speed of light does not depend on the constants: any of both forms of physics will do.
+    usual = _guess(1e-6, mac_s, gpu)
+    usual |= _guess_of_tiles(mac_s, gpu, "library") | _guess_of_tiles(mac_s, gpu, "kernel")
+    return describe_points(points, gpu, kernels, usual).light_s
+
+
 def fit_constants(
     points: Points, gpu: Gpu, kernels: Kernels, pull: float = 0.0
 ) -> dict[str, float]:
     """Return the constants of the physical model that fit points of one dtype best.
 
     Least squares on the log of the ratio, with a soft loss, over at most 2,000 rows; the same
-    rows give the same constants. `pull` draws what the points leave open towards what is usual: a
-    constant that is off by a factor of e counts as one row that is off by `pull`. They
+    rows give the same constants. `pull` regularises towards the starting guess: a constant that
+    differs from it by a factor of e costs as much as one row with a log error of `pull`. Constants
     are rounded, so that the last bits of the machine's linear algebra do not matter.
     """
-    start, low, high, to_constants = _start(points, gpu, kernels)
+    search = _search_of(points, gpu, kernels)
     chosen = np.random.default_rng(_SEED).permutation(len(points))[:_ROWS]
     rows = points.where(np.sort(chosen))
     parts, label = _uniform(rows, kernels), np.log(rows.runtime_s)
@@ -123,37 +137,65 @@ def fit_constants(
     weight = np.where(rows.flops > np.quantile(rows.flops, 0.8), 2.0, 1.0)
 
     def residual(parameters: Floats) -> Floats:
-        described = _described(parts, gpu, kernels, to_constants(parameters))
+        described = _described(parts, gpu, kernels, search.constants(parameters))
         error: Floats = (np.log(described.base_s) - label) * weight
-        return np.concatenate([error, pull * (parameters - start)]) if pull else error
+        return np.concatenate([error, pull * (parameters - search.start)]) if pull else error
 
     result = least_squares(
         residual,
-        start,
-        bounds=(low, high),
+        search.start,
+        bounds=(search.low, search.high),
         loss="soft_l1",
         f_scale=0.1,
         max_nfev=_EVALUATIONS,
     )
-    return {name: _rounded(value) for name, value in to_constants(result.x).items()}
+    return {name: _rounded(value) for name, value in search.constants(result.x).items()}
 
 
-def _start(
-    points: Points, gpu: Gpu, kernels: Kernels
-) -> tuple[Floats, Floats, Floats, Callable[[Floats], dict[str, float]]]:
-    """Return start and limits of the search, in logs, and what its parameters mean."""
+@dataclass(frozen=True)
+class _Search:
+    """Start and limits of a search for constants, in logs, of shape (n_constants,)."""
+
+    names: tuple[str, ...]
+    start: Floats
+    low: Floats
+    high: Floats
+
+    def constants(self, parameters: Floats) -> dict[str, float]:
+        """Return the constants that parameters stand for; of a share they are the log odds."""
+        constants = dict(zip(self.names, np.exp(parameters).tolist(), strict=True))
+        odds = constants["unhidden"]
+        return constants | {"unhidden": odds / (1.0 + odds)}
+
+
+def _search_of(points: Points, gpu: Gpu, kernels: Kernels) -> _Search:
     mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
-    sm_mac_s = mac_s * gpu.sm_count
+    guess = _guess(float(points.runtime_s.min()), mac_s, gpu)
+    guess |= _guess_of_tiles(mac_s, gpu, physics_of(next(iter(kernels.values()))))
+    start = np.log(np.array(list(guess.values())))
+    limits = _limits(mac_s, gpu)
+    open_ended = (np.exp(-700.0), np.inf)
+    low, high = np.log(np.array([limits.get(name, open_ended) for name in guess])).T
+    low, high = np.maximum(low, start - 6.0), np.minimum(high, start + 6.0)
+    # The search must begin inside its limits, and a guess can be too hopeful.
+    return _Search(tuple(guess), np.clip(start, low + 0.01, high - 0.01), low, high)
+
+
+def _guess(shortest_s: float, mac_s: float, gpu: Gpu) -> dict[str, float]:
+    """Return usual values of the constants that all kernels have.
+
+    shortest_s: the shortest runtime; mac_s: time of a multiply-add at peak.
+    """
     byte_s = 1.0 / gpu.dram_bytes_per_s
-    guess = {
-        "launch_s": max(3e-7, 0.8 * float(points.runtime_s.min())),
+    return {
+        "launch_s": max(3e-7, 0.8 * shortest_s),
         "s_per_mac": 1.15 * mac_s,
         "s_per_l2_byte": byte_s / 2.5,
         "s_per_dram_byte": byte_s / 0.9,
         "s_per_written_byte": byte_s / 5.0,
-        "host_s": max(3e-7, 0.9 * float(points.runtime_s.min())),
+        "host_s": max(3e-7, 0.9 * shortest_s),
         "s_per_row": 1e-10,
-        "s_per_row_step": 1e-10 / max(1.0, 1.0),
+        "s_per_row_step": 1e-10,
         "unhidden": 0.1,
         "resident_bytes": 0.9 * gpu.l2_bytes,
         "miss_growth": 2.0,
@@ -161,30 +203,35 @@ def _start(
         "split_s": 1e-6,
         "split_s_per_element": 8.0 * byte_s,
     }
-    if physics_of(next(iter(kernels.values()))) == "library":
-        for m, n in TILES:
-            slack = 1.3 if m * n >= 128 * 128 else 1.8
-            guess[f"tile_{m}x{n}_s_per_k"] = m * n * sm_mac_s * slack
-            guess[f"tile_{m}x{n}_s"] = 1e-6
-    else:
-        guess |= {
+
+
+def _guess_of_tiles(mac_s: float, gpu: Gpu, form: str) -> dict[str, float]:
+    """Return usual values of the constants of one form of physics."""
+    sm_mac_s = mac_s * gpu.sm_count
+    if form != "library":
+        return {
             "sm_s_per_mac": 1.3 * sm_mac_s,
             "sm_s_per_byte": 1.5 * gpu.sm_count / gpu.l2_bytes_per_s,
             "sm_s_per_k": 300.0 * sm_mac_s,
             "step_s": 2e-8,
             "tile_s": 1e-6,
         }
-    names = list(guess)
+    guess = {}
+    for m, n in TILES:
+        slack = 1.3 if m * n >= 128 * 128 else 1.8
+        guess[f"tile_{m}x{n}_s_per_k"] = m * n * sm_mac_s * slack
+        guess[f"tile_{m}x{n}_s"] = 1e-6
+    return guess
 
-    def to_constants(parameters: Floats) -> dict[str, float]:
-        constants = dict(zip(names, np.exp(parameters).tolist(), strict=True))
-        odds = constants["unhidden"]
-        return constants | {"unhidden": odds / (1.0 + odds)}
 
-    start = np.log(np.array(list(guess.values())))
-    # No rate is faster than the hardware's peak, L2 is not much slower than DRAM, and what stays
-    # in L2 is not larger than it.
-    limits = {
+def _limits(mac_s: float, gpu: Gpu) -> dict[str, tuple[float, float]]:
+    """Return the lowest and the highest value of the constants that hardware bounds.
+
+    No rate is faster than the hardware's peak, L2 is not much slower than DRAM, and what stays in
+    L2 is not larger than it.
+    """
+    byte_s = 1.0 / gpu.dram_bytes_per_s
+    return {
         "s_per_mac": (mac_s, np.inf),
         "s_per_l2_byte": (1.0 / gpu.l2_bytes_per_s, 1.5 * byte_s),
         "s_per_dram_byte": (byte_s, np.inf),
@@ -192,10 +239,6 @@ def _start(
         "rotation": (0.05, 8.0),
         "miss_growth": (0.1, 20.0),
     }
-    low, high = np.log(np.array([limits.get(name, (np.exp(-700.0), np.inf)) for name in names])).T
-    low, high = np.maximum(low, start - 6.0), np.minimum(high, start + 6.0)
-    # The search must begin inside its limits, and a guess can be too hopeful.
-    return np.clip(start, low + 0.01, high - 0.01), low, high, to_constants
 
 
 def _rounded(value: float) -> float:

@@ -15,7 +15,7 @@ from gpperf_lite._physics import base_power_w, power_view_of
 from ..dataset import Dataset, Floats, Points, concatenate, points_of
 from ..errors import DatasetError
 from .learner import LearnerOptions, learn
-from .physics import Constants, Described
+from .physics import Constants, DescribedPoints
 
 POWER_WINDOW_S = 0.9
 """A power reading counts only where the load had run for this long: others read far too low."""
@@ -32,7 +32,7 @@ class PowerFit:
     constants: Constants
     forest: Forest
 
-    def predict(self, described: Described, runtime_s: Floats, gpu: Gpu) -> Floats:
+    def predict(self, described: DescribedPoints, runtime_s: Floats, gpu: Gpu) -> Floats:
         """Return power in W of shape (n_points,) at predicted or measured runtimes."""
         base_w = _power_base(gpu, self.constants, described, runtime_s)
         factor = powers_of_two(self.forest.sums_of(described.columns))
@@ -66,7 +66,7 @@ def check_power_limits(gpu: Gpu) -> None:
         )
 
 
-def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
+def fit_power(described: DescribedPoints, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
     """Fit the constants and the forest of power, in W, to described points."""
     # Long windows hold busy GPUs only, so the share at rest is bounded, not found.
     start = np.array([0.05, 1.2, 0.8])
@@ -84,7 +84,9 @@ def fit_power(described: Described, runtime_s: Floats, power: Floats, gpu: Gpu) 
     return PowerFit(constants, learn(described.columns, target, _POWER_FOREST))
 
 
-def _power_base(gpu: Gpu, constants: Constants, described: Described, runtime_s: Floats) -> Floats:
+def _power_base(
+    gpu: Gpu, constants: Constants, described: DescribedPoints, runtime_s: Floats
+) -> Floats:
     compute_use, dram_use = described.macs_s / runtime_s, described.dram_s / runtime_s
     view = power_view_of(gpu, constants)
     base_w: Floats = base_power_w(view, compute_use, dram_use, np.minimum)

@@ -9,7 +9,7 @@ from gpperf_lite import __version__
 
 
 def stand_ins_among(stand_ins: Mapping[str, str], measured: Collection[str]) -> dict[str, str]:
-    """Return those stand-ins that are of unmeasured dtypes and answered by measured ones."""
+    """Return the stand-ins of unmeasured dtypes that measured dtypes answer for."""
     return {
         dtype: other
         for dtype, other in stand_ins.items()
@@ -18,5 +18,5 @@ def stand_ins_among(stand_ins: Mapping[str, str], measured: Collection[str]) -> 
 
 
 def versions_of(*libraries: str) -> dict[str, str]:
-    """Return the versions of what decides the bits of a forest, ours first."""
+    """Return the versions of libraries that decide the bits of a forest, ours first."""
     return {"gpperf-lite": __version__} | {name: version_of(name) for name in libraries}

@@ -1,4 +1,7 @@
-"""Relative fits: what one GPU says of the generic model, in units of its own data sheet."""
+"""Relative fits: the constants and columns of each GPU in units of its own data sheet.
+
+In these units GPUs are alike, so one generic model can be trained on all of them.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from gpperf_lite._relative import COLUMNS, column_of, unit_of
 
 from ..dataset import Dataset, Floats, Points, points_of
 from .learner import LearnerOptions, learn
-from .physics import Constants, Described, describe_points, fit_constants
+from .physics import Constants, DescribedPoints, describe_points, fit_constants
 
 KERNELS = {LIBRARY.name: LIBRARY}
 """The kernels of the generic model: the library alone."""
@@ -31,8 +34,11 @@ _SEED = 11
 
 
 @dataclass(frozen=True)
-class Table:
-    """Measured points of one GPU and dtype; constants: relative, once they are fitted."""
+class GpuTable:
+    """Measured points of one GPU and dtype.
+
+    constants: in units of the GPU's data sheet; empty until they are fitted.
+    """
 
     name: str
     gpu: Gpu
@@ -44,17 +50,17 @@ class Table:
         """The dtype that was measured."""
         return str(self.points.dtype[0])
 
-    def sample(self, n_rows: int) -> Table:
-        """Return at most so many of the points: others for each GPU, so that shapes differ."""
+    def sample(self, n_rows: int) -> GpuTable:
+        """Return a sample of at most n_rows points, drawn differently for each GPU."""
         seed = [_SEED, *self.name.encode()]
         chosen = np.random.default_rng(seed).permutation(len(self.points))[:n_rows]
         return replace(self, points=self.points.where(np.sort(chosen)))
 
 
-def fit_relative(table: Table) -> dict[str, float]:
-    """Return the constants that fit a table, over the units of its GPU.
+def fit_relative(table: GpuTable) -> dict[str, float]:
+    """Return the constants that fit a table, in units of its GPU.
 
-    Drawn towards what is usual, so that those of several GPUs can be mixed.
+    Regularised towards the usual ones, so that those of several GPUs can be mixed.
     """
     few = table.sample(_ROWS_FOR_CONSTANTS).points
     absolute = fit_constants(few, table.gpu, KERNELS, pull=_PULL)
@@ -64,7 +70,7 @@ def fit_relative(table: Table) -> dict[str, float]:
     }
 
 
-def absolute_constants(table: Table) -> dict[str, float]:
+def absolute_constants(table: GpuTable) -> dict[str, float]:
     """Return a table's constants in SI units."""
     return {
         name: value * unit_of(name, table.gpu, table.dtype)
@@ -73,7 +79,7 @@ def absolute_constants(table: Table) -> dict[str, float]:
 
 
 def generic_columns(
-    described: Described, gpu: Gpu, dtype: str, columns: Sequence[str] = COLUMNS
+    described: DescribedPoints, gpu: Gpu, dtype: str, columns: Sequence[str] = COLUMNS
 ) -> NDArray[np.float32]:
     """Return the columns of the generic model, float32 array of shape (n_columns, n_points)."""
     features = dict(zip(FEATURES, described.columns, strict=True))
@@ -81,8 +87,8 @@ def generic_columns(
     return np.stack([column_of(text, features, gpu, dtype, n_rows) for text in columns])
 
 
-def fit_forest(tables: Sequence[Table], learner: LearnerOptions) -> Forest:
-    """Return a forest over COLUMNS of what the constants leave, from the tables of a dtype."""
+def fit_forest(tables: Sequence[GpuTable], learner: LearnerOptions) -> Forest:
+    """Return a forest over COLUMNS of the errors that the constants leave, in tables of a dtype."""
     parts, targets = [], []
     for table in tables:
         constants = absolute_constants(table)
@@ -93,16 +99,16 @@ def fit_forest(tables: Sequence[Table], learner: LearnerOptions) -> Forest:
 
 
 def clipped(octaves: Floats) -> Floats:
-    """Return log2 targets within what a forest can say."""
+    """Return log2 targets, clipped to the range of a forest's sum."""
     most = LARGEST_SUM / UNITS_PER_OCTAVE
     within: Floats = np.clip(octaves, -most, most)
     return within
 
 
 def measured_library(dataset: Dataset) -> Points:
-    """Return what was measured of one launch of the library's kernels."""
-    bursts = dataset.bursts()
-    return points_of(bursts.where(bursts.column("kernel") == LIBRARY.name))
+    """Return the points of the library's kernels that were measured one launch at a time."""
+    single = dataset.not_sustained()
+    return points_of(single.where(single.column("kernel") == LIBRARY.name))
 
 
 def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:

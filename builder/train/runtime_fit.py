@@ -14,7 +14,7 @@ from gpperf_lite._forest import Forest, powers_of_two
 
 from ..dataset import Floats, Points
 from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
-from .physics import Constants, Described, Kernels, describe_points, fit_constants
+from .physics import Constants, DescribedPoints, Kernels, describe_points, fit_constants
 
 _UNLABELLED_BETWEEN = 8000
 _LARGEST_GRID = 10
@@ -23,7 +23,7 @@ _MAC_FACTOR_BEYOND = 1.01
 
 @dataclass(frozen=True)
 class RuntimeFit:
-    """Constants and forest fitted to some points of one dtype and family; domain: of those."""
+    """Constants and forest fitted to points of one family; domain: of those points."""
 
     constants: Constants
     forest: Forest
@@ -34,8 +34,8 @@ class RuntimeFit:
         """Return the fit that an estimator was made of."""
         return cls(estimator.constants, estimator.forest, estimator.domain)
 
-    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, Described]:
-        """Return runtimes in s of shape (n_points,), and the points as the model sees them."""
+    def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, DescribedPoints]:
+        """Return runtimes in s, of shape (n_points,), and the points with their features."""
         described = describe_points(points, gpu, kernels, self.constants)
         sizes = (points.m, points.n, points.k, points.batch)
         beyond = self.domain.beyond_each(*sizes, described.base_s)
@@ -61,7 +61,7 @@ def fit_runtime(
 
 
 def trained_domain(points: Points) -> Domain:
-    """Return the ranges of what was measured."""
+    """Return the domain of measured points: ranges of sizes and runtimes, layouts, betas."""
     ranges = {
         name: (int(getattr(points, name).min()), int(getattr(points, name).max()))
         for name in ("m", "n", "k", "batch")
@@ -90,7 +90,7 @@ def _unmeasured(points: Points) -> Points:
 
 
 def _gaps(points: Points) -> list[tuple[float, float, float]]:
-    """Return what is missing of the grid of sizes; nothing where sizes are not on a grid."""
+    """Return the sizes that the grid lacks; none where the sizes are on no grid."""
     ms, ns, ks = sorted(set(points.m)), sorted(set(points.n)), sorted(set(points.k))
     if len(ms) * len(ns) * len(ks) > _LARGEST_GRID * len(points):
         return []

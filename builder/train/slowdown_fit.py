@@ -1,4 +1,4 @@
-"""The sustained runtime: how much slower a launch is among many, under the power cap.
+"""The sustained runtime: the slowdown of a launch among many others, under the power cap.
 
 A forest learns log2 of the sustained runtime over that of one launch on a cool GPU, from points
 that were measured both ways. It needs no physics of its own: the features say how busy a GEMM keeps
@@ -7,7 +7,7 @@ the GPU, and that decides how soon the cap binds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from gpperf_lite._forest import Forest, powers_of_two
 
 from ..dataset import Floats, Points
 from .learner import SMALL, learn
-from .physics import Described
+from .physics import Constants, DescribedPoints
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,16 @@ class SlowdownFit:
     """A forest of log2(sustained over burst), fitted to some points of one family."""
 
     forest: Forest
+    constants: Constants = field(default_factory=dict)
 
-    def predict(self, described: Described, burst_s: Floats) -> Floats:
+    def predict(self, described: DescribedPoints, burst_s: Floats) -> Floats:
         """Return sustained runtimes in s, shape (n_points,), never below those of one launch."""
         factor = powers_of_two(self.forest.sums_of(described.columns))
         sustained_s: Floats = burst_s * np.maximum(factor, 1.0)
         return sustained_s
 
 
-def fit_slowdown(described: Described, burst_s: Floats, sustained_s: Floats) -> SlowdownFit:
+def fit_slowdown(described: DescribedPoints, burst_s: Floats, sustained_s: Floats) -> SlowdownFit:
     """Fit the slowdown of described points; both runtimes in s, shape (n_points,)."""
     target = np.log2(sustained_s / burst_s)
     return SlowdownFit(learn(described.columns, target, SMALL))

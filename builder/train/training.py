@@ -9,6 +9,7 @@ everything, to be shipped. Rows measured under lasting load give power and the s
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,18 +21,14 @@ from gpperf_lite._estimator import Estimator
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
-from .family import Family, TrainOptions, families_of
+from .family import Family, RuntimeFits, TrainOptions, families_of, fit_families
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
-from .slowdown_fit import measured_both_ways
 
 
 def train(
     datasets: list[Dataset],
     power_datasets: list[Dataset],
-    *,
-    name: str,
-    version: str,
     options: TrainOptions,
     n_workers: int = 1,
 ) -> Artefact:
@@ -42,56 +39,71 @@ def train(
     Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
     none is usable, or where nothing can be held out.
     """
-    check_name(name)
+    check_name(options.name)
+    label = f"training {options.name}"
     data = concatenate(_chosen(datasets, options))
     power_datasets = _chosen(power_datasets, options)
-    lasting = data.column("regime") == "sustained"
-    points = points_of(data.where(~lasting))
+    points = points_of(data.not_sustained())
     gpu = _one_gpu(data, points)
     left_out: dict[str, int] = {}
     families = list(families_of(points, data, gpu, options, left_out))
-    sustained = data.where(lasting).usable()
-    if len(sustained) and not power_datasets:
-        power_datasets = [sustained] if _holds_power(sustained) else []
+    sustained = data.sustained().usable()
+    if not power_datasets and _holds_power(sustained):
+        power_datasets = [sustained]
     powered = None
     if power_datasets:
         check_power_limits(gpu)
         powered = power_points(power_datasets, points)
-    tasks = [task for family in families for task in family.tasks()]
-    fits = iter(run_tasks(tasks, n_workers, f"training {name}"))
-    estimators: list[Estimator] = []
-    power_tasks: list[Task[Estimator]] = []
-    both = measured_both_ways(points, points_of(sustained)) if len(sustained) else None
-    for family in families:
-        by_fold = {number: next(fits) for number in family.numbers}
-        whole = next(fits)
-        estimators.append(family.runtime_estimator(by_fold, whole))
-        if both is not None:
-            estimators += family.sustained_estimators(*both, by_fold, whole)
-        part = family.power_part(powered) if powered is not None else None
-        if part is not None and family.can_hold_out(part):
-            arguments = (family, part, by_fold, whole)
-            power_tasks.append(Task(family.name, Family.power_estimator, arguments))
-        elif part is not None and len(part):
+    fitted = fit_families(families, n_workers, label)
+    estimators = [family.runtime_estimator(fits) for family, fits in fitted]
+    if len(sustained):
+        lasting = points_of(sustained)
+        found = (family.sustained_estimator(lasting, fits) for family, fits in fitted)
+        estimators += [one for one in found if one is not None]
+    if powered is not None:
+        tasks = _power_tasks(fitted, powered, left_out)
+        estimators += run_tasks(tasks, n_workers, f"{label}, power")
+    estimators.sort(key=lambda one: (one.dtype, _ORDER.index(one.target)))
+    stand_ins = stand_ins_among(options.stand_ins, {family.dtype for family in families})
+    return Artefact(
+        options.name,
+        options.version,
+        gpu,
+        _kernels_in_order(families),
+        tuple(estimators),
+        stand_ins,
+        _provenance(data, power_datasets, left_out, options),
+    )
+
+
+_ORDER = ("runtime", "sustained", "power")
+"""The order of the estimators of one dtype."""
+
+
+def _power_tasks(
+    fitted: Sequence[tuple[Family, RuntimeFits]], powered: Points, left_out: dict[str, int]
+) -> list[Task[Estimator]]:
+    """Return a task for each family with enough points with power; count the others' as left out.
+
+    Raises DatasetError where there is none.
+    """
+    tasks = []
+    for family, fits in fitted:
+        part = family.part_of(powered)
+        if family.can_hold_out(part):
+            tasks.append(Task(family.name, Family.power_estimator, (family, part, fits)))
+        elif len(part):
             left_out[f"power of {family.name}"] = len(part)
-    if powered is not None and not power_tasks:
+    if not tasks:
         raise DatasetError(
             f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
             f"hold out ({left_out}): leave power out, or measure more"
         )
-    if power_tasks:
-        estimators += run_tasks(power_tasks, n_workers, f"training {name}, power")
-    order = ("runtime", "sustained", "power")
-    estimators.sort(key=lambda estimator: (estimator.dtype, order.index(estimator.target)))
-    provenance = _provenance(data, power_datasets, left_out, options)
-    measured = {family.dtype for family in families}
-    stand_ins = stand_ins_among(options.stand_ins, measured)
-    kernels = _kernels_in_order(families)
-    return Artefact(name, version, gpu, kernels, tuple(estimators), stand_ins, provenance)
+    return tasks
 
 
 def check_name(name: str) -> str:
-    """Return the name of a model, or raise DatasetError."""
+    """Return the name of a model; raises DatasetError where it could not be that of a file."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
         raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
     return name
@@ -125,7 +137,7 @@ def _kernels_in_order(families: list[Family]) -> tuple[Kernel, ...]:
 def _provenance(
     data: Dataset, power: list[Dataset], left_out: dict[str, int], options: TrainOptions
 ) -> dict[str, Any]:
-    """Return where the rows come from, and what decides the bits of a forest."""
+    """Return the provenance of a model: sources of its rows, and all that decides its bits."""
     return {
         "runtime": list(data.provenance),
         "power": [entry for dataset in power for entry in dataset.provenance],

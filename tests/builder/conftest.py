@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,4 +39,4 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def small_artefact(small_dataset: Dataset) -> Artefact:
     """A model of the small dataset, trained quickly."""
-    return train([small_dataset], [], name="small", version="1", options=QUICK)
+    return train([small_dataset], [], replace(QUICK, name="small"))

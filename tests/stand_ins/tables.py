@@ -15,7 +15,9 @@ from builder.gpus import known_gpus
 from builder.train import LearnerOptions, TrainOptions
 
 GPU = known_gpus()["h200_sxm"]
-QUICK = TrainOptions("pair", 2, LearnerOptions(n_trees=8, depth=3, teacher=False))
+QUICK = TrainOptions(
+    "quick", split="pair", n_folds=2, learner=LearnerOptions(n_trees=8, depth=3, teacher=False)
+)
 """How to train in a fraction of a second."""
 
 CUTLASS_KERNEL = "cutlass_simt_sgemm_128x128_8x2_nn_align1"

@@ -1,7 +1,6 @@
 """The journal: append-only JSON lines between the worker and everybody who reads what it did."""
 
-from .drift import DRIFT
-from .export import export_journal, export_journals, export_measured, joined
+from .export import export_journal, export_measured, joined
 from .faults import DIED, abandon_open, blame_open, fail, quarantine_offenders
 from .folder import Folder
 from .journal import SUFFIX, Journal, JournalError, read_lines
@@ -25,7 +24,6 @@ __all__ = [
     "BUILD",
     "BURST",
     "DIED",
-    "DRIFT",
     "GOLD",
     "PLAIN",
     "POINT",
@@ -44,7 +42,6 @@ __all__ = [
     "abandon_open",
     "blame_open",
     "export_journal",
-    "export_journals",
     "export_measured",
     "fail",
     "joined",

@@ -8,12 +8,11 @@ from statistics import median
 from typing import Any
 
 from ...dataset import POINT as SAME_POINT
+from ...vocabulary import Flag, Status
 from .state import BURST, GOLD, POINT, REPEAT, SENTINEL, SUSTAINED
 
 Row = dict[str, Any]
 """One row as columns by name; in order of `sequence`."""
-
-DRIFT = "drift"
 
 _LABEL = {BURST: "runtime_s", SUSTAINED: "power_w"}
 _IDENTITY = tuple(name for name in SAME_POINT if name != "gpu")
@@ -58,7 +57,7 @@ def _sentinels(rows: Sequence[Row], regime: str, label: str) -> list[Row]:
         for row in rows
         if row["role"] == SENTINEL
         and row["regime"] == regime
-        and row["status"] == "ok"
+        and row["status"] == Status.OK
         and row.get(label)
     ]
 
@@ -70,7 +69,7 @@ def _identity(row: Row) -> tuple[Any, ...]:
 def _flag(rows: Sequence[Row], regime: str, first: int, last: int) -> None:
     for row in rows:
         if row["regime"] == regime and first <= row["sequence"] <= last:
-            row["flags"] = list(dict.fromkeys([*row["flags"], DRIFT]))
+            row["flags"] = list(dict.fromkeys([*row["flags"], Flag.DRIFT]))
 
 
 def _summary(changes: Iterable[float]) -> dict[str, Any]:

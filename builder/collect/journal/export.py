@@ -14,6 +14,7 @@ from gpperf_lite._descriptions import gpu_from_json, kernel_from_json
 from ...dataset import SCHEMA, Dataset, concatenate, is_storable, table_of
 from ...errors import BuilderError, DatasetError
 from ...files import sha256_of
+from ...vocabulary import Flag, Status
 from .drift import flag_drift, repeatability
 from .faults import DIED
 from .journal import JournalError, read_lines
@@ -22,8 +23,6 @@ from .state import BUILD, BURST, SUSTAINED, Line
 COLLECTOR = "builder.collect"
 PROVIDER = "gpperf-lite"
 """Who ran the kernels: the builder itself, through no framework."""
-
-_SIMULATED = "simulated"
 
 
 class EmptyJournalError(JournalError):
@@ -74,7 +73,7 @@ def read_story(path: Path) -> Story:
     if not lines["session"]:
         raise EmptyJournalError(f"the journal {path} holds nothing: no GPU was opened")
     if begin is not None and begin["regime"] != BUILD:
-        died = {"status": "failed", "reason": DIED, "flags": ["failed"]}
+        died = {"status": Status.FAILED, "reason": DIED, "flags": [Flag.FAILED]}
         rows.append(_row(path, number, facts, begin, died))
     sessions = tuple(line["facts"] for line in lines["session"])
     return Story(path, lines["header"][0], sessions, tuple(rows), kernels, lines)
@@ -84,7 +83,7 @@ def _row(
     path: Path, number: int, facts: Line, begin: Line, columns: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return a row of a dataset; number: its line in the journal."""
-    flags = [*columns["flags"], *([_SIMULATED] if facts["is_simulated"] else [])]
+    flags = [*columns["flags"], *([Flag.SIMULATED] if facts["is_simulated"] else [])]
     return {
         **begin["gemm"],
         **columns,
@@ -105,20 +104,12 @@ def _row(
     }
 
 
-def export_journals(paths: Sequence[Path]) -> Dataset:
-    """Return the dataset of several journals.
-
-    Raises JournalError for one that is damaged, DatasetError where they describe a kernel or a GPU
-    differently.
-    """
-    return joined([export_journal(path) for path in paths])
-
-
 def export_measured(paths: Iterable[Path], reasons: Iterable[str]) -> Dataset:
     """Return the dataset of those journals in which a GPU was opened.
 
     reasons: why there may be none; empty texts say nothing. Raises BuilderError where there is
-    none, and what `export_journals` raises.
+    none, JournalError for a damaged journal, DatasetError where they describe a kernel or a GPU
+    differently.
     """
     parts = [part for path in paths if (part := _part(path)) is not None]
     if not parts:
@@ -138,7 +129,10 @@ def export_journal(path: Path) -> Dataset:
     """Return the dataset of one journal; raises JournalError where it is damaged or empty."""
     story = read_story(path)
     rules = story.facts["protocol"]
-    limits = {BURST: rules["sentinel_runtime_share"], SUSTAINED: rules["sentinel_power_share"]}
+    limits: dict[str, float] = {
+        BURST: rules["sentinel_runtime_share"],
+        SUSTAINED: rules["sentinel_power_share"],
+    }
     flag_drift(story.rows, limits)
     columns = {name: [row.get(name) for row in story.rows] for name in SCHEMA.names}
     table = table_of(columns, len(story.rows))
@@ -210,7 +204,7 @@ def _provenance(story: Story) -> dict[str, Any]:
         "rows": _counts(row["status"] for row in rows),
         "roles": _counts(f"{row['role']} {row['regime']}" for row in rows),
         "flags": _counts(flag for row in rows for flag in row["flags"]),
-        "failures": _counts(row["reason"] for row in rows if row["status"] == "failed"),
+        "failures": _counts(row["reason"] for row in rows if row["status"] == Status.FAILED),
         "quarantined": {line["build"]: line["reason"] for line in lines.get("quarantine", ())},
         "calibrations": [line["values"] for line in lines.get("calibration", ())],
         "idle": [_told(line) for line in lines.get("idle", ())],

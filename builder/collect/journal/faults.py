@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...vocabulary import Flag, Status
 from .journal import Journal
 from .state import BUILD, CRASH
 
@@ -17,7 +18,7 @@ def fail(journal: Journal, fault: str, reason: str) -> None:
     if begin["regime"] == BUILD:
         journal.append("build", **closing, status="failed", reason=reason)
     else:
-        columns = {"status": "failed", "reason": reason, "flags": ["failed"]}
+        columns = {"status": Status.FAILED, "reason": reason, "flags": [Flag.FAILED]}
         journal.append("row", **closing, columns=columns)
     quarantine_offenders(journal)
 

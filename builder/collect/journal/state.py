@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import BuilderError
+from ...vocabulary import Regime, Role, Status
 
 Line = Mapping[str, Any]
 """One line of a journal, decoded."""
@@ -35,10 +36,10 @@ Line = Mapping[str, Any]
 WRONG, STICKY, CRASH, PLAIN = "wrong", "sticky", "crash", "plain"
 """Faults: a wrong result, a context that is lost, a process that died, any other error."""
 
-BURST, SUSTAINED, BUILD = "burst", "sustained", "build"
+BURST, SUSTAINED, BUILD = Regime.BURST, Regime.SUSTAINED, "build"
 """Regimes of a begin: the two of a row, and the verification of a build."""
 
-POINT, REPEAT, SENTINEL, GOLD = "point", "repeat", "sentinel", "gold"
+POINT, REPEAT, SENTINEL, GOLD = Role
 """Roles of a row."""
 SCHEMA = 1
 """Version of the lines. 1: the first."""
@@ -166,14 +167,14 @@ class State:
         begin = self._opened(line)
         columns, point = line["columns"], begin["point"]
         status, regime, role = columns["status"], begin["regime"], begin["role"]
-        if status == "ok" and regime == BURST:
+        if status == Status.OK and regime == BURST:
             self.runtime_s[point] = columns["runtime_s"]
         if role == POINT:
             self.done[point, regime] = status
-            if status == "ok" and regime == SUSTAINED:
+            if status == Status.OK and regime == SUSTAINED:
                 self.powered.append(point)
             self.statuses[status] += 1
-            self._try(status == "failed")
+            self._try(status == Status.FAILED)
         self._blame(begin, line["fault"])
         self.roles[role, regime] += 1
         self.next_sequence += 1

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from ...device import DeviceError, SensorError
 from ...measure import Protocol, SensorCheck, check_sensors, recheck_idle
 from ...plan import Point
+from ...vocabulary import Flag
 from ..journal import (
     BURST,
     DIED,
@@ -33,7 +34,6 @@ _CLOSING_S = 4.5
 _ENOUGH_TRIED = 20
 """Fewer points say nothing about how many of them fail."""
 
-_OTHERS = "other_processes"
 _OUT_OF_TIME = Ended(STOPPED, "the deadline has come")
 
 
@@ -147,15 +147,25 @@ class Conductor:
             self._note(f"power cannot be measured: {'; '.join(sorted(reasons))}")
 
     def _look_around(self) -> None:
-        """Flag all rows from here on where another process has come to the GPU."""
+        """Flag rows from here on while another process holds a context on the GPU."""
         calibration = self._bench.calibration
         try:
             is_shared = self._device.sensor.other_processes() > 0
         except SensorError:
             return
-        if is_shared and _OTHERS not in calibration.flags:
-            self._bench.calibration = replace(calibration, flags=(*calibration.flags, _OTHERS))
-            self._note("another process has come to the GPU: its rows are flagged from here on")
+        alone = tuple(flag for flag in calibration.flags if flag != Flag.OTHER_PROCESSES)
+        if is_shared and alone == calibration.flags:
+            flags: tuple[str, ...] = (*alone, Flag.OTHER_PROCESSES)
+            self._note(
+                "another process has come to the GPU: rows from here on are flagged, and are not "
+                "trained on, until it is gone"
+            )
+        elif not is_shared and alone != calibration.flags:
+            flags = alone
+            self._note("no other process is on the GPU any more: rows count again from here on")
+        else:
+            return
+        self._bench.calibration = replace(calibration, flags=flags)
 
     def _measure_sentinel(self) -> None:
         point = self._schedule.sentinel()

@@ -23,6 +23,7 @@ from ...measure import (
     verify_point,
 )
 from ...plan import Costs, Point, guess_runtime_s
+from ...vocabulary import Flag, Status
 from ..journal import BUILD, BURST, POINT, SUSTAINED, WRONG, Journal, quarantine_offenders
 from .attempt import attempt
 from .programs import Programs, lane_of
@@ -128,7 +129,7 @@ class PointRunner:
         if columns is None:
             return False
         self._write(columns)
-        return bool(columns["status"] == "ok")
+        return bool(columns["status"] == Status.OK)
 
     def _begin(self, point: Point, regime: str, role: str, expected_s: float) -> None:
         what = f"{'verifying the build of ' if regime == BUILD else ''}{point.key} ({regime})"
@@ -152,7 +153,7 @@ class PointRunner:
         self.journal.append(
             "row",
             sequence=self.journal.state.next_sequence,
-            fault=WRONG if "wrong" in row["flags"] else None,
+            fault=WRONG if Flag.WRONG in row["flags"] else None,
             columns=plain(row),
         )
         quarantine_offenders(self.journal)
@@ -160,7 +161,9 @@ class PointRunner:
 
 def _wrong(error: float, reason: str) -> dict[str, Any]:
     """Return the columns of a point whose result is wrong, which is why it is not timed."""
-    return {"status": "failed", "reason": reason, "flags": ["wrong"], "verify_error": error}
+    return {
+        "status": Status.FAILED, "reason": reason, "flags": [Flag.WRONG], "verify_error": error,
+    }  # fmt: skip
 
 
 def plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ...measure import Protocol
 from ...plan import Plan, Point, guess_runtime_s
+from ...vocabulary import Status
 from ..journal import BURST, GOLD, POINT, REPEAT, SUSTAINED, State
 from .farthest_first import FarthestFirst, Observation
 
@@ -108,8 +109,8 @@ class Schedule:
 
     def _can_have_power(self, point: Point) -> bool:
         """Return whether a point's power is still to be measured, and its timing did not fail."""
-        timing = self._state.done.get((point.key, BURST), "ok")
-        return timing == "ok" and not self._is_passed(point, SUSTAINED)
+        timing = self._state.done.get((point.key, BURST), Status.OK)
+        return timing == Status.OK and not self._is_passed(point, SUSTAINED)
 
     def _next_far(self) -> Point | None:
         timed = [

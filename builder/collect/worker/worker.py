@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from ...compile import CubinCache
 from ...device import Device
 from ...errors import BuilderError
+from ...vocabulary import Status
 from ..journal import BURST, POINT, SUSTAINED, Journal
 from .conductor import Clock, Conductor
 from .interruptible import InterruptibleDevice, Stopped
@@ -140,7 +141,7 @@ def conduct(
 
     def beat(what: str, expected_s: float) -> None:
         timed, powered = state.roles[POINT, BURST], state.roles[POINT, SUSTAINED]
-        tell(Heartbeat(what, expected_s, timed, powered, state.statuses["failed"]))
+        tell(Heartbeat(what, expected_s, timed, powered, state.statuses[Status.FAILED]))
 
     def left_s() -> float:
         return math.inf if job.stop_at_s is None else job.stop_at_s - time.monotonic()

@@ -485,3 +485,19 @@ def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(
         line.startswith("  long windows (1) differ from the short ones by") for line in lines
     )
     assert json.loads(json.dumps(summary)) == summary
+
+
+def test_the_summary_says_how_many_rows_can_be_trained_on_and_what_keeps_the_others_out(
+    tmp_path: Path,
+) -> None:
+    """Nobody should find out when training that a neighbour has spoilt hours of measuring."""
+    journal, plan = tmp_path / "gpu-0.jsonl", small_plan(3, 1)
+    run_session(journal, plan, faults=Faults(other_processes=1))
+    dataset = export_journal(journal)
+    summary = summary_of(dataset, [], 1.0, tmp_path / "out.parquet")
+    n_rows = len(dataset)
+    assert summary["kept_out"]["rows"] == summary["kept_out"]["flags"]["other_processes"] == n_rows
+    lines = "\n".join(summary_lines(summary))
+    assert f"  0 of {n_rows} rows can be trained on; flags keep out the others:\n" in lines
+    assert f"    other_processes on {n_rows}: " in lines
+    assert "end it and collect again" in lines

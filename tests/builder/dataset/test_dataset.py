@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from stand_ins.tables import CUTLASS_KERNEL, GPU, dataset_of
 
 from builder.dataset import POINT, SCHEMA, Dataset, concatenate, is_storable, read, table_of, write
-from builder.dataset.schema import SCHEMA_VERSION, UNUSABLE
+from builder.dataset.schema import SCHEMA_VERSION
 from builder.errors import DatasetError
+from builder.vocabulary import UNUSABLE
 from gpperf_lite import InputError, Kernel
 from gpperf_lite._kernel import Tile
 
@@ -326,9 +327,17 @@ def test_a_scalar_fills_its_column_and_a_missing_column_is_null() -> None:
     assert table.column("power_w").null_count == 2
 
 
-def test_groups_are_sorted_pairs_of_gpu_and_dtype() -> None:
-    dataset = dataset_of(3, gpu=["b", "a", "b"], dtype=["f32", "f32", "bf16"])
-    assert dataset.groups() == [("a", "f32"), ("b", "bf16"), ("b", "f32")]
+def test_rows_under_lasting_load_are_parted_from_those_of_every_other_regime() -> None:
+    dataset = dataset_of(4, m=[1, 2, 3, 4], regime=["burst", "sustained", "repeated", "sustained"])
+    assert dataset.sustained().column("m").tolist() == [2, 4]
+    assert dataset.not_sustained().column("m").tolist() == [1, 3]
+
+
+def test_the_rows_that_each_flag_keeps_out_are_counted_the_most_frequent_first() -> None:
+    flags = [["drift"], ["drift", "wrong"], None, ["coarse"], ["utilised", "mig"], ["late_power"]]
+    dataset = dataset_of(6, m=[1, 2, 3, 4, 5, 6], flags=flags)
+    assert list(dataset.kept_out().items()) == [("drift", 2), ("utilised", 1), ("wrong", 1)]
+    assert len(dataset.usable()) == 3
 
 
 def test_where_chooses_rows_by_a_mask() -> None:

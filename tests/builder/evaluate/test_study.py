@@ -8,7 +8,7 @@ import pytest
 from stand_ins.tables import gemm_ms, study_record, write_study
 
 from builder.errors import SourceError
-from builder.evaluate import Row, study_table
+from builder.evaluate import StudyRow, study_table
 
 pytestmark = pytest.mark.slow
 
@@ -37,11 +37,11 @@ def raw_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def table(raw_file: Path) -> list[Row]:
+def table(raw_file: Path) -> list[StudyRow]:
     return study_table(raw_file)
 
 
-def test_every_method_target_and_test_of_the_study_has_a_line(table: list[Row]) -> None:
+def test_every_method_target_and_test_of_the_study_has_a_line(table: list[StudyRow]) -> None:
     assert [(row.method, row.target, row.held_out) for row in table] == [
         ("study's forest, tails clipped", "runtime", "random rows"),
         ("study's forest, tails clipped", "power", "random rows"),
@@ -53,20 +53,20 @@ def test_every_method_target_and_test_of_the_study_has_a_line(table: list[Row]) 
 
 
 def test_power_is_judged_on_records_that_have_it_and_random_rows_are_a_fifth(
-    table: list[Row],
+    table: list[StudyRow],
 ) -> None:
     n_records = len(SHAPES) * len(BLOCKS) * 2
     expected = [4, 2, n_records, n_records, n_records // 2, n_records]
     assert [row.errors.n for row in table] == expected
 
 
-def test_held_out_shapes_are_harder_than_random_rows(table: list[Row]) -> None:
+def test_held_out_shapes_are_harder_than_random_rows(table: list[StudyRow]) -> None:
     by_rows, by_shapes = table[0].errors, table[2].errors
     assert by_rows.mean_ape < by_shapes.mean_ape
 
 
 def test_a_physical_base_foresees_unseen_shapes_better_than_the_studys_forest(
-    table: list[Row],
+    table: list[StudyRow],
 ) -> None:
     assert table[5].errors.mean_ape < table[3].errors.mean_ape
 

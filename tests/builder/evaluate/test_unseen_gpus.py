@@ -16,11 +16,11 @@ from builder.dataset import Dataset, Floats, points_of
 from builder.errors import DatasetError, RecipeError
 from builder.evaluate.unseen_gpus import curves_of
 from builder.gpus import known_gpus
-from builder.report import unseen_page
+from builder.report.unseen import page_of
 from builder.train import (
     GenericOptions,
+    GpuTable,
     LearnerOptions,
-    Table,
     held_out,
     library_points,
     read_recipe,
@@ -63,17 +63,17 @@ def generic() -> Generic:
     return train_generic([dataset()], "generic", "1", QUICK, 1)
 
 
-def trained_on(whole: Dataset, estimator: GenericEstimator) -> list[Table]:
+def trained_on(whole: Dataset, estimator: GenericEstimator) -> list[GpuTable]:
     """Return the tables of an estimator as its training had them."""
     mine = whole.of_dtypes([estimator.dtype])
     return [
-        Table(name, gpu, points_of(mine.where(mine.column("gpu") == name)), constants)
+        GpuTable(name, gpu, points_of(mine.where(mine.column("gpu") == name)), constants)
         for (name, gpu), constants in zip(whole.gpus.items(), estimator.constants, strict=True)
     ]
 
 
 @pytest.fixture(scope="module")
-def tables(generic: Generic) -> list[Table]:
+def tables(generic: Generic) -> list[GpuTable]:
     return trained_on(dataset(), generic.estimators[0])
 
 
@@ -96,14 +96,14 @@ def test_a_gpu_that_was_not_measured_is_predicted_from_its_data_sheet(
     assert np.abs(batch.runtime_s / formula_s(sizes, half) - 1.0).mean() < 0.15
 
 
-def test_gpus_within_an_octave_of_each_other_are_of_one_kind(tables: list[Table]) -> None:
+def test_gpus_within_an_octave_of_each_other_are_of_one_kind(tables: list[GpuTable]) -> None:
     """Also by way of others, in whatever order they come."""
     h100, h200, l40s = tables
     assert kinds_of(tables) == (0, 0, 1)
     assert kinds_of([l40s, h200, h100]) == (0, 1, 1)
     assert kinds_of([h200]) == (0,)
 
-    def faster(factor: float) -> Table:
+    def faster(factor: float) -> GpuTable:
         """An H200 with so many more multiply-adds in a clock, so many octaves away."""
         peaks = {"bf16": h200.gpu.peak_flops["bf16"] * factor}
         return replace(h200, gpu=replace(h200.gpu, peak_flops=peaks))
@@ -114,7 +114,7 @@ def test_gpus_within_an_octave_of_each_other_are_of_one_kind(tables: list[Table]
 
 
 def test_a_gpu_held_out_is_asked_of_the_forest_that_a_model_of_the_others_would_choose(
-    tables: list[Table],
+    tables: list[GpuTable],
 ) -> None:
     """The H200's kind is the H100's: all of the former, and some of the L40S."""
     case, generic, _ = held_out(tables, {}, QUICK, 1)[0]
@@ -153,12 +153,12 @@ def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
 
 
 @pytest.mark.slow
-def test_errors_fall_with_points_and_the_page_shows_them(tables: list[Table]) -> None:
+def test_errors_fall_with_points_and_the_page_shows_them(tables: list[GpuTable]) -> None:
     found = curves_of(held_out(tables, {}, QUICK, 1)[:2], 1, (40,))
     first = found[0]
     assert first.errors[40].mean_ape < first.errors[0].mean_ape
     assert 0.0 <= first.coverage[40] <= 1.0
-    page = unseen_page(found)
+    page = page_of(found)
     assert f"| {first.gpu} | bf16 | {first.distance:.2f} |" in page
     assert f"{first.errors[40].mean_ape:.1%}" in page
 

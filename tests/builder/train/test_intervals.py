@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import DatasetError
-from builder.train.intervals import CONFIDENCES, calibrate, coverage_of, covered
+from builder.train.intervals import CONFIDENCES, conformal_interval, coverage_of, covered
 from gpperf_lite._forest import UNITS_PER_OCTAVE
 
 misses = st.lists(st.floats(0, 6), min_size=1, max_size=80)
@@ -18,7 +18,7 @@ misses = st.lists(st.floats(0, 6), min_size=1, max_size=80)
 @given(drawn=misses)
 def test_no_width_is_below_its_share_of_the_rows(drawn: list[float]) -> None:
     values = np.array(drawn)
-    interval = calibrate(np.full(len(drawn), 1e-5), values)
+    interval = conformal_interval(np.full(len(drawn), 1e-5), values)
     assert interval.confidences == CONFIDENCES
     (row,) = interval.half_widths
     units = np.rint(values * UNITS_PER_OCTAVE)
@@ -39,7 +39,7 @@ def test_any_rows_give_a_valid_interval(seed: int, n_rows: int, distinct: int | 
         predicted_s = np.exp(random.uniform(-13, -3, distinct))[
             random.integers(0, distinct, n_rows)
         ]
-    interval = calibrate(predicted_s, np.abs(random.normal(0, 0.1, n_rows)))
+    interval = conformal_interval(predicted_s, np.abs(random.normal(0, 0.1, n_rows)))
     assert len(interval.half_widths) == len(interval.runtime_edges_s) + 1 <= 8
     regime = np.searchsorted(interval.runtime_edges_s, predicted_s, side="right")
     counts = np.bincount(regime, minlength=len(interval.half_widths))
@@ -49,7 +49,7 @@ def test_any_rows_give_a_valid_interval(seed: int, n_rows: int, distinct: int | 
 def test_equal_predictions_do_not_leave_an_empty_regime() -> None:
     """Edges are rounded to four digits, which can put them past all rows on one side."""
     for time_s in (1.00004e-5, 1.00006e-5):
-        interval = calibrate(np.full(1000, time_s), np.linspace(0, 1, 1000))
+        interval = conformal_interval(np.full(1000, time_s), np.linspace(0, 1, 1000))
         assert interval.runtime_edges_s == ()
 
 
@@ -57,7 +57,7 @@ def test_short_and_long_kernels_get_widths_of_their_own() -> None:
     random = np.random.default_rng(0)
     predicted_s = np.exp(random.uniform(-12, -4, 4000))
     spread = np.where(predicted_s < np.exp(-8), 0.5, 0.05)
-    interval = calibrate(predicted_s, np.abs(random.normal(0, spread)))
+    interval = conformal_interval(predicted_s, np.abs(random.normal(0, spread)))
     assert len(interval.runtime_edges_s) == 7
     at_90 = interval.half_widths_at(np.exp([-11.5, -4.5]), 0.9) / UNITS_PER_OCTAVE
     assert at_90 == pytest.approx([0.5 * 1.645, 0.05 * 1.645], rel=0.15)
@@ -73,13 +73,13 @@ def test_coverage_on_other_folds_is_near_the_confidence() -> None:
 
 
 def test_a_miss_of_many_octaves_is_as_wide_as_it_is() -> None:
-    (row,) = calibrate(np.ones(3), np.array([0.0, 1.0, 5.5])).half_widths
+    (row,) = conformal_interval(np.ones(3), np.array([0.0, 1.0, 5.5])).half_widths
     assert row[-1] == 5.5 * UNITS_PER_OCTAVE
 
 
 def test_no_row_is_refused() -> None:
     with pytest.raises(DatasetError, match="held-out rows"):
-        calibrate(np.empty(0), np.empty(0))
+        conformal_interval(np.empty(0), np.empty(0))
 
 
 def test_one_fold_cannot_be_covered_by_the_others() -> None:

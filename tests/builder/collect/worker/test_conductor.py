@@ -474,6 +474,18 @@ def test_rows_are_flagged_from_the_slice_on_in_which_another_process_comes(path:
     assert any("another process has come" in text for text in texts(path, "note"))
 
 
+def test_rows_count_again_once_the_other_process_is_gone(path: Path) -> None:
+    device = SimulatedDevice(7)
+    stay = iter([0, 1] + [0] * 1000)
+    device.sensor.other_processes = lambda: next(stay)  # type: ignore[method-assign]
+    protocol = replace(QUICK, timing_slice_s=0.1, power_slice_s=0.1)
+    run_session(path, small_plan(12, 4), device, protocol=protocol)
+    flagged = ["other_processes" in row["flags"] for row in rows_of(path)]
+    assert 0 < sum(flagged) < len(flagged)
+    assert flagged == sorted(flagged, reverse=True)
+    assert any("no other process is on the GPU" in text for text in texts(path, "note"))
+
+
 # Slices, sentinels, long windows, repeats
 
 
