@@ -16,7 +16,7 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpperf_lite import Gpu, Kernel
 
@@ -56,6 +56,14 @@ class Entry:
     log: str
 
 
+class _File(NamedTuple):
+    """An entry as its file holds it: the cubin is compressed."""
+
+    cubin: bytes
+    facts: CompilerFacts | None
+    log: str
+
+
 class CubinCache:
     """The compiled kernels of a folder.
 
@@ -88,15 +96,27 @@ class CubinCache:
             return None
         return described(build.kernel, entry.facts), entry.cubin, key
 
+    def describe(self, build: Build, architecture: str) -> tuple[Kernel, str] | None:
+        """Return the described kernel and its key; None where `get` is None.
+
+        Its cubin is read and checked, and left compressed.
+        """
+        target = target_of(build, architecture)
+        found = self.find_facts(build.source, build.macros, target) if build.source else None
+        key, facts = found or ("", None)
+        return None if facts is None else (described(build.kernel, facts), key)
+
     def find(self, source: str, macros: Macros, target: str) -> tuple[str, Entry] | None:
         """Return the key and the entry of a program; None where it is not compiled."""
-        prefix = self._program_hash(source, macros, target)
-        if self.toolchain is not None:
-            keys = [f"{prefix}-{self._suffix()}"]
-        else:
-            keys = sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
-        entries = ((key, self.read(key)) for key in keys)
+        entries = ((key, self.read(key)) for key in self._keys(source, macros, target))
         return next(((key, entry) for key, entry in entries if entry is not None), None)
+
+    def find_facts(
+        self, source: str, macros: Macros, target: str
+    ) -> tuple[str, CompilerFacts | None] | None:
+        """Return the key of a program, and its facts; None where it is not compiled."""
+        files = ((key, self._file(key)) for key in self._keys(source, macros, target))
+        return next(((key, file.facts) for key, file in files if file is not None), None)
 
     def program(self, source: str, macros: Macros, target: str) -> Program:
         """Return what is compiled; raises ToolchainError where nothing can be."""
@@ -110,9 +130,10 @@ class CubinCache:
 
     def read(self, key: str) -> Entry | None:
         """Return an entry; None where there is none, or it is damaged."""
+        file = self._file(key)
         try:
-            return _decoded(self._path(key).read_bytes())
-        except (OSError, ValueError, KeyError, TypeError, struct.error, zlib.error):
+            return None if file is None else Entry(zlib.decompress(file.cubin), *file[1:])
+        except zlib.error:
             return None
 
     def write(self, key: str, entry: Entry) -> None:
@@ -122,6 +143,19 @@ class CubinCache:
             write_atomically(self._path(key), _encoded(entry))
         except OSError as error:
             raise BuilderError(f"the cache {self.folder} must be writable: {error}") from error
+
+    def _keys(self, source: str, macros: Macros, target: str) -> list[str]:
+        """Return the names that the cubin of a program can have."""
+        prefix = self._program_hash(source, macros, target)
+        if self.toolchain is not None:
+            return [f"{prefix}-{self._suffix()}"]
+        return sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
+
+    def _file(self, key: str) -> _File | None:
+        try:
+            return _decoded(self._path(key).read_bytes())
+        except (OSError, ValueError, KeyError, TypeError, struct.error):
+            return None
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.cubin"
@@ -227,11 +261,11 @@ def _encoded(entry: Entry) -> bytes:
     return _MAGIC + hashlib.sha256(body).digest() + body
 
 
-def _decoded(data: bytes) -> Entry | None:
+def _decoded(data: bytes) -> _File | None:
     digest, body = data[len(_MAGIC) :][:_DIGEST_BYTES], data[len(_MAGIC) + _DIGEST_BYTES :]
     if not data.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
         return None
     (length,) = struct.unpack_from("<I", body)
     header = json.loads(body[4 : 4 + length])
     facts = CompilerFacts(**header["facts"]) if header["facts"] else None
-    return Entry(zlib.decompress(body[4 + length :]), facts, header["log"])
+    return _File(body[4 + length :], facts, header["log"])

@@ -15,7 +15,7 @@ from gpperf_lite._kernel import Tile, contiguous_extents
 
 from ..kernels import Build
 from .shapes import Floats, extents_within, fitted, size_at
-from .sweep import Group, Point, Range, Size
+from .sweep import Group, Point, Range, Size, candidate_name
 
 _MISSES = 256
 """Shapes in a row that a kernel cannot run, after which no more are drawn for it."""
@@ -56,7 +56,7 @@ class Lane:
     @property
     def name(self) -> str:
         """Return a text that this lane has and no other."""
-        return f"{self.kernel.name} {self.dtype}"
+        return candidate_name(self.kernel.name, self.dtype)
 
     def multiples(self, layout: str) -> Size:
         """Return what m, n and k must be multiples of."""

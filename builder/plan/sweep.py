@@ -77,6 +77,11 @@ class Point:
         return f"{self.kernel} {self.gemm_key}"
 
     @property
+    def candidate(self) -> str:
+        """Return the name of kernel and dtype, which is verified as one."""
+        return candidate_name(self.kernel, self.gemm.dtype)
+
+    @property
     def gemm_key(self) -> str:
         """Return a text that all points of this GEMM have, and no others."""
         gemm = self.gemm
@@ -85,6 +90,11 @@ class Point:
             f"{gemm.m}x{gemm.n}x{gemm.k}x{gemm.batch} {gemm.dtype} {gemm.layout} "
             f"{gemm.alpha + 0.0!r} {gemm.beta + 0.0!r}"
         )
+
+
+def candidate_name(kernel: str, dtype: str) -> str:
+    """Return the name of a kernel in a dtype: "library f16"."""
+    return f"{kernel} {dtype}"
 
 
 class Size(NamedTuple):

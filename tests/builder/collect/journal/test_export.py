@@ -18,7 +18,7 @@ from builder.collect.journal import (
     Journal,
     JournalError,
     export_journal,
-    export_journals,
+    export_measured,
 )
 from builder.collect.journal.drift import flag_drift, repeatability
 from builder.collect.journal.export import EmptyJournalError
@@ -100,7 +100,7 @@ def test_points_have_the_columns_of_their_regime(dataset: Dataset) -> None:
 
 
 def test_the_gpu_s_idle_power_is_the_measured_one(path: Path, dataset: Dataset) -> None:
-    measured_w = state_of(path).calibration["idle_power_w"]  # type: ignore[index]
+    measured_w = state_of(path).sensor_check["idle_power_w"]  # type: ignore[index]
     assert dataset.gpus["h200_simulated"].idle_power_w == measured_w
 
 
@@ -176,7 +176,7 @@ def test_gpus_of_one_model_are_one_gpu_with_their_mean_idle_power(tmp_path: Path
     for seed, path in enumerate(paths):
         run_session(path, PLAN, SimulatedDevice(seed))
     parts = [export_journal(path) for path in paths]
-    whole = export_journals(paths)
+    whole = export_measured(paths, ())
     idles_w = [gpu.idle_power_w or 0.0 for part in parts for gpu in part.gpus.values()]
     assert idles_w[0] != idles_w[1]
     assert [gpu.idle_power_w for gpu in whole.gpus.values()] == [sum(idles_w) / 2.0]
@@ -188,7 +188,7 @@ def test_gpus_that_differ_in_more_than_idle_power_are_not_joined(tmp_path: Path)
     run_session(tmp_path / "gpu-0.jsonl", PLAN)
     run_session(tmp_path / "gpu-1.jsonl", PLAN, SimulatedDevice(1, gpu=other))
     with pytest.raises(DatasetError, match="the GPU 'h200_simulated' differently"):
-        export_journals([tmp_path / "gpu-0.jsonl", tmp_path / "gpu-1.jsonl"])
+        export_measured([tmp_path / "gpu-0.jsonl", tmp_path / "gpu-1.jsonl"], ())
 
 
 # Drift
