@@ -10,7 +10,7 @@ from gpperf_lite import Gpu
 
 from ..kernels import Build, select
 from .cache import CubinCache, architecture_of
-from .compilation import compile_all, other_threads
+from .compilation import Compiles, compile_all, other_threads
 from .outcome import Outcome
 
 CompileElsewhere = Callable[[Sequence[Build], str], None]
@@ -44,11 +44,13 @@ def compiled(
     cache: Path,
     n_workers: int,
     elsewhere: CompileElsewhere | None = None,
+    compiler: Compiles | None = None,
 ) -> ReadyKernels:
     """Compile the missing builds of patterns for a GPU; leave out what cannot be compiled.
 
-    elsewhere: is given the missing builds first; what is missing then is compiled here, n_workers
-    at once. Raises ToolchainError where something is missing and nothing can be compiled.
+    elsewhere: is given the missing builds first; those that are missing then are compiled here by
+    `compiler`, n_workers at once. Raises ToolchainError where some are missing and no compiler is
+    installed.
 
     A kernel that compiles and is too large for the GPU is ready, whether it was compiled now or
     before: it is the plan that leaves it out.
@@ -60,7 +62,9 @@ def compiled(
         elsewhere(missing, architecture)
         builds = _completed(builds, cubins, architecture)
     missing = _missing(builds)
-    outcomes = compile_all(missing, [architecture], cache, n_workers) if missing else []
+    outcomes = (
+        compile_all(missing, [architecture], cache, n_workers, compiler=compiler) if missing else []
+    )
     made = {outcome.kernel.name: outcome for outcome in outcomes}
     ready, left_out = [], []
     for wanted, found in zip(chosen, builds, strict=True):
