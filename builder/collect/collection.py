@@ -40,9 +40,9 @@ OK, POWER_MISSING, FAILED, INTERRUPTED = 0, 1, 2, 130
 def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
     """Measure a sweep and write its dataset; return the exit code.
 
-    0: done, or its time was up. 1: power is missing, and was required. 2: something is wrong on a
-    GPU, which is said. 130: interrupted. In each case the dataset holds what there is. Raises
-    BuilderError where there is none to write.
+    0: done, or its time was up. 1: power is missing, and was required. 2: a GPU came to a bad end,
+    which the summary names. 130: interrupted. In each case the dataset holds all rows so far.
+    Raises BuilderError where there are none.
     """
     begun_s = time.monotonic()
     sweep = read_sweep(options.sweep)

@@ -11,12 +11,12 @@ from ..compile import FOLDER
 
 @dataclass(frozen=True)
 class CollectOptions:
-    """What to collect, on which GPUs, into which files.
+    """The sweep to collect, the GPUs to measure it on, and the files to write.
 
     sweep: a TOML file; its budget is that of one run, as often as the journals are gone on with.
     journals: a folder, by default beside the output; the journals that it holds are gone on with.
     gpus: indices, UUIDs or PCI ids; empty for all. simulate: seed of a simulated GPU, of several
-    with as many `gpus`; faults: a JSON file of what is wrong with it.
+    with as many `gpus`; faults: a JSON file of its faults.
     deadline_s: when this must have ended, from its start; measuring stops some seconds earlier.
     cubins: the cache of compiled kernels; n_workers: programs to compile at once.
     require_power: whether it is an error if no power could be measured.

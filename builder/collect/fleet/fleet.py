@@ -118,8 +118,9 @@ def collect_on_fleet(
 ) -> int:
     """Measure a sweep on all GPUs of a cluster and write its dataset; return the exit code.
 
-    0: done, or its time was up. 2: some share did not come to its end, which is said. 130:
-    interrupted. What there is is in the dataset. Raises BuilderError where there is none to write.
+    0: done, or its time was up. 2: some share did not come to its end, which is printed. 130:
+    interrupted. In each case the dataset holds all rows so far. Raises BuilderError where there are
+    none.
     """
     begun_s = time.monotonic()
     refuse_for_fleet(options)
@@ -182,7 +183,7 @@ def _share(one: Surveyed, job: Job, left_s: float | None) -> Share:
 
 
 def _surveyed(options: CollectOptions, cluster: Cluster, poll: _Poll) -> list[Surveyed]:
-    """Return the GPUs of a cluster; one that cannot be opened is left out, which is said."""
+    """Return the GPUs of a cluster, without those that cannot be opened, which are printed."""
     specs: list[tuple[DeviceSpec, ...]] = [()] * cluster.n_gpus
     if options.simulate is not None:
         specs = [(spec,) for spec in simulated_gpus(options, cluster.n_gpus)]

@@ -22,10 +22,10 @@ def fail(journal: Journal, fault: str, reason: str) -> None:
 
 
 def fail_open(journal: Journal, reason: str) -> str | None:
-    """Close what a process that died has left open as a crash; return its name, None if nothing.
+    """Close the begin that a process left open when it died, as a crash; return its name, or None.
 
-    It may have died between the row that made a quarantine due and the line that says so, which is
-    then written here.
+    Where none is open, it may have died between the row that made a quarantine due and the line
+    that says so, which is written here then.
     """
     begin = journal.state.open
     if begin is None:

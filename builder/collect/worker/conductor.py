@@ -39,7 +39,7 @@ _OUT_OF_TIME = Ended(STOPPED, "the deadline has come")
 
 @dataclass(frozen=True)
 class Clock:
-    """The times at which to stop.
+    """The limits of a session in time.
 
     left_s: time until the deadline, infinite without one; should_stop: True once a stop was asked
     for; budget_s: measuring time on the device's own clock, None for as long as it takes.

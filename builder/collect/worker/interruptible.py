@@ -59,7 +59,7 @@ class InterruptibleDevice(Device):
         return self._device.mark()
 
     def reached(self, mark: Mark) -> bool:
-        """Return whether the GPU has come to a mark, or raise Stopped."""
+        """Return True once the GPU has come to a mark, or raise Stopped."""
         self._check()
         return self._device.reached(mark)
 

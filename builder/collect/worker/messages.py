@@ -105,7 +105,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Ended:
-    """The last message of a worker: how it ended, and why."""
+    """The last message of a worker; how: one of its ends; text: the reason."""
 
     how: str
     text: str = ""

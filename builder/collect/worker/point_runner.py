@@ -170,7 +170,7 @@ class PointRunner:
 
 
 def _wrong(error: float, reason: str) -> dict[str, Any]:
-    """Return the columns of a point whose result is wrong, and which is not timed for that."""
+    """Return the columns of a point that is not timed, because its result is wrong."""
     return {"status": "failed", "reason": reason, "flags": ["wrong"], "verify_error": error}
 
 

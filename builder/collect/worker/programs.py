@@ -50,7 +50,7 @@ class Programs:
         return self.key(point) or point.candidate
 
     def is_out(self, point: Point) -> bool:
-        """Return whether a point's build is quarantined."""
+        """Return True where a point's build is quarantined."""
         return self.build_of(point) in self._journal.state.quarantined
 
     def verified(self, point: Point, begin: Callable[[], None]) -> Program | None:
