@@ -1,15 +1,15 @@
 """Measuring one point at a time, each step between two lines of the journal.
 
 A point takes at most two steps: its build is loaded and verified, where that is still to be done,
-then the point is measured. Of each step
+then the point is measured. For each step
 
-- `PointRunner._begin` writes the `begin` line, before anything is loaded or launched;
-- the line that closes it follows: `build` from `Programs.verified` and `row` from
-  `PointRunner._write` where the step came to a result, right or wrong; the same from `attempt`
-  where it raised; `abandon`, from `attempt` too, where a stop was asked for.
+- `PointRunner._begin` writes a `begin` line, before anything is loaded or launched;
+- a line that closes it follows. Where the step came to a result, right or wrong, that is a `build`
+  from `Programs.verified` or a `row` from `PointRunner._write`; where it raised, one of them from
+  `attempt`; where a stop was asked for, an `abandon` from `attempt`.
 
-A `begin` that nothing closes is of a process that died, and the next to open the journal closes it
-(`fail_open`, `abandon_open`). So at most one is open, and no step is taken twice.
+A `begin` that nothing closes is that of a process that died; the next process to open the journal
+closes it (`fail_open`, `abandon_open`). So at most one is open, and no step is taken twice.
 """
 
 from __future__ import annotations

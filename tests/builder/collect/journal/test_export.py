@@ -118,6 +118,16 @@ def test_provenance_tells_the_run(dataset: Dataset) -> None:
     assert told["ends"][-1]["reason"] == "complete"
     assert told["repeatability"]["gold"]["count"] == 1
     assert abs(told["repeatability"]["gold"]["largest_change"]) < 0.1
+    assert told["gpu_provenance"] is None
+
+
+def test_provenance_tells_where_the_facts_of_a_gpu_come_from(tmp_path: Path) -> None:
+    device = SimulatedDevice(7)
+    device.provenance = {"power_limit_w": "NVML's enforced limit", "idle_power_w": "not known"}
+    run_session(tmp_path / "gpu-0.jsonl", small_plan(3, 0), device)
+    write(export_journal(tmp_path / "gpu-0.jsonl"), tmp_path / "out.parquet")
+    (told,) = read(tmp_path / "out.parquet").provenance
+    assert told["gpu_provenance"] == device.provenance
 
 
 def test_a_journal_that_was_cut_short_is_a_dataset_with_the_open_point_as_a_crash(

@@ -376,6 +376,25 @@ def test_two_wrong_points_or_two_crashes_quarantine_a_build(faults: list[str], d
     assert not state.offenders()
 
 
+@pytest.mark.parametrize("fault", ["wrong", "sticky"])
+def test_a_row_that_makes_a_quarantine_due_is_followed_by_it(path: Path, fault: str) -> None:
+    lines = [HEADER, session(restart=False)]
+    for index in range(3):
+        lines += [begin(index), row(index, "failed", fault)]
+    write(path, lines)
+    kinds = [line["kind"] for line in read_lines(path)]
+    assert kinds == [*(line["kind"] for line in lines[:6]), "quarantine", "begin", "row"]
+    assert read_lines(path)[6]["build"] == "build"
+
+
+def test_a_build_that_fails_its_verification_is_quarantined_at_once(path: Path) -> None:
+    opening = {**begin(0, "kernel f16", "build"), "sequence": None}
+    closing = {"kind": "build", "sequence": None, "status": "wrong", "fault": "wrong"}
+    write(path, [HEADER, session(restart=False), opening, {**closing, "reason": "error of 2"}])
+    last = read_lines(path)[-1]
+    assert last == {"kind": "quarantine", "build": "build", "reason": "error of 2"}
+
+
 def test_builds_are_verified_anew_on_another_gpu_or_driver() -> None:
     build = {"kind": "build", "sequence": None, "status": "ok", "fault": None}
     opening = {**begin(0, "kernel f16", "build"), "sequence": None}

@@ -26,6 +26,8 @@ from stand_ins.plans import (
 from builder.collect.journal import DIED, JournalError, read_lines
 from builder.collect.worker import COMPLETE, FAILING, RESTART, STOPPED, Heartbeat, Note
 from builder.collect.worker.session_facts import ChangedError
+from builder.compile import CubinCache
+from builder.compile.cache import Entry
 from builder.device import DeviceError
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import LaunchFault
@@ -94,6 +96,46 @@ def test_a_point_is_announced_before_its_build_is_loaded_and_before_it_is_launch
 def open_point(path: Path) -> str | None:
     begin = state_of(path).open
     return None if begin is None else begin["point"]
+
+
+def with_keys(plan: Plan, keys: dict[str, str]) -> Plan:
+    """A plan some of whose builds are compiled."""
+    builds = (replace(build, key=keys.get(build.kernel.name, "")) for build in plan.builds)
+    return replace(plan, builds=tuple(builds))
+
+
+def test_a_worker_loads_each_cubin_once_by_its_key(path: Path, tmp_path: Path) -> None:
+    keys = {TILED: "0123-4567", "tiled_hgemm_32": "89ab-cdef"}
+    for name, key in keys.items():
+        CubinCache(tmp_path).write(key, Entry(name.encode(), None, ""))
+    loaded: list[tuple[str, bytes | None]] = []
+
+    class Watched(SimulatedDevice):
+        def load(self, kernel, cubin):  # type: ignore[no-untyped-def]
+            loaded.append((kernel.name, cubin))
+            return super().load(kernel, cubin)
+
+    run_session(path, with_keys(small_plan(9, 3), keys), Watched(7), cubins=tmp_path)
+    assert len(loaded) == 3
+    assert dict(loaded) == {"library": None, **{name: name.encode() for name in keys}}
+    begins = [line for line in read_lines(path) if line["kind"] == "begin"]
+    assert {one["kernel"]: one["key"] for one in begins} == {"library": None, **keys}
+    assert {one["build"] for one in begins} == {"library f16", *keys.values()}
+
+
+def test_a_build_whose_cubin_is_lost_is_quarantined_with_the_reason(
+    path: Path, tmp_path: Path
+) -> None:
+    class Strict(SimulatedDevice):
+        def load(self, kernel, cubin):  # type: ignore[no-untyped-def]
+            if kernel.name == TILED and cubin is None:
+                raise DeviceError(0, "load", f"{kernel.name} must be compiled before it is loaded")
+            return super().load(kernel, cubin)
+
+    plan = with_keys(small_plan(6, 0), {TILED: "0123-4567"})
+    assert run_session(path, plan, Strict(7), cubins=tmp_path).how == COMPLETE
+    assert "must be compiled" in state_of(path).quarantined["0123-4567"]
+    assert not rows_of(path, kernel=TILED)
 
 
 def test_a_session_on_a_finished_journal_measures_nothing(path: Path) -> None:
@@ -374,6 +416,24 @@ def test_wrong_points_are_not_timed_and_two_of_them_quarantine_a_build(path: Pat
     assert rows_of(path)[-1]["kernel"] != TILED
 
 
+def test_a_quarantine_that_a_process_died_before_is_written_by_the_next(path: Path) -> None:
+    class DiesThere(MemoryDisk):
+        def write(self, handle: int, data: bytes) -> int:
+            if b'"kind":"quarantine"' in data:
+                raise Killed
+            return os.write(handle, data)
+
+    plan = small_plan(24, 0)
+    with pytest.raises(Killed):
+        run_session(path, plan, LargeIsWrong(7), disk=DiesThere())
+    before = read_lines(path)
+    assert before[-1]["kind"] == "row"
+    assert run_session(path, plan, LargeIsWrong(7)).how == COMPLETE
+    after = read_lines(path)[len(before) :]
+    assert [line["kind"] for line in after[:2]] == ["session", "quarantine"]
+    assert len(texts(path, "quarantine", "build")) == 1
+
+
 def test_a_sticky_error_while_checking_the_sensors_asks_for_a_new_process(path: Path) -> None:
     faults = Faults(launches=(LaunchFault("spin", code=700),))
     assert run_session(path, small_plan(3, 0), faults=faults).how == RESTART
@@ -535,6 +595,16 @@ def test_half_of_the_power_points_follow_the_plan_and_half_are_far_from_what_is_
 
 
 # Resuming
+
+
+def test_a_session_says_where_the_facts_of_its_gpu_come_from(path: Path) -> None:
+    """Of a simulated GPU there is nothing to say; it makes no difference to what may go on."""
+    plan, device = small_plan(3, 0), SimulatedDevice(7)
+    run_session(path, plan, device)
+    device.provenance = {"power_limit_w": "NVML's enforced limit"}
+    run_session(path, plan, device)
+    sessions = [line["facts"] for line in read_lines(path) if line["kind"] == "session"]
+    assert [one["gpu_provenance"] for one in sessions] == [None, device.provenance]
 
 
 def test_another_gpu_is_refused_unless_asked_for(path: Path) -> None:
