@@ -130,6 +130,6 @@ class Heuristics:
 
 
 def heuristics_code(gpu: str) -> tuple[str, str]:
-    """Return how a fresh process imports and loads nvMatmulHeuristics."""
+    """Return the code by which a fresh process imports and loads nvMatmulHeuristics."""
     load = f"x.NvMatmulHeuristicsInterfaceEx(gpu=x.NvMatmulHeuristicsNvidiaGpu.{_GPUS[gpu]})"
     return "import nvMatmulHeuristics as x", load

@@ -83,7 +83,7 @@ def speed_lines(options: SpeedOptions) -> Iterator[str]:
 
 
 def _made(make: Callable[..., object], *arguments: object) -> object:
-    """Return what `make` makes, or why it cannot: what is not installed is skipped, and said so."""
+    """Return the contestant that `make` makes, or the reason to skip it: it is not installed."""
     try:
         return make(*arguments)
     except ImportError as error:

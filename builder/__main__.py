@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from gpperf_lite import GpperfError
 
-from .commands import learning, measuring
+from .commands import COMMANDS, Command, successor
+
+_PROGRAM = "python -m builder"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = _parser(given[:1]).parse_args(given)
+    options = parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         code: int = options.run(options)
     except GpperfError as error:
@@ -29,17 +30,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser(asked: Collection[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m builder", description=__doc__)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (*measuring.COMMANDS, *learning.COMMANDS):
-        example = f"example: python -m builder {command.name} {command.example}"
-        one = commands.add_parser(
-            command.name, help=command.what, description=command.what, epilog=example
+def parsed(given: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; a mistake, or a former spelling, is said, and ends with SystemExit."""
+    groups = {command.name: [part.name for part in command.parts] for command in COMMANDS}
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
+    new = successor(given, groups.get(given[0], ()) if given else ())
+    if new is not None:
+        parser.exit(2, f"error: this is now '{_PROGRAM} {new}'\n")
+    _add(parser, COMMANDS, given, ())
+    return parser.parse_args(given)
+
+
+def _add(
+    parser: argparse.ArgumentParser,
+    commands: Sequence[Command],
+    given: Sequence[str],
+    before: tuple[str, ...],
+) -> None:
+    """Add commands to a parser; those that are not asked for are named, not configured."""
+    sub_parsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in commands:
+        path = (*before, command.name)
+        one = sub_parsers.add_parser(
+            command.name,
+            help=command.what,
+            description=command.what,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=f"example: {' '.join((_PROGRAM, *before, command.shown)).rstrip()}",
         )
-        if command.name in asked:
+        if command.name not in given[:1]:
+            continue
+        if command.configure is not None:
             command.configure(one)
-    return parser
+        if command.parts:
+            _add(one, command.parts, given[1:], path)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// What measuring needs beside the GEMMs: operands, references, a clock, a load. README.md has the
-// launch of each kernel and what its arguments mean.
+// The kernels that measuring needs beside the GEMMs: operands, references, a clock, a load.
+// README.md has the launch of each kernel and the meaning of its arguments.
 #include <special_registers.h>
 
 #include "element.h"
@@ -93,7 +93,7 @@ __device__ long long place(long long row, long long column, long long leading, b
   return is_row_major ? row * leading + column : column * leading + row;
 }
 
-// What one thread adds to the product of row `row` of A and column `column` of B.
+// The part that one thread adds to the product of row `row` of A and column `column` of B.
 __device__ double part_of_product(Problem const& problem, int type_a, int type_b, long long gemm,
                                   long long row, long long column) {
   double sum = 0;
@@ -187,10 +187,6 @@ extern "C" __global__ void __launch_bounds__(REFERENCE_THREADS)
     got[i] = element::read(problem.d, gemm * problem.stride_d + row * problem.ldd + column,
                            type_d);
   }
-}
-
-extern "C" __global__ void flush_l2(unsigned* buffer, long long count, unsigned value) {
-  for (long long i = thread_of_grid(); i < count; i += threads_of_grid()) buffer[i] = value;
 }
 
 extern "C" __global__ void stamp_clock(Stamp* stamps) {

@@ -2,8 +2,8 @@
 //
 // Descriptors are encoded by a call of the driver, cuTensorMapEncodeTiled, on the host. Compiled
 // for the device, CUTLASS leaves the 128 bytes of a descriptor zero. record_tma.h writes the
-// arguments of that call into them; builder/device/cuda/tensor_map.py finds them by their mark, makes the call,
-// and puts its result in their place.
+// arguments of that call into them; builder/device/cuda/tensor_map.py finds them by their mark,
+// makes the call, and puts its result in their place.
 #pragma once
 
 constexpr unsigned long long TMA_RECORD_MARK = 0x31'43'45'52'41'4d'54'00ull;

@@ -117,6 +117,13 @@ class Gemm:
         return 2 * self.m * self.n * self.k * self.batch
 
 
+def footprint_bytes(gemm: Gemm) -> int:
+    """Return the bytes of A, B and C together, of all GEMMs of a batch, rounded up."""
+    dtype = DTYPES[gemm.dtype]
+    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * dtype.operand_bytes
+    return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
+
+
 def checked_size(name: str, value: Any) -> int:
     """Return `value` as an int in 1 ... LARGEST, or raise InputError naming `name`."""
     if _is_bool(value):

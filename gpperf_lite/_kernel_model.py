@@ -136,19 +136,8 @@ def prediction_of(
     gemm: Gemm, model: KernelModel, answer: tuple[Any, ...], confidence: float
 ) -> Prediction:
     """Return the prediction of one GEMM; answer: the entries of an Answer in floats."""
-    (
-        runtime_s,
-        low_s,
-        high_s,
-        sustained_s,
-        power_w,
-        power_low_w,
-        power_high_w,
-        base_s,
-        compute_s,
-        memory_s,
-        outside,
-    ) = answer
+    runtime_s, low_s, high_s, sustained_s, *power, base_s, compute_s, memory_s, outside = answer
+    power_w, power_low_w, power_high_w = power
     notes = model.remarks
     if outside > 1.0:
         notes += _domain_notes(model, gemm, base_s)

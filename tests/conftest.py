@@ -6,11 +6,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from hypothesis import HealthCheck, settings
-from stand_ins.built_in import built_in
+# Before NumPy is imported: the matrices here are small, and the threads of a BLAS wait for one
+# another in busy loops wherever there are fewer idle cores than threads.
+for _pool in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{_pool}_NUM_THREADS", "1")
 
-import gpperf_lite as gp
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
+from stand_ins.built_in import built_in  # noqa: E402
+
+import gpperf_lite as gp  # noqa: E402
 
 _SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=100, **_SHARED)

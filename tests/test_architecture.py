@@ -112,7 +112,7 @@ BUILDER_LIBRARIES = {
     "collect.supervisor.progress": {"rich"},
     "compile.compilation": {"rich"},
     "compile.nvrtc": {"cuda"},
-    "compile.one_program": {"cuda"},
+    "compile.one_job": {"cuda"},
     "dataset.dataset": {"pyarrow"},
     "dataset.file": {"pyarrow"},
     "dataset.parquet": {"pyarrow"},

@@ -84,7 +84,8 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
     if not estimators:
         raise DatasetError(
             f"calibrating needs at least {FEWEST_POINTS} points of the library in a dtype of "
-            f"{' '.join(known)} (got {left_out}): choose them with 'python -m builder plan --few'"
+            f"{' '.join(known)} (got {left_out}): choose them with "
+            "'python -m builder calibrate --choose'"
         )
     dtypes = {one.dtype for one in estimators}
     stand_ins = {dtype: other for dtype, other in artefact.stand_ins.items() if other in dtypes}

@@ -97,7 +97,7 @@ def _stop_at_s(deadline_s: float, begun_s: float, plan: Plan, protocol: Protocol
     """
     n_planned = len(plan.points) + len(plan.power_points)
     n_rows = min(n_planned, _ROWS_A_SECOND * deadline_s)
-    reserve_s = protocol.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
+    reserve_s = protocol.faults.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
     stop_at_s = begun_s + deadline_s - reserve_s
     if stop_at_s <= time.monotonic():
         raise BuilderError(

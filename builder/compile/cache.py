@@ -1,6 +1,6 @@
 """The cache of compiled kernels: one file each, named by what it was compiled from.
 
-A name is a hash of the program (its source and the headers beside it, macros, target, options),
+A name is a hash of the job (its source and the headers beside it, macros, target, options),
 then one of the compiler (versions of NVRTC, of CUDA's headers, of CUTLASS). A file holds a magic
 number, the SHA-256 of all that follows, the length of a JSON header, the header and the cubin,
 compressed with zlib: a cubin of CUTLASS is 300 kB of names. A file that is damaged counts as
@@ -14,7 +14,7 @@ import json
 import re
 import struct
 import zlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,14 @@ from ..errors import BuilderError
 from ..files import write_atomically
 from ..kernels import SOURCES, Build
 from .cubin import CubinError, read_cubin, spill_bytes
-from .nvrtc import OPTIONS, Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+from .nvrtc import (
+    OPTIONS,
+    CompileJob,
+    CompilerOutput,
+    Toolchain,
+    ToolchainError,
+    installed_toolchain,
+)
 
 Macros = tuple[tuple[str, str], ...]
 
@@ -38,18 +45,17 @@ _LOCAL_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 @dataclass(frozen=True)
 class CompilerFacts:
-    """What the compiler says of a kernel; spill_bytes is None where it does not say."""
+    """The resources of a kernel, from its compiler; spill_bytes is None where it does not say."""
 
     threads: int
     registers: int
     shared_bytes: int
     spill_bytes: int | None
-    params_bytes: int
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A cubin of the cache; `facts` is None where it holds no GEMM. log: what ptxas said."""
+class CachedCubin:
+    """A cubin of the cache; `facts` is None where it holds no GEMM. log: the lines of ptxas."""
 
     cubin: bytes
     facts: CompilerFacts | None
@@ -57,7 +63,7 @@ class Entry:
 
 
 class _File(NamedTuple):
-    """An entry as its file holds it: the cubin is compressed."""
+    """A cubin as its file holds it, compressed."""
 
     cubin: bytes
     facts: CompilerFacts | None
@@ -67,9 +73,9 @@ class _File(NamedTuple):
 class CubinCache:
     """The compiled kernels of a folder.
 
-    toolchain: whose cubins are looked for, by default the installed one's; where none is
-        installed, those of any are taken, as they may have been brought along.
-    sources: the folder of the programs.
+    toolchain: the one whose cubins are looked for, by default the one installed; where none is
+        installed, cubins of any are taken, as they may have been copied here.
+    sources: the folder of the sources.
     """
 
     def __init__(
@@ -94,7 +100,7 @@ class CubinCache:
         key, entry = found or ("", None)
         if entry is None or entry.facts is None:
             return None
-        return described(build.kernel, entry.facts), entry.cubin, key
+        return with_facts(build.kernel, entry.facts), entry.cubin, key
 
     def describe(self, build: Build, architecture: str) -> tuple[Kernel, str] | None:
         """Return the described kernel and its key; None where `get` is None.
@@ -104,40 +110,40 @@ class CubinCache:
         target = target_of(build, architecture)
         found = self.find_facts(build.source, build.macros, target) if build.source else None
         key, facts = found or ("", None)
-        return None if facts is None else (described(build.kernel, facts), key)
+        return None if facts is None else (with_facts(build.kernel, facts), key)
 
-    def find(self, source: str, macros: Macros, target: str) -> tuple[str, Entry] | None:
-        """Return the key and the entry of a program; None where it is not compiled."""
+    def find(self, source: str, macros: Macros, target: str) -> tuple[str, CachedCubin] | None:
+        """Return the key and the cubin of a source; None where it is not compiled."""
         entries = ((key, self.read(key)) for key in self._keys(source, macros, target))
         return next(((key, entry) for key, entry in entries if entry is not None), None)
 
     def find_facts(
         self, source: str, macros: Macros, target: str
     ) -> tuple[str, CompilerFacts | None] | None:
-        """Return the key of a program, and its facts; None where it is not compiled."""
+        """Return the key and the facts of a source; None where it is not compiled."""
         files = ((key, self._file(key)) for key in self._keys(source, macros, target))
         return next(((key, file.facts) for key, file in files if file is not None), None)
 
-    def program(self, source: str, macros: Macros, target: str) -> Program:
-        """Return what is compiled; raises ToolchainError where nothing can be."""
+    def job(self, source: str, macros: Macros, target: str) -> CompileJob:
+        """Return the job of compiling a source; raises ToolchainError where nothing can be."""
         toolchain = self.toolchain or installed_toolchain()
-        return Program(str(self.sources / source), macros, target, toolchain.include)
+        return CompileJob(str(self.sources / source), macros, target, toolchain.include)
 
-    def key(self, program: Program) -> str:
-        """Return the name under which the cubin of a program of ours is kept."""
-        source = Path(program.source).name
-        return f"{self._program_hash(source, program.macros, program.target)}-{self._suffix()}"
+    def key(self, job: CompileJob) -> str:
+        """Return the name under which the cubin of a job is kept."""
+        source = Path(job.source).name
+        return f"{self._job_hash(source, job.macros, job.target)}-{self._suffix()}"
 
-    def read(self, key: str) -> Entry | None:
-        """Return an entry; None where there is none, or it is damaged."""
+    def read(self, key: str) -> CachedCubin | None:
+        """Return the cubin of a key; None where there is none, or it is damaged."""
         file = self._file(key)
         try:
-            return None if file is None else Entry(zlib.decompress(file.cubin), *file[1:])
+            return None if file is None else CachedCubin(zlib.decompress(file.cubin), *file[1:])
         except zlib.error:
             return None
 
-    def write(self, key: str, entry: Entry) -> None:
-        """Keep an entry; raises BuilderError where the folder cannot be written."""
+    def write(self, key: str, entry: CachedCubin) -> None:
+        """Keep a cubin; raises BuilderError where the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path(key), _encoded(entry))
@@ -145,8 +151,8 @@ class CubinCache:
             raise BuilderError(f"the cache {self.folder} must be writable: {error}") from error
 
     def _keys(self, source: str, macros: Macros, target: str) -> list[str]:
-        """Return the names that the cubin of a program can have."""
-        prefix = self._program_hash(source, macros, target)
+        """Return the names that the cubin of a source can have."""
+        prefix = self._job_hash(source, macros, target)
         if self.toolchain is not None:
             return [f"{prefix}-{self._suffix()}"]
         return sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
@@ -163,32 +169,40 @@ class CubinCache:
     def _suffix(self) -> str:
         return _hash(self.toolchain.versions if self.toolchain else None)[:8]
 
-    def _program_hash(self, source: str, macros: Macros, target: str) -> str:
+    def _job_hash(self, source: str, macros: Macros, target: str) -> str:
         if source not in self._texts:
             self._texts[source] = _texts(self.sources / source)
         return _hash([self._texts[source], macros, target, OPTIONS])[:24]
 
 
 def target_of(build: Build, architecture: str) -> str:
-    """Return what NVRTC compiles for: wgmma and TMA are of one architecture alone (`sm_90a`)."""
+    """Return the target of NVRTC: wgmma and TMA are of one architecture alone (`sm_90a`)."""
     return f"{architecture}a" if build.kernel.family == "cutlass3" else architecture
 
 
 def architecture_of(gpu: Gpu) -> str:
     """Return the architecture of a GPU ("sm_90")."""
-    return "sm_{}{}".format(*gpu.compute_capability)
+    return architecture_named(gpu.compute_capability)
+
+
+def architecture_named(capability: tuple[int, int]) -> str:
+    """Return the name of an architecture: "sm_90" for the compute capability (9, 0)."""
+    return "sm_{}{}".format(*capability)
 
 
 def capability_of(architecture: str) -> tuple[int, int]:
-    """Return (9, 0) of "sm_90"; raises BuilderError for what is no architecture."""
+    """Return the compute capability of an architecture: (9, 0) of "sm_90".
+
+    Raises BuilderError for what is no architecture.
+    """
     match = _ARCHITECTURE.fullmatch(architecture)
     if match is None:
         raise BuilderError(f"an architecture must be like sm_90 (got {architecture[:40]!r})")
     return int(match.group(1)), int(match.group(2))
 
 
-def described(kernel: Kernel, facts: CompilerFacts) -> Kernel:
-    """Return a kernel with what its compiler says of it."""
+def with_facts(kernel: Kernel, facts: CompilerFacts) -> Kernel:
+    """Return a kernel described by its compiler's facts."""
     return replace(
         kernel,
         threads=facts.threads,
@@ -198,18 +212,19 @@ def described(kernel: Kernel, facts: CompilerFacts) -> Kernel:
     )
 
 
-def entry_of(compiled: Compiled) -> Entry:
-    """Return the entry of a GEMM's cubin; raises CubinError where it does not keep the contract."""
-    cubin = read_cubin(compiled.cubin)
+def gemm_cubin(output: CompilerOutput) -> CachedCubin:
+    """Return a GEMM's cubin with its facts; raises CubinError where it breaks the contract."""
+    cubin = read_cubin(output.cubin)
     run = cubin.kernel("gemm_run")
     cubin.kernel("gemm_make_params")
+    cubin.constant("gemm_params_bytes")
     shared_bytes = cubin.constant("gemm_shared_bytes")
     if run.shared_bytes > shared_bytes:
         raise CubinError(
             f"gemm_shared_bytes must count all of a block's {run.shared_bytes} bytes of shared "
             f"memory (got {shared_bytes})"
         )
-    spilled = spill_bytes(compiled.log, "gemm_run")
+    spilled = spill_bytes(output.log, "gemm_run")
     if spilled is None and run.frame_bytes == 0:
         spilled = 0
     facts = CompilerFacts(
@@ -217,13 +232,12 @@ def entry_of(compiled: Compiled) -> Entry:
         run.registers,
         shared_bytes,
         spilled,
-        cubin.constant("gemm_params_bytes"),
     )
-    return Entry(compiled.cubin, facts, ptxas_lines(compiled.log))
+    return CachedCubin(output.cubin, facts, ptxas_lines(output.log))
 
 
 def ptxas_lines(log: str) -> str:
-    """Return what ptxas said, without the compiler's warnings, which fill pages."""
+    """Return the lines of ptxas, without the compiler's warnings, which fill pages."""
     return "\n".join(line for line in log.splitlines() if line.startswith("ptxas"))
 
 
@@ -254,7 +268,7 @@ def _texts(path: Path) -> dict[str, str]:
     return hashes
 
 
-def _encoded(entry: Entry) -> bytes:
+def _encoded(entry: CachedCubin) -> bytes:
     facts = asdict(entry.facts) if entry.facts else None
     header = json.dumps({"facts": facts, "log": entry.log}).encode()
     body = struct.pack("<I", len(header)) + header + zlib.compress(entry.cubin)
@@ -267,5 +281,10 @@ def _decoded(data: bytes) -> _File | None:
         return None
     (length,) = struct.unpack_from("<I", body)
     header = json.loads(body[4 : 4 + length])
-    facts = CompilerFacts(**header["facts"]) if header["facts"] else None
+    facts = _facts(header["facts"]) if header["facts"] else None
     return _File(body[4 + length :], facts, header["log"])
+
+
+def _facts(values: dict[str, Any]) -> CompilerFacts:
+    """Return the facts of a header; what older headers say beside them is passed over."""
+    return CompilerFacts(**{one.name: values[one.name] for one in fields(CompilerFacts)})

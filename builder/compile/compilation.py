@@ -1,4 +1,4 @@
-"""Compiling kernels: several at once, into the cache, with what became of each."""
+"""Compiling kernels: several at once, into the cache, with an outcome for each."""
 
 from __future__ import annotations
 
@@ -21,35 +21,43 @@ from ..kernels import SOURCES, Build
 from ..parallel import progress_bar
 from .cache import (
     FOLDER,
+    CachedCubin,
     CompilerFacts,
     CubinCache,
-    Entry,
+    architecture_named,
     capability_of,
-    described,
-    entry_of,
+    gemm_cubin,
     ptxas_lines,
     target_of,
+    with_facts,
 )
 from .cubin import CubinError
-from .nvrtc import Compiled, CompileError, NvrtcProcesses, Program, Toolchain, installed_toolchain
+from .nvrtc import (
+    CompileError,
+    CompileJob,
+    CompilerOutput,
+    NvrtcProcesses,
+    Toolchain,
+    installed_toolchain,
+)
 from .outcome import Outcome
 
 SUPPORT = "support.cu"
 
 
 class Compiles(Protocol):
-    """What compiles programs; may be called from several threads."""
+    """A compiler of jobs; may be called from several threads."""
 
-    def __call__(self, program: Program) -> Compiled:
-        """Compile a program; raises CompileError with the reason where that fails."""
+    def __call__(self, job: CompileJob) -> CompilerOutput:
+        """Compile a job; raises CompileError with the reason where that fails."""
 
     def close(self) -> None:
-        """End what is being compiled."""
+        """End all compilations that are running."""
 
 
 @dataclass(frozen=True)
 class _Result:
-    """What became of one program, which may be that of several builds."""
+    """The result of one job, which may be that of several builds."""
 
     facts: CompilerFacts | None
     reason: str | None
@@ -67,7 +75,7 @@ def compile_all(
     toolchain: Toolchain | None = None,
     sources: Path = SOURCES,
 ) -> list[Outcome]:
-    """Compile builds for architectures ("sm_90"), and return what became of each pair.
+    """Compile builds for architectures ("sm_90"), and return the outcome of each pair.
 
     A kernel that an architecture cannot run is left out, by the rule by which a GPU refuses it;
     `library` has no outcome. What fails has a reason and ends nothing. Ctrl-C ends what is being
@@ -79,20 +87,20 @@ def compile_all(
     cubins = CubinCache(cache, toolchain or installed_toolchain(), sources)
     pairs = [(build, name) for build in builds if build.source for name in architectures]
     refused = {pair: obstacle_on(pair[0].kernel, machines[pair[1]]) for pair in pairs}
-    programs = {
-        (build, name): cubins.program(build.source, build.macros, target_of(build, name))
+    jobs = {
+        (build, name): cubins.job(build.source, build.macros, target_of(build, name))
         for build, name in pairs
         if refused[build, name] is None
     }
-    keys = {pair: cubins.key(program) for pair, program in programs.items()}
-    unique = {keys[pair]: program for pair, program in programs.items()}
+    keys = {pair: cubins.key(job) for pair, job in jobs.items()}
+    unique = {keys[pair]: job for pair, job in jobs.items()}
     with closing(compiler or NvrtcProcesses()) as compile_program:
         results = _compiled(unique, cubins, n_workers, compile_program)
     outcomes = []
     for pair in pairs:
         if pair in keys:
             outcomes.append(_outcome(pair, keys[pair], results[keys[pair]], machines[pair[1]]))
-            # Builds that follow are the same program.
+            # Later builds of the same job find it in the cache.
             results[keys[pair]] = replace(results[keys[pair]], cached=True, seconds=0.0)
         else:
             outcomes.append(Outcome(pair[0].kernel, pair[1], "", refused[pair], False, 0.0))
@@ -100,34 +108,33 @@ def compile_all(
 
 
 def support_cubin(
-    architecture: str, cache: Path = FOLDER, compiler: Compiles | None = None
+    capability: tuple[int, int], cache: Path = FOLDER, compiler: Compiles | None = None
 ) -> bytes:
-    """Return the cubin of the kernels that measuring needs beside the GEMMs.
+    """Return the cubin of `cuda/support.cu` for a compute capability, compiled if need be.
 
     Raises CompileError, or ToolchainError where it is neither in the cache nor can be compiled.
     """
-    capability_of(architecture)
+    architecture = architecture_named(capability)
     cubins = CubinCache(cache)
     found = cubins.find(SUPPORT, (), architecture)
     if found is not None:
         return found[1].cubin
-    program = cubins.program(SUPPORT, (), architecture)
+    job = cubins.job(SUPPORT, (), architecture)
     with closing(compiler or NvrtcProcesses()) as compile_program:
-        compiled = compile_program(program)
-    cubins.write(cubins.key(program), Entry(compiled.cubin, None, ptxas_lines(compiled.log)))
+        compiled = compile_program(job)
+    cubins.write(cubins.key(job), CachedCubin(compiled.cubin, None, ptxas_lines(compiled.log)))
     return compiled.cubin
 
 
 def _compiled(
-    programs: dict[str, Program], cubins: CubinCache, n_workers: int, compiler: Compiles
+    jobs: dict[str, CompileJob], cubins: CubinCache, n_workers: int, compiler: Compiles
 ) -> dict[str, _Result]:
-    """Return the results by key."""
+    """Compile all jobs; return their results by key."""
     results: dict[str, _Result] = {}
     with progress_bar(_Rate()) as progress, ThreadPoolExecutor(max(1, n_workers)) as pool:
-        bar = progress.add_task("compiling", total=len(programs))
+        bar = progress.add_task("compiling", total=len(jobs))
         waiting: dict[Future[_Result], str] = {
-            pool.submit(_one, key, program, cubins, compiler): key
-            for key, program in programs.items()
+            pool.submit(_one, key, job, cubins, compiler): key for key, job in jobs.items()
         }
         try:
             for future in as_completed(waiting):
@@ -141,19 +148,19 @@ def _compiled(
     return results
 
 
-def _one(key: str, program: Program, cubins: CubinCache, compiler: Compiles) -> _Result:
+def _one(key: str, job: CompileJob, cubins: CubinCache, compiler: Compiles) -> _Result:
     entry = cubins.read(key)
     if entry is not None:
         return _Result(entry.facts, None, True, 0.0)
     start = time.perf_counter()
     facts, reason = None, None
     try:
-        entry = entry_of(compiler(program))
+        entry = gemm_cubin(compiler(job))
     except (CompileError, CubinError) as error:
         reason = str(error)
     else:
         # The compiler reads the source after it was hashed.
-        if CubinCache(cubins.folder, cubins.toolchain, cubins.sources).key(program) == key:
+        if CubinCache(cubins.folder, cubins.toolchain, cubins.sources).key(job) == key:
             cubins.write(key, entry)
             facts = entry.facts
         else:
@@ -166,7 +173,7 @@ def _outcome(pair: tuple[Build, str], key: str, result: _Result, gpu: Gpu) -> Ou
     if facts is None:
         why = result.reason or "it holds no GEMM"
         return Outcome(build.kernel, architecture, "", why, False, result.seconds)
-    kernel = described(build.kernel, facts)
+    kernel = with_facts(build.kernel, facts)
     reason = other_threads(build, kernel) or obstacle_on(kernel, gpu)
     return Outcome(kernel, architecture, key, reason, result.cached, result.seconds)
 

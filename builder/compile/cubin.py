@@ -1,6 +1,6 @@
-"""What a compiled kernel takes of an SM, read from its cubin: no GPU and no CUDA tool is needed.
+"""The resources and constants of compiled kernels, read from their cubin without any CUDA tool.
 
-A cubin is an ELF64 file. What the code takes is in `.nv.info`, a list of attributes by symbol
+A cubin is an ELF64 file. Registers and frames are in `.nv.info`, a list of attributes by symbol
 (NVIDIA does not document it; attributes and their numbers are those that `cuobjdump -elf` shows);
 its static shared memory is the size of `.nv.shared.<kernel>`; exported constants are symbols in
 `.nv.global.init`, or in `.nv.global` where their value is 0. Everything is checked against the
@@ -34,7 +34,7 @@ class CubinError(BuilderError, ValueError):
 
 
 class Resources(NamedTuple):
-    """What one kernel takes: of a thread, and of a block.
+    """The resources of one kernel: registers of a thread, memory of a thread and of a block.
 
     frame_bytes: local memory of a thread, in which spilled registers and arrays lie.
     shared_bytes: static shared memory, without what the launch adds.
@@ -84,7 +84,7 @@ class Cubin:
         return int(value)
 
     def kernel(self, name: str) -> Resources:
-        """Return what a kernel takes; raises CubinError where there is none of that name."""
+        """Return the resources of a kernel; raises CubinError where there is none of that name."""
         if name not in self.kernels:
             raise CubinError(f"a cubin must have a kernel {name} (got {sorted(self.kernels)})")
         return self.kernels[name]

@@ -1,7 +1,7 @@
-"""NVRTC: programs compiled to cubins, each in a process of its own.
+"""NVRTC: jobs compiled to cubins, each in a process of its own.
 
-NVRTC keeps memory, and CUTLASS can crash it or make it take all there is: so each program gets a
-process, which runs `one_program`, and whatever ends it is a CompileError with the reason.
+NVRTC keeps memory, and CUTLASS can crash it or make it take all there is: so each job gets a
+process, which runs `one_job`, and whatever ends it is a CompileError with the reason.
 
 Wheels of one CUDA release belong together: CUTLASS 4.2 does not compile with the CCCL headers of
 CUDA 13.3, and cubins of a release need a driver that is no older.
@@ -46,20 +46,20 @@ class ToolchainError(BuilderError):
 
 
 class CompileError(BuilderError):
-    """A program did not compile, or its compiler did not end well."""
+    """A job did not compile, or its compiler did not end well."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What compiles: versions by name of package, and where headers are found."""
+    """The installed compiler: versions by name of package, and the folders of its headers."""
 
     versions: tuple[tuple[str, str], ...]
     include: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Program:
-    """One source file, its macros, the target (`sm_90a`), and where headers are."""
+class CompileJob:
+    """One source file to compile: its macros, the target (`sm_90a`), the folders of headers."""
 
     source: str
     macros: tuple[tuple[str, str], ...]
@@ -67,8 +67,8 @@ class Program:
     include: tuple[str, ...]
 
 
-class Compiled(NamedTuple):
-    """A cubin, and what NVRTC and ptxas said."""
+class CompilerOutput(NamedTuple):
+    """A cubin, and the log of NVRTC and ptxas."""
 
     cubin: bytes
     log: str
@@ -76,7 +76,7 @@ class Compiled(NamedTuple):
 
 @lru_cache(maxsize=1)
 def installed_toolchain() -> Toolchain:
-    """Return what is installed; raises ToolchainError where something is missing."""
+    """Return the installed toolchain; raises ToolchainError where a part is missing."""
     try:
         from cuda.pathfinder import find_nvidia_header_directory
     except ImportError as error:
@@ -100,15 +100,15 @@ def _version(package: str) -> str:
 
 
 class NvrtcProcesses:
-    """Compiles programs, each in a process of its own; may be called from several threads.
+    """Compiles jobs, each in a process of its own; may be called from several threads.
 
-    command: what is run; it reads a program from standard input, and answers as `_main` does.
+    command: of the process; it reads a job from standard input, and answers as `one_job` does.
     """
 
     def __init__(
         self,
         timeout_s: float = TIMEOUT_S,
-        command: Sequence[str] = (sys.executable, "-m", "builder.compile.one_program"),
+        command: Sequence[str] = (sys.executable, "-m", "builder.compile.one_job"),
     ) -> None:
         self._timeout_s = timeout_s
         self._command = command
@@ -116,12 +116,12 @@ class NvrtcProcesses:
         self._lock = threading.Lock()
         self._is_open = True
 
-    def __call__(self, program: Program) -> Compiled:
-        """Compile; raises CompileError with the reason where that fails in whatever way."""
+    def __call__(self, job: CompileJob) -> CompilerOutput:
+        """Compile a job; raises CompileError with the reason where that fails in any way."""
         child = self._start()
         try:
             answer, errors = child.communicate(
-                json.dumps(asdict(program)).encode(), timeout=self._timeout_s
+                json.dumps(asdict(job)).encode(), timeout=self._timeout_s
             )
         except subprocess.TimeoutExpired as error:
             raise CompileError(f"it took more than {self._timeout_s:g} s to compile") from error
@@ -173,7 +173,7 @@ def _why_it_ended(code: int, errors: bytes) -> str:
     return f"the compiler ended with code {code}: {lines[-1] if lines else 'it said nothing'}"
 
 
-def _checked(answer: bytes) -> Compiled:
+def _checked(answer: bytes) -> CompilerOutput:
     """Return the cubin of an answer; raises CompileError where there is none that may be used."""
     header, _, cubin = answer.partition(b"\n")
     try:
@@ -184,7 +184,7 @@ def _checked(answer: bytes) -> Compiled:
         raise CompileError(_first_error(log))
     if _SERIALISED in log:
         raise CompileError(f"its wgmma instructions are serialised (ptxas warning {_SERIALISED})")
-    return Compiled(cubin, log)
+    return CompilerOutput(cubin, log)
 
 
 def _first_error(log: str) -> str:

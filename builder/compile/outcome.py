@@ -1,4 +1,4 @@
-"""What became of each kernel that was to be compiled, and the table of it."""
+"""The outcome of compiling one kernel for one architecture, and the table of several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = ("kernel", "arch", "threads", "registers", "shared", "spills", "block
 
 @dataclass(frozen=True)
 class Outcome:
-    """One kernel on one architecture.
+    """The outcome of one kernel on one architecture.
 
     kernel: described by its compiler where it compiled; key: of its cubin, "" where there is none.
     reason: why it cannot be used, None where it can; cached: whether it was there already.
@@ -31,7 +31,7 @@ class Outcome:
     seconds: float
 
     def row(self) -> dict[str, Any]:
-        """Return what the table says of it, ready for JSON; what is not known is None."""
+        """Return the row of the table, as JSON values; None is not known."""
         kernel, capability = self.kernel, capability_of(self.architecture)
         return {
             "kernel": kernel.name,

@@ -1,8 +1,8 @@
 """The seam between measuring and hardware: one GPU, its clock, its programs and its sensors.
 
-What measures sees these classes alone. `device.cuda` implements them with cuda-python and NVML,
+Measuring sees these classes alone. `device.cuda` implements them with cuda-python and NVML,
 `device.simulated` with a GPU that is computed. Work is queued and runs in order, as on one CUDA
-stream; only `wait`, `compare` and what copies to the host waits for it.
+stream; only `wait`, `compare` and copies to the host wait for it.
 
 Every call may raise DeviceError; every reading of a Sensor may raise SensorError.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,7 +39,7 @@ class DeviceError(BuilderError):
 
     @property
     def is_sticky(self) -> bool:
-        """Whether nothing more can be done in this process."""
+        """Whether the context is lost: nothing more can be done in this process."""
         return self.code in STICKY_FAULTS
 
 
@@ -49,7 +49,7 @@ class SensorError(BuilderError):
 
 @dataclass(frozen=True)
 class Identity:
-    """Which GPU this is, and what runs it."""
+    """The identity of a GPU, and the releases of its driver and of CUDA; pci: its bus id."""
 
     uuid: str
     name: str
@@ -75,21 +75,16 @@ _T = TypeVar("_T", bound="Owner")
 
 
 class Owner(ABC):
-    """Something to give back; `close` may be called twice."""
+    """An owner of a resource, as a context manager; `close` may be called twice."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give back what this holds."""
+        """Free the resource."""
 
     def __enter__(self: _T) -> _T:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
 
@@ -106,8 +101,8 @@ class Graph(Owner):
 class Bound(Owner):
     """A program bound to the operands of one GEMM.
 
-    gemm: the problem; copies: how many copies of the operands successive launches go through in
-    turn; bytes_per_copy: of A, B and C together; algorithm: what a library says that it chose.
+    gemm: the problem; copies: of the operands, through which launches go in turn; bytes_per_copy:
+    of A, B and C together; algorithm: a library's description of its choice, None for a kernel.
     """
 
     gemm: Gemm
@@ -150,7 +145,7 @@ class Mark:
 
 
 class Sensor(ABC):
-    """What the GPU's sensors say now. Each reading may raise SensorError."""
+    """The sensors of one GPU, read now. Each reading may raise SensorError."""
 
     @abstractmethod
     def total_energy_j(self) -> float:
@@ -182,7 +177,7 @@ class Sensor(ABC):
 
     @abstractmethod
     def throttle_reasons(self) -> frozenset[str]:
-        """Return why clocks are held down: of POWER_CAP, THERMAL, HARDWARE and others."""
+        """Return the reasons why clocks are held down: POWER_CAP, THERMAL, HARDWARE and others."""
 
     @abstractmethod
     def utilisation(self) -> float:
@@ -190,11 +185,11 @@ class Sensor(ABC):
 
     @abstractmethod
     def other_processes(self) -> int:
-        """Return how many other processes hold a context on this GPU."""
+        """Return the number of other processes that hold a context on this GPU."""
 
     @abstractmethod
     def mig_is_on(self) -> bool:
-        """Return whether the GPU is partitioned; its power is then not ours to read."""
+        """Return True where the GPU is partitioned; its power is then not ours to read."""
 
 
 POWER_CAP, THERMAL, HARDWARE = "power_cap", "thermal", "hardware"
@@ -204,8 +199,8 @@ POWER_CAP, THERMAL, HARDWARE = "power_cap", "thermal", "hardware"
 class Device(Owner):
     """One GPU that is open.
 
-    identity: which one; gpu: its facts, as the artefact will hold them; sensor: its sensors.
-    provenance: the sources of its facts, by their names; empty for a simulated GPU.
+    identity: its UUID, name and releases; gpu: its facts, as the artefact will hold them; sensor:
+    its sensors; provenance: the sources of its facts, by their names, empty for a simulated GPU.
     """
 
     identity: Identity
@@ -239,7 +234,7 @@ class Device(Owner):
 
     @abstractmethod
     def reached(self, mark: Mark) -> bool:
-        """Return whether the GPU has come to a mark, without waiting."""
+        """Return True where the GPU has come to a mark; this does not wait."""
 
     @abstractmethod
     def wait(self) -> None:

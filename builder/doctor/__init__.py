@@ -1,4 +1,4 @@
-"""The doctor: what works on this machine, and what the sensors and clocks of its GPU do."""
+"""The doctor: a check of this machine, and a probe of the sensors and clocks of its GPU."""
 
 from .doctor import examine
 from .probe import probe

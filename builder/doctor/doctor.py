@@ -1,4 +1,4 @@
-"""The doctor: what works on this machine, and what to do about what does not.
+"""The doctor: findings on this machine, each with what to do where it is not in order.
 
 It changes nothing, creates no context on a GPU, and needs nothing beyond the runtime.
 """
@@ -72,7 +72,7 @@ def _cutlass_folder() -> Path | None:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the doctor asks: each function is the real one, unless a test puts another there."""
+    """The functions that the doctor asks; tests put others there."""
 
     driver: Callable[[], Driver] = load_driver
     sensor: Callable[[str], NvmlSensor | NoSensor] = open_sensor
@@ -116,7 +116,11 @@ def _library(machine: Machine, name: str, use: str, advice: str) -> Finding:
 def _models() -> Finding:
     names = available()
     if not names:
-        return Finding("models", "missing", "none is built in: build them with 'train --recipe'")
+        return Finding(
+            "models",
+            "missing",
+            "none is built in: build them with 'python -m builder models build'",
+        )
     try:
         for name in names:
             load(name)

@@ -1,4 +1,4 @@
-"""A checkup of what measuring needs: the driver, the GPUs, and what their sensors tell.
+"""Findings on what measuring needs: the driver, the GPUs, and the readings of their sensors.
 
 No context is created on any GPU, and nothing is written to it.
 """
@@ -17,7 +17,7 @@ NEEDED_CUDA = (13, 0)
 """Release of CUDA that our cubins are compiled by: the driver must support it, or a later one."""
 
 BUSY_SHARE = 0.05
-"""Utilisation above which somebody else is taken to be at work."""
+"""Utilisation above which others are taken to be at work."""
 
 _Sensor = NvmlSensor | NoSensor
 
@@ -27,7 +27,7 @@ def check_gpus(
 ) -> Iterator[Finding]:
     """Yield findings on the driver and on every GPU that it sees.
 
-    open_driver, open_sensor: `load_driver` and `nvml.open_sensor`, or what stands for them.
+    open_driver, open_sensor: `load_driver` and `open_sensor` of `device.cuda`, or stand-ins.
     """
     try:
         driver = open_driver()

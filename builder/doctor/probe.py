@@ -1,6 +1,6 @@
-"""The probe: a minute on a GPU that says what a run on it can expect, before one is planned.
+"""The probe: a minute on a GPU that shows what to expect of a run on it, before one is planned.
 
-What it finds: the cost and the period of each source of power and its step response, what a node
+It finds the cost and the period of each source of power and its step response, what a node
 of a graph costs, how soon the power cap binds, what the host costs a point, how fine events are,
 and how well a time repeats. It works on any `Device`, the simulated one included.
 """
@@ -15,10 +15,17 @@ from typing import Any
 import numpy as np
 
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import footprint_bytes
 from gpperf_lite._kernel import LIBRARY
 
 from ..device import POWER_CAP, Bound, Device, DeviceError, Mark, SensorError
-from ..measure import Protocol, check_sensors, copies_for, measure_burst, operand_bytes
+from ..measure import (
+    Protocol,
+    TimingRules,
+    check_sensors,
+    copies_for,
+    measure_burst,
+)
 from .probe_text import probe_lines
 
 _NODES = (1, 16, 64, 256, 512)
@@ -44,8 +51,8 @@ _SHAPES = (
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What a probe found. values: as JSON; a part that failed holds its `reason` alone."""
+class ProbeReport:
+    """The findings of a probe. values: JSON values; a part that failed holds its `reason` alone."""
 
     values: Mapping[str, Any]
 
@@ -56,11 +63,11 @@ class Findings:
 
 def probe(
     device: Device, protocol: Protocol, kernel: Kernel = LIBRARY, cubin: bytes | None = None
-) -> Findings:
+) -> ProbeReport:
     """Probe a GPU that has nothing else to do; takes under a minute.
 
-    kernel, cubin: of the ten points; cuBLASLt where none is given. A part that fails is told and
-    passed; raises DeviceError only after a fault that loses the context.
+    kernel, cubin: of the ten points; cuBLASLt where none is given. A part that fails is reported
+    and passed over; raises DeviceError only after a fault that loses the context.
     """
     started_s = device.now_s()
     found: dict[str, Any] = {
@@ -71,13 +78,13 @@ def probe(
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "graph": lambda: _graph_costs(device),
         "events": lambda: _event_tick(device),
-        "power_cap": lambda: _power_cap(device, protocol, kernel, cubin),
-        "points": lambda: _points(device, protocol, kernel, cubin),
+        "power_cap": lambda: _power_cap(device, protocol.timing, kernel, cubin),
+        "points": lambda: _points(device, protocol.timing, kernel, cubin),
     }
     for name, part in parts.items():
         found[name] = _passed(part)
     found["time"] = {"probe_s": device.now_s() - started_s}
-    return Findings(found)
+    return ProbeReport(found)
 
 
 def _passed(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -90,7 +97,7 @@ def _passed(part: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _graph_costs(device: Device) -> dict[str, Any]:
-    """Return what nodes of a graph cost, by graphs of empty kernels of several lengths."""
+    """Return the cost of a graph's nodes, by graphs of empty kernels of several lengths."""
     make_s, call_s, gpu_s = [], [], []
     with device.empty() as empty:
         for nodes in _NODES:
@@ -135,19 +142,19 @@ def _event_tick(device: Device) -> dict[str, Any]:
 
 
 def _power_cap(
-    device: Device, protocol: Protocol, kernel: Kernel, cubin: bytes | None
+    device: Device, rules: TimingRules, kernel: Kernel, cubin: bytes | None
 ) -> dict[str, Any]:
-    """Return when clocks drop under a load without a pause, and when the driver says so."""
+    """Return the times after which clocks drop under a constant load, and the driver says so."""
     gemm = Gemm(_LARGE, _LARGE, _LARGE, _dtype(device, kernel), kernel.layout or "tn")
     try:
         with device.load(kernel, cubin) as program, program.bind(gemm, 1) as bound:
             launches = max(1, round(_CAP_PIECE_S / _estimate_s(device, bound)))
             with bound.graph(launches) as graph:
-                return {"load": kernel.name, **_loaded(device, protocol, graph.replay)}
+                return {"load": kernel.name, **_loaded(device, rules, graph.replay)}
     except DeviceError as error:
         if error.is_sticky:
             raise
-    return {"load": "spin", **_loaded(device, protocol, lambda: device.spin(_CAP_PIECE_S))}
+    return {"load": "spin", **_loaded(device, rules, lambda: device.spin(_CAP_PIECE_S))}
 
 
 def _estimate_s(device: Device, bound: Bound) -> float:
@@ -159,13 +166,13 @@ def _estimate_s(device: Device, bound: Bound) -> float:
     return max(1e-6, device.elapsed_s(first, last))
 
 
-def _loaded(device: Device, protocol: Protocol, queue: Callable[[], None]) -> dict[str, Any]:
+def _loaded(device: Device, rules: TimingRules, queue: Callable[[], None]) -> dict[str, Any]:
     """Keep the GPU busy for some seconds; `queue` queues a piece of a few milliseconds."""
     device.wait()
-    device.sleep(protocol.retry_pause_s)
-    device.spin(protocol.spin_s)
+    device.sleep(rules.retry_pause_s)
+    device.spin(rules.spin_s)
     device.wait()
-    device.sleep(protocol.rest_s)
+    device.sleep(rules.rest_s)
     started_s, told_s = device.now_s(), None
     stamps, begin = [device.stamp()], device.mark()
     ends: list[Mark] = []
@@ -180,7 +187,7 @@ def _loaded(device: Device, protocol: Protocol, queue: Callable[[], None]) -> di
     clocks_hz = [device.clock_hz(one, two) for one, two in pairwise(stamps)]
     times_s = [device.elapsed_s(begin, end) for end in ends]
     top_hz = max(clocks_hz[: max(1, len(clocks_hz) // 20)])
-    least_hz = top_hz * (1.0 - protocol.clock_drop_share)
+    least_hz = top_hz * (1.0 - rules.clock_drop_share)
     pairs = zip(times_s, clocks_hz, strict=True)
     return {
         "load_s": times_s[-1],
@@ -205,16 +212,16 @@ def _says_capped(device: Device) -> bool:
 
 
 def _points(
-    device: Device, protocol: Protocol, kernel: Kernel, cubin: bytes | None
+    device: Device, rules: TimingRules, kernel: Kernel, cubin: bytes | None
 ) -> dict[str, Any]:
-    """Time ten points twice; return how well they repeat and what the host needs beside them."""
+    """Time ten points twice; return their changes, and the time of the host beside them."""
     dtype = _dtype(device, kernel)
     gemms = [Gemm(m, n, k, dtype, kernel.layout or "tn") for m, n, k in _SHAPES]
     gemms = [gemm for gemm in gemms if kernel.obstacle(gemm) is None]
     before_s = device.now_s()
     with device.load(kernel, cubin) as program:
         load_s = device.now_s() - before_s
-        rounds = [[_point(device, protocol, program.bind, one) for one in gemms] for _ in range(2)]
+        rounds = [[_point(device, rules, program.bind, one) for one in gemms] for _ in range(2)]
     first, second = (np.array([one["runtime_s"] for one in part]) for part in rounds)
     changes = np.abs(second / first - 1.0)
     every = [one for part in rounds for one in part]
@@ -240,16 +247,16 @@ def _dtype(device: Device, kernel: Kernel) -> str:
 
 
 def _point(
-    device: Device, protocol: Protocol, bind: Callable[[Gemm, int], Bound], gemm: Gemm
+    device: Device, rules: TimingRules, bind: Callable[[Gemm, int], Bound], gemm: Gemm
 ) -> dict[str, float]:
     started_s = device.now_s()
-    copies = copies_for(protocol, device.gpu, operand_bytes(gemm))
+    copies = copies_for(rules, device.gpu, footprint_bytes(gemm))
     with bind(gemm, copies) as bound:
         bind_s = device.now_s() - started_s
         before_s = device.now_s()
-        bound.graph(protocol.batch_launches_limit).close()
+        bound.graph(rules.batch_launches_limit).close()
         graph_s = device.now_s() - before_s
-        burst = measure_burst(device, bound, protocol)
+        burst = measure_burst(device, bound, rules)
     if burst.runtime_s is None:
         raise DeviceError(0, "measure_burst", "the time of a launch could not be resolved")
     point_s = device.now_s() - started_s - graph_s

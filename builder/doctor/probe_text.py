@@ -1,4 +1,4 @@
-"""What a probe found, in words."""
+"""The findings of a probe, as lines of text."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 def probe_lines(values: Mapping[str, Any]) -> list[str]:
     """Return the findings of a probe as lines for people."""
-    return [line for name, tell in _TELLERS.items() for line in _told(name, tell, values[name])]
+    return [
+        line for name, tell in _TELLERS.items() for line in _part_lines(name, tell, values[name])
+    ]
 
 
-def _told(
+def _part_lines(
     name: str, tell: Callable[[Mapping[str, Any]], list[str]], part: Mapping[str, Any]
 ) -> list[str]:
     if "reason" in part:

@@ -8,20 +8,33 @@ only a DeviceError escapes.
 
 from .burst import measure_burst
 from .correctness import Verdict, verify_build, verify_point
-from .operands import copies_for, operand_bytes
-from .protocol import Protocol
+from .operands import copies_for
+from .protocol import (
+    CorrectnessRules,
+    FaultRules,
+    PowerRules,
+    Protocol,
+    RunRules,
+    SensorRules,
+    TimingRules,
+)
 from .sensor_check import SensorCheck, check_sensors, recheck_idle
 from .sustained import measure_sustained
 
 __all__ = [
+    "CorrectnessRules",
+    "FaultRules",
+    "PowerRules",
     "Protocol",
+    "RunRules",
     "SensorCheck",
+    "SensorRules",
+    "TimingRules",
     "Verdict",
     "check_sensors",
     "copies_for",
     "measure_burst",
     "measure_sustained",
-    "operand_bytes",
     "recheck_idle",
     "verify_build",
     "verify_point",

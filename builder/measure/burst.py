@@ -11,16 +11,17 @@ import numpy as np
 
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device, Graph, Mark
 from .operands import is_cold, replays_of
-from .protocol import Protocol
+from .protocol import TimingRules
 from .sensors import Conditions, Watch
 from .stopping import StoppingRule
 
 
 @dataclass(frozen=True)
 class Burst:
-    """The runtime of one launch. None is not known.
+    """One burst: the runtime of one launch. None is not known.
 
-    batches_s: of one launch, batch by batch, in order. clocks_hz: of each stretch of batches.
+    batches_s: runtime of one launch in each batch, in order; launches: in a batch; copies: of the
+    operands. clocks_hz: SM clock of each stretch of batches.
     """
 
     runtime_s: float | None
@@ -39,11 +40,11 @@ class Burst:
 
     @property
     def clock_drop(self) -> float:
-        """How far the slowest stretch lies below the fastest, as a share."""
+        """The drop from the clock of the fastest stretch to that of the slowest, as a share."""
         return 1.0 - min(self.clocks_hz) / max(self.clocks_hz) if self.clocks_hz else 0.0
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of a dataset that a burst fills."""
+        """Return the columns of a dataset that a burst fills, by name."""
         batches = [one for one in self.batches_s if math.isfinite(one)]
         low, high = np.percentile(batches, (25.0, 75.0)) if batches else (0.0, 0.0)
         is_known = self.runtime_s is not None
@@ -66,60 +67,60 @@ class Burst:
         }
 
 
-def measure_burst(device: Device, bound: Bound, protocol: Protocol, idle_s: float = 0.0) -> Burst:
-    """Return the runtime of one launch, by the rules of `burst`.
+def measure_burst(device: Device, bound: Bound, rules: TimingRules, idle_s: float = 0.0) -> Burst:
+    """Measure the runtime of one launch on cool clocks and cold caches.
 
-    idle_s: for how long the GPU has had nothing to do, as far as the caller knows; a low clock
-    tells as well. A measurement that clocks have disturbed is repeated, then flagged `throttled`.
+    idle_s: time since the GPU last had work, as far as the caller knows; a low clock tells as well.
+    A measurement that clocks have disturbed is repeated, then flagged `throttled`.
     May raise DeviceError.
     """
-    for tries in range(protocol.retries + 1):
+    for tries in range(rules.retries + 1):
         if tries > 0:
-            device.sleep(protocol.retry_pause_s)
-            idle_s = protocol.retry_pause_s
-        _awaken(device, protocol, idle_s)
-        burst = _measure(device, bound, protocol)
-        if not _is_disturbed(burst, protocol):
+            device.sleep(rules.retry_pause_s)
+            idle_s = rules.retry_pause_s
+        _awaken(device, rules, idle_s)
+        burst = _measure(device, bound, rules)
+        if not _is_disturbed(burst, rules):
             return burst
     return replace(burst, flags=(*burst.flags, "throttled"))
 
 
-def _awaken(device: Device, protocol: Protocol, idle_s: float) -> None:
+def _awaken(device: Device, rules: TimingRules, idle_s: float) -> None:
     """Raise the clocks of a GPU that has idled: they fall to a fifth of the highest."""
-    if idle_s <= protocol.idle_limit_s:
+    if idle_s <= rules.idle_limit_s:
         first = device.stamp()
-        device.spin(protocol.lead_in_s)
+        device.spin(rules.lead_in_s)
         last = device.stamp()
         device.wait()
-        lowest_hz = protocol.awake_clock_share * device.gpu.clock_hz
+        lowest_hz = rules.awake_clock_share * device.gpu.clock_hz
         if device.clock_hz(first, last) >= lowest_hz:
             return
-    device.spin(protocol.spin_s)
+    device.spin(rules.spin_s)
     device.wait()
 
 
-def _measure(device: Device, bound: Bound, protocol: Protocol) -> Burst:
+def _measure(device: Device, bound: Bound, rules: TimingRules) -> Burst:
     watch = Watch(device.sensor)
-    estimates_s = _estimate(device, bound, protocol)
-    launch_s = max(float(np.median(estimates_s)), protocol.tick_s)
-    if launch_s > protocol.coarse_s:
+    estimates_s = _estimate(device, bound, rules)
+    launch_s = max(float(np.median(estimates_s)), rules.tick_s)
+    if launch_s > rules.coarse_s:
         clock_hz = _look_at_one(device, bound, launch_s, watch)
-        coarse = _burst(device, bound, protocol, watch, 1, estimates_s, (clock_hz,))
+        coarse = _burst(device, bound, rules, watch, 1, estimates_s, (clock_hz,))
         return replace(coarse, flags=("coarse", *coarse.flags))
-    wanted = max(1, math.ceil(protocol.batch_s / launch_s))
-    launches = min(wanted, protocol.batch_launches_limit)
+    wanted = max(1, math.ceil(rules.batch_s / launch_s))
+    launches = min(wanted, rules.batch_launches_limit)
     with replays_of(bound, launches) as graph:
-        _warm_up(graph, launch_s, protocol)
-        batches_s, clocks_hz = _batches(device, graph, launch_s, protocol, watch)
-    return _burst(device, bound, protocol, watch, launches, batches_s, clocks_hz)
+        _warm_up(graph, launch_s, rules)
+        batches_s, clocks_hz = _batches(device, graph, launch_s, rules, watch)
+    return _burst(device, bound, rules, watch, launches, batches_s, clocks_hz)
 
 
-def _estimate(device: Device, bound: Bound, protocol: Protocol) -> tuple[float, ...]:
-    """Return the times of a few launches after a first one."""
-    device.spin(protocol.lead_in_s)
+def _estimate(device: Device, bound: Bound, rules: TimingRules) -> tuple[float, ...]:
+    """Return the runtimes of a few launches after a first one, in s."""
+    device.spin(rules.lead_in_s)
     bound.launch()
     marks = [device.mark()]
-    for _ in range(protocol.estimate_launches):
+    for _ in range(rules.estimate_launches):
         bound.launch()
         marks.append(device.mark())
     device.wait()
@@ -127,7 +128,7 @@ def _estimate(device: Device, bound: Bound, protocol: Protocol) -> tuple[float, 
 
 
 def _look_at_one(device: Device, bound: Bound, launch_s: float, watch: Watch) -> float:
-    """Look at the GPU in the middle of a long launch, and return its clock."""
+    """Read the sensors in the middle of a long launch; return the SM clock over it, in Hz."""
     first = device.stamp()
     bound.launch()
     last = device.stamp()
@@ -137,28 +138,28 @@ def _look_at_one(device: Device, bound: Bound, launch_s: float, watch: Watch) ->
     return device.clock_hz(first, last)
 
 
-def _warm_up(graph: Graph, launch_s: float, protocol: Protocol) -> None:
-    launches = max(protocol.warm_up_launches, protocol.warm_up_s / launch_s)
+def _warm_up(graph: Graph, launch_s: float, rules: TimingRules) -> None:
+    launches = max(rules.warm_up_launches, rules.warm_up_s / launch_s)
     for _ in range(math.ceil(launches / graph.launches)):
         graph.replay()
 
 
 def _batches(
-    device: Device, graph: Graph, launch_s: float, protocol: Protocol, watch: Watch
+    device: Device, graph: Graph, launch_s: float, rules: TimingRules, watch: Watch
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return the time of one launch in each batch, and the clock of each stretch of batches."""
-    rule = StoppingRule(protocol, graph.launches)
+    """Return the runtime of one launch in each batch, and the SM clock of each stretch."""
+    rule = StoppingRule(rules, graph.launches)
     batch_s = graph.launches * launch_s
-    most = max(1, math.floor((protocol.stretch_limit_s - protocol.lead_in_s) / batch_s))
+    most = max(1, math.floor((rules.stretch_limit_s - rules.lead_in_s) / batch_s))
     clocks_hz = []
     device.wait()
     while not rule.is_finished:
-        device.sleep(protocol.rest_s)
-        missing = protocol.batches_least - len(rule.runtimes_s)
-        left = protocol.batches_most - len(rule.runtimes_s)
+        device.sleep(rules.rest_s)
+        missing = rules.batches_least - len(rule.runtimes_s)
+        left = rules.batches_most - len(rule.runtimes_s)
         count = min(most, missing if missing > 0 else left)
-        first, last, marks = _queue_stretch(device, graph, count, protocol)
-        # The host is free until the GPU is done, so it looks when the GPU is in the middle of it.
+        first, last, marks = _queue_stretch(device, graph, count, rules)
+        # Sensors are read when the GPU is in the middle of the stretch.
         device.sleep(0.5 * count * batch_s)
         watch.look()
         device.wait()
@@ -169,11 +170,11 @@ def _batches(
 
 
 def _queue_stretch(
-    device: Device, graph: Graph, count: int, protocol: Protocol
+    device: Device, graph: Graph, count: int, rules: TimingRules
 ) -> tuple[Mark, Mark, list[Mark]]:
-    """Queue batches that follow each other; return stamps at both ends and a mark beside each."""
+    """Queue batches back to back; return stamps at both ends, and marks around each batch."""
     # While the GPU is at this, the host gets ahead of it.
-    device.spin(protocol.lead_in_s)
+    device.spin(rules.lead_in_s)
     first = device.stamp()
     marks = [device.mark()]
     for _ in range(count):
@@ -185,7 +186,7 @@ def _queue_stretch(
 def _burst(
     device: Device,
     bound: Bound,
-    protocol: Protocol,
+    rules: TimingRules,
     watch: Watch,
     launches: int,
     batches_s: tuple[float, ...],
@@ -195,7 +196,7 @@ def _burst(
     finite = [one for one in batches_s if math.isfinite(one)]
     median_s = float(np.median(finite)) if finite else 0.0
     flags = []
-    if launches * median_s * protocol.notch_share < protocol.tick_s:
+    if launches * median_s * rules.notch_share < rules.tick_s:
         flags.append("below_resolution")
     if POWER_CAP in (conditions.throttle or ()):
         flags.append("power_capped")
@@ -204,16 +205,16 @@ def _burst(
         batches_s=batches_s,
         launches=launches,
         copies=bound.copies,
-        l2_cold=is_cold(protocol, device.gpu, bound),
+        l2_cold=is_cold(rules, device.gpu, bound),
         clocks_hz=clocks_hz,
         conditions=conditions,
         flags=tuple(flags),
     )
 
 
-def _is_disturbed(burst: Burst, protocol: Protocol) -> bool:
-    """Return whether clocks were held down by something else than the power cap."""
+def _is_disturbed(burst: Burst, rules: TimingRules) -> bool:
+    """Return True where something other than the power cap held the clocks down."""
     reasons = burst.conditions.throttle or frozenset()
     if reasons & {THERMAL, HARDWARE}:
         return True
-    return burst.clock_drop > protocol.clock_drop_share and POWER_CAP not in reasons
+    return burst.clock_drop > rules.clock_drop_share and POWER_CAP not in reasons

@@ -1,4 +1,4 @@
-"""Correctness: results beside float64, before anything is timed."""
+"""Correctness: results compared with float64 sums, before anything is timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gpperf_lite import Gemm, Kernel
 
 from ..device import Bound, Comparison, Program
-from .protocol import Protocol
+from .protocol import CorrectnessRules
 
 Indices = NDArray[np.int64]
 
@@ -31,14 +31,14 @@ _EDGE = 64
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a result is right. error: its norm over that of the right result; text: why not."""
+    """The verdict on a result. error: its norm over that of the right one; text: why not `ok`."""
 
     ok: bool
     error: float
     text: str
 
 
-def verify_build(program: Program, protocol: Protocol, dtype: str | None = None) -> Verdict:
+def verify_build(program: Program, rules: CorrectnessRules, dtype: str | None = None) -> Verdict:
     """Check whole results of three small GEMMs; the verdict is that of the worst.
 
     dtype: for a program that takes any, such as `library`; f32 if not given. May raise DeviceError.
@@ -47,7 +47,7 @@ def verify_build(program: Program, protocol: Protocol, dtype: str | None = None)
     for gemm in awkward_gemms(program.kernel, dtype):
         rows, columns = np.divmod(np.arange(gemm.m * gemm.n, dtype=np.int64), gemm.n)
         with program.bind(gemm, 1) as bound:
-            limit = limit_of(program.kernel, gemm, protocol)
+            limit = limit_of(program.kernel, gemm, rules)
             verdict = judge(bound.compare(rows, columns), gemm, limit)
         if not verdict.ok:
             return verdict
@@ -55,26 +55,26 @@ def verify_build(program: Program, protocol: Protocol, dtype: str | None = None)
     return worst
 
 
-def verify_point(bound: Bound, protocol: Protocol, seed: int, kernel: Kernel) -> Verdict:
-    """Check a result for NaN and infinity as a whole, and some of its entries for their values.
+def verify_point(bound: Bound, rules: CorrectnessRules, seed: int, kernel: Kernel) -> Verdict:
+    """Check all of a result for NaN and infinity, and some of its entries for their values.
 
-    seed: decides which; kernel: the one that is bound. May raise DeviceError.
+    seed: of the choice of entries; kernel: the one that is bound. May raise DeviceError.
     """
-    rows, columns = entries(bound.gemm, protocol.verify_entries, seed)
-    limit = limit_of(kernel, bound.gemm, protocol)
+    rows, columns = entries(bound.gemm, rules.verify_entries, seed)
+    limit = limit_of(kernel, bound.gemm, rules)
     return judge(bound.compare(rows, columns), bound.gemm, limit)
 
 
-def limit_of(kernel: Kernel, gemm: Gemm, protocol: Protocol) -> float:
-    """Return the largest error of a right result.
+def limit_of(kernel: Kernel, gemm: Gemm, rules: CorrectnessRules) -> float:
+    """Return the largest error of a right result: its norm over that of the result.
 
     Sums that are kept in f16 are rounded at each step, and the error of a sum of k random terms
     grows with the root of k (N. J. Higham, T. Mary, "A new approach to probabilistic rounding
     error analysis", SIAM J. Sci. Comput. 41(5), 2019).
     """
-    limit = protocol.error_limit(gemm.dtype)
+    limit = rules.error_limit(gemm.dtype)
     if kernel.family == "cutlass2" and _SUMS_IN_F16.search(kernel.name):
-        return max(limit, protocol.limit_f16_sums * math.sqrt(gemm.k))
+        return max(limit, rules.limit_f16_sums * math.sqrt(gemm.k))
     return limit
 
 
@@ -97,7 +97,7 @@ def entries(gemm: Gemm, count: int, seed: int) -> tuple[Indices, Indices]:
     """Return rows and columns of `count` entries, int64 arrays of shape (count,).
 
     A quarter each: the last row with the corners, the last column, both sides of tile edges, and
-    anywhere. Entries may be the same where a result has few.
+    anywhere. Entries may repeat.
     """
     dice = np.random.default_rng(seed)
     quarter = count // 4

@@ -1,4 +1,4 @@
-"""A load: replays of a graph that are queued ahead of the GPU, and where it has got to."""
+"""A load: replays of a graph that are queued ahead of the GPU, and how far it has come."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import math
 from bisect import bisect_left, bisect_right
 
 from ..device import Device, Graph
-from .protocol import Protocol
 
 
 class Load:
     """Replays that are queued, with a mark and a stamp after each.
 
-    replay_s: how long a replay is expected to take; what it does take is learned on the way.
-    launches: of a replay.
+    replay_s: runtime of a replay, above 0: expected at first, then as measured. lead_s: of work
+    that is queued ahead while nothing is measured yet. launches: in a replay.
     """
 
-    def __init__(self, device: Device, graph: Graph, replay_s: float, protocol: Protocol) -> None:
+    def __init__(self, device: Device, graph: Graph, replay_s: float, lead_s: float) -> None:
         self._device = device
         self._graph = graph
         self.launches = graph.launches
-        self.replay_s = max(replay_s, protocol.tick_s)
-        self._lead_s = protocol.queue_lead_s
+        self.replay_s = replay_s
+        self._lead_s = lead_s
         self._seen_s: list[float] = []
         self._dry: set[int] = set()
         self.started_s = device.now_s()
@@ -31,7 +30,7 @@ class Load:
     def cover(self, until_s: float) -> None:
         """Queue enough to keep the GPU busy until a time of the host.
 
-        Until a replay has shown what it takes, no more than the lead is queued.
+        Until a replay is measured, the queue reaches no further ahead than `lead_s`.
         """
         now_s = self._device.now_s()
         if len(self._seen_s) < 2:
@@ -39,14 +38,15 @@ class Load:
         ahead = len(self._marks) - len(self._seen_s)
         for _ in range(math.ceil((until_s - now_s) / self.replay_s) + 1 - ahead):
             self._graph.replay()
-            # Whoever queues ahead of the GPU finds it at something older.
+            # If the mark before is already reached, the queue ran dry before this replay: its
+            # interval may contain a gap.
             if self._device.reached(self._marks[-1]):
                 self._dry.add(len(self._marks) - 1)
             self._marks.append(self._device.mark())
             self._stamps.append(self._device.stamp())
 
     def poll(self) -> None:
-        """Look which marks the GPU has reached."""
+        """Note the marks that the GPU has reached, and what a replay takes."""
         before = seen = len(self._seen_s)
         while seen < len(self._marks) and self._device.reached(self._marks[seen]):
             self._seen_s.append(self._device.now_s())
@@ -58,12 +58,12 @@ class Load:
             self.replay_s = elapsed_s / (seen - 1 - first) or self.replay_s
 
     def replays_between(self, start_s: float, end_s: float) -> int:
-        """Return how many whole replays lie between two times of the host."""
+        """Return the number of whole replays between two times of the host."""
         first, last = self._span(start_s, end_s)
         return max(0, last - first)
 
     def runtime_s(self, start_s: float, end_s: float) -> float | None:
-        """Return the time of one launch between two times; None without a whole replay."""
+        """Return the runtime of one launch between two times; None without a whole replay."""
         first, last = self._span(start_s, end_s)
         if last <= first:
             return None
@@ -71,9 +71,9 @@ class Load:
         return elapsed_s / (self._graph.launches * (last - first)) or None
 
     def busy_share(self, start_s: float, end_s: float) -> float:
-        """Return for what share of the time the GPU had something to do, at least.
+        """Return the share of the time in which the GPU had work, at least.
 
-        Only a replay that was queued when all before it was done can have let the GPU wait.
+        It can have waited only before a replay that was queued when all others were done.
         """
         first, last = self._span(start_s, end_s)
         times_s = [self._interval_s(index) for index in range(first, last)]
@@ -103,6 +103,6 @@ class Load:
         return self._device.elapsed_s(self._marks[index], self._marks[index + 1])
 
     def _span(self, start_s: float, end_s: float) -> tuple[int, int]:
-        """Return the first and the last mark that were seen between two times of the host."""
+        """Return the indices of the first and the last mark seen between two times of the host."""
         first = bisect_left(self._seen_s, start_s)
         return first, max(first, bisect_right(self._seen_s, end_s) - 1)

@@ -1,48 +1,40 @@
-"""Operands: their bytes, how many copies keep L2 cold, and how launches go through these."""
+"""Copies of the operands: how many keep L2 cold, and how launches take turns on them."""
 
 from __future__ import annotations
 
 import math
 from contextlib import ExitStack
 
-from gpperf_lite import Gemm, Gpu
-from gpperf_lite._gemm import DTYPES
+from gpperf_lite import Gpu
 
 from ..device import Bound, Graph
-from .protocol import Protocol
+from .protocol import TimingRules
 
 
-def operand_bytes(gemm: Gemm) -> int:
-    """Return the bytes of A, B and C together, of all GEMMs of a batch."""
-    dtype = DTYPES[gemm.dtype]
-    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * dtype.operand_bytes
-    return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
+def copies_for(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
+    """Return the number of copies of the operands of which L2 holds none when its turn comes.
 
-
-def copies_for(protocol: Protocol, gpu: Gpu, bytes_per_copy: int) -> int:
-    """Return how many copies of the operands to ask for, so that L2 holds none when its turn comes.
-
-    No more than a batch has launches: what lies beyond would never be used.
+    At most as many as a batch has launches: more would never be used.
     """
-    return min(_copies_needed(protocol, gpu, bytes_per_copy), protocol.batch_launches_limit)
+    return min(_copies_needed(rules, gpu, bytes_per_copy), rules.batch_launches_limit)
 
 
-def is_cold(protocol: Protocol, gpu: Gpu, bound: Bound) -> bool:
-    """Return whether launches go through enough copies for L2 to hold none of them."""
-    return bound.copies >= _copies_needed(protocol, gpu, bound.bytes_per_copy)
+def is_cold(rules: TimingRules, gpu: Gpu, bound: Bound) -> bool:
+    """Return True where copies are so many that L2 holds none when its turn comes."""
+    return bound.copies >= _copies_needed(rules, gpu, bound.bytes_per_copy)
 
 
 def replays_of(bound: Bound, launches: int) -> Graph:
-    """Return so many launches to be replayed together, which go through all copies in the end.
+    """Return a graph of so many launches, whose replays go through all copies.
 
-    A graph always goes through the same copies: where it has fewer launches than there are copies,
-    several take turns, and a single launch needs none.
+    A captured graph uses the same copies in every replay: where it has fewer launches than there
+    are copies, several graphs take turns; a single launch is queued without one.
     """
     return _Single(bound) if launches == 1 else _Rotation(bound, launches)
 
 
 class _Single(Graph):
-    """One launch at a time."""
+    """A single launch, queued without a captured graph."""
 
     launches = 1
 
@@ -50,7 +42,7 @@ class _Single(Graph):
         self._bound = bound
 
     def close(self) -> None:
-        """The operands are another's."""
+        """Nothing to free: the operands belong to the pools."""
 
     def replay(self) -> None:
         """Queue the launch, on the next copy."""
@@ -69,7 +61,7 @@ class _Rotation(Graph):
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Give all graphs back."""
+        """Destroy all graphs."""
         self._stack.close()
 
     def replay(self) -> None:
@@ -78,5 +70,5 @@ class _Rotation(Graph):
         self._turn = (self._turn + 1) % len(self._graphs)
 
 
-def _copies_needed(protocol: Protocol, gpu: Gpu, bytes_per_copy: int) -> int:
-    return 1 + math.floor(protocol.cold_l2_factor * gpu.l2_bytes / max(1, bytes_per_copy))
+def _copies_needed(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
+    return 1 + math.floor(rules.cold_l2_factor * gpu.l2_bytes / max(1, bytes_per_copy))

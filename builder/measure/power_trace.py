@@ -1,4 +1,4 @@
-"""Wattage: power from what a source said, poll by poll, over a window of time.
+"""The trace of a source: its readings, poll by poll, and the power over a window of them.
 
 A counter of energy moves in steps at moments of its own, so its power is the least-squares slope
 over the edges of those steps; a difference of two readings would err by a whole step. Sources of
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..device import Sensor
-from .protocol import Protocol
+from .protocol import PowerRules
 from .sensors import read_positive
 
 Floats = NDArray[np.float64]
@@ -23,35 +23,34 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Source:
-    """One way to read power, and the rules for it.
+    """One way to read power, and the rules of its window.
 
-    settle_s: of load before its window, at least; window_s: how long that is, at least; updates:
-    how many it must have had, at least.
+    is_counter: whether `call` reads an energy in J, which only grows; else it reads power in W.
     """
 
     name: str
     call: Callable[[Sensor], float]
     is_counter: bool
 
-    def settle_s(self, protocol: Protocol, rise_s: float) -> float:
-        """Return for how long load must run before its window; rise_s: of its step response."""
+    def settle_s(self, rules: PowerRules, rise_s: float) -> float:
+        """Return the least time of load before its window, in s; rise_s: of its step response."""
         if self.name == "average_power":
-            return protocol.average_settle_s
-        return max(protocol.settle_s, protocol.settle_rises * rise_s)
+            return rules.average_settle_s
+        return max(rules.settle_s, rules.settle_rises * rise_s)
 
-    def window_s(self, protocol: Protocol) -> float:
-        """Return the length of its window, at least."""
+    def window_s(self, rules: PowerRules) -> float:
+        """Return the least length of its window, in s."""
         return {
-            "energy_counter": protocol.counter_window_s,
-            "instant_power": protocol.instant_window_s,
-            "average_power": protocol.average_window_s,
+            "energy_counter": rules.counter_window_s,
+            "instant_power": rules.instant_window_s,
+            "average_power": rules.average_window_s,
         }[self.name]
 
-    def updates(self, protocol: Protocol) -> int:
-        """Return how many steps of it a window must hold, at least."""
+    def updates(self, rules: PowerRules) -> int:
+        """Return the least number of its steps in a window."""
         return {
-            "energy_counter": protocol.counter_steps,
-            "instant_power": protocol.instant_updates,
+            "energy_counter": rules.counter_steps,
+            "instant_power": rules.instant_updates,
             "average_power": 1,
         }[self.name]
 
@@ -61,14 +60,14 @@ SOURCES = (
     Source("instant_power", lambda sensor: sensor.instant_power_w(), False),
     Source("average_power", lambda sensor: sensor.average_power_w(), False),
 )
-"""The ladder: the first that a GPU has is taken."""
+"""The ladder, best first: the first source that works is used."""
 
 
 class Trace:
-    """What a source said, and when: times are of the host, in the middle of each call.
+    """The readings of a source, each with the host's time in the middle of its call.
 
-    times_s, values: its readings, in order. edge_limit_s: a step of a counter between two polls
-    that lie further apart is left out, for nobody knows when it was.
+    times_s, values: in order. edge_limit_s: a step of a counter between two polls that lie further
+    apart is left out: its time is not known.
     """
 
     def __init__(self, source: Source, edge_limit_s: float = math.inf) -> None:
@@ -79,7 +78,7 @@ class Trace:
         self._edges: list[tuple[float, float]] = []
 
     def poll(self, sensor: Sensor, now_s: Callable[[], float]) -> float:
-        """Read the source once, and return what the call cost; no reading adds nothing."""
+        """Read the source once; return the seconds of the call. A failed reading adds nothing."""
         before_s = now_s()
         value = read_positive(lambda: self.source.call(sensor))
         after_s = now_s()
@@ -97,12 +96,12 @@ class Trace:
         self.values.append(value)
 
     def steps_between(self, start_s: float, end_s: float) -> int:
-        """Return how many whole steps of the source lie in a window."""
+        """Return the number of whole steps of the source in a window."""
         inside = sum(start_s <= time_s <= end_s for time_s, _ in self._edges)
         return max(0, inside - 1) if self.source.is_counter else inside
 
     def edges(self, start_s: float, end_s: float) -> tuple[Floats, Floats]:
-        """Return when the source moved in a window, and what it said then.
+        """Return the times at which the source moved in a window, and its values then.
 
         Two float64 arrays of shape (n_edges,).
         """
@@ -111,7 +110,7 @@ class Trace:
         return times_s, values
 
     def power_w(self, start_s: float, end_s: float) -> float | None:
-        """Return the power over a window; None where the source says too little of it."""
+        """Return the power over a window, in W; None where too few readings lie in it."""
         if self.source.is_counter:
             return slope(*self.edges(start_s, end_s))
         times_s, values = np.array(self.times_s), np.array(self.values)
@@ -119,14 +118,14 @@ class Trace:
         return float(values[inside].mean()) if inside.any() else None
 
     def first_above(self, value: float, start_s: float, end_s: float) -> float | None:
-        """Return how long after `start_s` the source first said more; None if never."""
+        """Return the time from `start_s` to the first reading of `value` or more; None if never."""
         readings = zip(self.times_s, self.values, strict=True)
         later = (time for time, one in readings if start_s <= time <= end_s and one >= value)
         time_s = next(later, None)
         return None if time_s is None else time_s - start_s
 
     def halves_w(self, start_s: float, end_s: float) -> tuple[float | None, float | None]:
-        """Return the power over each half of a window; halves of a counter share one edge."""
+        """Return the power over each half of a window, in W; halves of a counter share one edge."""
         if not self.source.is_counter:
             middle_s = 0.5 * (start_s + end_s)
             return self.power_w(start_s, middle_s), self.power_w(middle_s, end_s)

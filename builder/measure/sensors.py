@@ -1,4 +1,8 @@
-"""Reading sensors: what cannot be read is None, and what surrounds a measurement is said."""
+"""Sensor readings, None where a sensor has none, and the conditions around a measurement.
+
+Conditions are temperature, memory clock, power limit and throttling. Before a run, partitions,
+other processes and their load are looked for.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..device import Sensor, SensorError
-from .protocol import Protocol
+from .protocol import SensorRules
 
 T = TypeVar("T")
 
@@ -41,7 +45,7 @@ class Conditions:
     throttle: frozenset[str] | None
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of a dataset that these fill."""
+        """Return the columns of a dataset that these fill, by name."""
         return {
             "temperature_c": self.temperature_c,
             "temperature_end_c": self.temperature_end_c,
@@ -61,14 +65,14 @@ class Watch:
         self._throttle: frozenset[str] | None = None
 
     def look(self) -> None:
-        """Read what only shows under load."""
+        """Read the memory clock and the reasons of throttling, which show under load alone."""
         self._memory_clock_hz = read_positive(self._sensor.memory_clock_hz)
         reasons = read(self._sensor.throttle_reasons)
         if reasons is not None:
             self._throttle = (self._throttle or frozenset()) | reasons
 
     def end(self) -> Conditions:
-        """Return what was seen, with the temperature and the limit of now."""
+        """Return the conditions so far, with temperature and power limit as they are now."""
         return Conditions(
             self._start_c,
             read_positive(self._sensor.temperature_c),
@@ -80,7 +84,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is wrong around the GPU before measuring starts.
+    """Disturbances around the GPU before measuring starts.
 
     flags: for every row of the run: `mig`, `other_processes`, `utilised`. warnings: sentences for
     people. What could not be read is taken to be in order.
@@ -91,12 +95,12 @@ class Surroundings:
 
     @property
     def mig_is_on(self) -> bool:
-        """Whether power is not ours to read."""
+        """Whether the GPU is partitioned: its power is then not ours to read."""
         return "mig" in self.flags
 
 
-def look_around(sensor: Sensor, protocol: Protocol) -> Surroundings:
-    """Return what is wrong around a GPU; call it when it has been at rest for a while."""
+def look_around(sensor: Sensor, rules: SensorRules) -> Surroundings:
+    """Return the disturbances around a GPU; call it when the GPU has rested for a while."""
     flags, warnings = [], []
     if read(sensor.mig_is_on):
         flags.append("mig")
@@ -106,7 +110,7 @@ def look_around(sensor: Sensor, protocol: Protocol) -> Surroundings:
         flags.append("other_processes")
         warnings.append(f"{others} other processes hold a context on the GPU: end them")
     share = read(sensor.utilisation)
-    if share is not None and share > protocol.utilisation_limit_share:
+    if share is not None and share > rules.utilisation_limit_share:
         flags.append("utilised")
         warnings.append(f"others keep the GPU busy for {share:.0%} of the time: end them")
     return Surroundings(tuple(flags), tuple(warnings))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .protocol import Protocol
+from .protocol import TimingRules
 
 _NOTCH = 1.57
 """Half the notch of a box plot, in interquartile ranges over the square root of the count: about
@@ -22,8 +22,8 @@ class StoppingRule:
     is one, only the limits of batches and of time end the series.
     """
 
-    def __init__(self, protocol: Protocol, launches: int) -> None:
-        self._protocol = protocol
+    def __init__(self, rules: TimingRules, launches: int) -> None:
+        self._rules = rules
         self._launches = launches
         self._runtimes_s: list[float] = []
 
@@ -39,14 +39,14 @@ class StoppingRule:
     @property
     def is_finished(self) -> bool:
         """Whether the series may end."""
-        protocol, count = self._protocol, len(self._runtimes_s)
-        if count < protocol.batches_least:
+        rules, count = self._rules, len(self._runtimes_s)
+        if count < rules.batches_least:
             return False
         values = np.array(self._runtimes_s)
         gpu_s = self._launches * float(np.nansum(values))
-        if count >= protocol.batches_most or not gpu_s < protocol.batches_gpu_s:
+        if count >= rules.batches_most or not gpu_s < rules.batches_gpu_s:
             return True
-        return notch_share(values) <= protocol.notch_share
+        return notch_share(values) <= rules.notch_share
 
 
 def notch_share(values: NDArray[np.float64]) -> float:

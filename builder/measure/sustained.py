@@ -8,7 +8,7 @@ from typing import Any
 from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device
 from .load import Load
 from .operands import is_cold, replays_of
-from .protocol import Protocol
+from .protocol import PowerRules, Protocol
 from .sensor_check import SensorCheck
 from .sensors import Conditions, Watch
 from .window import Window
@@ -18,10 +18,9 @@ from .window import Window
 class Sustained:
     """Power under load and the runtime of one launch, both of one window. None is not known.
 
-    load_s: for how long the load had run at the end of the window. power_change: power of the
-    second half over that of the first, minus 1. is_steady: whether the halves agree. busy_share:
-    for how much of the window the GPU had work. launches, replays: in the window. reason: why it
-    is rejected.
+    load_s: from the start of load to the end of the window. power_change: power of the second half
+    over that of the first, minus 1. is_steady: whether the halves agree. busy_share: of the window,
+    in which the GPU had work. launches, replays: in the window. reason: why it is rejected.
     """
 
     runtime_s: float | None
@@ -49,7 +48,7 @@ class Sustained:
         return self.power_w * self.runtime_s
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of a dataset that a sustained measurement fills."""
+        """Return the columns of a dataset that a sustained measurement fills, by name."""
         return {
             "regime": "sustained",
             "runtime_s": self.runtime_s,
@@ -75,31 +74,32 @@ def measure_sustained(
     device: Device,
     bound: Bound,
     protocol: Protocol,
-    calibration: SensorCheck,
+    check: SensorCheck,
     runtime_s: float,
     window_s: float = 0.0,
 ) -> Sustained:
-    """Return power and runtime under load that is queued ahead, by the rules of `sustained`.
+    """Measure power and runtime under load that is queued ahead.
 
-    runtime_s: what one launch is expected to take. window_s: a longer window than the source
-    needs, such as that of a gold measurement. May raise DeviceError.
+    runtime_s: expected of one launch. window_s: a longer window than the source needs, such as that
+    of a gold measurement. May raise DeviceError.
     """
-    wanted = round(protocol.sustained_graph_s / max(runtime_s, protocol.tick_s))
-    launches = min(max(wanted, 1), protocol.sustained_launches_limit)
-    length_s = max(window_s, min(protocol.window_launches * runtime_s, protocol.window_limit_s))
+    rules, tick_s = protocol.power, protocol.timing.tick_s
+    wanted = round(rules.sustained_graph_s / max(runtime_s, tick_s))
+    launches = min(max(wanted, 1), rules.sustained_launches_limit)
+    length_s = max(window_s, min(rules.window_launches * runtime_s, rules.window_limit_s))
     watch = Watch(device.sensor)
     with replays_of(bound, launches) as graph:
-        load = Load(device, graph, launches * runtime_s, protocol)
-        window = Window(load, calibration, protocol, length_s)
+        load = Load(device, graph, max(launches * runtime_s, tick_s), rules.queue_lead_s)
+        window = Window(load, check, rules, length_s)
         window.run(device, watch)
         if not window.is_steady:
-            window.extend(protocol.extension_s)
+            window.extend(rules.extension_s)
             window.run(device, watch)
         conditions = watch.end()
         device.wait()
-        l2_cold = is_cold(protocol, device.gpu, bound)
+        l2_cold = is_cold(protocol.timing, device.gpu, bound)
         found = _found(bound, load, window, conditions, l2_cold)
-    return _judged(found, protocol, calibration)
+    return _judged(found, rules, check)
 
 
 def _found(
@@ -126,18 +126,18 @@ def _found(
     )
 
 
-def _judged(found: Sustained, protocol: Protocol, calibration: SensorCheck) -> Sustained:
-    """Return what was found with its flags, and why it is rejected, if it is."""
+def _judged(found: Sustained, rules: PowerRules, check: SensorCheck) -> Sustained:
+    """Return a measurement with its flags, and with the reason where it is rejected."""
     throttle = found.conditions.throttle or frozenset()
     power_w, other_w = found.power_w, found.power_other_w
     disagree = (
         power_w is not None
         and other_w is not None
-        and abs(other_w - power_w) > protocol.sources_share * power_w
+        and abs(other_w - power_w) > rules.sources_share * power_w
     )
-    reason = _reason(found, protocol, calibration)
+    reason = _reason(found, rules, check)
     doubts = {
-        "starved": found.busy_share < protocol.busy_share,
+        "starved": found.busy_share < rules.busy_share,
         "unsteady": not found.is_steady,
         "sources_disagree": disagree,
         "throttled": bool(throttle & {THERMAL, HARDWARE}),
@@ -148,15 +148,15 @@ def _judged(found: Sustained, protocol: Protocol, calibration: SensorCheck) -> S
     return replace(found, flags=flags, reason=reason)
 
 
-def _reason(found: Sustained, protocol: Protocol, calibration: SensorCheck) -> str | None:
-    """Say why a measurement is not to be believed; None where nothing speaks against it."""
+def _reason(found: Sustained, rules: PowerRules, check: SensorCheck) -> str | None:
+    """Return the reason to reject a measurement; None where there is none."""
     if found.runtime_s is None:
         return "no replay was completed in the window"
-    power_w, idle_w = found.power_w, calibration.idle_power_w
-    limit_w = found.conditions.power_limit_w or calibration.power_limit_w
+    power_w, idle_w = found.power_w, check.idle_power_w
+    limit_w = found.conditions.power_limit_w or check.power_limit_w
     if power_w is None:
         return None
-    least, most = protocol.least_idle_share, protocol.most_limit_share
+    least, most = rules.least_idle_share, rules.most_limit_share
     if idle_w and power_w < least * idle_w:
         return f"power must be at least {least} of idle power (got {power_w:.1f} W)"
     if limit_w and power_w > most * limit_w:

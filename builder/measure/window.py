@@ -1,4 +1,4 @@
-"""A window: a stretch of time under load, polled by the host and looked at afterwards."""
+"""A window: a stretch of time under load, polled by the host and evaluated afterwards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from ..device import Device
 from .load import Load
 from .power_trace import Trace
-from .protocol import Protocol
+from .protocol import PowerRules
 from .sensor_check import SensorCheck
 from .sensors import Watch
 
@@ -15,44 +15,41 @@ from .sensors import Watch
 class Window:
     """The time in which power, clock and runtime of one load are measured together.
 
-    length_s: how long it lasts at least; the source of power may need longer. start_s, end_s: on
-    the host's clock; the end is known once it has run.
+    length_s: its least length; the source of power may need more. start_s, end_s: on the host's
+    clock; the end is known once it has run.
     """
 
-    def __init__(
-        self, load: Load, calibration: SensorCheck, protocol: Protocol, length_s: float
-    ) -> None:
+    def __init__(self, load: Load, check: SensorCheck, rules: PowerRules, length_s: float) -> None:
         self._load = load
-        self._protocol = protocol
-        ladder = calibration.ladder[:2]
-        self._traces = [Trace(source, protocol.edge_limit_s) for source, _ in ladder]
+        self._rules = rules
+        ladder = check.ladder[:2]
+        self._traces = [Trace(source, rules.edge_limit_s) for source, _ in ladder]
         self._ready_s = [
-            load.started_s + source.settle_s(protocol, facts.rise_s or 0.0)
-            for source, facts in ladder
+            load.started_s + source.settle_s(rules, found.rise_s or 0.0) for source, found in ladder
         ]
-        usual_s = ladder[0][0].window_s(protocol) if ladder else protocol.counter_window_s
-        self._steps = ladder[0][0].updates(protocol) if ladder else 0
-        self.start_s = self._ready_s[0] if ladder else load.started_s + protocol.settle_s
+        usual_s = ladder[0][0].window_s(rules) if ladder else rules.counter_window_s
+        self._steps = ladder[0][0].updates(rules) if ladder else 0
+        self.start_s = self._ready_s[0] if ladder else load.started_s + rules.settle_s
         self._due_s = self.start_s + max(usual_s, length_s)
-        self._limit_s = self.start_s + max(protocol.window_limit_s, length_s)
+        self._limit_s = self.start_s + max(rules.window_limit_s, length_s)
         self.end_s = self._due_s
 
     def run(self, device: Device, watch: Watch) -> None:
         """Keep the GPU busy, and poll until the window has what it needs."""
-        protocol, load, sensor = self._protocol, self._load, device.sensor
+        rules, load, sensor = self._rules, self._load, device.sensor
         aside_s = device.now_s()
         while not self._is_complete(device.now_s()):
             now_s = device.now_s()
-            load.cover(max(now_s, self._due_s) + protocol.queue_margin_s)
+            load.cover(max(now_s, self._due_s) + rules.queue_margin_s)
             for trace in self._traces[:1]:
                 trace.poll(sensor, device.now_s)
             if now_s >= aside_s:
-                aside_s = now_s + protocol.other_poll_s
+                aside_s = now_s + rules.other_poll_s
                 for trace in self._traces[1:]:
                     trace.poll(sensor, device.now_s)
                 watch.look()
             load.poll()
-            device.sleep(protocol.poll_s)
+            device.sleep(rules.poll_s)
         self.end_s = device.now_s()
 
     def extend(self, seconds: float) -> None:
@@ -63,7 +60,7 @@ class Window:
     @property
     def is_steady(self) -> bool:
         """Whether both halves agree in power and in clock, as far as these are known."""
-        limits = (self._protocol.steady_power_share, self._protocol.steady_clock_share)
+        limits = (self._rules.steady_power_share, self._rules.steady_clock_share)
         changes = (self.power_change, self.clock_change)
         return all(
             change is None or abs(change) <= limit
@@ -72,14 +69,14 @@ class Window:
 
     @property
     def power(self) -> tuple[float, str] | None:
-        """Power in watts and the name of its source; None where no source says anything."""
+        """Power in W and the name of its source; None where no source has enough readings."""
         trace, start_s = self._best()
         power_w = trace.power_w(start_s, self.end_s) if trace else None
         return None if trace is None or power_w is None else (power_w, trace.source.name)
 
     @property
     def power_other_w(self) -> float | None:
-        """What the next source says of the part of the window for which it is ready."""
+        """Power by the next source, over the part of the window for which it is ready."""
         best, _ = self._best()
         if len(self._traces) < 2 or best is not self._traces[0]:
             return None
@@ -99,10 +96,10 @@ class Window:
         return None if halves is None else _change(*halves)
 
     def _best(self) -> tuple[Trace | None, float]:
-        """Return the first source that has said enough, and when its window starts."""
+        """Return the trace of the first source with enough steps, and the start of its window."""
         for index, trace in enumerate(self._traces):
             start_s = self._later_start_s(index)
-            enough = trace.source.updates(self._protocol)
+            enough = trace.source.updates(self._rules)
             if trace.steps_between(start_s, self.end_s) >= enough:
                 return trace, start_s
         return None, self.start_s
@@ -111,9 +108,9 @@ class Window:
         return max(self.start_s, self._ready_s[index])
 
     def _is_complete(self, now_s: float) -> bool:
-        """Return whether nothing more is to come, or to be waited for."""
+        """Return True where the window has all that it needs, or must end without it."""
         replays = self._load.replays_between(self.start_s, now_s)
-        # Past this only a wait can tell what has become of the GPU.
+        # If no replay has ended even then, only waiting for the GPU can show its fault.
         if now_s < self._due_s or (replays < 1 and now_s < self._limit_s + self._load.replay_s * 2):
             return False
         steps = self._traces[0].steps_between(self.start_s, now_s) if self._traces else 0

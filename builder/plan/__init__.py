@@ -2,7 +2,7 @@
 
 from .cost import Costs, guess_runtime_s
 from .plan import Plan
-from .shapes import Floats, footprint_bytes
+from .shapes import Floats
 from .shares import planned, shares
 from .sweep import Point, Sweep, few_sweep, read_sweep
 from .text import plan_json, plan_lines
@@ -14,7 +14,6 @@ __all__ = [
     "Point",
     "Sweep",
     "few_sweep",
-    "footprint_bytes",
     "guess_runtime_s",
     "plan_json",
     "plan_lines",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpperf_lite import Gemm, Gpu, Kernel
-
-from .shapes import footprint_bytes
+from gpperf_lite._gemm import footprint_bytes
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from itertools import accumulate
 
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._errors import nearest
+from gpperf_lite._gemm import footprint_bytes
 from gpperf_lite._occupancy import obstacle_on
 
 from ..kernels import Build
 from .candidate import Lane
 from .cost import Costs, guess_runtime_s
 from .order import in_order
-from .shapes import footprint_bytes
 from .sweep import Group, Point, Sweep, SweepError
 
 

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpperf_lite import Gemm
-from gpperf_lite._gemm import DTYPES, LARGEST
+from gpperf_lite._gemm import LARGEST
 from gpperf_lite._kernel import Tile
 
 from .sweep import Range, Size
@@ -63,13 +62,6 @@ def _layers() -> NDArray[np.int64]:
 
 LAYERS = _layers()
 _LOG2_LAYERS = np.log2(LAYERS)
-
-
-def footprint_bytes(gemm: Gemm) -> float:
-    """Return the bytes of A, B and C together."""
-    kind = DTYPES[gemm.dtype]
-    read = (gemm.m * gemm.k + gemm.k * gemm.n) * kind.operand_bytes
-    return gemm.batch * (read + gemm.m * gemm.n * kind.output_bytes)
 
 
 class Cube:

@@ -7,7 +7,7 @@ from gpperf_lite._physics import CONSTANTS
 
 _HEAD = """# Features
 
-Written from the code by `python -m builder docs`; do not edit.
+Written from the code by `python -m builder report features`; do not edit.
 
 `gpperf_lite/_features.py` computes them, once, for training and for use. The forests compare them
 as float32. All tile counts are for the whole batch. The forests of the library see the first

@@ -8,7 +8,7 @@ from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
 from .model_files import build_from_datasets, build_from_recipe
 from .physics import Described, Kernels, describe_points, unit_of
-from .recipe import ModelRecipe, read_recipe
+from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, Table, clipped, library_points, measured_library
 from .runtime_fit import RuntimeFit, fit_runtime
 from .training import check_name
@@ -16,6 +16,7 @@ from .training import check_name
 __all__ = [
     "KERNELS",
     "LAYOUT",
+    "RECIPE",
     "Case",
     "Described",
     "Errors",

@@ -34,6 +34,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+RECIPE = Path(__file__).parents[1] / "models.toml"
+"""The recipe of the built-in models."""
+
 
 @dataclass(frozen=True)
 class ModelRecipe:

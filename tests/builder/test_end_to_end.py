@@ -127,10 +127,10 @@ def test_what_was_collected_is_merged_evaluated_and_tabled(
     again = str(folder / "again.parquet")
     assert main(["merge", dataset, "--output", again]) == 0
     assert read(Path(again)).table.equals(read(Path(dataset)).table)
-    arguments = ["--simulated", "--artefact", str(folder / "small.safetensors"), "--tiles", "f32"]
-    assert main(["evaluate", again, *arguments]) == 0
-    printed = capsys.readouterr().out
-    assert "they say nothing of any GPU" in printed
+    model = ["--artefact", str(folder / "small.safetensors")]
+    for part, more in (("model", model), ("tiles", ["--dtype", "f32"])):
+        assert main(["evaluate", part, again, "--simulated", *more]) == 0
+        assert "they say nothing of any GPU" in (printed := capsys.readouterr().out)
     assert "32x32" in printed
     assert main(["merge", dataset, dataset, "--output", again]) == 2
     assert "give it once" in capsys.readouterr().err

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 import gpu_kernels as kernels
 import pytest
 
-from builder.compile import CubinCache
+from builder.compile import CubinCache, architecture_of
+from builder.compile.cache import architecture_named
 from builder.device import DeviceError, Program
 from builder.device.cuda import Card, list_gpus, load_driver, open_gpu
 from builder.device.cuda.cards import find_card
 from builder.device.cuda.device import CudaDevice
-from builder.device.cuda.facts import capability_of
+from builder.device.cuda.facts import read_capability
 from builder.kernels import Build
 from builder.measure import Protocol
 
@@ -57,14 +58,14 @@ def protocol() -> Protocol:
 @pytest.fixture(scope="session")
 def reasons(card: Card) -> dict[str, str]:
     """Why kernels cannot be used, by name; all others are compiled now, on all cores."""
-    architecture = "sm_{}{}".format(*capability_of(load_driver(), card))
+    architecture = architecture_named(read_capability(load_driver(), card))
     return kernels.prepare(kernels.needed(architecture), architecture, kernels.cache())
 
 
 @pytest.fixture(scope="module")
 def load(device: CudaDevice, reasons: dict[str, str]) -> Load:
     """Load a build that is compiled."""
-    architecture = "sm_{}{}".format(*device.gpu.compute_capability)
+    architecture = architecture_of(device.gpu)
 
     def loaded(build: Build) -> Program:
         if not build.source:

@@ -11,18 +11,18 @@ from typing import Any
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.compile import CubinCache
+from builder.compile import CubinCache, architecture_of
 from builder.device import DeviceError, SensorError
 from builder.device.cuda import open_gpu
 from builder.kernels.catalogue import catalogue
-from builder.measure import Protocol, verify_build, verify_point
+from builder.measure import CorrectnessRules, verify_build, verify_point
 from gpperf_lite import Gemm, Kernel
 
 ENDLESS, ENDED = "it did not end", "the process ended"
 
 
 def in_child(function: Callable[..., str], *arguments: Any, timeout_s: float) -> str:
-    """Return what a function returns in a process of its own; ENDLESS after the timeout."""
+    """Return the answer of a function in a process of its own; ENDLESS after the timeout."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_run, args=(theirs, function, arguments), daemon=True)
@@ -44,27 +44,27 @@ def _run(connection: Connection, function: Callable[..., str], arguments: tuple[
 
 def verified(uuid: str, name: str, folder: Path) -> str:
     """Return "right", or why a kernel of the cache is not."""
-    build, protocol = catalogue()[name], Protocol()
+    build, rules = catalogue()[name], CorrectnessRules()
     with open_gpu(uuid, kernels.options(folder)) as device:
-        found = CubinCache(folder).get(build, "sm_{}{}".format(*device.gpu.compute_capability))
+        found = CubinCache(folder).get(build, architecture_of(device.gpu))
         if found is None:
             return "it is not compiled"
         kernel, cubin, _ = found
         try:
             with device.load(kernel, cubin) as program:
-                verdict = verify_build(program, protocol)
+                verdict = verify_build(program, rules)
                 if not verdict.ok:
                     return verdict.text
                 gemm = Gemm(1024, 1536, 2048, kernel.dtype or "f16", kernel.layout or "tn")
                 with program.bind(gemm, 4) as bound:
-                    verdict = verify_point(bound, protocol, 1, kernel)
+                    verdict = verify_point(bound, rules, 1, kernel)
         except DeviceError as error:
             return str(error)
     return "right" if verdict.ok else verdict.text
 
 
 def launched(uuid: str, cubin: bytes, folder: Path) -> str:
-    """Return what becomes of one launch of a planted kernel: "right", "wrong" or an error."""
+    """Return the end of one launch of a planted kernel: "right", "wrong" or an error."""
     with open_gpu(uuid, kernels.options(folder)) as device:
         try:
             with device.load(Kernel.from_name("tiled_sgemm_16"), cubin) as program:
@@ -78,7 +78,7 @@ def launched(uuid: str, cubin: bytes, folder: Path) -> str:
 
 
 def counted_processes(uuid: str, folder: Path) -> str:
-    """Return how many other processes a second process on the GPU sees, or why it cannot."""
+    """Return the number of others that a second process on the GPU sees, or why it cannot."""
     with open_gpu(uuid, kernels.options(folder)) as device:
         try:
             return str(device.sensor.other_processes())

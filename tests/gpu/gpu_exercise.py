@@ -10,7 +10,7 @@ import sys
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.compile import CubinCache
+from builder.compile import CubinCache, architecture_of
 from builder.device.cuda import open_gpu
 from builder.device.cuda.pools import PoolOptions
 from gpperf_lite import Gemm
@@ -23,7 +23,7 @@ def main() -> None:
     """Fill, multiply, compare, stamp and spin; print "done" where results are right."""
     which = sys.argv[1] if len(sys.argv) > 1 else "0"
     with open_gpu(which, kernels.options(kernels.cache(), pools=SMALL)) as device:
-        architecture = "sm_{}{}".format(*device.gpu.compute_capability)
+        architecture = architecture_of(device.gpu)
         for name in NAMES:
             (build,) = kernels.chosen([name])
             kernels.prepare([build], architecture, kernels.cache())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.compile import FOLDER, CubinCache, compile_all, support_cubin
+from builder.compile.cache import capability_of
 from builder.device.cuda import CudaOptions
 from builder.kernels import Build, select
 
@@ -58,7 +59,7 @@ def cache() -> Path:
 
 
 def options(folder: Path, **others: Any) -> CudaOptions:
-    """Return how a GPU is opened whose support kernels are kept in a cache of cubins."""
+    """Return options to open a GPU with the support kernels of a cache of cubins."""
     return CudaOptions(partial(support_cubin, cache=folder), **others)
 
 
@@ -97,7 +98,7 @@ def needed(architecture: str) -> list[Build]:
 def main() -> None:
     """Compile all that the tests on a GPU need."""
     architecture, folder = sys.argv[1], Path(sys.argv[2])
-    support_cubin(architecture, folder)
+    support_cubin(capability_of(architecture), folder)
     for name, reason in prepare(needed(architecture), architecture, folder).items():
         print(f"{name}: {reason}")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import gpu_kernels as kernels
 
 from builder.compile import CubinCache
-from builder.compile.cache import Entry, entry_of
-from builder.compile.nvrtc import Compiled, Compiler, Program
+from builder.compile.cache import CachedCubin, gemm_cubin
+from builder.compile.nvrtc import CompileJob, CompilerOutput, NvrtcProcesses
 from builder.kernels import SOURCES, Build
 from builder.kernels.catalogue import catalogue
 
@@ -23,7 +23,7 @@ FAULTS = {
 """What stands in the place of the line that sets a sum to 0."""
 
 
-def planted(fault: str, build: Build, architecture: str, folder: Path) -> Compiled:
+def planted(fault: str, build: Build, architecture: str, folder: Path) -> CompilerOutput:
     """Return the tiled kernel of a build with a fault in it, compiled."""
     text = (SOURCES / build.source).read_text()
     assert text.count(_PLACE) == 1
@@ -31,7 +31,7 @@ def planted(fault: str, build: Build, architecture: str, folder: Path) -> Compil
     source = folder / f"{fault.replace(' ', '_')}.cu"
     source.write_text(text.replace(_PLACE, FAULTS[fault]))
     include = (str(SOURCES), *_cuda_headers())
-    return Compiler()(Program(str(source), build.macros, architecture, include))
+    return NvrtcProcesses()(CompileJob(str(source), build.macros, architecture, include))
 
 
 def _cuda_headers() -> tuple[str, ...]:
@@ -54,6 +54,6 @@ def plant(folder: Path, architecture: str) -> dict[str, str]:
         build = catalogue()[name]
         found = cubins.get(build, architecture)
         assert found is not None
-        entry = entry_of(planted(fault, build, architecture, folder / "sources"))
-        cubins.write(found[2], Entry(entry.cubin, entry.facts, entry.log))
+        entry = gemm_cubin(planted(fault, build, architecture, folder / "sources"))
+        cubins.write(found[2], CachedCubin(entry.cubin, entry.facts, entry.log))
     return faults

@@ -11,7 +11,7 @@ from gpu_children import ENDLESS, in_child, launched
 from gpu_planted import FAULTS, plant, planted
 
 from builder.collect import CollectOptions, collect
-from builder.compile import CubinCache
+from builder.compile import CubinCache, architecture_of
 from builder.dataset import read
 from builder.device.cuda import Card, open_gpu
 from builder.kernels.catalogue import catalogue
@@ -37,7 +37,7 @@ layouts = ["nn"]
 @pytest.fixture(scope="module")
 def architecture(card: Card) -> str:
     with open_gpu(card.uuid, kernels.options(kernels.cache())) as device:
-        return "sm_{}{}".format(*device.gpu.compute_capability)
+        return architecture_of(device.gpu)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def problems(build: Build, dtype: str | None = None) -> Iterator[Gemm]:
 
 
 def limit(build: Build, dtype: str, protocol: Protocol) -> float:
-    return HALF_SUMS if build.accumulator == "f16" else protocol.error_limit(dtype)
+    return HALF_SUMS if build.accumulator == "f16" else protocol.correctness.error_limit(dtype)
 
 
 @pytest.mark.parametrize("build", PROVEN, ids=names(PROVEN))
@@ -92,7 +92,7 @@ def test_the_library_gives_right_results_or_says_that_it_cannot(
         with found:
             assert found.algorithm is not None
             print(dtype, layout, found.algorithm)
-            assert error_of(found) <= protocol.error_limit(dtype)
+            assert error_of(found) <= protocol.correctness.error_limit(dtype)
 
 
 def bound_or_refused(program: Program, gemm: Gemm) -> Bound | DeviceError:
@@ -114,7 +114,7 @@ def test_the_library_takes_batches_beta_and_odd_sizes(
             Gemm(130, 66, 34, dtype, "nt", alpha=2.0, beta=-1.0),
         ):
             with program.bind(gemm, 2) as bound:
-                assert error_of(bound) <= protocol.error_limit(dtype), gemm
+                assert error_of(bound) <= protocol.correctness.error_limit(dtype), gemm
 
 
 def test_results_do_not_depend_on_which_launch_they_are_of(device: CudaDevice, load: Load) -> None:

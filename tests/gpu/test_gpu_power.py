@@ -25,10 +25,10 @@ from builder.measure import (
     copies_for,
     measure_burst,
     measure_sustained,
-    operand_bytes,
 )
 from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
 Load = Callable[[Build], Program]
 
@@ -41,20 +41,20 @@ POINTS = [
 
 
 @pytest.fixture(scope="module")
-def calibration(device: CudaDevice) -> SensorCheck:
+def check(device: CudaDevice) -> SensorCheck:
     return check_sensors(device, Protocol())
 
 
 def sustained(
-    device: CudaDevice, load: Load, calibration: SensorCheck, gemm: Gemm
+    device: CudaDevice, load: Load, check: SensorCheck, gemm: Gemm
 ) -> tuple[float, Sustained]:
     """Return the burst's runtime, and what is found under sustained load."""
     protocol = Protocol()
-    copies = copies_for(protocol, device.gpu, operand_bytes(gemm))
+    copies = copies_for(protocol.timing, device.gpu, footprint_bytes(gemm))
     with load(catalogue()["library"]) as program, program.bind(gemm, copies) as bound:
-        runtime_s = measure_burst(device, bound, protocol).runtime_s
+        runtime_s = measure_burst(device, bound, protocol.timing).runtime_s
         assert runtime_s is not None
-        return runtime_s, measure_sustained(device, bound, protocol, calibration, runtime_s)
+        return runtime_s, measure_sustained(device, bound, protocol, check, runtime_s)
 
 
 def test_every_sensor_says_something_sensible_or_why_not(device: CudaDevice) -> None:
@@ -88,22 +88,22 @@ def test_another_process_on_the_gpu_is_counted(card: Card, device: CudaDevice) -
     assert found.startswith("unknown") or int(found) >= 1
 
 
-def test_calibration_finds_a_source_or_says_why_there_is_none(calibration: SensorCheck) -> None:
-    print(json.dumps(calibration.to_json(), indent=1))
-    assert calibration.ladder or all(one.reason for one in calibration.sources)
-    for _, source in calibration.ladder:
+def test_the_sensor_check_finds_a_source_or_says_why_there_is_none(check: SensorCheck) -> None:
+    print(json.dumps(check.to_json(), indent=1))
+    assert check.ladder or all(one.reason for one in check.sources)
+    for _, source in check.ladder:
         assert source.spin_w is not None
         assert source.call_s is not None
         assert source.call_s < 0.1
 
 
 def test_power_that_is_measured_again_is_the_same_within_1_5_percent(
-    device: CudaDevice, load: Load, calibration: SensorCheck
+    device: CudaDevice, load: Load, check: SensorCheck
 ) -> None:
-    if not calibration.ladder:
-        assert all(source.reason for source in calibration.sources)
+    if not check.ladder:
+        assert all(source.reason for source in check.sources)
         return
-    rounds = [[sustained(device, load, calibration, gemm) for gemm in POINTS] for _ in range(2)]
+    rounds = [[sustained(device, load, check, gemm) for gemm in POINTS] for _ in range(2)]
     changes = []
     for gemm, (_, first), (_, second) in zip(POINTS, *rounds, strict=True):
         print(
@@ -117,10 +117,10 @@ def test_power_that_is_measured_again_is_the_same_within_1_5_percent(
 
 
 def test_a_sustained_load_is_never_faster_than_a_burst(
-    device: CudaDevice, load: Load, calibration: SensorCheck
+    device: CudaDevice, load: Load, check: SensorCheck
 ) -> None:
     for gemm in POINTS:
-        burst_s, found = sustained(device, load, calibration, gemm)
+        burst_s, found = sustained(device, load, check, gemm)
         assert found.runtime_s is not None
         assert found.runtime_s > 0.98 * burst_s, gemm
         assert found.busy_share > 0.99, gemm

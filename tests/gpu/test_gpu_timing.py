@@ -12,9 +12,10 @@ from builder.device import Program
 from builder.device.cuda.device import CudaDevice
 from builder.kernels import Build
 from builder.kernels.catalogue import catalogue
-from builder.measure import Protocol, copies_for, measure_burst, operand_bytes
+from builder.measure import Protocol, copies_for, measure_burst
 from builder.measure.burst import Burst
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
 Load = Callable[[Build], Program]
 
@@ -34,9 +35,9 @@ POINTS += [
 
 
 def burst(device: CudaDevice, load: Load, protocol: Protocol, name: str, gemm: Gemm) -> Burst:
-    copies = copies_for(protocol, device.gpu, operand_bytes(gemm))
+    copies = copies_for(protocol.timing, device.gpu, footprint_bytes(gemm))
     with load(catalogue()[name]) as program, program.bind(gemm, copies) as bound:
-        return measure_burst(device, bound, protocol)
+        return measure_burst(device, bound, protocol.timing)
 
 
 def test_a_time_that_is_taken_again_is_the_same_within_a_percent(
@@ -87,7 +88,7 @@ def test_clocks_under_work_are_those_of_a_gpu_at_work(
 
 def test_an_empty_kernel_takes_a_microsecond_or_few(device: CudaDevice, protocol: Protocol) -> None:
     with device.empty() as empty:
-        found = measure_burst(device, empty, protocol)
+        found = measure_burst(device, empty, protocol.timing)
     assert found.runtime_s is not None
     assert 2e-7 < found.runtime_s < 1e-5
 

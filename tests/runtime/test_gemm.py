@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpperf_lite import Gemm, GpperfError, InputError
-from gpperf_lite._gemm import _ALIASES, DTYPES, LARGEST, LAYOUTS
+from gpperf_lite._gemm import _ALIASES, DTYPES, LARGEST, LAYOUTS, footprint_bytes
 
 SIZES = ("m", "n", "k", "batch")
 SCALARS = ("alpha", "beta")
@@ -332,6 +332,16 @@ def test_operations_are_counted_exactly(m: int, n: int, k: int, batch: int) -> N
     one = Gemm(m, n, k, batch=batch)
     assert one.flops == 2 * m * n * k * batch
     assert type(one.flops) is int
+
+
+def test_a_footprint_is_that_of_a_b_and_c_of_the_whole_batch() -> None:
+    assert footprint_bytes(Gemm(2, 3, 5, "f32")) == 4 * (2 * 5 + 5 * 3 + 2 * 3)
+    assert footprint_bytes(Gemm(2, 3, 5, "s8", batch=7)) == 7 * ((2 * 5 + 5 * 3) + 4 * 2 * 3)
+
+
+def test_a_footprint_of_scaled_blocks_counts_their_scales_in_whole_bytes() -> None:
+    assert footprint_bytes(Gemm(128, 128, 1, "fp8_block")) == 2 * (128 + 4) + 2 * 128 * 128
+    assert footprint_bytes(Gemm(1, 1, 1, "nvfp4")) == 2 + 2
 
 
 def test_another_dtype_keeps_everything_else() -> None:

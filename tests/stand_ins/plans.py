@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from builder.collect.worker.worker import conduct
 from builder.device import Device
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.kernels import select
-from builder.measure import Protocol
+from builder.measure import PowerRules, Protocol, RunRules, SensorRules, TimingRules
 from builder.plan import Plan, Sweep
 from builder.plan.plan import plan_of
 from builder.plan.sweep import Group, Range, Shapes
@@ -26,23 +26,30 @@ TILED = "tiled_sgemm_16"
 
 # Seldom polls and short windows: what is measured matters little here, that it is measured does.
 QUICK = Protocol(
-    quiet_s=0.3,
-    batches_least=3,
-    batches_most=5,
-    calibration_idle_s=0.5,
-    calibration_spin_s=1.0,
-    calibration_poll_s=0.02,
-    sustained_graph_s=0.1,
-    sustained_launches_limit=100_000,
-    settle_s=0.1,
-    counter_window_s=0.3,
-    counter_steps=2,
-    poll_s=0.02,
-    edge_limit_s=0.05,
-    other_poll_s=0.2,
-    extension_s=0.1,
-    gold_window_s=1.0,
+    sensors=SensorRules(quiet_s=0.3, check_idle_s=0.5, check_spin_s=1.0, check_poll_s=0.02),
+    timing=TimingRules(batches_least=3, batches_most=5),
+    power=PowerRules(
+        sustained_graph_s=0.1,
+        sustained_launches_limit=100_000,
+        settle_s=0.1,
+        counter_window_s=0.3,
+        counter_steps=2,
+        poll_s=0.02,
+        edge_limit_s=0.05,
+        other_poll_s=0.2,
+        extension_s=0.1,
+    ),
+    run=RunRules(gold_window_s=1.0),
 )
+
+
+def ruled(protocol: Protocol, **numbers: float) -> Protocol:
+    """A protocol with other numbers, each in the part that has one of its name."""
+    parts = {one.name: getattr(protocol, one.name) for one in fields(protocol)}
+    for name, number in numbers.items():
+        (part,) = (part for part, rules in parts.items() if hasattr(rules, name))
+        parts[part] = replace(parts[part], **{name: number})
+    return Protocol(**parts)
 
 
 class MemoryDisk(Disk):

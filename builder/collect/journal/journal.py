@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import BuilderError
-from ...measure import Protocol
+from ...measure import FaultRules
 from .state import Line, State, StateError
 
 SUFFIX = ".jsonl"
@@ -72,7 +72,7 @@ class Journal:
         path: Path,
         *,
         patience_s: float = 0.0,
-        sync_s: float = Protocol.journal_sync_s,
+        sync_s: float = FaultRules.journal_sync_s,
         disk: Disk | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ...errors import BuilderError
-from ...measure import Protocol
+from ...measure import FaultRules, Protocol
 from ..journal import Journal, JournalError, abandon_open, fail_open
 from ..worker import (
     CRASHED,
@@ -44,9 +44,9 @@ class Limits:
     system to end a process. restarts: most in all; fruitless: most in a row that measured nothing.
     """
 
-    watchdog_s: float = Protocol.watchdog_s
-    watchdog_factor: float = Protocol.watchdog_factor
-    stop_s: float = Protocol.stop_s
+    watchdog_s: float = FaultRules.watchdog_s
+    watchdog_factor: float = FaultRules.watchdog_factor
+    stop_s: float = FaultRules.stop_s
     grace_s: float = 1.0
     kill_s: float = 5.0
     restarts: int = 100
@@ -55,7 +55,8 @@ class Limits:
     @classmethod
     def of(cls, protocol: Protocol) -> Limits:
         """Return the limits that a protocol sets."""
-        return cls(protocol.watchdog_s, protocol.watchdog_factor, protocol.stop_s)
+        rules = protocol.faults
+        return cls(rules.watchdog_s, rules.watchdog_factor, rules.stop_s)
 
 
 class WorkerProcess:

@@ -117,8 +117,8 @@ class Conductor:
             while self._schedule.next_timing() or self._next_power():
                 self._look_around()
                 self._measure_sentinel()
-                self._time_for(self._protocol.timing_slice_s)
-                self._power_for(self._protocol.power_slice_s)
+                self._time_for(self._protocol.run.timing_slice_s)
+                self._power_for(self._protocol.run.power_slice_s)
         except _EarlyEndError as error:
             ended = error.ended
         if ended.how != FAILING:
@@ -200,7 +200,7 @@ class Conductor:
 
     def _measure(self, point: Point, role: str, regime: str) -> None:
         """Measure a point in one regime, if there is time for it."""
-        runner, window_s = self._runner, self._protocol.gold_window_s if role == GOLD else 0.0
+        runner, window_s = self._runner, self._protocol.run.gold_window_s if role == GOLD else 0.0
         is_burst = regime == BURST
         self._check_time(runner.timing_s(point) if is_burst else runner.power_s(point, window_s))
         if is_burst:
@@ -219,20 +219,20 @@ class Conductor:
             raise _EarlyEndError(Ended(COMPLETE, text))
 
     def _check_failures(self) -> None:
-        state, protocol = self._journal.state, self._protocol
+        state, rules = self._journal.state, self._protocol.faults
         if state.tried < _ENOUGH_TRIED:
             return
         share = state.failing_share()
         text = f"{state.failed} of {state.tried} points and builds failed"
-        if share > protocol.failing_stop_share:
+        if share > rules.failing_stop_share:
             text = (
-                f"{text}, which is more than {protocol.failing_stop_share:.0%}: see the reasons in "
+                f"{text}, which is more than {rules.failing_stop_share:.0%}: see the reasons in "
                 "the dataset, and what 'python -m builder doctor' says of this GPU"
             )
             raise _EarlyEndError(Ended(FAILING, text))
-        if share > protocol.failing_warn_share and not self._has_warned:
+        if share > rules.failing_warn_share and not self._has_warned:
             self._has_warned = True
-            self._note(f"{text}, which is more than {protocol.failing_warn_share:.0%}")
+            self._note(f"{text}, which is more than {rules.failing_warn_share:.0%}")
 
     def _close(self) -> None:
         """Measure a last sentinel and idle power, where there is time for them."""
@@ -245,7 +245,7 @@ class Conductor:
             return
         self._journal.sync()
         self._runner.report("idle power", _SENSOR_CHECK_S)
-        found = recheck_idle(self._device, self._protocol, self._runner.sensor_check)
+        found = recheck_idle(self._device, self._protocol.sensors, self._runner.sensor_check)
         self._journal.append("idle", when="end", power_w=plain(found.idle_end_power_w))
 
     def _note(self, text: str) -> None:

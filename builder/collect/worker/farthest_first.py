@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
-from ...plan import Floats, footprint_bytes
+from ...plan import Floats
 
 
 class Observation(NamedTuple):

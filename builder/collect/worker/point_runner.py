@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from gpperf_lite._gemm import footprint_bytes
+
 from ...device import Bound, Device
 from ...measure import (
     Protocol,
@@ -30,7 +32,6 @@ from ...measure import (
     copies_for,
     measure_burst,
     measure_sustained,
-    operand_bytes,
     verify_point,
 )
 from ...plan import Costs, Point, guess_runtime_s
@@ -86,11 +87,11 @@ class PointRunner:
 
         def measure(bound: Bound) -> dict[str, Any]:
             seed, kernel = zlib.crc32(point.key.encode()), self._programs.kernel(point.kernel)
-            verdict = verify_point(bound, self._protocol, seed, kernel)
+            verdict = verify_point(bound, self._protocol.correctness, seed, kernel)
             if not verdict.ok:
                 return _wrong(verdict.error, verdict.text)
             idle_s = min(self.device.now_s() - self._busy_until_s, _LONG_S)
-            burst = measure_burst(self.device, bound, self._protocol, idle_s)
+            burst = measure_burst(self.device, bound, self._protocol.timing, idle_s)
             return {**burst.columns(), "verify_error": verdict.error}
 
         return self._measure(point, BURST, role, self.timing_s(point), measure)
@@ -124,7 +125,7 @@ class PointRunner:
         program = self._programs.verified(point, lambda: self._begin(point, BUILD, BUILD, _LOAD_S))
         if program is None:
             return False
-        copies = copies_for(self._protocol, self.device.gpu, operand_bytes(point.gemm))
+        copies = copies_for(self._protocol.timing, self.device.gpu, footprint_bytes(point.gemm))
 
         def run() -> dict[str, Any]:
             with program.bind(point.gemm, copies) as bound:

@@ -91,7 +91,7 @@ class Programs:
             self._loaded[name] = program
         if is_known:
             return program, Verdict(True, 0.0, "")
-        return program, verify_build(program, self._protocol, point.gemm.dtype)
+        return program, verify_build(program, self._protocol.correctness, point.gemm.dtype)
 
     def _cubin(self, name: str) -> bytes | None:
         """Return the cubin of a kernel; None where it needs none, or the cache has lost it."""

@@ -63,7 +63,7 @@ class Schedule:
         """
         powered, planned = self._state.powered, len(self._plan.power_points)
         taken = self._state.roles[GOLD, SUSTAINED]
-        wanted = min(self._protocol.gold_windows, math.ceil(planned / _POINTS_A_GOLD))
+        wanted = min(self._protocol.run.gold_windows, math.ceil(planned / _POINTS_A_GOLD))
         if taken >= wanted or len(powered) <= taken * planned / wanted:
             return None
         return self._usable(powered[-1])
@@ -72,10 +72,10 @@ class Schedule:
         """Return the earlier point whose power to measure again now; None where none is due."""
         powered, repeats = self._state.powered, self._state.roles[REPEAT, SUSTAINED]
         rows = self._state.roles[POINT, SUSTAINED] + repeats
-        if not powered or (repeats + 1) * self._protocol.repeat_every > rows + 1:
+        if not powered or (repeats + 1) * self._protocol.run.repeat_every > rows + 1:
             return None
         # Another of the earlier ones each time, from the first on.
-        return self._usable(powered[(repeats * self._protocol.repeat_every) % len(powered)])
+        return self._usable(powered[(repeats * self._protocol.run.repeat_every) % len(powered)])
 
     def sentinel(self) -> Point | None:
         """Return the point that is measured in every slice; the same as long as its build is good.

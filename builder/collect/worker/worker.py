@@ -50,7 +50,7 @@ def run_worker(spec: DeviceSpec, job: Job, connection: Connection) -> None:
     """
     for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    supervisor = SupervisorPipe(connection, job.protocol.stop_s)
+    supervisor = SupervisorPipe(connection, job.protocol.faults.stop_s)
     ended = _ended(spec, job, supervisor)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -110,7 +110,8 @@ def _ended(spec: DeviceSpec, job: Job, supervisor: SupervisorPipe) -> Ended:
 
 def _work(spec: DeviceSpec, job: Job, supervisor: SupervisorPipe) -> Ended:
     """Open journal and GPU, and conduct the session."""
-    with Journal(job.journal, patience_s=_LOCK_S, sync_s=job.protocol.journal_sync_s) as journal:
+    sync_s = job.protocol.faults.journal_sync_s
+    with Journal(job.journal, patience_s=_LOCK_S, sync_s=sync_s) as journal:
         supervisor.send(Heartbeat("opening the GPU", _OPENING_S))
         device = spec.open(job.cubins)
         ended = conduct(device, job, journal, supervisor.should_stop, supervisor.send)

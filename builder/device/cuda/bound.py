@@ -1,34 +1,37 @@
-"""Bindings to operands in the pools: what compiled kernels and the library have in common."""
+"""The binding of a program on a real GPU to operands in the pools."""
 
 from __future__ import annotations
+
+from abc import abstractmethod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
 from ..interface import Bound, Comparison
-from .context import Session, read_entries
+from .context import GpuContext, read_entries
 from .launching import CapturedGraph
-from .pools import INPUTS, OUTPUTS, Placement, operand_bytes
+from .pools import INPUTS, OUTPUTS, Placement
 from .problem import PROBLEM
 
 
-class PlacedBound(Bound):
-    """What a compiled kernel and the library have in common: operands, turns and comparison."""
+class CudaBound(Bound):
+    """A program bound to operands in the pools; each launch goes to the next copy of them."""
 
-    def __init__(self, session: Session, gemm: Gemm, copies: int) -> None:
-        self._session = session
+    def __init__(self, context: GpuContext, gemm: Gemm, copies: int) -> None:
+        self._context = context
         self.gemm = gemm
         self.algorithm = None
-        self._placement = session.pools.place(gemm, copies)
+        self._placement = context.pools.place(gemm, copies)
         self.copies = len(self._placement.a)
-        self.bytes_per_copy = operand_bytes(gemm)
+        self.bytes_per_copy = footprint_bytes(gemm)
         self._problems = problems_of(gemm, self._placement)
         self._turn = 0
 
     def close(self) -> None:
-        """Give back what only this binding has; operands stay in the pools."""
+        """Free what this binding alone has; operands stay in the pools."""
 
     def launch(self) -> None:
         """Queue one launch, on the next copy."""
@@ -37,19 +40,20 @@ class PlacedBound(Bound):
 
     def graph(self, launches: int) -> CapturedGraph:
         """Return a graph of that many launches, which rotate over the copies."""
-        return CapturedGraph(self._session.launcher, self.launch, launches)
+        return CapturedGraph(self._context.launcher, self.launch, launches)
 
     def compare(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Comparison:
         """Fill D with NaN, launch once, and return entries (rows[i], columns[i]) of it."""
         problem = self._problems[self._turn]
         operand, result = INPUTS[self.gemm.dtype], OUTPUTS[self.gemm.dtype]
         count = self.gemm.batch * self.gemm.m * self.gemm.n
-        self._session.support.fill_nan(result, int(problem["d"]), count)
+        self._context.support.fill_nan(result, int(problem["d"]), count)
         self.launch()
-        return read_entries(self._session, problem, (operand, result), rows, columns)
+        return read_entries(self._context, problem, (operand, result), rows, columns)
 
+    @abstractmethod
     def _queue(self, copy: int) -> None:
-        raise NotImplementedError
+        """Queue one launch on a copy."""
 
 
 def problems_of(gemm: Gemm, placement: Placement) -> NDArray[np.void]:

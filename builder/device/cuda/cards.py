@@ -1,4 +1,4 @@
-"""Which GPUs there are, and which of them a name means.
+"""The GPUs that the driver sees, and the one of them that a name means.
 
 Nothing here creates a context, so a process that never measures may ask.
 """

@@ -1,4 +1,4 @@
-"""Places in the queue of work: events, and readings of the SM clocks."""
+"""Marks and stamps on a real GPU: events, and readings of the SM clocks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class StampMark(EventMark):
 
 
 class Events(Owner):
-    """Events for marks: made when first needed, used again in turn."""
+    """Events for marks: created when first needed, reused in turn."""
 
     def __init__(self, launcher: Launcher) -> None:
         self._launcher = launcher
@@ -66,7 +66,7 @@ class Events(Owner):
         return EventMark(self._events[slot], self._count)
 
     def is_reached(self, mark: Mark) -> bool:
-        """Return whether the GPU has come to a mark."""
+        """Return True where the GPU has come to a mark."""
         code = self._launcher.driver.status("cuEventQuery", self.checked(mark).event)
         if code not in (0, _NOT_READY):
             raise self._launcher.driver.error(code, "cuEventQuery")

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from gpperf_lite import Gemm, Kernel
 
 from ..interface import DeviceError, Program
-from .bound import PlacedBound
-from .context import Session
-from .launching import Arguments, Module, Shape
-from .pools import ALIGNMENT
-from .problem import LAUNCH, PROBLEM, shape_of
+from .bound import CudaBound
+from .context import GpuContext
+from .launching import Arguments, LaunchShape, Module
+from .pools import aligned
+from .problem import LAUNCH, PROBLEM, launch_shape
 from .tensor_map import DescriptorError, encode_with, patch
 
 _MAKE_THREADS = 32
@@ -36,13 +36,13 @@ CUTLASS's own library does.
 """
 
 
-class CompiledProgram(Program):
+class CubinProgram(Program):
     """A cubin of one of our sources, loaded; `cuda/README.md` says what it exports."""
 
-    def __init__(self, session: Session, kernel: Kernel, cubin: bytes) -> None:
+    def __init__(self, context: GpuContext, kernel: Kernel, cubin: bytes) -> None:
         self.kernel = kernel
-        self._session = session
-        self._module = Module(session.driver, cubin)
+        self._context = context
+        self._module = Module(context.driver, cubin)
         try:
             self._params_bytes = self._module.constant("gemm_params_bytes")
             self._make = self._module.function("gemm_make_params")
@@ -57,42 +57,42 @@ class CompiledProgram(Program):
         """Unload it."""
         self._module.close()
 
-    def bind(self, gemm: Gemm, copies: int) -> CompiledBound:
+    def bind(self, gemm: Gemm, copies: int) -> CubinBound:
         """Return the program bound to a GEMM; see `Program.bind`."""
-        return CompiledBound(self, self._session, gemm, copies)
+        return CubinBound(self, self._context, gemm, copies)
 
     def make_params(self, problems: NDArray[np.void]) -> tuple[NDArray[np.uint8], Any]:
         """Return the kernel's parameters, uint8 array (n_problems, n_bytes), and its launch.
 
         Raises DeviceError where the kernel cannot run the problem.
         """
-        session, count = self._session, len(problems)
-        problems["sm_count"] = session.sm_count
+        context, count = self._context, len(problems)
+        problems["sm_count"] = context.sm_count
         problems["occupancy"] = self._occupancy
         problems["split_k"] = self.kernel.split_k
         problems["swizzle"] = self.kernel.swizzle or 1
         params = np.empty((count, self._params_bytes), np.uint8)
         launches = np.empty(count, LAUNCH)
-        start = session.scratch.address
-        problems_at, params_at = start, start + _rounded(problems.nbytes)
-        launches_at = params_at + _rounded(params.nbytes)
-        if launches_at + launches.nbytes > start + session.scratch.n_bytes:
+        start = context.scratch.address
+        problems_at, params_at = start, start + aligned(problems.nbytes)
+        launches_at = params_at + aligned(params.nbytes)
+        if launches_at + launches.nbytes > start + context.scratch.n_bytes:
             text = f"{count} copies of {self._params_bytes} bytes do not fit: bind fewer"
             raise DeviceError(2, "gemm_make_params", text)
-        session.launcher.copy_in(problems_at, problems)
+        context.launcher.copy_in(problems_at, problems)
         addresses = [ctypes.c_void_p(at) for at in (params_at, launches_at, problems_at)]
         arguments = Arguments([*addresses, ctypes.c_int(count)])
-        shape = Shape((-(-count // _MAKE_THREADS), 1, 1), (_MAKE_THREADS, 1, 1))
-        session.launcher.launch(self._make, shape, arguments.address)
-        session.launcher.copy_out(params, params_at)
-        session.launcher.copy_out(launches, launches_at)
+        shape = LaunchShape((-(-count // _MAKE_THREADS), 1, 1), (_MAKE_THREADS, 1, 1))
+        context.launcher.launch(self._make, shape, arguments.address)
+        context.launcher.copy_out(params, params_at)
+        context.launcher.copy_out(launches, launches_at)
         return params, launches[0]
 
     def describe_tensors(self, params: NDArray[np.uint8]) -> None:
         """Put the driver's TMA descriptors where a kernel of CUTLASS 3.x has asked for them."""
         if self.kernel.family != "cutlass3":
             return
-        driver = self._session.driver
+        driver = self._context.driver
         version = int(driver.call("cuDriverGetVersion"))
         try:
             for copy in params:
@@ -103,10 +103,10 @@ class CompiledProgram(Program):
 
     def _prepare(self) -> int:
         """Let the kernel use the shared memory that it needs; return blocks that an SM holds."""
-        driver, attributes = self._session.driver, self._session.driver.library.CUfunction_attribute
+        driver, attributes = self._context.driver, self._context.driver.library.CUfunction_attribute
         # Any problem tells the shape of a block; this one is never run.
         _, launch = self.make_params(_any_problem())
-        shape = shape_of(launch)
+        shape = launch_shape(launch)
         most = attributes.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
         driver.call("cuFuncSetAttribute", self.function, most, shape.shared_bytes)
         if math.prod(shape.cluster) > _PORTABLE_CLUSTER:
@@ -121,11 +121,11 @@ class CompiledProgram(Program):
         return blocks
 
 
-class CompiledBound(PlacedBound):
+class CubinBound(CudaBound):
     """A compiled kernel bound to operands: parameters ready for every copy."""
 
-    def __init__(self, program: CompiledProgram, session: Session, gemm: Gemm, copies: int) -> None:
-        super().__init__(session, gemm, copies)
+    def __init__(self, program: CubinProgram, context: GpuContext, gemm: Gemm, copies: int) -> None:
+        super().__init__(context, gemm, copies)
         self._workspace: tuple[int, int] | None = None
         self._zeroes = program.kernel.family not in SELF_RESETTING
         try:
@@ -141,21 +141,21 @@ class CompiledBound(PlacedBound):
         self._function = program.function
 
     def close(self) -> None:
-        """Give the workspace back."""
+        """Free the workspace."""
         if self._workspace is not None:
-            self._session.workspaces.give_back(self._workspace[0])
+            self._context.workspaces.give_back(self._workspace[0])
             self._workspace = None
 
-    def _made(self, program: CompiledProgram) -> NDArray[np.uint8]:
+    def _made(self, program: CubinProgram) -> NDArray[np.uint8]:
         params, launch = program.make_params(self._problems)
         n_bytes = int(launch["workspace_bytes"])
         if n_bytes:
-            address = self._session.workspaces.take(n_bytes)
+            address = self._context.workspaces.take(n_bytes)
             self._workspace = (address, n_bytes)
-            self._session.launcher.zero(address, n_bytes)
+            self._context.launcher.zero(address, n_bytes)
             self._problems["workspace"] = address
             params, launch = program.make_params(self._problems)
-        self._shape = shape_of(launch)
+        self._shape = launch_shape(launch)
         if not all(self._shape.grid):
             text = f"{program.kernel.name} cannot run {self.gemm}"
             raise DeviceError(0, "gemm_make_params", text)
@@ -164,8 +164,8 @@ class CompiledBound(PlacedBound):
 
     def _queue(self, copy: int) -> None:
         if self._zeroes and self._workspace is not None:
-            self._session.launcher.zero(*self._workspace)
-        self._session.launcher.launch(self._function, self._shape, self._arguments[copy])
+            self._context.launcher.zero(*self._workspace)
+        self._context.launcher.launch(self._function, self._shape, self._arguments[copy])
 
 
 def _any_problem() -> NDArray[np.void]:
@@ -174,7 +174,3 @@ def _any_problem() -> NDArray[np.void]:
         problems[name] = _ANY_EXTENT
     problems["batch"] = 1
     return problems
-
-
-def _rounded(n_bytes: int) -> int:
-    return -(-n_bytes // ALIGNMENT) * ALIGNMENT

@@ -41,7 +41,7 @@ class CublasLt(Owner):
         return self._handle
 
     def close(self) -> None:
-        """Give the handle back."""
+        """Destroy the handle."""
         handle, self._handle = self._handle, None
         if handle is not None:
             self._library.cublasLtDestroy(handle)
@@ -51,14 +51,14 @@ class CublasLt(Owner):
         return int(getattr(self._library, name)(*arguments))
 
     def call(self, name: str, *arguments: Any) -> None:
-        """Call a function; DeviceError where it does not succeed."""
+        """Call a function; raises DeviceError where it does not succeed."""
         status = self.status(name, *arguments)
         if status:
             text = self._library.cublasLtGetStatusName(status)
             raise DeviceError(0, name, text.decode() if text else f"status {status}")
 
     def name_of(self, kind: str, number: int) -> str | None:
-        """Return what follows `CUBLASLT_<kind>_` in the header for a number ("128x256")."""
+        """Return the name ("128x256") that the header gives a number, after `CUBLASLT_<kind>_`."""
         return _names(self._header, kind).get(number)
 
 

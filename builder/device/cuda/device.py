@@ -20,11 +20,11 @@ from gpperf_lite import Gemm, Kernel
 from ..interface import Bound, Comparison, Device, DeviceError, Mark, Program, Sensor, SensorError
 from .cards import Card, find_card, list_cards
 from .clocks import Events, Stamps
-from .compiled_kernel import CompiledProgram
-from .context import SCRATCH_BYTES, Session
+from .compiled_kernel import CubinProgram
+from .context import SCRATCH_BYTES, GpuContext
 from .cublaslt import CublasLt, load_cublaslt
 from .driver import Driver, Memory, load_driver
-from .facts import capability_of, identify, read_facts
+from .facts import identify, read_capability, read_facts
 from .launching import CapturedGraph, Launcher
 from .library_kernel import LibraryProgram
 from .nvml import NoSensor, NvmlSensor, driver_version, open_sensor
@@ -44,12 +44,12 @@ _SEED = 2463534242
 class CudaOptions:
     """How a GPU is opened.
 
-    support: returns the cubin of the support kernels (`cuda/support.cu`) for an architecture
-    ("sm_90"); pools: how much memory operands take; seed: of their values; library: loads cuBLASLt
+    support: returns the cubin of the support kernels (`cuda/support.cu`) for a compute capability
+    ((9, 0)); pools: how much memory operands take; seed: of their values; library: loads cuBLASLt
     when it is first asked for.
     """
 
-    support: Callable[[str], bytes]
+    support: Callable[[tuple[int, int]], bytes]
     pools: PoolOptions = field(default_factory=PoolOptions)
     seed: int = _SEED
     library: Callable[[], CublasLt] = load_cublaslt
@@ -71,8 +71,7 @@ def open_gpu(which: int | str, options: CudaOptions) -> CudaDevice:
     """
     driver = load_driver()
     card = find_card(list_cards(driver), which)
-    architecture = "sm_{}{}".format(*capability_of(driver, card))
-    cubin = options.support(architecture)
+    cubin = options.support(read_capability(driver, card))
     sensor = open_sensor(card.uuid)
     try:
         return CudaDevice(driver, card, sensor, cubin, options)
@@ -100,16 +99,16 @@ class CudaDevice(Device):
         self._library: CublasLt | None = None
         with ExitStack() as stack:
             _take_context(driver, card, stack)
-            self._session = session = self._opened(driver, support, stack)
-            self._events = stack.enter_context(Events(session.launcher))
-            stamps = Stamps(session.launcher, session.support, self._events, self.gpu.sm_count)
+            self._context = context = self._opened(driver, support, stack)
+            self._events = stack.enter_context(Events(context.launcher))
+            stamps = Stamps(context.launcher, context.support, self._events, self.gpu.sm_count)
             self._stamps = stack.enter_context(stamps)
             self._spin_memory = self._filled(stack)
             self.wait()
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Give everything back, the context last."""
+        """Free everything, the context last."""
         library, self._library = self._library, None
         if library is not None:
             library.close()
@@ -127,34 +126,34 @@ class CudaDevice(Device):
     def load(self, kernel: Kernel, cubin: bytes | None) -> Program:
         """Load a compiled kernel; `cubin` is None for `library`."""
         if cubin is not None:
-            return CompiledProgram(self._session, kernel, cubin)
+            return CubinProgram(self._context, kernel, cubin)
         if kernel.family != "library":
             raise DeviceError(0, "load", f"{kernel.name} must be compiled before it is loaded")
         if self._library is None:
             self._library = self._options.library()
-        return LibraryProgram(self._session, kernel, self._library)
+        return LibraryProgram(self._context, kernel, self._library)
 
     def empty(self) -> Bound:
         """Return a kernel that does nothing, to be timed like any other."""
-        return EmptyBound(self._session)
+        return EmptyBound(self._context)
 
     def spin(self, seconds: float) -> None:
         """Queue a GEMM that keeps every SM busy for about this long."""
         pieces = max(1, math.ceil(seconds / _SPIN_PIECE_S))
         for _ in range(pieces):
-            self._session.support.spin_gemm(self._spin_memory, seconds / pieces)
+            self._context.support.spin_gemm(self._spin_memory, seconds / pieces)
 
     def mark(self) -> Mark:
         """Queue a time stamp."""
         return self._events.record()
 
     def reached(self, mark: Mark) -> bool:
-        """Return whether the GPU has come to a mark, without waiting."""
+        """Return True where the GPU has come to a mark; this does not wait."""
         return self._events.is_reached(mark)
 
     def wait(self) -> None:
         """Wait until all queued work is done."""
-        self._session.launcher.wait()
+        self._context.launcher.wait()
 
     def elapsed_s(self, first: Mark, last: Mark) -> float:
         """Return the GPU's time between two marks that were reached."""
@@ -168,7 +167,7 @@ class CudaDevice(Device):
         """Return the mean SM clock between two stamps: the median over the SMs."""
         return self._stamps.clock_hz(first, last)
 
-    def _opened(self, driver: Driver, cubin: bytes, stack: ExitStack) -> Session:
+    def _opened(self, driver: Driver, cubin: bytes, stack: ExitStack) -> GpuContext:
         launcher = stack.enter_context(Launcher(driver))
         support = stack.enter_context(Support(launcher, cubin, self.gpu.sm_count))
         pools = Pools(driver, self._fill_with(support), self._options.pools)
@@ -176,7 +175,7 @@ class CudaDevice(Device):
         n_bytes = self._options.pools.workspace_bytes
         workspaces = stack.enter_context(Workspaces(driver, n_bytes))
         scratch = stack.enter_context(Memory(driver, SCRATCH_BYTES))
-        return Session(driver, launcher, support, pools, workspaces, scratch, self.gpu.sm_count)
+        return GpuContext(driver, launcher, support, pools, workspaces, scratch, self.gpu.sm_count)
 
     def _fill_with(self, support: Support) -> Callable[[str, Memory], None]:
         return lambda element, memory: support.fill_normal(element, memory, self._options.seed)
@@ -184,39 +183,39 @@ class CudaDevice(Device):
     def _filled(self, stack: ExitStack) -> Memory:
         """Return memory for `spin`, filled with N(0, 1)."""
         n_bytes = _SPIN_L2 * int(self.gpu.l2_bytes)
-        memory = stack.enter_context(Memory(self._session.driver, n_bytes))
-        self._session.support.fill_normal("f32", memory, self._options.seed)
+        memory = stack.enter_context(Memory(self._context.driver, n_bytes))
+        self._context.support.fill_normal("f32", memory, self._options.seed)
         return memory
 
 
 class EmptyBound(Bound):
     """A kernel that does nothing."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, context: GpuContext) -> None:
+        self._context = context
         self.gemm = Gemm(1, 1, 1)
         self.copies = 1
         self.bytes_per_copy = 0
         self.algorithm = None
 
     def close(self) -> None:
-        """Nothing is its own."""
+        """Nothing to free."""
 
     def launch(self) -> None:
         """Queue one launch."""
-        self._session.support.do_nothing()
+        self._context.support.do_nothing()
 
     def graph(self, launches: int) -> CapturedGraph:
         """Return a graph of that many launches."""
-        return CapturedGraph(self._session.launcher, self.launch, launches)
+        return CapturedGraph(self._context.launcher, self.launch, launches)
 
     def compare(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Comparison:
-        """Refuse: nothing has no result."""
+        """Raise DeviceError: an empty kernel computes nothing to compare."""
         raise DeviceError(0, "compare", "an empty kernel has no result to compare")
 
 
 def _take_context(driver: Driver, card: Card, stack: ExitStack) -> None:
-    """Make a GPU's primary context current; the stack gives it back."""
+    """Make a GPU's primary context current; the stack releases it."""
     handle = driver.call("cuDeviceGet", card.ordinal)
     context = driver.call("cuDevicePrimaryCtxRetain", handle)
     stack.callback(driver.release, "cuDevicePrimaryCtxRelease", handle)

@@ -1,7 +1,7 @@
 """The CUDA driver: every call checked, every resource with an owner.
 
 `library` is the module `cuda.bindings.driver`, or one with its surface. Handles stay inside this
-folder; nobody outside sees one.
+folder.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _ADVICE = {
     209: "the cubin is not for this GPU: compile for its architecture",
     803: "the driver's libraries and its kernel module differ in version: restart the machine",
 }
-"""What to do about some codes of CUresult."""
+"""Advice for some codes of CUresult."""
 
 
 class Driver:
-    """Calls of the driver; each that does not succeed is a DeviceError with its code."""
+    """The calls of the driver; one that does not succeed raises DeviceError with its code."""
 
     def __init__(self, library: Any) -> None:
         self.library = library
@@ -52,13 +52,13 @@ class Driver:
         return int(getattr(self.library, name)(*arguments)[0])
 
     def release(self, name: str, handle: Any) -> None:
-        """Give a handle back; where the context is lost, there is nothing to give back."""
+        """Free a handle; where the context is lost, there is nothing to free."""
         code = self.status(name, handle)
         if code and code not in STICKY_FAULTS:
             raise self.error(code, name)
 
     def error(self, code: int, call: str) -> DeviceError:
-        """Return the error of a call, in the driver's words and with what to do."""
+        """Return the error of a call, in the driver's words and with advice."""
         result = self.library.CUresult(code)
         text = _decoded(self.library.cuGetErrorString(result)) or "an unknown error"
         name = _decoded(self.library.cuGetErrorName(result))

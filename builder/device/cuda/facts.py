@@ -1,4 +1,4 @@
-"""GpuFacts of a GPU, as its driver states them; none of this creates a context."""
+"""The facts of a GPU as its driver states them; none of this creates a context."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ papers of Pascal to Blackwell, peak over SMs and boost clock. 0: there is no uni
 
 
 def identify(driver: Driver, card: Card, driver_version: str) -> Identity:
-    """Return which GPU this is; `driver_version` is NVML's, "" where nobody knows it."""
+    """Return the identity of a GPU; `driver_version` is NVML's."""
     version = driver.call("cuDriverGetVersion")
     cuda = f"{version // 1000}.{version % 1000 // 10}"
     return Identity(card.uuid, card.name, card.pci, driver_version, cuda)
 
 
 class GpuFacts(NamedTuple):
-    """A GPU, and where its facts come from."""
+    """A GPU, and the source of each of its facts."""
 
     gpu: Gpu
     provenance: dict[str, str]
@@ -56,7 +56,7 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFa
     known = _known(card.name)
     sm_count = _attribute(driver, handle, "MULTIPROCESSOR_COUNT")
     clock_hz = _attribute(driver, handle, "CLOCK_RATE") * 1e3
-    major, minor = capability_of(driver, card)
+    major, minor = read_capability(driver, card)
     # Two transfers a clock, on every kind of memory that NVIDIA builds in.
     bus_bytes = _attribute(driver, handle, "GLOBAL_MEMORY_BUS_WIDTH") / 8
     dram_bytes_per_s = 2.0 * bus_bytes * _attribute(driver, handle, "MEMORY_CLOCK_RATE") * 1e3
@@ -79,8 +79,8 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFa
     return GpuFacts(gpu, _provenance(gpu, stated, power_limit_w))
 
 
-def capability_of(driver: Driver, card: Card) -> tuple[int, int]:
-    """Return the compute capability, such as (9, 0)."""
+def read_capability(driver: Driver, card: Card) -> tuple[int, int]:
+    """Return the compute capability of a GPU, such as (9, 0)."""
     handle = driver.call("cuDeviceGet", card.ordinal)
     major = _attribute(driver, handle, "COMPUTE_CAPABILITY_MAJOR")
     return major, _attribute(driver, handle, "COMPUTE_CAPABILITY_MINOR")

@@ -15,8 +15,8 @@ _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING."""
 
 
-class Shape(NamedTuple):
-    """How a kernel is launched."""
+class LaunchShape(NamedTuple):
+    """The shape of a launch: blocks, threads, blocks of a cluster; dynamic shared memory."""
 
     grid: tuple[int, int, int]
     block: tuple[int, int, int]
@@ -71,7 +71,7 @@ class Arguments:
 
 
 class Launcher(Owner):
-    """One stream, and what is queued on it."""
+    """One stream, and the calls that queue work on it."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
@@ -84,7 +84,7 @@ class Launcher(Owner):
         if stream is not None:
             self.driver.release("cuStreamDestroy", stream)
 
-    def launch(self, function: Any, shape: Shape, arguments: int) -> None:
+    def launch(self, function: Any, shape: LaunchShape, arguments: int) -> None:
         """Queue one launch; `arguments` is the address of an array of pointers to values."""
         if shape.cluster == (1, 1, 1):
             grid_and_block = (*shape.grid, *shape.block)
@@ -100,7 +100,7 @@ class Launcher(Owner):
         else:
             self.driver.call("cuLaunchKernelEx", self.config(shape), function, arguments, 0)
 
-    def config(self, shape: Shape) -> Any:
+    def config(self, shape: LaunchShape) -> Any:
         """Return the driver's description of a launch in clusters."""
         library = self.driver.library
         attribute = library.CUlaunchAttribute()
@@ -136,7 +136,7 @@ class Launcher(Owner):
 
 
 class CapturedGraph(Graph):
-    """What a function queues, that many times, captured and instantiated as one graph."""
+    """A graph of so many calls of a function that queues a launch, captured and instantiated."""
 
     def __init__(self, launcher: Launcher, queue: Callable[[], None], launches: int) -> None:
         self.launches = launches
@@ -148,7 +148,7 @@ class CapturedGraph(Graph):
         finally:
             driver.release("cuGraphDestroy", graph)
         try:
-            # Or the first replay would upload it, and be slower than the others.
+            # Otherwise the first replay would upload it, and be slower than the others.
             driver.call("cuGraphUpload", self._executable, launcher.stream)
         except DeviceError:
             self.close()
@@ -172,7 +172,7 @@ class CapturedGraph(Graph):
             for _ in range(self.launches):
                 queue()
         except BaseException:
-            # The stream must leave the capture, whatever becomes of the graph.
+            # The stream must leave the capture in any case.
             code, graph = driver.library.cuStreamEndCapture(stream)
             if not int(code) and graph is not None:
                 driver.release("cuGraphDestroy", graph)

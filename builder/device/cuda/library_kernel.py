@@ -5,8 +5,8 @@ from __future__ import annotations
 from gpperf_lite import Gemm, Kernel
 
 from ..interface import Program
-from .bound import PlacedBound
-from .context import Session
+from .bound import CudaBound
+from .context import GpuContext
 from .cublaslt import CublasLt
 from .matmul import Matmul
 
@@ -14,30 +14,30 @@ from .matmul import Matmul
 class LibraryProgram(Program):
     """cuBLASLt, which chooses a kernel when it is bound."""
 
-    def __init__(self, session: Session, kernel: Kernel, library: CublasLt) -> None:
+    def __init__(self, context: GpuContext, kernel: Kernel, library: CublasLt) -> None:
         self.kernel = kernel
-        self._session = session
+        self._context = context
         self._library = library
 
     def close(self) -> None:
-        """Nothing is its own: the library stays with the device."""
+        """Nothing to free: the library belongs to the device."""
 
     def bind(self, gemm: Gemm, copies: int) -> LibraryBound:
         """Return the library's choice for a GEMM, bound; see `Program.bind`."""
-        return LibraryBound(self._session, self._library, gemm, copies)
+        return LibraryBound(self._context, self._library, gemm, copies)
 
 
-class LibraryBound(PlacedBound):
-    """A GEMM as cuBLASLt runs it; `algorithm` is what the library says of its choice."""
+class LibraryBound(CudaBound):
+    """A GEMM as cuBLASLt runs it; `algorithm` is the library's description of its choice."""
 
-    def __init__(self, session: Session, library: CublasLt, gemm: Gemm, copies: int) -> None:
+    def __init__(self, context: GpuContext, library: CublasLt, gemm: Gemm, copies: int) -> None:
         self._matmul: Matmul | None = None
         self._workspace = 0
         self._matmul = Matmul(library, gemm)
         try:
-            super().__init__(session, gemm, copies)
+            super().__init__(context, gemm, copies)
             if self._matmul.workspace_bytes:
-                self._workspace = session.workspaces.take(self._matmul.workspace_bytes)
+                self._workspace = context.workspaces.take(self._matmul.workspace_bytes)
         except BaseException:
             self.close()
             raise
@@ -48,16 +48,16 @@ class LibraryBound(PlacedBound):
         ]
 
     def close(self) -> None:
-        """Destroy the descriptors and give the workspace back."""
+        """Destroy the descriptors and free the workspace."""
         matmul, self._matmul = self._matmul, None
         if matmul is not None:
             matmul.close()
         if self._workspace:
-            self._session.workspaces.give_back(self._workspace)
+            self._context.workspaces.give_back(self._workspace)
             self._workspace = 0
 
     def _queue(self, copy: int) -> None:
         assert self._matmul is not None
         a, b, c, d = self._operands[copy]
-        stream = int(self._session.launcher.stream)
+        stream = int(self._context.launcher.stream)
         self._matmul.queue((a, b, c, d), self._workspace, stream)

@@ -1,8 +1,8 @@
 """One matrix multiplication as cuBLASLt would run it.
 
-cuBLASLt thinks in columns. A row-major C[m, n] is a column-major C'[n, m], so it is asked for
-C' = B' A': the first operand is our B, the second our A, and a tile of its rows x columns is one
-of our n x m. That is how the frameworks call it, too.
+cuBLASLt's matrices are column-major. A row-major C[m, n] is a column-major C'[n, m], so it is asked
+for C' = B' A': the first operand is our B, the second our A, and a tile of its rows x columns is
+one of our n x m. That is how the frameworks call it, too.
 
 Numbers of enumerations are those of `cublasLt.h`, `cublas_api.h` and `library_types.h` of CUDA 13.
 """
@@ -19,7 +19,7 @@ from ..interface import DeviceError, Owner
 from .cublaslt import CublasLt
 
 WORKSPACE_BYTES = 32 << 20
-"""What cuBLAS's documentation recommends on Hopper, and what the frameworks give it there."""
+"""Recommended for Hopper by cuBLAS's documentation, and given there by the frameworks."""
 
 _NOT_SUPPORTED = 15
 _TRANSPOSE_A, _TRANSPOSE_B = 3, 4
@@ -85,7 +85,7 @@ _FIELDS = {
 class Matmul(Owner):
     """One GEMM, described to cuBLASLt, and the algorithm that its heuristic puts first.
 
-    algorithm: what the library tells of it; workspace_bytes: what it needs.
+    algorithm: the library's description of it; workspace_bytes: of its scratch memory.
     Raises DeviceError with a plain reason for what cuBLASLt cannot run.
     """
 
@@ -103,7 +103,7 @@ class Matmul(Owner):
             self.close()
             raise
         self.workspace_bytes = int(self._result.workspace_bytes)
-        self.algorithm = self._told()
+        self.algorithm = self._description()
 
     def close(self) -> None:
         """Destroy the descriptors."""
@@ -198,8 +198,8 @@ class Matmul(Owner):
             raise DeviceError(0, "cublasLtMatmulAlgoGetHeuristic", f"status {status}")
         return result
 
-    def _told(self) -> dict[str, Any]:
-        """Return what the library says of its algorithm, m before n as in our own kernels."""
+    def _description(self) -> dict[str, Any]:
+        """Return the library's description of its algorithm, m before n as in our own kernels."""
         told: dict[str, Any] = {"library": "cublasLt", "version": self._library.version}
         for name, field in _FIELDS.items():
             value = field.type(0)

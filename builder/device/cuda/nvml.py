@@ -1,4 +1,4 @@
-"""NVML: what the sensors of a GPU say, through the module `pynvml` (of the package nvidia-ml-py).
+"""NVML: the sensors of a GPU, read through the module `pynvml` (of the package nvidia-ml-py).
 
 NVML answers in mJ, mW, MHz and degrees Celsius; here it becomes SI. A reading that is not
 supported, not permitted or has no value is a SensorError of one sentence, nothing else. Functions
@@ -49,7 +49,7 @@ _ADVICE = {
     18: "NVML and the loaded driver differ in version: restart the machine",
     21: "there is no value yet",
 }
-"""What to do about some codes of nvmlReturn_t."""
+"""Advice for some codes of nvmlReturn_t."""
 
 
 class NvmlSensor(Sensor):
@@ -106,7 +106,7 @@ class NvmlSensor(Sensor):
         return _positive(what, self._call(what, "nvmlDeviceGetPowerUsage")) * 1e-3
 
     def power_limit_w(self) -> float:
-        """Return the limit that is enforced, whoever has set it."""
+        """Return the enforced limit, by whomever it was set."""
         limit_mw = self._call("the power limit", "nvmlDeviceGetEnforcedPowerLimit")
         return _positive("the power limit", limit_mw) * 1e-3
 
@@ -124,7 +124,7 @@ class NvmlSensor(Sensor):
         return _positive(what, self._call(what, "nvmlDeviceGetTemperature", _GPU_TEMPERATURE))
 
     def throttle_reasons(self) -> frozenset[str]:
-        """Return why clocks are held down; an idle GPU is no reason."""
+        """Return the reasons why clocks are held down; an idle GPU is none."""
         what = "the reasons of throttling"
         try:
             bits = self._call(what, "nvmlDeviceGetCurrentClocksEventReasons")
@@ -147,7 +147,7 @@ class NvmlSensor(Sensor):
         return tuple(int(process.pid) for process in found)
 
     def other_processes(self) -> int:
-        """Return how many other processes hold a context, given that this one does.
+        """Return the number of other processes that hold a context, given that this one does.
 
         Raises SensorError where NVML lists no process, not even this one: then it hides them.
         """
@@ -161,7 +161,7 @@ class NvmlSensor(Sensor):
         return len(listed) - 1
 
     def mig_is_on(self) -> bool:
-        """Return whether the GPU is partitioned."""
+        """Return True where the GPU is partitioned."""
         try:
             mode = self._call("the MIG mode", "nvmlDeviceGetMigMode")
         except SensorError as error:
@@ -171,7 +171,7 @@ class NvmlSensor(Sensor):
         return bool(mode[0])
 
     def persistence_is_on(self) -> bool:
-        """Return whether the driver stays loaded while nobody uses the GPU."""
+        """Return True where the driver stays loaded while no process uses the GPU."""
         return bool(self._call("the persistence mode", "nvmlDeviceGetPersistenceMode"))
 
     def driver_version(self) -> str:
@@ -197,7 +197,7 @@ class NvmlSensor(Sensor):
         return _positive(what, self._call(what, "nvmlDeviceGetClockInfo", domain)) * 1e6
 
     def _call(self, what: str, name: str, *arguments: Any, of_gpu: bool = True) -> Any:
-        """Return what a function of NVML returns; `of_gpu` passes the GPU as first argument."""
+        """Return the answer of a function of NVML; `of_gpu` passes the GPU as first argument."""
         function: Callable[..., Any] | None = getattr(self._library, name, None)
         if function is None:
             raise SensorError(
@@ -217,16 +217,16 @@ class NvmlSensor(Sensor):
 
 
 class NoSensor(Sensor):
-    """Stands for sensors that cannot be read at all: each reading raises SensorError.
+    """Sensors that cannot be read at all: each reading raises SensorError.
 
-    reason: one sentence that says why, and what to do.
+    reason: one sentence: why, and the next step.
     """
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
 
     def close(self) -> None:
-        """There is nothing to shut down."""
+        """Nothing to shut down."""
 
     def _refuse(self) -> NoReturn:
         raise SensorError(self.reason)
@@ -237,7 +237,7 @@ class NoSensor(Sensor):
 
 
 def open_sensor(uuid: str) -> NvmlSensor | NoSensor:
-    """Return the sensors of a GPU; where there are none, sensors that say why at each reading."""
+    """Return the sensors of a GPU; where there are none, a NoSensor with the reason."""
     try:
         import pynvml
     except ImportError:

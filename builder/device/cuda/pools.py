@@ -20,7 +20,7 @@ from ..interface import DeviceError, Owner
 from .driver import Driver, Memory
 
 ALIGNMENT = 256
-"""Bytes that every operand is aligned to: what cuBLASLt's heuristic and TMA take for granted."""
+"""Bytes that every operand is aligned to; cuBLASLt's heuristic and TMA rely on it."""
 
 MOST_COPIES = 512
 """More copies than a graph has launches are of no use."""
@@ -67,13 +67,12 @@ class PoolOptions:
 
 
 class Placement(NamedTuple):
-    """Where the copies of a problem's operands lie: addresses, uint64 arrays of (n_copies,)."""
+    """The addresses of the copies of a problem's operands: uint64 arrays of shape (n_copies,)."""
 
     a: NDArray[np.uint64]
     b: NDArray[np.uint64]
     c: NDArray[np.uint64]
     d: NDArray[np.uint64]
-    d_bytes: int
 
 
 class _Ring(Owner):
@@ -109,13 +108,13 @@ class Pools(Owner):
         self._rings: dict[str, _Ring] = {}
 
     def close(self) -> None:
-        """Free all of them."""
+        """Free all pools."""
         rings, self._rings = self._rings, {}
         for ring in rings.values():
             ring.close()
 
     def place(self, gemm: Gemm, copies: int) -> Placement:
-        """Return where up to `copies` copies of a GEMM's operands lie.
+        """Return the addresses of up to `copies` copies of a GEMM's operands.
 
         C is a part of the inputs where beta is not 0, so that results never feed on themselves;
         else it is D, and never read. Raises DeviceError, of code 2, where not even one copy fits.
@@ -123,11 +122,11 @@ class Pools(Owner):
         if gemm.dtype not in INPUTS:
             raise DeviceError(0, "bind", f"operands of {gemm.dtype} cannot be made here yet")
         inputs, output = INPUTS[gemm.dtype], OUTPUTS[gemm.dtype]
-        a_bytes = _rounded(gemm.batch * gemm.m * gemm.k * ELEMENT_BYTES[inputs])
-        b_bytes = _rounded(gemm.batch * gemm.k * gemm.n * ELEMENT_BYTES[inputs])
+        a_bytes = aligned(gemm.batch * gemm.m * gemm.k * ELEMENT_BYTES[inputs])
+        b_bytes = aligned(gemm.batch * gemm.k * gemm.n * ELEMENT_BYTES[inputs])
         d_bytes = gemm.batch * gemm.m * gemm.n * ELEMENT_BYTES[output]
-        c_bytes = _rounded(d_bytes) if gemm.beta else 0
-        needs = {inputs: a_bytes + b_bytes, "output": _rounded(d_bytes)}
+        c_bytes = aligned(d_bytes) if gemm.beta else 0
+        needs = {inputs: a_bytes + b_bytes, "output": aligned(d_bytes)}
         if c_bytes:
             needs[output] = needs.get(output, 0) + c_bytes
         rings = {name: self._ring(name) for name in needs}
@@ -141,13 +140,13 @@ class Pools(Owner):
         c = taken["output"]
         if c_bytes:
             c = b + np.uint64(b_bytes) if output == inputs else taken[output]
-        return Placement(a, b, c, taken["output"], d_bytes)
+        return Placement(a, b, c, taken["output"])
 
     def _ring(self, name: str) -> _Ring:
         if name not in self._rings:
             options = self._options
             share = options.output_share if name == "output" else options.input_share
-            ring = _Ring(self._driver, _rounded(int(self._free_bytes * share)))
+            ring = _Ring(self._driver, aligned(int(self._free_bytes * share)))
             try:
                 if name != "output":
                     self._fill(name, ring.memory)
@@ -174,10 +173,10 @@ class Workspaces(Owner):
             self._memory = None
 
     def take(self, n_bytes: int) -> int:
-        """Return the address of a part that nobody else has; DeviceError, of code 2, if none."""
+        """Return the address of a free part; raises DeviceError, of code 2, where there is none."""
         if self._memory is None:
             self._memory = Memory(self._driver, self._n_bytes)
-        size, offset = _rounded(n_bytes), 0
+        size, offset = aligned(n_bytes), 0
         for start, taken in sorted(self._taken.items()):
             if start - offset >= size:
                 break
@@ -190,19 +189,13 @@ class Workspaces(Owner):
         return self._memory.address + offset
 
     def give_back(self, address: int) -> None:
-        """Give a part back."""
+        """Free a part."""
         if self._memory is not None:
             self._taken.pop(address - self._memory.address, None)
 
 
-def operand_bytes(gemm: Gemm) -> int:
-    """Return the bytes of A, B and C of one copy."""
-    inputs, output = ELEMENT_BYTES[INPUTS[gemm.dtype]], ELEMENT_BYTES[OUTPUTS[gemm.dtype]]
-    m, n, k = gemm.m, gemm.n, gemm.k
-    return gemm.batch * ((m * k + k * n) * inputs + m * n * output)
-
-
-def _rounded(n_bytes: int) -> int:
+def aligned(n_bytes: int) -> int:
+    """Return a number of bytes, rounded up to a multiple of ALIGNMENT."""
     return -(-n_bytes // ALIGNMENT) * ALIGNMENT
 
 

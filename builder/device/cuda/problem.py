@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .launching import Shape
+from .launching import LaunchShape
 
 PROBLEM = np.dtype(
     [
@@ -54,10 +54,10 @@ LAUNCH = np.dtype(
 )
 
 
-def shape_of(launch: Any) -> Shape:
+def launch_shape(launch: Any) -> LaunchShape:
     """Return the shape of a launch that one record of LAUNCH gives."""
     grid, block, cluster = (
         (int(extents[0]), int(extents[1]), int(extents[2]))
         for extents in (launch["grid"], launch["block"], launch["cluster"])
     )
-    return Shape(grid, block, cluster, int(launch["shared_bytes"]))
+    return LaunchShape(grid, block, cluster, int(launch["shared_bytes"]))

@@ -1,4 +1,4 @@
-"""The kernels of `cuda/support.cu`: fills, references, clocks and a load; see `cuda/README.md`."""
+"""The support kernels (`cuda/support.cu`, `cuda/README.md`): fills, references, clocks, a load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..interface import Owner
 from .driver import Memory
-from .launching import Arguments, Launcher, Module, Shape
+from .launching import Arguments, Launcher, LaunchShape, Module
 from .pools import ELEMENT_BYTES
 
 ELEMENT_TYPES = {
@@ -56,7 +56,7 @@ class Support(Owner):
         self._module = Module(launcher.driver, cubin)
 
     def close(self) -> None:
-        """Unload them."""
+        """Unload the kernels."""
         self._module.close()
 
     def fill_normal(self, element: str, memory: Memory, seed: int) -> None:
@@ -82,7 +82,7 @@ class Support(Owner):
         """Compute entries of the last GEMM of a batch in float64.
 
         problem: one record of PROBLEM; elements: types of the operands and of the result; count:
-        how many entries; addresses: of their rows, their columns, what D holds, what it should.
+        of entries; addresses: of their rows, their columns, the values of D, the right values.
         """
         operand, result = (_type(element) for element in elements)
         rows, columns, got, wanted = (_pointer(address) for address in addresses)
@@ -99,16 +99,18 @@ class Support(Owner):
             got,
             wanted,
         )
-        self._queue("reference_entries", values, Shape((count, 1, 1), (_REFERENCE_THREADS, 1, 1)))
+        self._queue(
+            "reference_entries", values, LaunchShape((count, 1, 1), (_REFERENCE_THREADS, 1, 1))
+        )
 
     def stamp_clock(self, stamps: int) -> None:
         """Write a STAMP for each block, of which there is one an SM."""
-        shape = Shape((self._sm_count, 1, 1), (_STAMP_THREADS, 1, 1))
+        shape = LaunchShape((self._sm_count, 1, 1), (_STAMP_THREADS, 1, 1))
         self._queue("stamp_clock", (_pointer(stamps),), shape)
 
     def spin_gemm(self, memory: Memory, seconds: float) -> None:
         """Multiply tiles of float32 memory for that long."""
-        shape = Shape((_SPIN_BLOCKS_PER_SM * self._sm_count, 1, 1), (_THREADS, 1, 1))
+        shape = LaunchShape((_SPIN_BLOCKS_PER_SM * self._sm_count, 1, 1), (_THREADS, 1, 1))
         values = (
             _pointer(memory.address),
             _long(memory.n_bytes // ELEMENT_BYTES["f32"]),
@@ -119,12 +121,12 @@ class Support(Owner):
 
     def do_nothing(self) -> None:
         """Queue a kernel that does nothing: one block of one warp."""
-        self._queue("do_nothing", (), Shape((1, 1, 1), (_STAMP_THREADS, 1, 1)))
+        self._queue("do_nothing", (), LaunchShape((1, 1, 1), (_STAMP_THREADS, 1, 1)))
 
-    def _queue(self, name: str, values: Sequence[Any], shape: Shape | None = None) -> None:
+    def _queue(self, name: str, values: Sequence[Any], shape: LaunchShape | None = None) -> None:
         if name not in self._functions:
             self._functions[name] = self._module.function(name)
-        wide = Shape((_BLOCKS_PER_SM * self._sm_count, 1, 1), (_THREADS, 1, 1))
+        wide = LaunchShape((_BLOCKS_PER_SM * self._sm_count, 1, 1), (_THREADS, 1, 1))
         arguments = Arguments(values)
         self._launcher.launch(self._functions[name], shape or wide, arguments.address)
 

@@ -1,4 +1,4 @@
-"""TMA descriptors: what a kernel's parameters say of them becomes what the driver encodes.
+"""TMA descriptors: records of them in a kernel's parameters become what the driver encodes.
 
 `cuda/tma_record.h` leaves a record in the place of every descriptor of CUTLASS 3.x's parameters:
 the arguments of cuTensorMapEncodeTiled. The host makes that call and puts the 128 bytes of its
@@ -10,11 +10,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ...errors import BuilderError
+from .driver import Driver
 
 RECORD = np.dtype(
     [
@@ -100,7 +100,7 @@ def patch(params: bytes, encode: Callable[[TensorMap], bytes], driver_version: i
     """Return parameters in which every record is the descriptor that it asks for.
 
     encode: makes the driver's call and returns the 128 bytes of the descriptor; driver_version:
-    what cuDriverGetVersion says, 13000 for 13.0. Parameters without records are returned as they
+    of cuDriverGetVersion, 13000 for 13.0. Parameters without records are returned as they
     are. Raises DescriptorError where a record is not one that a driver could encode.
     """
     patched, at = bytearray(params), 0
@@ -118,8 +118,8 @@ def patch(params: bytes, encode: Callable[[TensorMap], bytes], driver_version: i
     return bytes(patched)
 
 
-def encode_with(driver: Any, wanted: TensorMap) -> bytes:
-    """Let the driver encode a descriptor; `driver` is a `device.driver.Driver`.
+def encode_with(driver: Driver, wanted: TensorMap) -> bytes:
+    """Return a descriptor that the driver has encoded.
 
     Raises DeviceError where the driver refuses.
     """

@@ -78,12 +78,12 @@ class Board:
 
     @property
     def now_s(self) -> float:
-        """Return when all queued work is done."""
+        """The time at which all queued work is done."""
         return self._now.time_s
 
     @property
     def cycles(self) -> float:
-        """Return the SM clock's counter at that time."""
+        """The SM clock's counter at that time."""
         return self._now.cycles
 
     def power_w(self, work: Work | None, clock_share: float, temperature_c: float) -> float:
@@ -176,7 +176,7 @@ class Board:
         return self._traits.ambient_c + self._traits.c_per_w * self._idle_w
 
     def _held_at(self, time_s: float) -> tuple[float, str | None, float]:
-        """Return the highest share that is allowed, why, and for how long it stays so."""
+        """Return the highest clock share allowed, its reason, and the time that it lasts."""
         change_s = math.inf
         for one in self._throttling:
             if one.start_s <= time_s < one.end_s:
@@ -186,7 +186,7 @@ class Board:
         return 1.0, None, change_s
 
     def _governed(self, share: float, ceiling: float, capped: float) -> tuple[float, float]:
-        """Return the next clock under work, and for how long it may be taken as constant."""
+        """Return the next clock share under work, and the time that it may be taken as constant."""
         if self._average_w >= self._limit_w:
             self._is_capped = True
         elif self._average_w < _CAP_RELEASE * self._limit_w:

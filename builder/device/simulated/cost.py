@@ -33,9 +33,9 @@ _WAVE_S, _LAUNCH_S, _FILL_S, _JOIN_S = 3e-7, 1.5e-6, 5e-7, 1.2e-6
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one launch needs at the highest clocks, with cold caches.
+    """The cost of one launch at the highest clocks, with cold caches.
 
-    compute_s, l2_s, dram_s: time on each part of the chip; fixed_s: what comes on top.
+    compute_s, l2_s, dram_s: time on each part of the chip; fixed_s: beside these.
     compute_j, l2_j, dram_j: energy beside that of a chip that is only awake.
     """
 
@@ -76,7 +76,7 @@ def _quirk(name: str, what: str) -> float:
 
 
 def cost_of(gpu: Gpu, traits: Traits, kernel: Kernel, gemm: Gemm) -> Cost:
-    """Return what a kernel costs on a GEMM; `library` takes the fastest of some tiles."""
+    """Return the cost of a kernel on a GEMM; `library` takes the fastest of some tiles."""
     if kernel.tile is not None:
         return _tiled(gpu, traits, kernel, gemm, kernel.tile, kernel.split_k)
     return min(

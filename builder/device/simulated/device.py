@@ -30,8 +30,8 @@ _TRUTH_C = 45.0
 class SimulatedDevice(Device):
     """One GPU that is computed; everything follows from its arguments.
 
-    seed: of noise, of results and of the sensors' phases; the UUID comes from it. faults: what
-    goes wrong. gpu: its facts, of H200 by default. traits: how it behaves beside them.
+    seed: of noise, of results and of the sensors' phases; the UUID comes from it. faults: those
+    that occur. gpu: its facts, of H200 by default. traits: its behaviour beside them.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class SimulatedDevice(Device):
         self._spin = Work(_spin_cost(self.gpu, traits))
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def now_s(self) -> float:
         """Return the simulated host's clock."""
@@ -92,7 +92,7 @@ class SimulatedDevice(Device):
         return self.stream.mark()
 
     def reached(self, mark: Mark) -> bool:
-        """Return whether the host's clock has come to a mark."""
+        """Return True where the host's clock has come to a mark."""
         self.stream.check()
         self.stream.host_s += self.traits.mark_call_s
         return _place(mark).time_s <= self.stream.host_s
@@ -123,13 +123,13 @@ class SimulatedDevice(Device):
         return (end.cycles - begin.cycles) / (end.time_s - begin.time_s)
 
     def truth_runtime_s(self, kernel: Kernel, gemm: Gemm) -> float:
-        """Return what a launch takes at the highest clock, with cold caches, without noise."""
+        """Return the runtime of a launch at the highest clock, with cold caches, without noise."""
         return cost_of(self.gpu, self.traits, kernel, gemm).runtime_s()
 
     def truth_sustained_s(
         self, kernel: Kernel, gemm: Gemm, temperature_c: float = _TRUTH_C
     ) -> float:
-        """Return what a launch takes once clocks have settled under the power cap."""
+        """Return the runtime of a launch once clocks have settled under the power cap."""
         work = Work(cost_of(self.gpu, self.traits, kernel, gemm))
         return work.runtime_s(self._board.capped_share(work, temperature_c))
 

@@ -1,4 +1,4 @@
-"""Faults: what a simulated GPU does wrong, as data that a spawned process can be given."""
+"""Faults of a simulated GPU, as data that a spawned process can be given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FaultError(BuilderError, ValueError):
 
 @dataclass(frozen=True)
 class LaunchFault:
-    """Something that happens at one launch of a kernel.
+    """A fault at one launch of a kernel.
 
     kernel: a glob of names. nth: at which launch of such a kernel in this process, counted from 1
     over `bound.launch`, `graph.replay` (as many as the graph holds) and `bound.compare`; every
@@ -42,7 +42,7 @@ class LaunchFault:
             raise FaultError(f"effect must be one of {' '.join(EFFECTS)} (got {self.effect!r})")
 
     def is_meant(self, kernel: str, gemm: Gemm) -> bool:
-        """Return whether a launch of this kernel on this GEMM counts."""
+        """Return True where a launch of this kernel on this GEMM counts."""
         shape = (gemm.m, gemm.n, gemm.k)
         return fnmatchcase(kernel, self.kernel) and self.shape in (None, shape)
 
@@ -66,14 +66,14 @@ class Throttling:
 
 @dataclass(frozen=True)
 class Faults:
-    """All that is wrong with a simulated GPU; nothing by default.
+    """The faults of a simulated GPU; none by default.
 
     unsupported, not_permitted: names of methods of Sensor that fail at each call; failing_share:
     the share of all other readings that fails at random, which `seed` decides.
     counter_is_stuck: the energy counter never moves. throttling: when clocks are held down.
     other_processes: contexts of others; other_load: for how much of the time they keep it busy.
     mig_is_on: the GPU is partitioned. wrong, non_finite: globs of kernels whose results are wrong,
-    or hold NaN. launches: what happens at single launches.
+    or hold NaN. launches: faults at single launches.
     """
 
     unsupported: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gemm, Gpu, Kernel
-from gpperf_lite._gemm import DTYPES
+from gpperf_lite._gemm import footprint_bytes
 
 from ..interface import Bound, Comparison, DeviceError, Graph, Program
 from .board import Work
@@ -43,7 +43,7 @@ class SimulatedProgram(Program):
         self._seed = seed
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def bind(self, gemm: Gemm, copies: int) -> SimulatedBound:
         """Bind a GEMM; what the kernel cannot run raises DeviceError."""
@@ -53,7 +53,7 @@ class SimulatedProgram(Program):
         if obstacle or gemm.dtype not in self._gpu.peak_flops:
             text = obstacle or f"the GPU does not multiply {gemm.dtype}"
             raise DeviceError(_INVALID_VALUE, "binding a GEMM", text)
-        size = bytes_of(gemm)
+        size = footprint_bytes(gemm)
         if size > 0.9 * self._gpu.memory_bytes:
             raise DeviceError(_OUT_OF_MEMORY, "binding a GEMM", "out of memory")
         traits = self._stream.traits
@@ -64,7 +64,7 @@ class SimulatedProgram(Program):
 
 
 class SimulatedBound(Bound):
-    """A kernel and the GEMM that it pretends to run. launched: how often, so far."""
+    """A kernel and the GEMM that it pretends to run. launched: number of launches so far."""
 
     algorithm: dict[str, Any] | None
 
@@ -80,7 +80,7 @@ class SimulatedBound(Bound):
     ) -> None:
         self.gemm = gemm
         self.copies = copies
-        self.bytes_per_copy = bytes_of(gemm)
+        self.bytes_per_copy = footprint_bytes(gemm)
         self.algorithm = {"name": "simulated"} if kernel.family == "library" else None
         self._stream = stream
         self._kernel = kernel
@@ -91,7 +91,7 @@ class SimulatedBound(Bound):
         self._seed = seed
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def launch(self) -> None:
         """Queue one launch."""
@@ -153,7 +153,7 @@ class SimulatedGraph(Graph):
         self._launched_before = -math.inf
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to free."""
 
     def replay(self) -> None:
         """Queue all launches."""
@@ -161,13 +161,6 @@ class SimulatedGraph(Graph):
         distance = self._bound.launched + self.launches - self._launched_before
         self._bound.replay(self.launches, distance)
         self._launched_before = self._bound.launched
-
-
-def bytes_of(gemm: Gemm) -> int:
-    """Return the bytes of A, B and C together."""
-    dtype = DTYPES[gemm.dtype]
-    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * dtype.operand_bytes
-    return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
 
 
 def _any_matches(patterns: tuple[str, ...], name: str) -> bool:

@@ -81,11 +81,11 @@ class SimulatedSensor(Sensor):
         return float(round(self._moment("temperature_c").temperature_c))
 
     def throttle_reasons(self) -> frozenset[str]:
-        """Return why clocks are held down."""
+        """Return the reasons why clocks are held down."""
         return self._moment("throttle_reasons").reasons
 
     def utilisation(self) -> float:
-        """Return for how much of the last while a kernel ran."""
+        """Return the share of the last sampling period in which a kernel ran."""
         now = self._moment("utilisation")
         before = self._board.at(max(0.0, now.time_s - self._traits.utilisation_window_s))
         if now.time_s <= before.time_s:
@@ -94,17 +94,17 @@ class SimulatedSensor(Sensor):
         return round(min(1.0, max(busy, self._faults.other_load)), 2)
 
     def other_processes(self) -> int:
-        """Return how many others the faults put there."""
+        """Return the number of others that the faults put there."""
         self._call("other_processes", self._traits.other_call_s)
         return self._faults.other_processes
 
     def mig_is_on(self) -> bool:
-        """Return whether the faults have the GPU partitioned."""
+        """Return True where the faults have the GPU partitioned."""
         self._call("mig_is_on", self._traits.other_call_s)
         return self._faults.mig_is_on
 
     def _call(self, name: str, cost_s: float) -> float:
-        """Let a call take its time, and return the moment that it sees."""
+        """Let a call take its time, and return the time of its reading."""
         self._clock.host_s += cost_s
         if name in self._faults.unsupported:
             raise SensorError(f"the simulated GPU cannot read {name}: it does not have it")
@@ -128,7 +128,7 @@ class SimulatedSensor(Sensor):
             step -= 1
 
     def _noise(self, step: int) -> float:
-        """Return the noise of an update, which is the same whenever one asks."""
+        """Return the noise of an update, the same at each call."""
         if step not in self._noises:
             self._noises[step] = random.Random(f"{self._seed}:{step}").uniform(-1.0, 1.0)
         return self._noises[step]

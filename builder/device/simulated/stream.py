@@ -27,7 +27,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Place(Mark):
-    """When the queue comes to a place, and the SM clock's counter there."""
+    """A place in the queue: the time at which it is reached, and the SM clock's counter there."""
 
     time_s: float
     cycles: float
@@ -52,7 +52,7 @@ class Stream:
         self._hangs = False
 
     def check(self) -> None:
-        """Raise the error after which nothing works any more, once the host has met it."""
+        """Raise the sticky error, once the host has met it."""
         if self._lost and self._is_noticed:
             raise self._lost
 
@@ -101,7 +101,7 @@ class Stream:
         self.board.forget_before(self.host_s)
 
     def meet_faults(self, kernel: Kernel, gemm: Gemm, launches: int) -> None:
-        """Count launches, and let happen what the faults have planned for them."""
+        """Count launches, and let the faults happen that are due at them."""
         for index, fault in enumerate(self.faults.launches):
             if fault.is_meant(kernel.name, gemm):
                 self._counts[index] += launches
@@ -139,7 +139,7 @@ class Stream:
             self.host_s = self._pending.popleft()
 
     def _factor(self, launches: int) -> float:
-        """Return how much longer than its cost a launch takes, on average over a replay."""
+        """Return the runtime of a launch over its cost, as the mean over a replay."""
         traits = self.traits
         sigma = math.hypot(traits.batch_noise, traits.noise / math.sqrt(launches))
         factor = math.exp(self._dice.gauss(0.0, sigma))

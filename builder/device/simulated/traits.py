@@ -1,4 +1,4 @@
-"""Traits: how a simulated GPU behaves beside its data sheet; every figure is a modelling choice."""
+"""Traits of a simulated GPU beside its data sheet; every figure is a modelling choice."""
 
 from __future__ import annotations
 

@@ -81,8 +81,9 @@ def test_the_command_writes_a_sweep_that_can_be_planned(
     write(generic_model(), tmp_path / "base.safetensors")
     sweep, few = ROOT / "cuda" / "sweeps" / "quick.toml", tmp_path / "few.toml"
     shared = ["--gpu", "h200", "--cubins", str(tmp_path)]
-    arguments = ["--few", "12", "--base", str(tmp_path / "base.safetensors"), "--output", str(few)]
-    assert main(["plan", "--sweep", str(sweep), *shared, *arguments]) == 0
+    base = ["--base", str(tmp_path / "base.safetensors")]
+    chosen = ["--choose", "12", "--sweep", str(sweep), "--output", str(few)]
+    assert main(["calibrate", *base, *chosen, *shared]) == 0
     assert "wrote 12 points" in capsys.readouterr().out
     assert main(["plan", "--sweep", str(few), *shared]) == 0
     assert "few on NVIDIA H200: 12 points on 1 kernel" in capsys.readouterr().out

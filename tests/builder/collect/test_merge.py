@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stand_ins.plans import QUICK, TILED, run_session, small_plan
+from stand_ins.plans import QUICK, TILED, ruled, run_session, small_plan
 
 from builder.collect import merge
 from builder.collect.journal import JournalError, export_journal
@@ -124,7 +124,7 @@ def test_another_driver_is_refused_unless_allowed(two: list[Path], tmp_path: Pat
 
 
 def test_another_protocol_is_refused_unless_allowed(two: list[Path], tmp_path: Path) -> None:
-    other = journal(tmp_path, "protocol", 9, protocol=replace(QUICK, batches_most=6))
+    other = journal(tmp_path, "protocol", 9, protocol=ruled(QUICK, batches_most=6))
     with pytest.raises(MergeError, match="differ in protocol"):
         merge([two[0], other])
     assert len(merge([two[0], other], allow=("protocol",)).provenance) == 2

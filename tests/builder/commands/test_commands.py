@@ -22,9 +22,13 @@ from stand_ins.tables import (
 
 import gpperf_lite as gp
 from builder.__main__ import main
+from builder.commands import COMMANDS
 from builder.dataset import read
 
-COMMANDS = ("doctor", "plan", "compile", "collect", "merge", "import", "train", "evaluate", "docs")
+LEAVES = [words for command in COMMANDS for words in command.leaves]
+AT_ONCE = {("doctor",), ("probe",), ("report", "features"), ("report", "dataset")}
+"""Commands that need no file: their examples would do their work."""
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -53,23 +57,65 @@ def dataset(table: Path, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_each_command_shows_an_example(
-    command: str, capsys: pytest.CaptureFixture[str]
+def shown_by(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Ask for help; return what is printed."""
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--help"])
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_the_help_of_each_command_ends_with_an_example_of_one_line(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
-    assert caught.value.code == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert f"example: python -m builder {command}" in shown
+    last = shown_by(capsys, *words).splitlines()[-1]
+    assert last.startswith(f"example: python -m builder {' '.join(words)}")
 
 
-def test_the_help_of_the_program_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    assert caught.value.code == 0
-    shown = capsys.readouterr().out
-    assert all(f"\n    {command} " in shown for command in COMMANDS)
+@pytest.mark.parametrize("words", [words for words in LEAVES if words not in AT_ONCE], ids=" ".join)
+def test_the_example_of_each_command_can_be_parsed(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Its files are not there, so that it ends with a mistake of files, never of arguments."""
+    example = shown_by(capsys, *words).splitlines()[-1].split()[4:]
+    example = [str(tmp_path / word) if "." in word else word for word in example]
+    if "--sources" in example:
+        example += ["--recipe", str(tmp_path / "none"), "--output", str(tmp_path / "page")]
+    assert refused(capsys, *example).startswith("error: there is no")
+
+
+@pytest.mark.parametrize("group", [(), *((one.name,) for one in COMMANDS if one.parts)])
+def test_the_help_of_the_program_and_of_each_group_names_every_command(
+    group: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = shown_by(capsys, *group)
+    below = {words[len(group)] for words in LEAVES if words[: len(group)] == group}
+    assert below
+    assert all(f"\n    {command}" in shown for command in below)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("docs", "report features"),
+        ("docs --folder docs", "report features"),
+        ("doctor --probe", "probe"),
+        ("evaluate a.parquet --method ours", "evaluate methods"),
+        ("evaluate --artefact=h200 a.parquet", "evaluate model"),
+        ("evaluate a.parquet --tiles f32", "evaluate tiles"),
+        ("evaluate a.parquet --dtype bf16 --floor", "evaluate floor"),
+        ("evaluate --study a.csv", "evaluate study"),
+        ("evaluate --report docs/accuracy.md --sources b", "report accuracy"),
+        ("evaluate --unseen docs/unseen.md --sources b", "report unseen"),
+        ("plan --sweep a.toml --gpu h200 --few 12", "calibrate --choose"),
+        ("train --recipe --sources b", "models build"),
+    ],
+)
+def test_a_former_spelling_is_refused_with_the_new_one(
+    old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert refused(capsys, *old.split()).startswith(f"error: this is now 'python -m builder {new}")
 
 
 @pytest.mark.parametrize(
@@ -84,17 +130,21 @@ def test_the_help_of_the_program_names_every_command(capsys: pytest.CaptureFixtu
         (["train", "--folds", "0"], "from 2 on (got '0')"),
         (["train", "--workers", "-1"], "from 1 on (got '-1')"),
         (["train", "--split", "rows"], "invalid choice: 'rows'"),
-        (["evaluate", "--method", "magic"], "invalid choice: 'magic'"),
-        (["train"], "train takes datasets, --name and --output"),
-        (["train", "a.parquet"], "train takes datasets, --name and --output"),
-        (["train", "--recipe"], "--recipe needs --sources"),
-        (["train", "a.parquet", "--recipe", "--sources", "b"], "--recipe needs --sources"),
-        (["evaluate"], "evaluate takes datasets with --method, --artefact, --tiles or --floor"),
-        (
-            ["evaluate", "a.parquet"],
-            "evaluate takes datasets with --method, --artefact, --tiles or --floor",
-        ),
-        (["evaluate", "--report", "a.md"], "--report needs --sources"),
+        (["train"], "required: dataset, --name, --output"),
+        (["train", "a.parquet"], "required: --name, --output"),
+        (["calibrate"], "missing: --measured --name --output;"),
+        (["calibrate", "--choose", "0"], "from 1 on (got '0')"),
+        (["calibrate", "--choose", "9", "--name", "a"], "not of these: --name)"),
+        (["calibrate", "--measured", "a", "--gpu", "h200"], "not of these: --gpu)"),
+        (["evaluate"], "required: COMMAND"),
+        (["evaluate", "a.parquet"], "invalid choice: 'a.parquet'"),
+        (["evaluate", "methods", "a.parquet"], "required: --method"),
+        (["evaluate", "methods", "a.parquet", "--method", "magic"], "invalid choice: 'magic'"),
+        (["evaluate", "model", "a.parquet"], "required: --artefact"),
+        (["evaluate", "tiles", "a.parquet"], "required: --dtype"),
+        (["report", "accuracy"], "required: --sources"),
+        (["models", "build"], "required: --sources"),
+        (["probe", "--gpu", "0", "--simulate", "1"], "give one of them"),
         (["plan", "--sweep", "a.toml"], "--gpu"),
         (["compile", "--sweep", "a.toml", "--arch", "sm_80,"], "must be a list like a,b"),
         (["collect", "--sweep", "a.toml"], "--output"),
@@ -117,9 +167,15 @@ def test_a_file_that_is_not_there_is_named(
     for arguments in (
         ("import", "--format", "neusight", none, "--output", output),
         ("train", none, "--name", "a", "--output", output),
-        ("train", "--recipe", none, "--sources", tmp_path),
-        ("evaluate", none, "--method", "study"),
-        ("evaluate", "--study", none),
+        ("models", "build", "--recipe", none, "--sources", tmp_path, "--output", output),
+        ("evaluate", "methods", none, "--method", "study"),
+        ("evaluate", "model", none, "--artefact", "h200"),
+        ("evaluate", "floor", none),
+        ("evaluate", "tiles", none, "--dtype", "f32"),
+        ("evaluate", "study", none),
+        ("report", "accuracy", "--recipe", none, "--sources", tmp_path, "--output", output),
+        ("calibrate", "--measured", none, "--name", "a", "--output", output),
+        ("calibrate", "--choose", "9", "--sweep", none, "--gpu", "h200"),
         ("plan", "--sweep", none, "--gpu", "h200"),
         ("compile", "--sweep", none, "--arch", "sm_80"),
         ("collect", "--sweep", none, "--output", output, "--simulate", "1"),
@@ -190,8 +246,8 @@ def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    arguments = ["evaluate", str(dataset), "--method", "roofline", "study", "--split", "shape"]
-    assert main(arguments) == 0
+    methods = ["--method", "roofline", "study", "--split", "shape"]
+    assert main(["evaluate", "methods", str(dataset), *methods]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
         "method",
@@ -206,11 +262,12 @@ def test_evaluate_warns_of_random_rows_and_of_rows_that_were_trained_on(
     model = tmp_path / "a.safetensors"
     train = ["train", str(dataset), "--name", "a", "--folds", "2", "--workers", "1"]
     assert main([*train, "--output", str(model)]) == 0
-    arguments = ["evaluate", str(dataset), "--artefact", str(model), "--method", "roofline"]
-    assert main([*arguments, "--split", "random"]) == 0
+    assert main(["evaluate", "model", str(dataset), "--artefact", str(model)]) == 0
     shown = capsys.readouterr().out
     assert "whether these rows were held out of its training is not checked" in shown
-    assert "random rows: not honest" in shown
+    methods = ["evaluate", "methods", str(dataset), "--method", "roofline"]
+    assert main([*methods, "--split", "random"]) == 0
+    assert "random rows: not honest" in capsys.readouterr().out
 
 
 def test_a_recipe_builds_the_models_that_are_asked_for(
@@ -224,7 +281,7 @@ def test_a_recipe_builds_the_models_that_are_asked_for(
         f'[second]\nformat = "gpperf"\nruntime = ["none.csv"]\n'
     )
     folder = tmp_path / "models"
-    arguments = ["train", "--recipe", recipe, "--sources", tmp_path, "--output", folder]
+    arguments = ["models", "build", "--recipe", recipe, "--sources", tmp_path, "--output", folder]
     arguments += ["--workers", "1", "--only"]
     assert main([*map(str, arguments), "first"]) == 0
     assert [path.name for path in folder.iterdir()] == ["first.safetensors"]
@@ -237,27 +294,28 @@ def test_evaluate_shows_the_studys_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a.csv").write_text("not,the,study\n")
-    assert "not the study's raw file" in refused(capsys, "evaluate", "--study", tmp_path / "a.csv")
+    assert "not the study's raw file" in refused(capsys, "evaluate", "study", tmp_path / "a.csv")
     records = [
         study_record(m=m, beta=beta, power=f"{m % 90}.5", runtime_ms=f"{m / 1e4 + beta / 1e3}")
         for m in (512, 1024, 2048)
         for beta in (0, 1, 2)
     ]
     path = write_study(tmp_path / "study.csv", records)
-    assert main(["evaluate", "--study", str(path)]) == 0
+    assert main(["evaluate", "study", str(path)]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {9}
     assert lines[-1].startswith("| ours | runtime | shapes | 9 |")
 
 
-def test_docs_writes_the_page_of_features(
+def test_report_writes_the_page_of_features(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["docs", "--folder", str(tmp_path / "docs")]) == 0
-    text = (tmp_path / "docs" / "features.md").read_text()
-    assert "| 0 | `m` |" in text
-    assert f"wrote {tmp_path / 'docs' / 'features.md'}" in capsys.readouterr().out
+    page = tmp_path / "docs" / "features.md"
+    assert main(["report", "features", "--output", str(page)]) == 0
+    assert "| 0 | `m` |" in page.read_text()
+    assert f"wrote {page}" in capsys.readouterr().out
+    assert "must be a file" in refused(capsys, "report", "features", "--output", tmp_path)
 
 
 def test_the_doctor_prints_a_line_a_finding(capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,11 +339,10 @@ def test_the_package_is_run_by_its_name() -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--gpu", "0"], ["--simulate", "1"], ["--output", "a.json"]])
-def test_what_the_doctor_takes_for_its_probe_alone_is_refused_without_it(
+def test_what_the_probe_takes_is_refused_by_the_doctor(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
-    assert main(["doctor", *arguments]) == 2
-    assert "are of the probe: give --probe as well" in capsys.readouterr().err
+    assert "unrecognized arguments" in refused(capsys, "doctor", *arguments)
 
 
 def test_every_extra_that_somebody_is_told_to_install_exists() -> None:

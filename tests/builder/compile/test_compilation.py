@@ -1,12 +1,15 @@
-"""Compiling: every program once, failures with reasons, and a cache that is checked."""
+"""Compiling: every job once, failures with reasons, and a cache that is checked."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import struct
 import sys
 import threading
+import zlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,12 +18,12 @@ from hypothesis import strategies as st
 from stand_ins.elf import CONSTANTS, make_cubin
 
 from builder.compile import CubinCache, compile_all, support_cubin, table_lines
-from builder.compile.cache import Entry, entry_of
+from builder.compile.cache import CachedCubin, gemm_cubin
 from builder.compile.nvrtc import (
-    Compiled,
     CompileError,
+    CompileJob,
+    CompilerOutput,
     NvrtcProcesses,
-    Program,
     Toolchain,
     ToolchainError,
     installed_toolchain,
@@ -35,7 +38,7 @@ TOOLS = Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
 LOG = "Function properties for gemm_run\n 8 bytes stack frame, 24 bytes spill stores, 0 bytes\n"
 SGEMM = "cutlass_simt_sgemm_64x64_8x2_nn_align1"
 FP8 = "cutlass_tensorop_bf16_s16832fastaccumgemm_e4m3_64x64_64x6_tn_align16"
-HELLO = Program("a.cu", (), "sm_90", ())
+HELLO = CompileJob("a.cu", (), "sm_90", ())
 
 
 def builds(*names: str) -> list[Build]:
@@ -43,29 +46,29 @@ def builds(*names: str) -> list[Build]:
 
 
 class FakeCompiler:
-    """Compiles nothing: answers with a cubin of as many threads as the program's warps have.
+    """Compiles nothing: answers with a cubin of as many threads as the job's warps have.
 
-    answer: called with each program instead, where it is given; programs: what was compiled.
+    answer: called with each job instead, where it is given; jobs: what was compiled.
     """
 
-    def __init__(self, answer: Callable[[Program], Compiled] | None = None) -> None:
+    def __init__(self, answer: Callable[[CompileJob], CompilerOutput] | None = None) -> None:
         self._answer = answer or compiled
         self._lock = threading.Lock()
-        self.programs: list[Program] = []
+        self.jobs: list[CompileJob] = []
         self.is_closed = False
 
-    def __call__(self, program: Program) -> Compiled:
+    def __call__(self, job: CompileJob) -> CompilerOutput:
         with self._lock:
-            self.programs.append(program)
-        return self._answer(program)
+            self.jobs.append(job)
+        return self._answer(job)
 
     def close(self) -> None:
         self.is_closed = True
 
 
-def compiled(program: Program, **changes: int) -> Compiled:
-    """Return what a program would compile to."""
-    macros = dict(program.macros)
+def compiled(job: CompileJob, **changes: int) -> CompilerOutput:
+    """Return the output that a job would have."""
+    macros = dict(job.macros)
     if "TILE" in macros:
         threads = int(macros["TILE"]) ** 2
     else:
@@ -75,7 +78,7 @@ def compiled(program: Program, **changes: int) -> Compiled:
         )
         threads = 32 * (tile[0] // warp[0]) * (tile[1] // warp[1])
     constants = CONSTANTS | {"gemm_threads": threads} | changes
-    return Compiled(make_cubin(constants=constants), LOG)
+    return CompilerOutput(make_cubin(constants=constants), LOG)
 
 
 def run(
@@ -112,7 +115,7 @@ def test_the_cubin_of_an_outcome_is_found_again(tmp_path: Path) -> None:
     assert found is not None
     kernel, cubin, key = found
     assert (kernel, key) == (outcome.kernel, outcome.key)
-    assert cubin == compiled(Program("", catalogue()[SGEMM].macros, "", ())).cubin
+    assert cubin == compiled(CompileJob("", catalogue()[SGEMM].macros, "", ())).cubin
     assert cubins.get(catalogue()[SGEMM], "sm_80") is None
     assert cubins.get(catalogue()["library"], "sm_90") is None
 
@@ -122,7 +125,7 @@ def test_what_was_compiled_is_not_compiled_again(tmp_path: Path) -> None:
     run(chosen, tmp_path, FakeCompiler())
     again = FakeCompiler()
     outcomes = run(chosen, tmp_path, again)
-    assert again.programs == []
+    assert again.jobs == []
     assert all(outcome.cached and outcome.seconds == 0 for outcome in outcomes)
 
 
@@ -130,7 +133,7 @@ def test_kernels_that_differ_in_slices_are_one_program(tmp_path: Path) -> None:
     compiler = FakeCompiler()
     outcomes = run(select([f"{SGEMM}*"]), tmp_path, compiler)
     assert len(outcomes) == 4
-    assert len(compiler.programs) == 1
+    assert len(compiler.jobs) == 1
     assert len({outcome.key for outcome in outcomes}) == 1
     assert [outcome.kernel.split_k for outcome in outcomes] == [1, 2, 4, 8]
 
@@ -140,17 +143,17 @@ def test_an_architecture_leaves_out_what_it_lacks_the_instructions_for(tmp_path:
     left, taken = run(builds(FP8), tmp_path, compiler, ("sm_80", "sm_89"))
     assert left.reason == "it needs compute capability 8.9, sm_80 has 8.0"
     assert taken.reason is None
-    assert [program.target for program in compiler.programs] == ["sm_89"]
+    assert [job.target for job in compiler.jobs] == ["sm_89"]
 
 
 def test_an_architecture_leaves_out_what_needs_too_much_shared_memory(tmp_path: Path) -> None:
-    compiler = FakeCompiler(lambda program: compiled(program, gemm_shared_bytes=120_000))
+    compiler = FakeCompiler(lambda job: compiled(job, gemm_shared_bytes=120_000))
     left, taken = run(builds(SGEMM), tmp_path, compiler, ("sm_89", "sm_90"))
     assert "120000 bytes of shared memory, sm_89 gives at most 101376" in (left.reason or "")
     assert taken.reason is None
 
 
-def fails(program: Program) -> Compiled:
+def fails(job: CompileJob) -> CompilerOutput:
     raise CompileError("it does not compile: a.h(3): error: no")
 
 
@@ -158,13 +161,13 @@ def fails(program: Program) -> Compiled:
     ("answer", "reason"),
     [
         (fails, "it does not compile: a.h(3): error: no"),
-        (lambda program: Compiled(b"garbage", ""), "must be a little-endian ELF64 file"),
-        (lambda program: Compiled(make_cubin(kernels=()), ""), "must have a kernel gemm_run"),
-        (lambda program: Compiled(make_cubin(static_bytes=9000), ""), "gemm_shared_bytes must"),
+        (lambda job: CompilerOutput(b"garbage", ""), "must be a little-endian ELF64 file"),
+        (lambda job: CompilerOutput(make_cubin(kernels=()), ""), "must have a kernel gemm_run"),
+        (lambda job: CompilerOutput(make_cubin(static_bytes=9000), ""), "gemm_shared_bytes must"),
     ],
 )
 def test_what_fails_has_a_reason_and_is_tried_again(
-    tmp_path: Path, answer: Callable[[Program], Compiled], reason: str
+    tmp_path: Path, answer: Callable[[CompileJob], CompilerOutput], reason: str
 ) -> None:
     good, bad = builds("tiled_sgemm_4", "tiled_sgemm_5")
     only_bad = FakeCompiler(lambda p: answer(p) if p.macros == bad.macros else compiled(p))
@@ -174,16 +177,16 @@ def test_what_fails_has_a_reason_and_is_tried_again(
     assert outcomes[1].reason is None
     again = FakeCompiler()
     assert all(outcome.reason is None for outcome in run([bad, good], tmp_path, again))
-    assert [program.macros for program in again.programs] == [bad.macros]
+    assert [job.macros for job in again.jobs] == [bad.macros]
 
 
 def test_what_was_compiled_from_a_changed_source_is_not_kept(tmp_path: Path) -> None:
     source = tmp_path / "tiled_gemm.cu"
     source.write_text("// 1")
 
-    def changes(program: Program) -> Compiled:
+    def changes(job: CompileJob) -> CompilerOutput:
         source.write_text("// 2")
-        return compiled(program)
+        return compiled(job)
 
     (outcome,) = compile_all(
         builds("tiled_sgemm_4"),
@@ -198,7 +201,7 @@ def test_what_was_compiled_from_a_changed_source_is_not_kept(tmp_path: Path) -> 
 
 
 def test_a_kernel_of_other_threads_than_described_is_not_used(tmp_path: Path) -> None:
-    compiler = FakeCompiler(lambda program: compiled(program, gemm_threads=96))
+    compiler = FakeCompiler(lambda job: compiled(job, gemm_threads=96))
     (outcome,) = run(builds(SGEMM), tmp_path, compiler)
     assert outcome.reason == "it must have 64 threads, as described (got 96)"
 
@@ -208,16 +211,16 @@ def test_what_is_no_architecture_is_refused_before_anything_is_compiled(tmp_path
     for name in ("90", "sm_90a", "sm_9", "compute_90"):
         with pytest.raises(BuilderError, match="must be like sm_90"):
             run(builds(SGEMM), tmp_path, compiler, ("sm_80", name))
-    assert compiler.programs == []
+    assert compiler.jobs == []
 
 
 def test_ctrl_c_ends_what_runs_and_keeps_what_was_finished(tmp_path: Path) -> None:
     chosen = select(["tiled_sgemm_*"])
 
-    def interrupted(program: Program) -> Compiled:
-        if program.macros == chosen[5].macros:
+    def interrupted(job: CompileJob) -> CompilerOutput:
+        if job.macros == chosen[5].macros:
             raise KeyboardInterrupt
-        return compiled(program)
+        return compiled(job)
 
     compiler = FakeCompiler(interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -233,7 +236,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         run(builds(SGEMM), tmp_path / "file", FakeCompiler())
 
 
-ENTRY = entry_of(compiled(Program("", catalogue()[SGEMM].macros, "", ())))
+ENTRY = gemm_cubin(compiled(CompileJob("", catalogue()[SGEMM].macros, "", ())))
 
 
 @settings(max_examples=60)
@@ -253,13 +256,23 @@ def test_a_damaged_entry_counts_as_missing(
     assert cubins.read("a") is None
 
 
+def test_a_cubin_whose_header_says_more_is_read(tmp_path: Path) -> None:
+    """Earlier versions kept the size of a kernel's parameters as well."""
+    assert ENTRY.facts is not None
+    facts = {**asdict(ENTRY.facts), "params_bytes": 176}
+    header = json.dumps({"facts": facts, "log": ENTRY.log}).encode()
+    body = struct.pack("<I", len(header)) + header + zlib.compress(ENTRY.cubin)
+    (tmp_path / "a.cubin").write_bytes(b"gpcubin1" + hashlib.sha256(body).digest() + body)
+    assert CubinCache(tmp_path, TOOLS).read("a") == ENTRY
+
+
 def test_a_damaged_entry_is_compiled_again(tmp_path: Path) -> None:
     run(builds(SGEMM), tmp_path, FakeCompiler())
     (path,) = tmp_path.glob("*.cubin")
     path.write_bytes(path.read_bytes()[:-1])
     compiler = FakeCompiler()
     (outcome,) = run(builds(SGEMM), tmp_path, compiler)
-    assert len(compiler.programs) == 1
+    assert len(compiler.jobs) == 1
     assert outcome.reason is None
 
 
@@ -283,7 +296,7 @@ def test_a_key_is_of_all_that_decides_the_cubin_and_of_nothing_else(tmp_path: Pa
     def key(tools: Toolchain = TOOLS, macros: tuple[tuple[str, str], ...] = (("A", "1"),),
             target: str = "sm_90") -> str:  # fmt: skip
         cubins = CubinCache(tmp_path, tools, tmp_path)
-        return cubins.key(cubins.program("a.cu", macros, target))
+        return cubins.key(cubins.job("a.cu", macros, target))
 
     (tmp_path / "a.cu").write_text('#include "b.h"\n#include <far.h>\n#include "absent.h"\n')
     (tmp_path / "b.h").write_text('  #  include "c.h"\n#include "b.h"\n')
@@ -412,17 +425,17 @@ def test_real_kernels_compile_and_say_what_they_take(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("nvrtc")
 def test_a_program_that_does_not_compile_says_why_in_one_line(nvrtc: Toolchain) -> None:
-    program = Program(str(SOURCES / "tiled_gemm.cu"), (), "sm_90", nvrtc.include)
+    job = CompileJob(str(SOURCES / "tiled_gemm.cu"), (), "sm_90", nvrtc.include)
     with pytest.raises(CompileError, match=r"it does not compile: tiled_gemm.cu\(\d+\): error"):
-        NvrtcProcesses()(program)
+        NvrtcProcesses()(job)
 
 
 @pytest.mark.usefixtures("nvrtc")
 def test_the_support_kernels_compile_and_are_kept(tmp_path: Path) -> None:
-    cubin = support_cubin("sm_90", tmp_path)
-    assert cubin == support_cubin("sm_90", tmp_path, FakeCompiler())
+    cubin = support_cubin((9, 0), tmp_path)
+    assert cubin == support_cubin((9, 0), tmp_path, FakeCompiler())
     (path,) = tmp_path.glob("*.cubin")
     entry = CubinCache(tmp_path).read(path.stem)
     assert entry is not None
-    assert isinstance(entry, Entry)
+    assert isinstance(entry, CachedCubin)
     assert entry.facts is None

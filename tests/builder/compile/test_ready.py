@@ -11,7 +11,13 @@ import pytest
 from stand_ins.elf import CONSTANTS, make_cubin
 
 from builder.compile import CubinCache, ReadyKernels, compile_all, uncompiled
-from builder.compile.nvrtc import Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+from builder.compile.nvrtc import (
+    CompileJob,
+    CompilerOutput,
+    Toolchain,
+    ToolchainError,
+    installed_toolchain,
+)
 from builder.compile.ready import compiled
 from builder.gpus import known_gpus
 from builder.kernels import Build
@@ -30,14 +36,14 @@ class Compiler:
     """Compiles tiled kernels: LARGE takes too much shared memory, OTHER has too few threads."""
 
     def __init__(self) -> None:
-        self.programs: list[Program] = []
+        self.jobs: list[CompileJob] = []
 
-    def __call__(self, program: Program) -> Compiled:
-        self.programs.append(program)
-        tile = int(dict(program.macros)["TILE"])
+    def __call__(self, job: CompileJob) -> CompilerOutput:
+        self.jobs.append(job)
+        tile = int(dict(job.macros)["TILE"])
         threads = {"gemm_threads": 32 if tile == 24 else tile**2}
         shared = {"gemm_shared_bytes": 200_000} if tile == 16 else {}
-        return Compiled(make_cubin(constants=CONSTANTS | threads | shared), "")
+        return CompilerOutput(make_cubin(constants=CONSTANTS | threads | shared), "")
 
     def close(self) -> None:
         """Nothing is going on."""

@@ -14,7 +14,7 @@ from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import LaunchFault
 from builder.device.simulated.traits import Traits
 from builder.doctor import probe
-from builder.doctor.probe import Findings
+from builder.doctor.probe import ProbeReport
 from builder.gpus import known_gpus
 from builder.measure import Protocol
 from gpperf_lite import Kernel
@@ -23,32 +23,32 @@ PARTS = ("gpu", "protocol", "sensors", "graph", "events", "power_cap", "points",
 
 
 @pytest.fixture(scope="module")
-def findings() -> Findings:
+def findings() -> ProbeReport:
     return probe(SimulatedDevice(7), Protocol())
 
 
-def source(findings: Findings, name: str) -> Mapping[str, Any]:
+def source(findings: ProbeReport, name: str) -> Mapping[str, Any]:
     return next(one for one in findings.values["sensors"]["sources"] if one["name"] == name)
 
 
-def test_findings_are_json_and_complete(findings: Findings) -> None:
+def test_findings_are_json_and_complete(findings: ProbeReport) -> None:
     assert tuple(findings.values) == PARTS
     again = json.loads(json.dumps(findings.values, allow_nan=False))
-    assert Findings(again).lines() == findings.lines()
+    assert ProbeReport(again).lines() == findings.lines()
 
 
-def test_every_part_has_a_line(findings: Findings) -> None:
+def test_every_part_has_a_line(findings: ProbeReport) -> None:
     text = "\n".join(findings.lines())
     for words in ("H200", "energy counter", "a node of a graph", "events", "the clock", "points"):
         assert words in text
     assert "unknown" not in text
 
 
-def test_it_takes_less_than_a_minute(findings: Findings) -> None:
+def test_it_takes_less_than_a_minute(findings: ProbeReport) -> None:
     assert 0.0 < findings.values["time"]["probe_s"] < 60.0
 
 
-def test_period_and_cost_of_each_source_of_power_are_found(findings: Findings) -> None:
+def test_period_and_cost_of_each_source_of_power_are_found(findings: ProbeReport) -> None:
     traits = Traits()
     for name, call_s in (
         ("energy_counter", traits.energy_call_s),
@@ -61,7 +61,7 @@ def test_period_and_cost_of_each_source_of_power_are_found(findings: Findings) -
     assert source(findings, "average_power")["rise_s"] == pytest.approx(1.0, rel=0.15)
 
 
-def test_the_cost_of_a_node_is_that_of_an_empty_kernel(findings: Findings) -> None:
+def test_the_cost_of_a_node_is_that_of_an_empty_kernel(findings: ProbeReport) -> None:
     graph, traits = findings.values["graph"], Traits()
     assert graph["node_s"] == pytest.approx(traits.empty_s, rel=0.02)
     assert graph["replay_s"] == pytest.approx(traits.node_gap_s, rel=0.15)
@@ -76,7 +76,7 @@ def test_the_tick_of_events_is_found(tick_s: float) -> None:
 
 
 def test_the_power_cap_is_seen_in_the_clock_and_in_what_the_driver_says(
-    findings: Findings,
+    findings: ProbeReport,
 ) -> None:
     cap = findings.values["power_cap"]
     assert cap["load"] == "library"
@@ -94,7 +94,7 @@ def test_where_the_cap_does_not_bind_nothing_is_made_up() -> None:
     assert "never drops" in "\n".join(found.lines())
 
 
-def test_ten_points_repeat_within_a_percent(findings: Findings) -> None:
+def test_ten_points_repeat_within_a_percent(findings: ProbeReport) -> None:
     points = findings.values["points"]
     assert len(points["shapes"]) == len(points["runtime_s"]) == len(points["again_s"]) == 10
     assert points["median_change"] < 0.01

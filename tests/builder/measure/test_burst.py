@@ -18,12 +18,13 @@ from builder.device import HARDWARE, THERMAL, Bound, DeviceError, Graph, Sensor
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import Throttling
 from builder.device.simulated.traits import Traits
-from builder.measure import Protocol, copies_for, measure_burst, operand_bytes
+from builder.measure import TimingRules, copies_for, measure_burst
 from builder.measure.burst import Burst
 from builder.measure.operands import is_cold, replays_of
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import footprint_bytes
 
-PROTOCOL = Protocol()
+RULES = TimingRules()
 LIBRARY = Kernel.from_name("library")
 SIMT = Kernel.from_name("cutlass_simt_sgemm_128x64_8x2_nn_align1")
 TILED = Kernel.from_name("tiled_sgemm_16")
@@ -44,12 +45,12 @@ CASES = [
 
 
 def bound_on(device: SimulatedDevice, kernel: Kernel, gemm: Gemm, copies: int = 0) -> Bound:
-    copies = copies or copies_for(PROTOCOL, device.gpu, operand_bytes(gemm))
+    copies = copies or copies_for(RULES, device.gpu, footprint_bytes(gemm))
     return device.load(kernel, None).bind(gemm, copies)
 
 
 def burst(device: SimulatedDevice, kernel: Kernel, gemm: Gemm) -> Burst:
-    return measure_burst(device, bound_on(device, kernel, gemm), PROTOCOL)
+    return measure_burst(device, bound_on(device, kernel, gemm), RULES)
 
 
 @pytest.mark.parametrize(("kernel", "gemm"), CASES)
@@ -116,23 +117,18 @@ def test_a_noisier_gpu_takes_more_batches_and_the_label_is_their_median() -> Non
 @given(st.tuples(*[st.integers(1, 20000)] * 3))
 def test_as_many_copies_are_asked_for_as_leave_none_in_l2(shape: tuple[int, int, int]) -> None:
     gpu, gemm = SimulatedDevice(1).gpu, Gemm(*shape, "bf16")
-    size = operand_bytes(gemm)
-    copies = copies_for(PROTOCOL, gpu, size)
+    size = footprint_bytes(gemm)
+    copies = copies_for(RULES, gpu, size)
     assert copies == min(1 + math.floor(3 * gpu.l2_bytes / size), 512)
     assert copies == 512 or copies * size > 3 * gpu.l2_bytes
-
-
-def test_bytes_of_operands_are_those_of_a_b_and_c() -> None:
-    assert operand_bytes(Gemm(2, 3, 5, "f32")) == 4 * (2 * 5 + 5 * 3 + 2 * 3)
-    assert operand_bytes(Gemm(2, 3, 5, "s8", batch=7)) == 7 * ((2 * 5 + 5 * 3) + 4 * 2 * 3)
 
 
 def test_a_cold_l2_is_slower_and_only_enough_copies_measure_it() -> None:
     kernel, gemm = CASES[2]
     device = SimulatedDevice(1)
     truth_s = device.truth_runtime_s(kernel, gemm)
-    cold = measure_burst(device, bound_on(device, kernel, gemm), PROTOCOL)
-    warm = measure_burst(device, bound_on(device, kernel, gemm, 1), PROTOCOL)
+    cold = measure_burst(device, bound_on(device, kernel, gemm), RULES)
+    warm = measure_burst(device, bound_on(device, kernel, gemm, 1), RULES)
     assert (cold.l2_cold, cold.copies) == (True, 5)
     assert (warm.l2_cold, warm.copies) == (False, 1)
     assert cold.runtime_s == pytest.approx(truth_s, rel=0.01)
@@ -143,8 +139,8 @@ def test_a_cold_l2_is_slower_and_only_enough_copies_measure_it() -> None:
 def test_l2_is_called_cold_where_the_copies_suffice() -> None:
     device = SimulatedDevice(1)
     gemm = Gemm(512, 512, 512, "f32", "nn")
-    assert is_cold(PROTOCOL, device.gpu, bound_on(device, SIMT, gemm, 51))
-    assert not is_cold(PROTOCOL, device.gpu, bound_on(device, SIMT, gemm, 50))
+    assert is_cold(RULES, device.gpu, bound_on(device, SIMT, gemm, 51))
+    assert not is_cold(RULES, device.gpu, bound_on(device, SIMT, gemm, 50))
 
 
 def test_graphs_of_fewer_launches_than_copies_take_turns_and_find_l2_cold() -> None:
@@ -220,14 +216,14 @@ def test_a_gpu_that_has_idled_is_woken_before_it_is_timed() -> None:
     bound, truth_s = bound_on(device, kernel, gemm), device.truth_runtime_s(kernel, gemm)
     for idle_s in (0.0, 0.04, 0.06, 0.1, 10.0):
         device.sleep(idle_s)
-        found = measure_burst(device, bound, PROTOCOL)
+        found = measure_burst(device, bound, RULES)
         assert found.runtime_s == pytest.approx(truth_s, rel=0.01)
         assert found.sm_clock_hz == pytest.approx(device.gpu.clock_hz, rel=0.01)
 
 
 def test_without_the_spin_the_rising_clock_is_noticed() -> None:
     device = SimulatedDevice(1)
-    asleep = replace(PROTOCOL, awake_clock_share=0.0, idle_limit_s=1e9, retries=0)
+    asleep = replace(RULES, awake_clock_share=0.0, idle_limit_s=1e9, retries=0)
     device.sleep(10.0)
     found = measure_burst(device, bound_on(device, *CASES[3]), asleep)
     assert found.clock_drop > 0.1
@@ -237,13 +233,13 @@ def test_without_the_spin_the_rising_clock_is_noticed() -> None:
 def test_a_caller_who_knows_of_idling_has_the_gpu_woken() -> None:
     device = SimulatedDevice(1)
     bound = bound_on(device, *CASES[3])
-    measure_burst(device, bound, PROTOCOL)
+    measure_burst(device, bound, RULES)
     times = []
     for idle_s in (0.01, 1.0):
         before_s = device.now_s()
-        measure_burst(device, bound, PROTOCOL, idle_s)
+        measure_burst(device, bound, RULES, idle_s)
         times.append(device.now_s() - before_s)
-    assert times[1] - times[0] == pytest.approx(PROTOCOL.spin_s, abs=0.01)
+    assert times[1] - times[0] == pytest.approx(RULES.spin_s, abs=0.01)
 
 
 @pytest.mark.parametrize("reason", [THERMAL, HARDWARE])
@@ -253,7 +249,7 @@ def test_a_slowdown_that_passes_is_waited_for(reason: str) -> None:
     found = burst(device, kernel, gemm)
     assert found.flags == ()
     assert found.runtime_s == pytest.approx(device.truth_runtime_s(kernel, gemm), rel=0.01)
-    assert device.now_s() > 2 * PROTOCOL.retry_pause_s
+    assert device.now_s() > 2 * RULES.retry_pause_s
 
 
 @pytest.mark.parametrize("reason", [THERMAL, HARDWARE])
@@ -264,15 +260,15 @@ def test_a_slowdown_that_stays_is_flagged_after_two_retries(reason: str) -> None
     assert found.flags == ("throttled",)
     assert found.columns()["throttle"] == [reason]
     assert found.sm_clock_hz == pytest.approx(0.7 * device.gpu.clock_hz, rel=0.01)
-    assert 2 * PROTOCOL.retry_pause_s < device.now_s() < 2.5 * PROTOCOL.retry_pause_s
+    assert 2 * RULES.retry_pause_s < device.now_s() < 2.5 * RULES.retry_pause_s
 
 
 def test_a_clock_that_drops_for_reasons_that_cannot_be_read_is_flagged() -> None:
     """The slowdown comes between the batches."""
     slow = Throttling(0.036, 1.0, THERMAL, 0.9)
     device = SimulatedDevice(1, Faults(unsupported=("throttle_reasons",), throttling=(slow,)))
-    protocol = replace(PROTOCOL, batches_least=25, retries=0)
-    found = measure_burst(device, bound_on(device, *CASES[3]), protocol)
+    rules = replace(RULES, batches_least=25, retries=0)
+    found = measure_burst(device, bound_on(device, *CASES[3]), rules)
     assert found.clock_drop == pytest.approx(0.1, abs=0.01)
     assert found.flags == ("throttled",)
     assert found.columns()["throttle"] is None
@@ -285,7 +281,7 @@ def test_the_power_cap_is_flagged_and_nothing_else_is_made_of_it() -> None:
     assert columns["flags"] == ["power_capped"]
     assert columns["status"] == "ok"
     assert columns["throttle"] == ["power_cap"]
-    assert device.now_s() < PROTOCOL.retry_pause_s
+    assert device.now_s() < RULES.retry_pause_s
 
 
 def test_short_stretches_with_rests_keep_the_power_cap_away() -> None:
@@ -295,7 +291,7 @@ def test_short_stretches_with_rests_keep_the_power_cap_away() -> None:
     assert device.truth_sustained_s(kernel, gemm) > 1.1 * device.truth_runtime_s(kernel, gemm)
     assert burst(device, kernel, gemm).flags == ()
     restless = replace(
-        PROTOCOL, stretch_limit_s=1.0, batches_least=400, batches_most=400, batches_gpu_s=1.0
+        RULES, stretch_limit_s=1.0, batches_least=400, batches_most=400, batches_gpu_s=1.0
     )
     found = measure_burst(device, bound_on(device, kernel, gemm), restless)
     assert "power_capped" in found.flags
@@ -306,13 +302,13 @@ def test_short_stretches_with_rests_keep_the_power_cap_away() -> None:
 
 def test_a_time_below_what_events_resolve_is_flagged() -> None:
     device = SimulatedDevice(1, traits=replace(Traits(), tick_s=1e-4))
-    found = measure_burst(device, bound_on(device, *TINY), replace(PROTOCOL, tick_s=1e-4))
+    found = measure_burst(device, bound_on(device, *TINY), replace(RULES, tick_s=1e-4))
     assert "below_resolution" in found.flags
 
 
 def test_a_time_of_zero_is_no_runtime() -> None:
     device = SimulatedDevice(1, traits=replace(Traits(), tick_s=10e-3))
-    columns = measure_burst(device, device.empty(), PROTOCOL).columns()
+    columns = measure_burst(device, device.empty(), RULES).columns()
     assert columns["runtime_s"] is None
     assert columns["status"] == "rejected"
     assert "below_resolution" in columns["flags"]

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from builder.device import Comparison
 from builder.device.simulated import Faults, SimulatedDevice
-from builder.measure import Protocol, verify_build, verify_point
+from builder.measure import CorrectnessRules, verify_build, verify_point
 from builder.measure.correctness import awkward_gemms, entries, judge, limit_of
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._gemm import DTYPES
 
-PROTOCOL = Protocol()
+RULES = CorrectnessRules()
 NAMES = [
     "library",
     "tiled_sgemm_16",
@@ -38,7 +38,7 @@ def compared(error: float, non_finite: int = 0) -> Comparison:
 
 @pytest.mark.parametrize("dtype", sorted(set(DTYPES) - {"s8"}))
 def test_a_result_is_right_up_to_the_limit_of_its_dtype_and_wrong_beyond(dtype: str) -> None:
-    gemm, limit = Gemm(10, 10, 10, dtype), PROTOCOL.error_limit(dtype)
+    gemm, limit = Gemm(10, 10, 10, dtype), RULES.error_limit(dtype)
     right = judge(compared(0.99 * limit), gemm, limit)
     assert right.ok
     assert right.error == pytest.approx(0.99 * limit, rel=1e-2)
@@ -67,35 +67,35 @@ def test_sums_in_f16_may_err_more_the_longer_they_are(name: str, in_f16: bool) -
     kernel, dice = Kernel.from_name(name), np.random.default_rng(1)
     for k in (520, 4096):
         gemm = Gemm(8, 8, k, "f16", kernel.layout or "nn")
-        limit = limit_of(kernel, gemm, PROTOCOL)
+        limit = limit_of(kernel, gemm, RULES)
         a, b = (dice.standard_normal((64, k)).astype(np.float16) for _ in range(2))
         total = np.zeros(64, np.float16)
         for index in range(k):
             total += a[:, index] * b[:, index]
         wanted = np.sum(a.astype(float) * b.astype(float), axis=1)
         assert judge(Comparison(total.astype(float), wanted, 0), gemm, limit).ok == in_f16
-    assert limit_of(kernel, Gemm(8, 8, 1, "f16"), PROTOCOL) == PROTOCOL.limit_f16
+    assert limit_of(kernel, Gemm(8, 8, 1, "f16"), RULES) == RULES.limit_f16
 
 
 def test_a_result_that_was_not_written_everywhere_is_wrong() -> None:
     gemm = Gemm(10, 10, 10, "f32")
-    assert not judge(compared(0.0, non_finite=1), gemm, PROTOCOL.error_limit("f32")).ok
+    assert not judge(compared(0.0, non_finite=1), gemm, RULES.error_limit("f32")).ok
     for value in (math.nan, math.inf):
-        assert not judge(compared(value), gemm, PROTOCOL.error_limit("f32")).ok
+        assert not judge(compared(value), gemm, RULES.error_limit("f32")).ok
 
 
 def test_a_result_of_zeros_is_right_only_where_zeros_are_wanted() -> None:
     gemm, zeros = Gemm(2, 2, 2, "f32"), np.zeros(4)
-    assert judge(Comparison(zeros, zeros, 0), gemm, PROTOCOL.error_limit("f32")).ok
-    assert not judge(Comparison(zeros + 1e-9, zeros, 0), gemm, PROTOCOL.error_limit("f32")).ok
-    assert not judge(Comparison(zeros, zeros + 1.0, 0), gemm, PROTOCOL.error_limit("f32")).ok
+    assert judge(Comparison(zeros, zeros, 0), gemm, RULES.error_limit("f32")).ok
+    assert not judge(Comparison(zeros + 1e-9, zeros, 0), gemm, RULES.error_limit("f32")).ok
+    assert not judge(Comparison(zeros, zeros + 1.0, 0), gemm, RULES.error_limit("f32")).ok
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.integers(0, 2**32))
 def test_entries_lie_in_the_result_and_hold_corners_and_both_last_ones(
     m: int, n: int, seed: int
 ) -> None:
-    rows, columns = entries(Gemm(m, n, 1), PROTOCOL.verify_entries, seed)
+    rows, columns = entries(Gemm(m, n, 1), RULES.verify_entries, seed)
     assert rows.shape == columns.shape == (256,)
     assert rows.min() >= 0
     assert rows.max() == m - 1
@@ -124,7 +124,7 @@ def test_a_build_is_checked_on_shapes_that_its_kernel_can_run(name: str) -> None
     kernel = Kernel.from_name(name)
     gemms = awkward_gemms(kernel)
     assert [kernel.obstacle(gemm) for gemm in gemms] == [None] * 3
-    verdict = verify_build(SimulatedDevice(1).load(kernel, None), PROTOCOL)
+    verdict = verify_build(SimulatedDevice(1).load(kernel, None), RULES)
     assert verdict.ok
     assert (verdict.error == 0.0) == (kernel.dtype == "s8")
 
@@ -135,10 +135,10 @@ def test_a_wrong_kernel_is_found_by_its_build_and_by_its_points(name: str) -> No
     right = SimulatedDevice(1).load(kernel, None)
     for faults in (Faults(wrong=(name,)), Faults(non_finite=("*",))):
         program = SimulatedDevice(1, faults).load(kernel, None)
-        assert not verify_build(program, PROTOCOL).ok
+        assert not verify_build(program, RULES).ok
         for gemm in awkward_gemms(kernel):
-            assert verify_point(right.bind(gemm, 1), PROTOCOL, 3, kernel).ok
-            verdict = verify_point(program.bind(gemm, 1), PROTOCOL, 3, kernel)
+            assert verify_point(right.bind(gemm, 1), RULES, 3, kernel).ok
+            verdict = verify_point(program.bind(gemm, 1), RULES, 3, kernel)
             assert not verdict.ok
             assert f"{gemm.m}x{gemm.n}x{gemm.k}" in verdict.text
 

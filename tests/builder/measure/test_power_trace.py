@@ -1,4 +1,4 @@
-"""Wattage: power and runtime of one window under load, from sensors that are late and coarse."""
+"""Power and runtime of one window under load, from sensors that are late and coarse."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.plans import ruled
 
 from builder.dataset import SCHEMA, table_of
 from builder.device import THERMAL, Bound, Sensor
@@ -22,11 +23,11 @@ from builder.measure import (
     copies_for,
     measure_burst,
     measure_sustained,
-    operand_bytes,
 )
 from builder.measure.power_trace import SOURCES, Trace, slope
 from builder.measure.sustained import Sustained
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import footprint_bytes
 
 PROTOCOL = Protocol()
 LIBRARY = Kernel.from_name("library")
@@ -40,7 +41,7 @@ NO_POWER = Faults(unsupported=("total_energy_j", "instant_power_w", "average_pow
 
 
 @cache
-def calibration_of(faults: Faults) -> SensorCheck:
+def check_of(faults: Faults) -> SensorCheck:
     return check_sensors(SimulatedDevice(0, faults), PROTOCOL)
 
 
@@ -48,7 +49,7 @@ HEALTHY = Faults()
 
 
 def bound_on(device: SimulatedDevice, kernel: Kernel, gemm: Gemm) -> Bound:
-    copies = copies_for(PROTOCOL, device.gpu, operand_bytes(gemm))
+    copies = copies_for(PROTOCOL.timing, device.gpu, footprint_bytes(gemm))
     return device.load(kernel, None).bind(gemm, copies)
 
 
@@ -60,10 +61,10 @@ def sustained(
     protocol: Protocol = PROTOCOL,
     **more: float,
 ) -> Sustained:
-    """Return a measurement with the calibration of a GPU that has these faults."""
+    """Return a measurement with the sensor check of a GPU that has these faults."""
     expected = {"runtime_s": device.truth_runtime_s(kernel, gemm), **more}
     bound = bound_on(device, kernel, gemm)
-    return measure_sustained(device, bound, protocol, calibration_of(faults), **expected)
+    return measure_sustained(device, bound, protocol, check_of(faults), **expected)
 
 
 # Slopes and traces
@@ -96,7 +97,7 @@ def test_an_edge_lies_between_the_polls_and_not_where_nobody_looked() -> None:
 
 
 def watched(seed: int, source_index: int, until_s: float) -> tuple[Trace, float, float]:
-    """Return what a source says of a constant load, when it began, and the true power."""
+    """Return the trace of a constant load, the time of its start, and the true power."""
     device = SimulatedDevice(seed, traits=replace(Traits(), leak_w_per_c=0.0))
     device.sleep(1.5)
     start_s = device.now_s()
@@ -104,7 +105,7 @@ def watched(seed: int, source_index: int, until_s: float) -> tuple[Trace, float,
     trace = Trace(SOURCES[source_index])
     while device.now_s() < start_s + until_s:
         trace.poll(device.sensor, device.now_s)
-        device.sleep(PROTOCOL.poll_s)
+        device.sleep(PROTOCOL.power.poll_s)
     # The spin adds 0.8 of the range to what a chip at work draws.
     range_w = device.power_limit_w - device.idle_power_w
     return trace, start_s, device.idle_power_w + (0.8 + Traits().at_work_share) * range_w
@@ -172,7 +173,7 @@ def test_without_a_source_the_sustained_runtime_is_measured_alone() -> None:
 
 
 def test_an_average_that_has_not_settled_is_unsteady() -> None:
-    hasty = replace(PROTOCOL, average_settle_s=0.3, extension_s=0.0)
+    hasty = ruled(PROTOCOL, average_settle_s=0.3, extension_s=0.0)
     found = sustained(SimulatedDevice(1, ONLY_AVERAGE), *MEDIUM, ONLY_AVERAGE, hasty)
     assert "unsteady" in found.flags
     assert found.power_change is not None
@@ -214,7 +215,7 @@ def test_sustained_is_never_faster_than_burst_by_over_2_percent() -> None:
         m, n, k = (int(2**one) for one in dice.uniform(5, 13, 3))
         kernel, dtype = ((SIMT, "f32"), (LIBRARY, "bf16"))[index % 2]
         gemm = Gemm(m, n, k, dtype, "nn")
-        burst = measure_burst(device, bound_on(device, kernel, gemm), PROTOCOL)
+        burst = measure_burst(device, bound_on(device, kernel, gemm), PROTOCOL.timing)
         assert burst.runtime_s is not None
         found = sustained(device, kernel, gemm, runtime_s=burst.runtime_s)
         assert found.runtime_s is not None
@@ -258,8 +259,8 @@ def test_gold_windows_confirm_the_short_ones() -> None:
     for size in (512, 1024, 1500, 2048, 3000, 4096):
         gemm = Gemm(size, size, size, "f32", "nn")
         short = sustained(device, SIMT, gemm)
-        gold = sustained(device, SIMT, gemm, window_s=PROTOCOL.gold_window_s)
-        assert gold.load_s == pytest.approx(PROTOCOL.gold_window_s + 0.3, abs=0.05)
+        gold = sustained(device, SIMT, gemm, window_s=PROTOCOL.run.gold_window_s)
+        assert gold.load_s == pytest.approx(PROTOCOL.run.gold_window_s + 0.3, abs=0.05)
         assert gold.power_w is not None
         assert short.power_w is not None
         errors.append(short.power_w / gold.power_w - 1.0)
@@ -297,13 +298,13 @@ def test_launches_of_half_a_second_are_measured_over_whole_ones() -> None:
 
 
 def test_a_counter_that_stops_gives_way_within_the_row() -> None:
-    """The calibration knew it as good."""
+    """The sensor check knew it as good."""
     device = SimulatedDevice(1, Faults(counter_is_stuck=True))
     found = sustained(device, *MEDIUM)
     assert found.power_source == "instant_power"
     assert found.power_other_w is None
     assert found.power_w == pytest.approx(device.truth_power_w(*MEDIUM), rel=0.02)
-    assert found.load_s < PROTOCOL.settle_s + PROTOCOL.window_limit_s + 0.1
+    assert found.load_s < PROTOCOL.power.settle_s + PROTOCOL.power.window_limit_s + 0.1
 
 
 # What is believed
@@ -345,13 +346,13 @@ def test_sources_that_differ_by_over_5_percent_are_said_to_disagree(
 def test_power_below_idle_or_above_the_limit_is_rejected(
     changes: dict[str, float], words: str
 ) -> None:
-    calibration = replace(calibration_of(HEALTHY), **changes)
+    check = replace(check_of(HEALTHY), **changes)
     traits = Traits() if changes else replace(Traits(), cap_lag_s=1e6, compute_share=4.0)
     device = SimulatedDevice(1, traits=traits)
     bound, runtime_s = bound_on(device, *HEAVY), device.truth_runtime_s(*HEAVY)
     if changes:
         bound, runtime_s = bound_on(device, *MEDIUM), device.truth_runtime_s(*MEDIUM)
-    columns = measure_sustained(device, bound, PROTOCOL, calibration, runtime_s).columns()
+    columns = measure_sustained(device, bound, PROTOCOL, check, runtime_s).columns()
     assert columns["status"] == "rejected"
     assert "rejected" in columns["flags"]
     assert words in columns["reason"]

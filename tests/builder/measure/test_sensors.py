@@ -55,7 +55,7 @@ def test_a_value_of_0_or_below_or_none_at_all_is_no_reading(value: float) -> Non
 
 
 def test_a_quiet_gpu_of_our_own_raises_no_flag() -> None:
-    assert look_around(SimulatedDevice(1).sensor, PROTOCOL).flags == ()
+    assert look_around(SimulatedDevice(1).sensor, PROTOCOL.sensors).flags == ()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_quiet_gpu_of_our_own_raises_no_flag() -> None:
 def test_each_thing_that_is_wrong_around_a_gpu_is_flagged_and_said(
     faults: Faults, flag: str
 ) -> None:
-    around = look_around(SimulatedDevice(1, faults).sensor, PROTOCOL)
+    around = look_around(SimulatedDevice(1, faults).sensor, PROTOCOL.sensors)
     assert around.flags == (flag,)
     assert len(around.warnings) == 1
     assert check_sensors(SimulatedDevice(1, faults), PROTOCOL).flags == (flag,)
@@ -77,14 +77,14 @@ def test_each_thing_that_is_wrong_around_a_gpu_is_flagged_and_said(
 
 def test_what_cannot_be_read_of_the_surroundings_is_no_flag() -> None:
     hidden = Faults(other_load=0.5, other_processes=3, unsupported=tuple(READINGS))
-    assert look_around(SimulatedDevice(1, hidden).sensor, PROTOCOL).flags == ()
+    assert look_around(SimulatedDevice(1, hidden).sensor, PROTOCOL.sensors).flags == ()
 
 
 # SensorCheck
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_calibration_finds_the_truth_about_each_source(seed: int) -> None:
+def test_the_sensor_check_finds_the_truth_about_each_source(seed: int) -> None:
     device, traits = SimulatedDevice(seed), Traits()
     found = check_sensors(device, PROTOCOL)
     counter, instant, average = found.sources
@@ -105,7 +105,7 @@ def test_calibration_finds_the_truth_about_each_source(seed: int) -> None:
     assert found.empty_runtime_s == pytest.approx(traits.empty_s, rel=0.02)
 
 
-def test_calibration_takes_less_than_10_seconds() -> None:
+def test_the_sensor_check_takes_less_than_10_seconds() -> None:
     device = SimulatedDevice(1)
     found = check_sensors(device, PROTOCOL)
     assert found.seconds == pytest.approx(device.now_s(), abs=1e-3)
@@ -116,7 +116,7 @@ def test_idle_power_at_the_end_is_that_of_a_warmer_gpu() -> None:
     device = SimulatedDevice(1)
     found = check_sensors(device, PROTOCOL)
     device.spin(60.0)
-    again = recheck_idle(device, PROTOCOL, found)
+    again = recheck_idle(device, PROTOCOL.sensors, found)
     assert found.idle_end_power_w is None
     assert found.idle_power_w is not None
     assert again.idle_end_power_w is not None
@@ -124,7 +124,7 @@ def test_idle_power_at_the_end_is_that_of_a_warmer_gpu() -> None:
     assert again.idle_power_w == found.idle_power_w
 
 
-def test_a_calibration_survives_json() -> None:
+def test_a_sensor_check_survives_json() -> None:
     for faults in (Faults(), Faults(other_processes=1, unsupported=("total_energy_j",))):
         found = check_sensors(SimulatedDevice(1, faults), PROTOCOL)
         assert SensorCheck.from_json(json.loads(json.dumps(found.to_json()))) == found
@@ -158,7 +158,7 @@ def test_under_mig_no_power_is_read() -> None:
     found = check_sensors(device, PROTOCOL)
     assert found.ladder == ()
     assert found.idle_power_w is None
-    assert recheck_idle(device, PROTOCOL, found).idle_end_power_w is None
+    assert recheck_idle(device, PROTOCOL.sensors, found).idle_end_power_w is None
     columns = measure_sustained(device, bound_on(device), PROTOCOL, found, 8e-5).columns()
     assert columns["power_w"] is None
     assert columns["energy_j"] is None
@@ -208,12 +208,12 @@ def test_readings_that_fail_now_and_then_never_end_in_an_exception(share: float,
 def sustained_columns(faults: Faults) -> dict[str, object]:
     """Return the columns of a point that was calibrated for, timed and put under load."""
     device = SimulatedDevice(1, faults)
-    calibration = check_sensors(device, PROTOCOL)
+    check = check_sensors(device, PROTOCOL)
     bound = bound_on(device)
-    found = measure_burst(device, bound, PROTOCOL)
+    found = measure_burst(device, bound, PROTOCOL.timing)
     assert found.runtime_s == pytest.approx(device.truth_runtime_s(KERNEL, GEMM), rel=0.01)
-    columns = measure_sustained(device, bound, PROTOCOL, calibration, found.runtime_s).columns()
-    recheck_idle(device, PROTOCOL, calibration)
+    columns = measure_sustained(device, bound, PROTOCOL, check, found.runtime_s).columns()
+    recheck_idle(device, PROTOCOL.sensors, check)
     return columns
 
 

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from builder.kernels.catalogue import catalogue
-from builder.plan import Sweep, footprint_bytes
+from builder.plan import Sweep
 from builder.plan.candidate import Lane
 from builder.plan.order import Ordered, Rotation, in_order
 from builder.plan.shapes import LAYERS
@@ -444,8 +444,3 @@ def test_what_is_refused_is_passed_over_and_counted() -> None:
     assert len(ordered.points) == 100
     assert max(point.gemm.m for point in ordered.points) <= 64
     assert ordered.skipped["too many rows"] > 30
-
-
-def test_a_footprint_is_that_of_a_b_and_c_of_the_whole_batch() -> None:
-    gemm = Gemm(2, 3, 5, "s8", "tn", 7)
-    assert footprint_bytes(gemm) == 7 * (2 * 5 + 5 * 3 + 4 * 2 * 3)

@@ -25,7 +25,6 @@ from builder.plan import (
     Plan,
     Point,
     Sweep,
-    footprint_bytes,
     guess_runtime_s,
     plan_json,
     plan_lines,
@@ -35,6 +34,7 @@ from builder.plan import (
 from builder.plan.plan import plan_of
 from builder.plan.sweep import Group, Range, Shapes, Size, SweepError
 from gpperf_lite import Gemm, Gpu, Kernel
+from gpperf_lite._gemm import footprint_bytes
 from gpperf_lite._occupancy import least_capability, obstacle_on
 
 SWEEPS = Path(__file__).parents[3] / "cuda" / "sweeps"

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <math.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -47,13 +48,17 @@ constexpr int MOST_THREADS = 1024;
 constexpr Extent LARGEST_GRID = {2147483647, 65535, 65535};
 
 struct Fiber {
-  ucontext_t context;
+  ucontext_t beginning;  // of its first block
+  jmp_buf place;         // where it goes on, once it has begun
+  bool has_begun;
   Extent index;
   int barrier;  // line of the one that it waits at
   bool is_done;
 };
 
-inline ucontext_t scheduler;
+// A ucontext makes the stack of a fiber; all further switches are jumps, which, unlike swapcontext,
+// make no system call.
+inline jmp_buf scheduler;
 inline Fiber* running = nullptr;
 inline std::function<void()> const* kernel = nullptr;
 inline std::string failure;
@@ -61,19 +66,33 @@ inline std::string failure;
 // Ends the launch, from within a fiber.
 [[noreturn]] inline void fail(std::string const& text) {
   failure = text;
-  setcontext(&scheduler);
-  __builtin_unreachable();
+  _longjmp(scheduler, 1);
+}
+
+inline void pause() {
+  if (!_setjmp(running->place)) _longjmp(scheduler, 1);
 }
 
 inline void wait_at_barrier(int line) {
   running->barrier = line;
-  swapcontext(&running->context, &scheduler);
+  pause();
 }
 
-inline void run_thread() {
-  (*kernel)();
-  running->is_done = true;
-  setcontext(&scheduler);
+// Is one thread of each block after the other.
+inline void run_threads() {
+  for (;;) {
+    (*kernel)();
+    running->is_done = true;
+    pause();
+  }
+}
+
+// Lets the running fiber run up to its next barrier, its end or a failure.
+inline void resume() {
+  if (_setjmp(scheduler)) return;
+  if (running->has_begun) _longjmp(running->place, 1);
+  running->has_begun = true;
+  setcontext(&running->beginning);
 }
 
 inline void on_illegal_address(int number, siginfo_t*, void*) {
@@ -96,13 +115,13 @@ inline char* stacks() {
   return memory;
 }
 
-inline void start(Fiber& fiber, long long i) {
-  fiber.is_done = false;
+inline void make(Fiber& fiber, long long i) {
+  fiber.has_begun = false;
   fiber.index = block_extent.at(i);
-  fiber.context.uc_stack = {stacks() + i * STACK_BYTES, 0, STACK_BYTES};
-  fiber.context.uc_link = nullptr;
-  getcontext(&fiber.context);
-  makecontext(&fiber.context, run_thread, 0);
+  getcontext(&fiber.beginning);
+  fiber.beginning.uc_stack = {stacks() + i * STACK_BYTES, 0, STACK_BYTES};
+  fiber.beginning.uc_link = nullptr;
+  makecontext(&fiber.beginning, run_threads, 0);
 }
 
 // Lets every thread run up to its next barrier or its end. Returns whether all are done.
@@ -110,7 +129,7 @@ inline bool run_to_barrier(std::vector<Fiber>& fibers, std::vector<long long> co
   for (long long turn : turns) {
     running = &fibers[turn];
     thread_index = running->index;
-    swapcontext(&scheduler, &running->context);
+    resume();
     running = nullptr;
     if (!failure.empty()) return true;
   }
@@ -137,7 +156,7 @@ extern "C" __attribute__((visibility("hidden"))) char __stop_shared_memory[];
 
 inline void run_block(std::vector<Fiber>& fibers, int order, std::mt19937& random) {
   memset(__start_shared_memory, 0xff, __stop_shared_memory - __start_shared_memory);
-  for (size_t i = 0; i < fibers.size(); ++i) start(fibers[i], i);
+  for (Fiber& fiber : fibers) fiber.is_done = false;
   while (!run_to_barrier(fibers, turns(fibers.size(), order, random)));
 }
 
@@ -165,7 +184,7 @@ inline char const* launch(Setup const& setup, std::function<void()> const& body)
   if (!failure.empty()) return failure.c_str();
   struct sigaction action = {}, old_segv, old_bus;
   action.sa_sigaction = on_illegal_address;
-  action.sa_flags = SA_SIGINFO;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER;  // the handler is left by a jump
   sigaction(SIGSEGV, &action, &old_segv);
   sigaction(SIGBUS, &action, &old_bus);
   kernel = &body;
@@ -174,6 +193,7 @@ inline char const* launch(Setup const& setup, std::function<void()> const& body)
   block_extent = setup.block;
   std::mt19937 random(setup.seed);
   std::vector<Fiber> fibers(setup.block.size());
+  for (size_t i = 0; i < fibers.size(); ++i) make(fibers[i], i);
   for (long long block : turns(setup.grid.size(), setup.order, random)) {
     block_index = setup.grid.at(block);
     run_block(fibers, setup.order, random);

@@ -170,11 +170,11 @@ class MixedOperands:
         return values_of(cells, self._types[which])
 
 
-def run(library: ctypes.CDLL, side: int, operands: Operands, order: int, seed: int = 0) -> bytes:
+def run(library: ctypes.CDLL, kernel: int, operands: Operands, order: int, seed: int = 0) -> bytes:
     """Run a case once; return the bytes of D and all between. KernelError where it goes wrong."""
     inputs = operands.a.memory.tobytes() + operands.b.memory.tobytes()
     gaps = operands.d.gaps()
-    multiply(library, side, operands, Setup(order=order, seed=seed))
+    multiply(library, kernel, operands, Setup(order=order, seed=seed))
     if inputs != operands.a.memory.tobytes() + operands.b.memory.tobytes():
         raise KernelError("an operand was written")
     if not np.array_equal(gaps, operands.d.gaps()):
@@ -182,23 +182,23 @@ def run(library: ctypes.CDLL, side: int, operands: Operands, order: int, seed: i
     return operands.d.memory.tobytes()
 
 
-def multiply(library: ctypes.CDLL, side: int, operands: Operands, setup: Setup) -> None:
-    """Launch the kernel for a case."""
-    launch(library, "run_gemm", setup, ctypes.c_int(side), operands.problem())
+def multiply(library: ctypes.CDLL, kernel: int, operands: Operands, setup: Setup) -> None:
+    """Launch a kernel, which has a number in its library, for a case."""
+    launch(library, "run_gemm", setup, ctypes.c_int(kernel), operands.problem())
 
 
-def check(library: ctypes.CDLL, element: str, side: int, case: Case, seed: int = 0) -> None:
+def check(library: ctypes.CDLL, element: str, kernel: int, case: Case, seed: int = 0) -> None:
     """Run a case with threads in every order; KernelError where a result is wrong or changes."""
     results = []
     for order in (FORWARD, REVERSE, SHUFFLED):
         operands = Operands(case, DTYPES[element], seed)
-        results.append(run(library, side, operands, order, seed))
+        results.append(run(library, kernel, operands, order, seed))
         got, wanted = operands.d.cells.astype(float), operands.wanted()
         allowed = 0.0 if case.is_whole else operands.largest_error()
         if not (np.abs(got - wanted) <= allowed).all():
-            raise KernelError(f"a result is wrong with tiles of {side} for {case}")
+            raise KernelError(f"a result is wrong with kernel {kernel} for {case}")
     if len(set(results)) > 1:
-        raise KernelError(f"the order of threads matters with tiles of {side} for {case}")
+        raise KernelError(f"the order of threads matters with kernel {kernel} for {case}")
 
 
 def awkward(side: int) -> list[Case]:
@@ -216,10 +216,10 @@ def awkward(side: int) -> list[Case]:
     ]
 
 
-def check_awkward(library: ctypes.CDLL, element: str, side: int) -> None:
-    """Check all awkward cases for one side of tiles."""
+def check_awkward(library: ctypes.CDLL, element: str, side: int, kernel: int | None = None) -> None:
+    """Check all awkward cases for one side of tiles; kernel: its number, the side if None."""
     for case in awkward(side):
-        check(library, element, side, case, seed=side)
+        check(library, element, side if kernel is None else kernel, case, seed=side)
 
 
 def every_layout(case: Case) -> list[Case]:

@@ -63,17 +63,31 @@ def compile_source(source: Path, folder: Path, macros: Iterable[str] = ()) -> ct
     return ctypes.CDLL(str(library))
 
 
-def compile_tiled(
-    folder: Path, element: str, sides: Iterable[int], changed: tuple[str, str] | None = None
+def compile_tiled(folder: Path, element: str, sides: Iterable[int]) -> ctypes.CDLL:
+    """Compile the tiled kernel for some sides, which number the kernels of the library."""
+    return _compile_kernels(folder, element, [(side, side, "tiled_gemm.cu") for side in sides])
+
+
+def compile_changed(
+    folder: Path, element: str, side: int, changes: Iterable[tuple[str, str]]
 ) -> ctypes.CDLL:
-    """Compile the tiled kernel for some sides, as it is or with one text of it changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    included = "#define TILE {}\n#include <one_side.h>\n#undef TILE\n"
-    (folder / "sides.h").write_text("".join(included.format(side) for side in sides))
-    if changed is not None:
-        text = (CUDA / "tiled_gemm.cu").read_text()
+    """Compile the tiled kernel once for each text and its replacement, numbered from 0."""
+    kernels = []
+    text = (CUDA / "tiled_gemm.cu").read_text()
+    for number, changed in enumerate(changes):
         assert changed[0] in text
-        (folder / "tiled_gemm.cu").write_text(text.replace(*changed, 1))
+        kernels.append((number, side, f"changed_{number}.cu"))
+        (folder / kernels[-1][2]).write_text(text.replace(*changed, 1))
+    return _compile_kernels(folder, element, kernels)
+
+
+def _compile_kernels(
+    folder: Path, element: str, kernels: Iterable[tuple[int, int, str]]
+) -> ctypes.CDLL:
+    """Compile tiled kernels of which the number, the side and the source are given."""
+    included = "#define KERNEL {}\n#define TILE {}\n#define SOURCE <{}>\n#include <one_kernel.h>\n"
+    included += "#undef KERNEL\n#undef TILE\n#undef SOURCE\n"
+    (folder / "kernels.h").write_text("".join(included.format(*kernel) for kernel in kernels))
     return compile_source(HERE / "tiled_gemm.cpp", folder, [f"ELEMENT={element}"])
 
 

@@ -16,7 +16,6 @@ LAUNCHABLE(reference_entries,
             wanted),
            Problem const* problem, int const* types, int gemm, long long const* rows,
            long long const* columns, int count, double* got, double* wanted)
-LAUNCHABLE(flush_l2, (buffer, count, value), unsigned* buffer, long long count, unsigned value)
 LAUNCHABLE(stamp_clock, (stamps), Stamp* stamps)
 LAUNCHABLE(spin_gemm, (memory, count, iterations, duration_ns), float const* memory,
            long long count, long long iterations, unsigned long long duration_ns)

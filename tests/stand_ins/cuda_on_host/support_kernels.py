@@ -77,10 +77,6 @@ class SupportKernels:
         self._launch("reference_entries", setup, *arguments, got, wanted)
         return got, wanted
 
-    def flush_l2(self, buffer: np.ndarray, value: int) -> None:
-        """Write `value` to all words."""
-        self._launch("flush_l2", shape(3, 32), buffer, _long(len(buffer)), ctypes.c_uint(value))
-
     def stamp_clock(self, clocks: Clocks, n_blocks: int) -> np.ndarray:
         """Return the stamps of a GPU with such clocks, array of STAMP."""
         stamps = guarded(n_blocks, STAMP)

@@ -1,43 +1,43 @@
-// Runs the tiled kernel of any side on the host. `sides.h`, which the test writes, defines TILE and
-// includes one_side.h for each side.
+// Runs tiled kernels on the host, by number. `kernels.h`, which the test writes, defines KERNEL, TILE
+// and SOURCE, and includes one_kernel.h, for each of them.
 #include <cuda_fp16.h>
 #include <problem.h>
 
 #include <map>
 
-struct Sided {
+struct Kernel {
   unsigned params_bytes, shared_bytes, threads;
   void (*make_params)(Problem*, Launch*, Problem const*, int);
   void (*run)(Problem);
 };
 
-static std::map<int, Sided>& sided() {
-  static std::map<int, Sided> all;
+static std::map<int, Kernel>& kernels() {
+  static std::map<int, Kernel> all;
   return all;
 }
 
 struct Entry {
-  Entry(int side, Sided const& kernel) { sided()[side] = kernel; }
+  Entry(int number, Kernel const& kernel) { kernels()[number] = kernel; }
 };
 
-#include <sides.h>
+#include <kernels.h>
 
-extern "C" void constants(int side, unsigned* values) {
-  Sided const& kernel = sided().at(side);
+extern "C" void constants(int number, unsigned* values) {
+  Kernel const& kernel = kernels().at(number);
   values[0] = kernel.params_bytes;
   values[1] = kernel.shared_bytes;
   values[2] = kernel.threads;
 }
 
-extern "C" char const* make_params(host_cuda::Setup const* setup, int side, Problem* params,
+extern "C" char const* make_params(host_cuda::Setup const* setup, int number, Problem* params,
                                    Launch* launches, Problem const* problems, int count) {
-  Sided const& kernel = sided().at(side);
+  Kernel const& kernel = kernels().at(number);
   return host_cuda::launch(*setup, [&] { kernel.make_params(params, launches, problems, count); });
 }
 
 // Runs one GEMM as the host of a GPU does. Grid and block of `setup` are not used.
-extern "C" char const* run_gemm(host_cuda::Setup const* setup, int side, Problem const* problem) {
-  Sided const& kernel = sided().at(side);
+extern "C" char const* run_gemm(host_cuda::Setup const* setup, int number, Problem const* problem) {
+  Kernel const& kernel = kernels().at(number);
   Problem params;
   Launch launch;
   host_cuda::Setup one = *setup;

@@ -1,7 +1,7 @@
 """A whole collection on the emulated GPU: the real device in real workers, from sweep to dataset.
 
-Not collected by itself: `tests/builder/test_cuda_device.py` runs it in a process in which
-libcuda.so.1 and libnvidia-ml.so.1 are the emulated ones.
+conftest.py runs the cases in a process in which libcuda.so.1 and libnvidia-ml.so.1 are the
+emulated ones.
 """
 
 from __future__ import annotations
@@ -13,10 +13,24 @@ from stand_ins.emulated_driver.emulation import Emulation
 
 from builder.collect import CollectOptions, collect
 from builder.compile import SUPPORT, CubinCache
-from builder.compile.cache import CompilerFacts, Entry
+from builder.compile.cache import CachedCubin, CompilerFacts
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.kernels.catalogue import catalogue
+from builder.measure import PowerRules, Protocol, SensorRules
+
+# What is measured is shorter than on a GPU, and looked at less often; nothing is left out.
+BRISK = Protocol(
+    sensors=SensorRules(quiet_s=0.3, check_idle_s=0.4, check_spin_s=0.6, check_poll_s=5e-3),
+    power=PowerRules(
+        poll_s=5e-3,
+        settle_s=0.1,
+        counter_window_s=0.3,
+        counter_steps=3,
+        edge_limit_s=20e-3,
+        extension_s=0.2,
+    ),
+)
 
 GOOD, BROKEN = "tiled_sgemm_8", "tiled_sgemm_9"
 SWEEP = f"""
@@ -42,14 +56,14 @@ def cache(folder: Path) -> dict[str, str]:
     """
     emulation, cubins = Emulation(), CubinCache(folder)
     images = {GOOD: GOOD, BROKEN: "broken"}
-    support = cubins.program(SUPPORT, (), "sm_90")
-    cubins.write(cubins.key(support), Entry(emulation.image("support"), None, ""))
+    support = cubins.job(SUPPORT, (), "sm_90")
+    cubins.write(cubins.key(support), CachedCubin(emulation.image("support"), None, ""))
     keys = {}
     for name, image in images.items():
         build = catalogue()[name]
         threads = build.kernel.threads or 0
-        program = cubins.program(build.source, build.macros, "sm_90")
-        entry = Entry(emulation.image(image), CompilerFacts(threads, 32, 1024, 0, 176), "")
+        program = cubins.job(build.source, build.macros, "sm_90")
+        entry = CachedCubin(emulation.image(image), CompilerFacts(threads, 32, 1024, 0), "")
         keys[name] = cubins.key(program)
         cubins.write(keys[name], entry)
     return keys
@@ -61,7 +75,7 @@ def collected(folder: Path) -> tuple[int, Dataset]:
     sweep.write_text(SWEEP)
     cubins = folder / "cubins"
     options = CollectOptions(sweep, output, gpus=("0",), deadline_s=90.0, cubins=cubins, quiet=True)
-    return collect(options), read(output)
+    return collect(options, BRISK), read(output)
 
 
 def test_a_collection_measures_what_is_good_and_survives_what_is_not(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The real device on an emulated driver: what `builder.device.cuda` does with each call.
 
-Not collected by itself: `tests/builder/test_cuda_device.py` runs it in a process of its own, in
-which libcuda.so.1 is the emulated one.
+conftest.py runs the cases in a process of their own, in which libcuda.so.1 is the emulated one.
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ cuda-python is the real one, and so is all that calls it.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stand_ins.cuda_on_host.host import CUDA, compiler
@@ -18,7 +20,15 @@ from stand_ins.cuda_on_host.host import CUDA, compiler
 HERE = Path(__file__).parent
 _HOST = HERE.parent / "cuda_on_host"
 KINDS = ("memory", "host memory", "modules", "streams", "events", "graphs", "executables")
-_FOLDER, _SIZE = "GPPERF_EMULATED", "GPPERF_EMULATED_SIZE"
+_FOLDER, _SIZE, _OUTCOMES = "GPPERF_EMULATED", "GPPERF_EMULATED_SIZE", "GPPERF_EMULATED_OUTCOMES"
+BEGAN = "began"
+_LINES, _PRINTED, _END, _GOOD_END = (
+    "outcomes.jsonl",
+    "printed.txt",
+    "end.txt",
+    "ended with status 0",
+)
+_LONGEST_S = 300.0
 SMALL = f"1 {1 << 18} {1 << 26}"
 """SMs, bytes of L2 and bytes of memory of the emulated GPU, unless a test sets others."""
 
@@ -63,21 +73,80 @@ def _compile(source: Path, library: Path, flags: Iterable[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def run_cases(folder: Path, cases: str) -> subprocess.CompletedProcess[str]:
-    """Run a file of tests of this folder in a process that finds the emulated driver."""
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: "passed", "failed" or "skipped", and the text that goes with it."""
+
+    how: str
+    text: str = ""
+
+
+def is_child() -> bool:
+    """Return whether this process finds the emulated driver."""
+    return _FOLDER in os.environ
+
+
+def run_cases(driver: Path, cases: Path, names: Sequence[str], folder: Path) -> None:
+    """Run some cases of a file in a process that finds the emulated driver.
+
+    What becomes of each is written into a folder, for `outcomes_of`.
+    """
     old = os.environ.get("LD_LIBRARY_PATH")
-    path = os.pathsep.join([str(folder), *([old] if old else [])])
+    path = os.pathsep.join([str(driver), *([old] if old else [])])
     ours = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    environment = {**ours, "LD_LIBRARY_PATH": path, _FOLDER: str(folder), _SIZE: SMALL}
+    emulated = {"LD_LIBRARY_PATH": path, _FOLDER: str(driver), _SIZE: SMALL}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    return subprocess.run(
-        [*command, str(HERE / cases)],
-        cwd=HERE.parents[2],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    with (folder / _PRINTED).open("w") as printed:
+        try:
+            done = subprocess.run(
+                [*command, *(f"{cases}::{name}" for name in names)],
+                env={**ours, **emulated, _OUTCOMES: str(folder / _LINES)},
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                timeout=_LONGEST_S,
+            )
+            end = f"ended with status {done.returncode}"
+        except subprocess.TimeoutExpired:
+            end = f"was killed after {_LONGEST_S:g} s"
+    (folder / _END).write_text(end)
+
+
+def write_down(nodeid: str, how: str, text: str = "") -> None:
+    """In the child: note that a case began, or what became of a part of it."""
+    with open(os.environ[_OUTCOMES], "a") as lines:
+        lines.write(json.dumps([nodeid.partition("::")[2], how, text]) + "\n")
+
+
+def outcomes_of(folder: Path, names: Sequence[str]) -> dict[str, Outcome]:
+    """Return what became of cases that were run.
+
+    A case that did not end has failed; so has the last one of a process that ended badly though
+    no case is to blame.
+    """
+    end, printed = (folder / _END).read_text(), (folder / _PRINTED).read_text()
+    parts: dict[str, list[Outcome]] = {name: [] for name in names}
+    name = names[0]
+    lines = folder / _LINES
+    for line in lines.read_text().splitlines() if lines.exists() else ():
+        name, how, text = json.loads(line)
+        parts[name].append(Outcome(how, text))
+    found = {name: _outcome(mine) for name, mine in parts.items()}
+    if end != _GOOD_END and all(outcome.how != "failed" for outcome in found.values()):
+        found[name] = Outcome("failed")
+    ending = f"the process with the emulated driver {end}:\n{printed[-4000:]}"
+    return {
+        name: outcome if outcome.text or outcome.how == "passed" else replace(outcome, text=ending)
+        for name, outcome in found.items()
+    }
+
+
+def _outcome(parts: Sequence[Outcome]) -> Outcome:
+    """Return the one outcome of a case; a failure without a text where it never ended."""
+    ended = [part for part in parts if part.how != BEGAN]
+    failed = [part.text for part in ended if part.how == "failed"]
+    if failed or not ended:
+        return Outcome("failed", "\n".join(failed))
+    return ended[0]
 
 
 class Emulation:

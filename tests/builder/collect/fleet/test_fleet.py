@@ -35,7 +35,13 @@ from builder.collect.fleet.fleet import (
 from builder.collect.survey import Surveyed
 from builder.collect.worker import COMPLETE, STOPPED
 from builder.compile import CubinCache, compile_all
-from builder.compile.nvrtc import Compiled, Program, Toolchain, ToolchainError, installed_toolchain
+from builder.compile.nvrtc import (
+    CompileJob,
+    CompilerOutput,
+    Toolchain,
+    ToolchainError,
+    installed_toolchain,
+)
 from builder.dataset import Dataset, read
 from builder.device.simulated import SimulatedDevice
 from builder.errors import BuilderError
@@ -275,16 +281,16 @@ def test_a_task_measures_until_the_flag_is_set(tmp_path: Path) -> None:
     assert part.journal.count(b'"kind":"row"') < 20000
 
 
-def make_compiled(program: Program) -> Compiled:
-    threads = int(dict(program.macros)["TILE"]) ** 2
-    return Compiled(make_cubin(constants=CONSTANTS | {"gemm_threads": threads}), "")
+def make_compiled(job: CompileJob) -> CompilerOutput:
+    threads = int(dict(job.macros)["TILE"]) ** 2
+    return CompilerOutput(make_cubin(constants=CONSTANTS | {"gemm_threads": threads}), "")
 
 
 class Compiler:
     """Compiles tiled kernels to cubins that hold their constants alone."""
 
-    def __call__(self, program: Program) -> Compiled:
-        return make_compiled(program)
+    def __call__(self, job: CompileJob) -> CompilerOutput:
+        return make_compiled(job)
 
     def close(self) -> None:
         """Nothing is going on."""

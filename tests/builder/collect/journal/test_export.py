@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stand_ins.plans import QUICK, TILED, run_session, small_plan, state_of
+from stand_ins.plans import QUICK, TILED, ruled, run_session, small_plan, state_of
 
 from builder.collect.journal import (
     BURST,
@@ -91,7 +91,7 @@ def test_points_have_the_columns_of_their_regime(dataset: Dataset) -> None:
         assert row["runtime_s"] > 0.0
         assert row["operand_copies"] >= 1
         if row["regime"] == BURST:
-            assert len(row["batches_s"]) >= QUICK.batches_least
+            assert len(row["batches_s"]) >= QUICK.timing.batches_least
             assert row["verify_error"] >= 0.0
         else:
             assert row["power_w"] > 0.0
@@ -109,7 +109,7 @@ def test_provenance_tells_the_run(dataset: Dataset) -> None:
     assert told["collector"] == "builder.collect"
     assert told["sweep"] == "small"
     assert told["plan"] == PLAN.hash
-    assert told["protocol"]["batches_least"] == QUICK.batches_least
+    assert told["protocol"]["batches_least"] == QUICK.timing.batches_least
     assert told["is_simulated"] is True
     assert told["rows"]["failed"] == 1
     assert list(told["quarantined"]) == ["tiled_hgemm_32 f16"]
@@ -281,7 +281,7 @@ def test_a_run_that_drifts_is_flagged_from_end_to_end(tmp_path: Path) -> None:
     """A GPU that is held down for some seconds: the clock drops, and so do the sentinels."""
     path = tmp_path / "gpu-0.jsonl"
     faults = Faults(throttling=(Throttling(4.0, 1e9, clock_share=0.8),))
-    protocol = replace(QUICK, power_slice_s=2.0, retries=0)
+    protocol = ruled(QUICK, power_slice_s=2.0, retries=0)
     run_session(path, small_plan(12, 8), faults=faults, protocol=protocol)
     flags = [flag for flags in export_journal(path).column("flags") for flag in flags]
     assert "drift" in flags

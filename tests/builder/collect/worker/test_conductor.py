@@ -15,6 +15,7 @@ from stand_ins.plans import (
     TILED,
     MemoryDisk,
     rows_of,
+    ruled,
     run_session,
     small_plan,
     state_after,
@@ -27,14 +28,14 @@ from builder.collect.journal import DIED, JournalError, read_lines
 from builder.collect.worker import COMPLETE, FAILING, RESTART, STOPPED, Heartbeat, Note
 from builder.collect.worker.session_facts import ChangedError
 from builder.compile import CubinCache
-from builder.compile.cache import Entry
+from builder.compile.cache import CachedCubin
 from builder.device import DeviceError
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import LaunchFault
 from builder.gpus import known_gpus
 from builder.plan import Plan, Point
 
-NEVER_QUARANTINED = replace(QUICK, sticky_errors=1_000_000)
+NEVER_QUARANTINED = ruled(QUICK, sticky_errors=1_000_000)
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def with_keys(plan: Plan, keys: dict[str, str]) -> Plan:
 def test_a_worker_loads_each_cubin_once_by_its_key(path: Path, tmp_path: Path) -> None:
     keys = {TILED: "0123-4567", "tiled_hgemm_32": "89ab-cdef"}
     for name, key in keys.items():
-        CubinCache(tmp_path).write(key, Entry(name.encode(), None, ""))
+        CubinCache(tmp_path).write(key, CachedCubin(name.encode(), None, ""))
     loaded: list[tuple[str, bytes | None]] = []
 
     class Watched(SimulatedDevice):
@@ -538,7 +539,7 @@ def test_rows_are_flagged_from_the_slice_on_in_which_another_process_comes(path:
 
 
 def test_a_sentinel_begins_every_slice_and_ends_the_run(path: Path) -> None:
-    protocol = replace(QUICK, timing_slice_s=0.1, power_slice_s=1.0)
+    protocol = ruled(QUICK, timing_slice_s=0.1, power_slice_s=1.0)
     run_session(path, small_plan(12, 4), protocol=protocol)
     rows = rows_of(path)
     roles = [row["role"] for row in rows]
@@ -552,7 +553,7 @@ def test_a_sentinel_begins_every_slice_and_ends_the_run(path: Path) -> None:
 
 
 def test_any_slice_has_timings_and_then_power(path: Path) -> None:
-    protocol = replace(QUICK, timing_slice_s=0.1, power_slice_s=1.0)
+    protocol = ruled(QUICK, timing_slice_s=0.1, power_slice_s=1.0)
     run_session(path, small_plan(24, 4), protocol=protocol)
     regimes = [row["regime"] for row in rows_of(path, role="point")]
     changes = [one for one, two in zip(["", *regimes], regimes, strict=False) if one != two]
@@ -560,7 +561,7 @@ def test_any_slice_has_timings_and_then_power(path: Path) -> None:
 
 
 def test_long_windows_and_repeats_are_spread_over_the_power_points(path: Path) -> None:
-    protocol = replace(QUICK, gold_windows=2, repeat_every=5)
+    protocol = ruled(QUICK, gold_windows=2, repeat_every=5)
     plan = small_plan(16, 12)
     run_session(path, plan, protocol=protocol)
     roles = [row["role"] for row in rows_of(path, regime="sustained") if row["role"] != "sentinel"]
@@ -574,14 +575,14 @@ def test_long_windows_and_repeats_are_spread_over_the_power_points(path: Path) -
         15,
     ]
     golds = rows_of(path, role="gold")
-    assert all(row["power_window_s"] > protocol.gold_window_s for row in golds)
+    assert all(row["power_window_s"] > protocol.run.gold_window_s for row in golds)
 
 
 def test_half_of_the_power_points_follow_the_plan_and_half_are_far_from_what_is_known(
     path: Path,
 ) -> None:
     plan = small_plan(30, 8)
-    run_session(path, plan, protocol=replace(QUICK, timing_slice_s=100.0))
+    run_session(path, plan, protocol=ruled(QUICK, timing_slice_s=100.0))
     keys = [
         line["point"]
         for line in read_lines(path)
@@ -616,7 +617,7 @@ def test_another_gpu_is_refused_unless_asked_for(path: Path) -> None:
 
 
 def test_another_protocol_is_refused_unless_asked_for(path: Path) -> None:
-    plan, other = small_plan(3, 0), replace(QUICK, batches_most=6)
+    plan, other = small_plan(3, 0), ruled(QUICK, batches_most=6)
     run_session(path, plan)
     with pytest.raises(ChangedError, match=f"changed: protocol {QUICK.hash} to {other.hash}"):
         run_session(path, plan, protocol=other)

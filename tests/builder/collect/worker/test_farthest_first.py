@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.collect.worker.farthest_first import Observation, farthest
-from builder.plan import footprint_bytes
 from gpperf_lite import Gemm
+from gpperf_lite._gemm import footprint_bytes
 
 POSITIVE = st.floats(1e-6, 1e6)
 OBSERVATIONS = st.lists(

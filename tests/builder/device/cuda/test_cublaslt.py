@@ -48,7 +48,7 @@ def stored(matrix: np.ndarray, order: str) -> np.ndarray:
 
 
 def product(library: CublasLt, gemm: Gemm, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return what the library leaves in D, and what is right; both (batch, m, n)."""
+    """Return the D that the library leaves, and the right one; both (batch, m, n)."""
     dice, kind = np.random.default_rng(seed), _NUMPY[gemm.dtype]
     a = dice.normal(size=(gemm.batch, gemm.m, gemm.k)).astype(kind)
     b = dice.normal(size=(gemm.batch, gemm.k, gemm.n)).astype(kind)

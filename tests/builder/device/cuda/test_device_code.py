@@ -6,7 +6,6 @@ import ctypes
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +29,7 @@ from stand_ins.cuda_on_host.host import (
     Clocks,
     KernelError,
     Setup,
+    compile_changed,
     compile_tiled,
     guarded,
     launch,
@@ -167,21 +167,26 @@ FAULTS = {
 }
 
 
+NUMBERED = [(found, changed) for found, changes in FAULTS.items() for changed in changes.items()]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The tiled kernel with each of the faults, by their numbers."""
+    changes = [changed for _, (_, changed) in NUMBERED]
+    return compile_changed(tmp_path_factory.mktemp("faulty"), "float", 4, changes)
+
+
 @pytest.mark.parametrize(
-    ("found", "changed"),
-    [
-        pytest.param(found, changed, id=name)
-        for found, changes in FAULTS.items()
-        for name, changed in changes.items()
-    ],
+    ("number", "found"),
+    [pytest.param(number, found, id=name) for number, (found, (name, _)) in enumerate(NUMBERED)],
 )
 def test_a_fault_that_is_put_into_the_kernel_is_found(
-    tmp_path: Path, found: str, changed: tuple[str, str]
+    faulty: ctypes.CDLL, number: int, found: str
 ) -> None:
     """So that what the tests above find to be sound is sound."""
-    library = compile_tiled(tmp_path, "float", [4], changed)
     with pytest.raises(KernelError, match=found):
-        check_awkward(library, "float", 4)
+        check_awkward(faulty, "float", 4, number)
 
 
 # The kernels that measuring needs.
@@ -350,12 +355,6 @@ def test_infinity_is_not_finite_and_the_smallest_number_is(
     assert support.count_non_finite(name, matrix_of(np.append(special, tiny))) == 3
 
 
-def test_flushing_writes_the_whole_buffer(support: SupportKernels) -> None:
-    buffer = guarded(1000, np.uint32)
-    support.flush_l2(buffer, 0xABCD)
-    assert (buffer == 0xABCD).all()
-
-
 def test_two_stamps_of_one_sm_give_its_clock_better_than_the_timer_ticks(
     support: SupportKernels,
 ) -> None:
@@ -390,10 +389,10 @@ def test_nothing_is_done_by_do_nothing(support: SupportKernels) -> None:
 def compiled_by_nvrtc(source: str, architecture: str, *macros: tuple[str, str]):
     """Return what the builder's compiler makes of a source; skip where it is not installed."""
     pytest.importorskip("cuda.bindings.nvrtc")
-    from builder.compile.nvrtc import Program, installed_toolchain
-    from builder.compile.one_program import compile_here
+    from builder.compile.nvrtc import CompileJob, installed_toolchain
+    from builder.compile.one_job import compile_here
 
-    program = Program(str(CUDA / source), macros, architecture, installed_toolchain().include)
+    program = CompileJob(str(CUDA / source), macros, architecture, installed_toolchain().include)
     compiled = compile_here(program)
     assert compiled.cubin, compiled.log
     assert "warning" not in compiled.log
@@ -402,8 +401,7 @@ def compiled_by_nvrtc(source: str, architecture: str, *macros: tuple[str, str]):
 
 
 KERNELS = (
-    b"fill_normal fill_nan count_non_finite reference_entries flush_l2 stamp_clock spin_gemm "
-    b"do_nothing"
+    b"fill_normal fill_nan count_non_finite reference_entries stamp_clock spin_gemm do_nothing"
 ).split()
 
 

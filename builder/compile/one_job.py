@@ -1,7 +1,7 @@
-"""One program, compiled by NVRTC in this process: `python -m builder.compile.one_program`.
+"""One job, compiled by NVRTC in this process: `python -m builder.compile.one_job`.
 
-It reads the program as JSON from standard input, and writes to standard output a line of JSON with
-the log, then the cubin, which is empty where the program does not compile.
+It reads the job as JSON from standard input, and writes to standard output a line of JSON with
+the log, then the cubin, which is empty where the job does not compile.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import os
 import sys
 from pathlib import Path
 
-from .nvrtc import OPTIONS, Compiled, Program
+from .nvrtc import OPTIONS, CompileJob, CompilerOutput
 
 
-def compile_here(program: Program) -> Compiled:
+def compile_here(job: CompileJob) -> CompilerOutput:
     """Compile in this process; the cubin is empty where that fails, and the log says why."""
     from cuda.bindings import nvrtc
 
-    path = Path(program.source)
-    options = [f"--gpu-architecture={program.target}", *OPTIONS]
-    options += [f"-I{folder}" for folder in (path.parent, *program.include)]
-    options += [f"-D{name}={value}" for name, value in program.macros]
+    path = Path(job.source)
+    options = [f"--gpu-architecture={job.target}", *OPTIONS]
+    options += [f"-I{folder}" for folder in (path.parent, *job.include)]
+    options += [f"-D{name}={value}" for name, value in job.macros]
     _, handle = nvrtc.nvrtcCreateProgram(path.read_bytes(), path.name.encode(), 0, [], [])
     (result,) = nvrtc.nvrtcCompileProgram(handle, len(options), [one.encode() for one in options])
     log = bytearray(nvrtc.nvrtcGetProgramLogSize(handle)[1])
@@ -30,17 +30,17 @@ def compile_here(program: Program) -> Compiled:
     if cubin:
         nvrtc.nvrtcGetCUBIN(handle, cubin)
     nvrtc.nvrtcDestroyProgram(handle)
-    return Compiled(bytes(cubin), log.rstrip(b"\0 \n").decode(errors="replace"))
+    return CompilerOutput(bytes(cubin), log.rstrip(b"\0 \n").decode(errors="replace"))
 
 
 def _main() -> None:
-    # Whatever a library prints goes to standard error.
+    # What libraries print goes to standard error.
     answer = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     fields = json.load(sys.stdin)
     macros = tuple((name, value) for name, value in fields["macros"])
-    program = Program(fields["source"], macros, fields["target"], tuple(fields["include"]))
-    compiled = compile_here(program)
+    job = CompileJob(fields["source"], macros, fields["target"], tuple(fields["include"]))
+    compiled = compile_here(job)
     with answer:
         answer.write(json.dumps({"log": compiled.log}).encode() + b"\n" + compiled.cubin)
 

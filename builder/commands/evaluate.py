@@ -1,0 +1,151 @@
+"""The commands `evaluate methods`, `model`, `floor`, `tiles` and `study`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .command import Command, add_workers, positive
+
+if TYPE_CHECKING:
+    from ..dataset import Dataset
+
+
+def _add_datasets(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", nargs="+", type=Path, help="datasets to predict")
+    parser.add_argument("--simulated", action="store_true", help="take simulated rows alone")
+
+
+def _add_dtypes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dtype", nargs="+", help="take rows of these dtypes alone")
+
+
+def _read(options: argparse.Namespace) -> Dataset:
+    from ..evaluate import read_datasets
+
+    dataset = read_datasets(options.dataset)
+    if options.simulated:
+        dataset = dataset.simulated()
+        print("simulated rows: they say nothing of any GPU")
+    return dataset.of_dtypes(options.dtype) if options.dtype else dataset
+
+
+def _configure_methods(parser: argparse.ArgumentParser) -> None:
+    from ..dataset import SPLITS
+    from ..evaluate import METHODS
+
+    _add_datasets(parser)
+    _add_dtypes(parser)
+    parser.add_argument("--method", nargs="+", required=True, choices=tuple(METHODS))
+    parser.add_argument("--split", choices=SPLITS, default="pair", help="random is not honest")
+    add_workers(parser)
+    parser.set_defaults(run=_run_methods)
+
+
+def _run_methods(options: argparse.Namespace) -> int:
+    from ..evaluate import evaluate_methods, score_lines
+
+    scores = evaluate_methods(_read(options), options.method, options.split, options.workers)
+    print("\n".join(score_lines(scores)))
+    if options.split == "random":
+        print("random rows: not honest, only to compare with figures published that way")
+    return 0
+
+
+def _configure_model(parser: argparse.ArgumentParser) -> None:
+    _add_datasets(parser)
+    _add_dtypes(parser)
+    parser.add_argument("--artefact", required=True, help="built-in model, or path of a file")
+    parser.set_defaults(run=_run_model)
+
+
+def _run_model(options: argparse.Namespace) -> int:
+    from gpperf_lite import load
+
+    from ..evaluate import evaluate_model, score_lines
+
+    print("\n".join(score_lines(evaluate_model(load(options.artefact), _read(options)))))
+    print("as given: whether these rows were held out of its training is not checked")
+    return 0
+
+
+def _configure_floor(parser: argparse.ArgumentParser) -> None:
+    _add_datasets(parser)
+    _add_dtypes(parser)
+    add_workers(parser)
+    parser.set_defaults(run=_run_floor)
+
+
+def _run_floor(options: argparse.Namespace) -> int:
+    from ..evaluate import floors
+    from ..report import floor_lines
+
+    print("\n".join(floor_lines(floors(_read(options), options.workers))))
+    return 0
+
+
+def _configure_tiles(parser: argparse.ArgumentParser) -> None:
+    _add_datasets(parser)
+    parser.add_argument("--dtype", required=True, help="of the tiled kernels, such as f32")
+    parser.add_argument("--baseline", type=positive, help="side to compare with; else the smallest")
+    parser.set_defaults(run=_run_tiles)
+
+
+def _run_tiles(options: argparse.Namespace) -> int:
+    from ..evaluate import tile_lines, tile_sizes
+
+    dtype, options.dtype = options.dtype, None
+    print("\n".join(tile_lines(tile_sizes(_read(options), dtype, options.baseline))))
+    return 0
+
+
+def _configure_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", type=Path, metavar="CSV", help="the GPPerf study's raw file")
+    add_workers(parser)
+    parser.set_defaults(run=_run_study)
+
+
+def _run_study(options: argparse.Namespace) -> int:
+    from ..report import study_lines
+
+    print("\n".join(study_lines(options.table, options.workers)))
+    return 0
+
+
+COMMAND = Command(
+    "evaluate",
+    "held-out accuracy of methods, of an artefact, and what bounds it",
+    parts=(
+        Command(
+            "methods",
+            "errors of methods on groups of rows that each was not trained on",
+            "h200.dataset.parquet --method ours study roofline --split pair",
+            _configure_methods,
+        ),
+        Command(
+            "model",
+            "errors of an artefact on rows that it was not trained on",
+            "h200.dataset.parquet --artefact h200",
+            _configure_model,
+        ),
+        Command(
+            "floor",
+            "the part of an error that is noise, and what more data would bring",
+            "h200.dataset.parquet --dtype bf16",
+            _configure_floor,
+        ),
+        Command(
+            "tiles",
+            "speed, power and energy of the tiled kernel by the side of its tile",
+            "quick.dataset.parquet --dtype f32",
+            _configure_tiles,
+        ),
+        Command(
+            "study",
+            "the GPPerf study's own table: its forest and ours on its own rows",
+            "rtx4070_results.csv",
+            _configure_study,
+        ),
+    ),
+)

@@ -1,0 +1,41 @@
+"""The command `models build`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .command import Command, add_recipe, add_workers
+
+_MODELS = Path(__file__).parents[2] / "gpperf_lite" / "models"
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    add_recipe(parser)
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="models to build; else all")
+    parser.add_argument("--output", type=Path, default=_MODELS, help="folder of the artefacts")
+    add_workers(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..train import build_from_recipe
+
+    build_from_recipe(
+        options.recipe, options.sources, options.output, options.only, options.workers
+    )
+    return 0
+
+
+COMMAND = Command(
+    "models",
+    "the built-in models",
+    parts=(
+        Command(
+            "build",
+            "build the models of a recipe from their sources, bit for bit as they are shipped",
+            "--sources tables --only h200_sxm --output models",
+            _configure,
+        ),
+    ),
+)

@@ -1,0 +1,35 @@
+"""The command `plan`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from .command import Command, add_sweep
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    add_sweep(parser)
+    parser.add_argument("--gpu", required=True, help="a GPU of builder/gpus.toml, by any name")
+    parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..compile import uncompiled
+    from ..gpus import find_gpu
+    from ..plan import plan_json, plan_lines, planned, read_sweep
+
+    sweep = read_sweep(options.sweep)
+    _, gpu = find_gpu(options.gpu)
+    plan = planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
+    print(json.dumps(plan_json(plan)) if options.json else "\n".join(plan_lines(plan)))
+    return 0
+
+
+COMMAND = Command(
+    "plan",
+    "say what a sweep would measure on a GPU, in which order, and for how long",
+    "--sweep cuda/sweeps/quick.toml --gpu h200",
+    _configure,
+)

@@ -1,0 +1,61 @@
+"""The commands `report accuracy`, `unseen`, `noise`, `features` and `dataset`: generated pages."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from .command import Command, add_recipe, add_workers
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def _configure(name: str, parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of a page; those that are measured need the recipe's tables."""
+    page = _DOCS / f"{name}.md"
+    parser.add_argument("--output", type=Path, default=page, help=f"else docs/{page.name}")
+    if name in _MEASURED:
+        add_recipe(parser)
+        add_workers(parser)
+    parser.set_defaults(run=partial(_run, name))
+
+
+def _run(name: str, options: argparse.Namespace) -> int:
+    from .. import report
+    from ..files import make_room, write_text
+
+    pages: dict[str, Callable[..., str]] = {
+        "accuracy": report.accuracy_page,
+        "unseen": report.unseen_page,
+        "noise": report.noise_page,
+        "features": report.feature_page,
+        "dataset": report.dataset_page,
+    }
+    make_room(options.output)
+    arguments = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
+    write_text(options.output, pages[name](*arguments))
+    print(f"wrote {options.output}")
+    return 0
+
+
+_MEASURED = ("accuracy", "unseen", "noise")
+
+
+def _page(name: str, what: str) -> Command:
+    example = "--sources tables" if name in _MEASURED else f"--output docs/{name}.md"
+    return Command(name, what, example, partial(_configure, name))
+
+
+COMMAND = Command(
+    "report",
+    "write a page of docs/ from the code, the built-in models and their tables",
+    parts=(
+        _page("accuracy", "docs/accuracy.md: held-out errors of all built-in models"),
+        _page("unseen", "docs/unseen.md: errors of the generic model on GPUs held out"),
+        _page("noise", "docs/noise.md: the part of the errors that is noise in the tables"),
+        _page("features", "docs/features.md: the features of the forests"),
+        _page("dataset", "docs/dataset.md: columns, regimes, roles, statuses and flags of rows"),
+    ),
+)
