@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -36,17 +36,14 @@ _STARTING = Heartbeat("starting", 3.0)
 
 
 @dataclass(frozen=True)
-class Limits:
+class Limits(FaultRules):
     """The patience with a worker, and the number of its restarts.
 
-    A worker that is silent for max(watchdog_s, watchdog_factor * expected time) is killed. One
-    that is asked to stop has stop_s, and grace_s more before it is killed. kill_s: time for the
-    system to end a process. restarts: most in all; fruitless: most in a row that measured nothing.
+    A worker that was asked to stop has stop_s, and grace_s more before it is killed. kill_s: time
+    for the system to end a process. restarts: most in all; fruitless: most in a row that measured
+    nothing.
     """
 
-    watchdog_s: float = FaultRules.watchdog_s
-    watchdog_factor: float = FaultRules.watchdog_factor
-    stop_s: float = FaultRules.stop_s
     grace_s: float = 1.0
     kill_s: float = 5.0
     restarts: int = 100
@@ -55,8 +52,7 @@ class Limits:
     @classmethod
     def of(cls, protocol: Protocol) -> Limits:
         """Return the limits that a protocol sets."""
-        rules = protocol.faults
-        return cls(rules.watchdog_s, rules.watchdog_factor, rules.stop_s)
+        return cls(**asdict(protocol.faults))
 
 
 class WorkerProcess:
