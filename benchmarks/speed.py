@@ -167,7 +167,7 @@ def _many_kernels(n_kernels: int) -> gp.Model:
 
 
 def _start_lines(options: SpeedOptions, codes: dict[str, tuple[str, str]]) -> Iterator[str]:
-    """Yield what fresh processes take, all beyond what importing numpy alone takes."""
+    """Yield the costs of a fresh process, all beyond those of importing numpy alone."""
     ours = ("import gpperf_lite", f"gpperf_lite.load({options.gpu!r})")
     with_numpy = {
         name: (f"import numpy; begin = time.perf_counter(); {imports}", load)

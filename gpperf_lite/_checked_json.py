@@ -2,88 +2,144 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
+from ._errors import nearest, shown
 from ._safetensors import is_unicode, refuse
 
-_LARGEST_LIST = 4096
+_Own = TypeVar("_Own", bound="Fields")
+
 _LONGEST_TEXT = 512
+_TEXT = f"a text of 1 to {_LONGEST_TEXT} printable characters"
 _DEEPEST = 16
+_ALL = object()
+"""Stands for the whole value of a field, where one item of a list could be meant."""
 
 
 class Fields:
     """Typed, checked access to the fields of a JSON object.
 
-    Every method raises ArtefactError, with the path of the field, where it is missing, of another
-    type or out of range.
+    Every method raises ArtefactError, with the path of the field, what it must be and what it is,
+    where it is missing, of another type or out of range. `fail`, `within` and `path_of` are for
+    subclasses, which read other files by the same checks and raise other errors.
     """
 
+    kind = "a JSON object"
+    longest_list = 4096
+
     def __init__(self, values: Any, path: str) -> None:
-        if not isinstance(values, dict):
-            refuse(f"{path} must be a JSON object")
-        self.values: dict[str, Any] = values
         self.path = path
+        if not isinstance(values, dict):
+            self.fail(f"{path} must be {self.kind} (got {shown(values)})")
+        self.values: dict[str, Any] = values
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
 
     def text(self, name: str) -> str:
         """Return a text of 1 to 512 printable characters: none that a terminal would obey."""
-        return _checked_text(self._get(name), self._path_of(name))
+        value: Any = self.values.get(name)
+        if not _is_text(value):
+            self.refuse(name, _TEXT)
+        text: str = value
+        return text
 
     def choice(self, name: str, allowed: tuple[str, ...]) -> str:
         """Return a text that is one of `allowed`."""
-        return _checked_choice(self._get(name), self._path_of(name), allowed)
+        value = self.values.get(name)
+        if not isinstance(value, str) or value not in allowed:
+            hint = nearest(value[:40], allowed) if isinstance(value, str) else ""
+            self.refuse(name, f"one of {' '.join(allowed)}{hint}")
+        return value
 
     def integer(self, name: str, low: int, high: int) -> int:
         """Return an integer from `low` to `high`; no bool, no float."""
-        return _checked_integer(self._get(name), self._path_of(name), low, high)
+        value: Any = self.values.get(name)
+        if not is_integer(value, low, high):
+            self.refuse(name, _an_integer(low, high))
+        integer: int = value
+        return integer
 
     def number(self, name: str, low: float, high: float) -> float:
         """Return a number from `low` to `high`; never a negative zero."""
-        return _checked_number(self._get(name), self._path_of(name), low, high)
+        value: Any = self.values.get(name)
+        if not is_number(value, low, high):
+            self.refuse(name, _a_number(low, high))
+        return float(value) + 0.0
 
-    def items(self, name: str) -> list[Any]:
+    def items(self, name: str, *, may_be_empty: bool = True) -> list[Any]:
         """Return a list, whatever is in it."""
-        return _checked_list(self._get(name), self._path_of(name))
+        return self.each(name, _is_anything, "a value", may_be_empty=may_be_empty)
 
-    def texts(self, name: str) -> list[str]:
+    def each(
+        self,
+        name: str,
+        is_valid: Callable[[Any], bool],
+        allowed: str,
+        *,
+        may_be_empty: bool = True,
+    ) -> list[Any]:
+        """Return a list of valid items; allowed: one of them, in words."""
+        value = self.values.get(name)
+        if not isinstance(value, list) or not (value or may_be_empty):
+            more = "" if may_be_empty else ", not empty"
+            self.refuse(name, f"a list with {allowed} at each place{more}")
+        if len(value) > self.longest_list:
+            self.refuse(name, f"a list of at most {self.longest_list}")
+        for item in value:
+            if not is_valid(item):
+                self.refuse(name, f"{allowed} at each place", item)
+        return value
+
+    def texts(self, name: str, *, may_be_empty: bool = True) -> list[str]:
         """Return a list of texts."""
-        path = self._path_of(name)
-        return [_checked_text(item, path) for item in self.items(name)]
+        return self.each(name, _is_text, _TEXT, may_be_empty=may_be_empty)
 
     def choices(self, name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
         """Return a list of texts of `allowed`: at least one, and none of them twice."""
-        path = self._path_of(name)
-        values = tuple(_checked_choice(item, path, allowed) for item in self.items(name))
-        if not values or len(set(values)) != len(values):
-            refuse(f"{path} must name at least one of {' '.join(allowed)}, none twice")
+        one = f"one of {' '.join(allowed)}"
+        values = tuple(self.each(name, allowed.__contains__, one, may_be_empty=False))
+        if len(set(values)) != len(values):
+            self.refuse(name, f"{one} at each place, none of them twice")
         return values
 
-    def integers(self, name: str, low: int, high: int) -> tuple[int, ...]:
+    def integers(
+        self, name: str, low: int, high: int, *, may_be_empty: bool = True
+    ) -> tuple[int, ...]:
         """Return a list of integers from `low` to `high`."""
-        path = self._path_of(name)
-        return tuple(_checked_integer(item, path, low, high) for item in self.items(name))
+
+        def is_valid(item: Any) -> bool:
+            return is_integer(item, low, high)
+
+        one = _an_integer(low, high)
+        return tuple(self.each(name, is_valid, one, may_be_empty=may_be_empty))
 
     def numbers(self, name: str, low: float, high: float) -> tuple[float, ...]:
         """Return a list of numbers from `low` to `high`."""
-        path = self._path_of(name)
-        return tuple(_checked_number(item, path, low, high) for item in self.items(name))
+        values = self.each(name, lambda item: is_number(item, low, high), _a_number(low, high))
+        return tuple(float(value) + 0.0 for value in values)
 
     def rows(self, name: str, low: int, high: int) -> tuple[tuple[int, ...], ...]:
         """Return a list of lists of integers from `low` to `high`."""
-        path = self._path_of(name)
-        rows = [_checked_list(row, path) for row in self.items(name)]
-        return tuple(tuple(_checked_integer(item, path, low, high) for item in row) for row in rows)
 
-    def object(self, name: str) -> Fields:
+        def is_row(row: Any) -> bool:
+            is_list = isinstance(row, list) and len(row) <= self.longest_list
+            return is_list and all(is_integer(item, low, high) for item in row)
+
+        return tuple(map(tuple, self.each(name, is_row, f"a list of integers, {low} to {high},")))
+
+    def object(self: _Own, name: str) -> _Own:
         """Return the fields of an object."""
-        return Fields(self._get(name), self._path_of(name))
+        value = self.values.get(name)
+        if not isinstance(value, dict):
+            self.refuse(name, self.kind)
+        return self.within(value, self.path_of(name))
 
-    def objects(self, name: str) -> list[Fields]:
+    def objects(self: _Own, name: str) -> list[_Own]:
         """Return the fields of each object of a list."""
-        path = self._path_of(name)
-        return [Fields(item, f"{path}[{i}]") for i, item in enumerate(self.items(name))]
+        path = self.path_of(name)
+        return [self.within(item, f"{path}[{i}]") for i, item in enumerate(self.items(name))]
 
     def free_form(self, name: str) -> dict[str, Any]:
         """Return an object of any shape, nested at most 16 deep: it is shown, never used."""
@@ -92,56 +148,59 @@ class Fields:
         for _ in range(_DEEPEST):
             level = [child for item in level for child in _children(item)]
             if not all(is_unicode(item) for item in level if isinstance(item, str)):
-                refuse(f"{self._path_of(name)} holds half of a surrogate pair")
+                self.fail(f"{self.path_of(name)} holds half of a surrogate pair")
         if level:
-            refuse(f"{self._path_of(name)} is nested more than {_DEEPEST} deep")
+            self.fail(f"{self.path_of(name)} is nested more than {_DEEPEST} deep")
         return values
 
-    def _get(self, name: str) -> Any:
-        if name not in self.values:
-            refuse(f"{self._path_of(name)} is missing")
-        return self.values[name]
+    def refuse(self, name: str, allowed: str, item: Any = _ALL) -> NoReturn:
+        """Raise: the field `name` must be `allowed`; item: the one of its list that is not."""
+        # Of a list only the item that is wrong is shown: the list may be long.
+        value = self.values.get(name) if item is _ALL else item
+        got = f"got {shown(value)}" if name in self.values else "it is missing"
+        self.fail(f"{self.path_of(name)} must be {allowed} ({got})")
 
-    def _path_of(self, name: str) -> str:
-        # The file may have chosen the name itself.
-        shown = name if name.isidentifier() else repr(name)
-        return f"{self.path}.{shown[:60]}"
+    def fail(self, text: str) -> NoReturn:
+        """Raise the error of this kind of file, with a text that names the field."""
+        refuse(text)
+
+    def within(self: _Own, values: Any, path: str) -> _Own:
+        """Return the fields of an object inside of this one."""
+        return type(self)(values, path)
+
+    def path_of(self, name: str) -> str:
+        """Return the path of a field, whose name the file may have chosen itself."""
+        shown_name = name if name.isidentifier() else repr(name)
+        return f"{self.path}.{shown_name[:60]}"
+
+
+def is_integer(value: Any, low: int, high: int) -> bool:
+    """Return True where a value is an integer from `low` to `high`; no bool, no float."""
+    return type(value) is int and low <= value <= high
+
+
+def is_number(value: Any, low: float, high: float) -> bool:
+    """Return True where a value is a number from `low` to `high`; NaN is within no limits."""
+    return type(value) in (int, float) and low <= value <= high
+
+
+def _an_integer(low: int, high: int) -> str:
+    return f"an integer from {low} to {high}"
+
+
+def _a_number(low: float, high: float) -> str:
+    return f"a number from {low:g} to {high:g}"
+
+
+def _is_anything(value: Any) -> bool:
+    return True
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= _LONGEST_TEXT and value.isprintable()
 
 
 def _children(item: Any) -> list[Any]:
     if isinstance(item, dict):
         return [*item, *item.values()]
     return item if isinstance(item, list) else []
-
-
-def _checked_text(value: Any, path: str) -> str:
-    if not isinstance(value, str):
-        refuse(f"{path} must be a text")
-    if not 1 <= len(value) <= _LONGEST_TEXT or not value.isprintable():
-        refuse(f"{path} must be a text of 1 to {_LONGEST_TEXT} printable characters")
-    return value
-
-
-def _checked_choice(value: Any, path: str, allowed: tuple[str, ...]) -> str:
-    text = _checked_text(value, path)
-    if text not in allowed:
-        refuse(f"{path} must be one of {' '.join(allowed)} (got {text[:40]!r})")
-    return text
-
-
-def _checked_list(value: Any, path: str) -> list[Any]:
-    if not isinstance(value, list) or len(value) > _LARGEST_LIST:
-        refuse(f"{path} must be a list of at most {_LARGEST_LIST}")
-    return value
-
-
-def _checked_integer(value: Any, path: str, low: int, high: int) -> int:
-    if type(value) is not int or not low <= value <= high:
-        refuse(f"{path} must be an integer from {low} to {high}")
-    return value
-
-
-def _checked_number(value: Any, path: str, low: float, high: float) -> float:
-    if type(value) not in (int, float) or not low <= value <= high:
-        refuse(f"{path} must be a number from {low:g} to {high:g}")
-    return float(value) + 0.0

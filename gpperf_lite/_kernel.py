@@ -86,7 +86,7 @@ class Kernel:
         if name == "library":
             return LIBRARY
         short = isinstance(name, str) and len(name) <= _LONGEST_NAME
-        for pattern, build in _PATTERNS if short else ():
+        for pattern, build in _PATTERNS.values() if short else ():
             match = re.fullmatch(pattern, name)
             if match:
                 return build(name, match.groupdict())
@@ -242,8 +242,8 @@ def _tile(part: _Parts, *names: str) -> Tile | None:
 
 
 # `re` compiles a pattern when it is first used, and keeps it: that takes longer than all else here.
-_PATTERNS: tuple[tuple[str, Callable[[str, _Parts], Kernel]], ...] = (
-    (_TILED, _tiled),
-    (_CUTLASS2, _cutlass2),
-    (_CUTLASS3, _cutlass3),
-)
+_PATTERNS: dict[str, tuple[str, Callable[[str, _Parts], Kernel]]] = {
+    "tiled": (_TILED, _tiled),
+    "cutlass2": (_CUTLASS2, _cutlass2),
+    "cutlass3": (_CUTLASS3, _cutlass3),
+}

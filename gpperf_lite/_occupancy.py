@@ -7,6 +7,7 @@ Specifications per Compute Capability". The builder leaves kernels out by the sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ._gpu import Gpu
@@ -102,7 +103,7 @@ def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
     least = least_capability(kernel)
     if capability < least:
         return f"it needs compute capability {_text(least)}, {gpu.name} has {_text(capability)}"
-    if kernel.family == "cutlass3" and capability[0] != least[0]:
+    if kernel.family in _OF_ONE_GENERATION and capability[0] != least[0]:
         return f"it is for compute capability {_text(least)} alone, not {_text(capability)}"
     limits = limits_of(capability)
     if (kernel.shared_bytes or 0) > limits.block_shared_bytes:
@@ -124,20 +125,41 @@ def least_capability(kernel: Kernel) -> tuple[int, int]:
     and f16 16816 from 8.0, of fp8 from 8.9; wgmma from 9.0. More than two stages need cp.async,
     which came with 8.0. (PTX ISA 9.0, "Matrix multiply-accumulate operation".)
     """
-    if kernel.family == "cutlass3":
-        return (9, 0) if "sm90" in kernel.name else (10, 0)
-    on_tensor_cores = kernel.instruction is not None and kernel.instruction.m > 1
-    if kernel.family != "cutlass2" or not on_tensor_cores:
-        return (8, 0) if (kernel.stages or 0) > 2 and kernel.family == "cutlass2" else (5, 0)
-    assert kernel.instruction is not None
+    return _LEAST[kernel.family](kernel)
+
+
+def _least_of_any(kernel: Kernel) -> tuple[int, int]:
+    return 5, 0
+
+
+def _least_of_cutlass2(kernel: Kernel) -> tuple[int, int]:
+    is_deep = (kernel.stages or 0) > 2
+    if kernel.instruction is None or kernel.instruction.m <= 1:
+        return (8, 0) if is_deep else (5, 0)
     if kernel.dtype == "fp8":
         return 8, 9
-    if (kernel.stages or 0) > 2 or kernel.dtype in ("bf16", "tf32", "f64"):
+    if is_deep or kernel.dtype in ("bf16", "tf32", "f64"):
         return 8, 0
     m, n, k = kernel.instruction
     if m * n * k >= 16 * 8 * 16 and kernel.dtype != "s8":
         return 8, 0
     return (7, 0) if (m, n, k) == (8, 8, 4) else (7, 5)
+
+
+def _least_of_cutlass3(kernel: Kernel) -> tuple[int, int]:
+    return (9, 0) if "sm90" in kernel.name else (10, 0)
+
+
+_LEAST: dict[str, Callable[[Kernel], tuple[int, int]]] = {
+    "library": _least_of_any,
+    "tiled": _least_of_any,
+    "cutlass2": _least_of_cutlass2,
+    "cutlass3": _least_of_cutlass3,
+}
+"""By family, the lowest compute capability of a kernel."""
+
+_OF_ONE_GENERATION = frozenset({"cutlass3"})
+"""Families whose kernels run on GPUs of one major compute capability alone."""
 
 
 def _rounded_up(value: int, unit: int) -> int:

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
 RUNTIME_IMPORTS = {
     "_errors": set(),
     "_safetensors": {"_errors"},
-    "_checked_json": {"_safetensors"},
+    "_checked_json": {"_errors", "_safetensors"},
     "_gemm": {"_errors"},
     "_gpu": {"_errors", "_gemm"},
     "_kernel": {"_errors", "_gemm"},
@@ -73,7 +74,7 @@ BUILDER_IMPORTS = {
     "report": {"evaluate", "importers", "train"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},
-    "train": {"dataset", "importers"},
+    "train": {"dataset", "importers", "kernels"},
     "doctor": {"device", "device.cuda", "measure"},
     "collect.fleet": {
         "collect", "collect.journal", "collect.supervisor", "collect.worker", "compile", "dataset",
@@ -89,18 +90,18 @@ BUILDER_IMPORTS = {
         "plan",
     },
     "collect.journal": {"dataset", "measure"},
-    "measure": {"device"},
+    "measure": {"device", "kernels"},
     "compile": {"kernels"},
     "plan": {"kernels"},
     "importers": {"dataset"},
     "dataset": set(),
-    "device.cuda": {"device"},
+    "device.cuda": {"device", "kernels"},
     "device.simulated": {"device"},
     "device": set(),
     "kernels": set(),
 }  # fmt: skip
 
-GROUND = {"errors", "files", "gpus", "markdown", "parallel"}
+GROUND = {"errors", "files", "gpus", "markdown", "parallel", "toml"}
 """Modules on the builder's ground that every package may import; they import one another alone."""
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the
@@ -123,22 +124,21 @@ BUILDER_LIBRARIES = {
     "doctor.doctor": {"cuda"},
     "evaluate.baselines": {"sklearn"},
     "evaluate.study": {"sklearn"},
-    "gpus": {"tomli"},
     "importers.aiconfigurator": {"pyarrow"},
     "parallel": {"rich"},
     "plan.shapes": {"scipy"},
-    "plan.sweep": {"tomli"},
+    "toml": {"tomli"},
     "train.catboost_forest": {"catboost"},
     "train.learner": {"catboost", "sklearn"},
     "train.physics": {"scipy"},
     "train.power_fit": {"scipy"},
-    "train.recipe": {"tomli"},
 }
 
 LONGEST = 400
 """Lines of a file, at most."""
 
 
+@cache
 def modules(folder: Path) -> dict[str, Path]:
     """Return the modules of a package by dotted name."""
     named = {}
@@ -149,6 +149,7 @@ def modules(folder: Path) -> dict[str, Path]:
     return named
 
 
+@cache
 def imports(path: Path) -> set[tuple[int, str]]:
     """Return (level, module) of every import of a file."""
     found: set[tuple[int, str]] = set()
@@ -174,6 +175,7 @@ def package_of(name: str) -> str:
     return name if is_package else name.rpartition(".")[0]
 
 
+@cache
 def imported(name: str) -> set[str]:
     """Return the modules of the builder that one imports, dotted, from inside of functions too."""
     here = [part for part in package_of(name).split(".") if part and part != "__init__"]

@@ -22,7 +22,7 @@ from gpperf_lite import Gpu, Kernel
 
 from ..errors import BuilderError
 from ..files import write_atomically
-from ..kernels import SOURCES, Build
+from ..kernels import SOURCES, Build, family_of
 from .cubin import CubinError, read_cubin, spill_bytes
 from .nvrtc import (
     OPTIONS,
@@ -176,8 +176,8 @@ class CubinCache:
 
 
 def target_of(build: Build, architecture: str) -> str:
-    """Return the target of NVRTC: wgmma and TMA are of one architecture alone (`sm_90a`)."""
-    return f"{architecture}a" if build.kernel.family == "cutlass3" else architecture
+    """Return the target that NVRTC compiles a build for, such as `sm_90` or `sm_90a`."""
+    return architecture + family_of(build.kernel).target_suffix
 
 
 def architecture_of(gpu: Gpu) -> str:

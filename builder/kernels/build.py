@@ -1,4 +1,4 @@
-"""The kernels that we can compile: a description, a source and its macros."""
+"""A build: a kernel, and the source and macros that it is compiled from."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SOURCES = Path(__file__).parents[2] / "cuda"
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One program to compile, and the kernel that it makes.
+    """One program to compile, and the kernel that comes of it.
 
-    kernel: what is known before compiling; registers, shared_bytes, threads and spill_bytes are
-        filled in by the compiler.
+    kernel: as known before compiling; the compiler adds its threads, registers, shared_bytes and
+        spill_bytes.
     source: file in `cuda/`; "" for `library`, which is not compiled.
     macros: names and values, in a fixed order.
-    output, accumulator: types of C and D and of the sums, as CUTLASS names them (`f16`, `s32`).
-    output_alignment: elements that n, the contiguous extent of C, must be a multiple of.
-    is_experimental: whether it compiles, but has never been seen to run.
+    output, accumulator: types of C and D, and of the sums, as CUTLASS names them (`f16`, `s32`).
+    output_alignment: number that n, the contiguous extent of C, must be a multiple of.
+    is_experimental: True where it compiles, but was never seen to run.
     key: name of its cubin in the cache; "" where it is not compiled.
     """
 
@@ -34,10 +34,10 @@ class Build:
     key: str = ""
 
     def obstacle(self, gemm: Gemm) -> str | None:
-        """Say why this program cannot run `gemm`; None where it can.
+        """Return the reason why this program cannot run `gemm`; None where it can.
 
-        Knows more than its kernel: how C is aligned, how a batch is launched, and what alpha and
-        beta are rounded to.
+        The reasons of its kernel, and beside them: the alignment of C, a batch in slices, and
+        scalars that are no whole numbers.
         """
         reason = self.kernel.obstacle(gemm)
         if reason is not None:

@@ -1,21 +1,18 @@
-"""The catalogue: every kernel that can be compiled or is there already, by its name."""
+"""The catalogue: the library and every kernel that can be compiled, by name; and its patterns."""
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import chain
 from types import MappingProxyType
 
 from gpperf_lite._errors import nearest
-from gpperf_lite._kernel import LIBRARY
 
 from ..errors import BuilderError
-from . import cutlass2, cutlass3
 from .build import Build
-from .tiled import tiled_builds
-
-_EXPERIMENTAL = "cutlass3x"
+from .family import FAMILIES, family_of
 
 
 class CatalogueError(BuilderError, LookupError):
@@ -24,42 +21,48 @@ class CatalogueError(BuilderError, LookupError):
 
 @lru_cache(maxsize=1)
 def catalogue() -> Mapping[str, Build]:
-    """Return all builds by kernel name, in a fixed order: `library`, tiled, CUTLASS 2.x and 3.x."""
+    """Return all builds by kernel name, in a fixed order: family by family."""
     builds: dict[str, Build] = {}
-    for build in _all():
+    for build in chain.from_iterable(family.builds() for family in FAMILIES.values()):
         if builds.setdefault(build.kernel.name, build) is not build:
             raise CatalogueError(f"two kernels have the name {build.kernel.name}")
     return MappingProxyType(builds)
 
 
 def select(patterns: Sequence[str]) -> list[Build]:
-    """Return the builds whose names match one of the patterns, in the catalogue's order.
+    """Return the builds of the catalogue that the patterns mean, in its order; see `matching`.
 
-    Patterns are those of `fnmatch`, such as `cutlass_simt_sgemm_*_tn_*`. Kernels that were never
-    seen to run are taken by patterns that begin with `cutlass3x` alone, so that `*` leaves them.
-    Raises CatalogueError for a pattern that matches nothing.
+    Raises CatalogueError for a pattern that means none.
     """
-    chosen: set[str] = set()
+    every = catalogue().values()
     for pattern in patterns:
-        matching = fnmatch.filter(catalogue(), pattern)
-        taken = [name for name in matching if _is_asked_for(name, pattern)]
-        if not taken:
-            hint = nearest(pattern[:120], catalogue())
-            if matching:
-                hint = f"; begin it with {_EXPERIMENTAL} for those that were never seen to run"
+        if not matching([pattern], every):
             raise CatalogueError(
-                f"a pattern must match a kernel of the catalogue (got {pattern[:120]!r}){hint}"
+                f"a pattern must match a kernel of the catalogue (got {pattern[:120]!r})"
+                f"{_hint(pattern)}"
             )
-        chosen.update(taken)
-    return [build for name, build in catalogue().items() if name in chosen]
+    return matching(patterns, every)
 
 
-def _is_asked_for(name: str, pattern: str) -> bool:
-    return pattern.startswith(_EXPERIMENTAL) or not catalogue()[name].is_experimental
+def matching(patterns: Sequence[str], builds: Iterable[Build]) -> list[Build]:
+    """Return the builds that at least one of the patterns means, in their order.
+
+    Patterns are those of `fnmatch`, such as `cutlass_simt_sgemm_*_tn_*`. An experimental kernel,
+    one never seen to run, is meant only by a pattern that begins with the first word of its
+    family's names, such as `cutlass3x`, so that `*` leaves it out.
+    """
+    return [build for build in builds if any(_is_meant(build, pattern) for pattern in patterns)]
 
 
-def _all() -> Iterator[Build]:
-    yield Build(LIBRARY, "", (), "", "")
-    yield from tiled_builds()
-    for series in (*cutlass2.SERIES, *cutlass3.SERIES):
-        yield from series.builds()
+def _is_meant(build: Build, pattern: str) -> bool:
+    is_asked_for = not build.is_experimental or pattern.startswith(family_of(build.kernel).prefix)
+    return is_asked_for and fnmatchcase(build.kernel.name, pattern)
+
+
+def _hint(pattern: str) -> str:
+    """Return advice on a pattern that means no kernel: its right beginning, or the nearest name."""
+    for name, build in catalogue().items():
+        if fnmatchcase(name, pattern):  # it would be meant, were it not experimental
+            prefix = family_of(build.kernel).prefix
+            return f"; begin it with {prefix} for those that were never seen to run"
+    return nearest(pattern[:120], catalogue())

@@ -1,14 +1,14 @@
-"""GEMM kernels of CUTLASS 2.x: what makes one, and its name.
+"""GEMM kernels of CUTLASS 2.x: their templates' parameters, and their names.
 
-Tiles, stages and warps are those that CUTLASS's own generator gives out (`cutlass_library/
-generator.py`, 4.2), and names are what `GemmOperation.procedural_name` there makes of them: a test
-compares every one. In three ways our kernels differ from those of that library:
+Tiles, stages and warps are those of CUTLASS's own generator (`cutlass_library/generator.py`,
+4.2), and names are those that `GemmOperation.procedural_name` there gives them: a test compares
+every one. In three ways our kernels differ from those of that library:
 
 - C is row-major here and column-major there. The library gets it by swapping A and B, so that
   the first extent of a tile lies along n there, and along m here.
 - `igemm` on CUDA cores is called `align4`: it loads four bytes at once, whatever the name says.
-- A name says nothing of the swizzle, which is the library's, up to 8 tiles wide; other widths
-  have `_swizzle1` after the name. Slices along k have `_splitk2`.
+- The library's swizzle, up to 8 tiles wide, is not in the name; another width follows the name,
+  as in `_swizzle1`. So does the number of slices along k, as in `_splitk2`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _WIDEST_OUTPUT = 8
 
 
 class _Shape(NamedTuple):
-    """A tile, the depth of its pipeline, and how many warps share it along m and n."""
+    """A tile, the depth of its pipeline, and the numbers of warps that share it along m and n."""
 
     tile: Tile
     stages: int
@@ -54,7 +54,7 @@ class _Shape(NamedTuple):
 
 
 def _shapes(text: str) -> list[_Shape]:
-    """Read shapes such as `128x64_32x6/2x2`: m, n, k, stages, warps along m and n."""
+    """Return the shapes of a text such as `128x64_32x6/2x2`: m, n, k, stages, warps along m, n."""
     numbers = [[int(number) for number in re.split("[x_/]", one)] for one in text.split()]
     return [_Shape(Tile(m, n, k), stages, (wm, wn)) for m, n, k, stages, wm, wn in numbers]
 
@@ -64,8 +64,8 @@ class Series:
     """Kernels that differ in tile, layout and alignment alone.
 
     unit: `simt` or `tensorop`; sm: the architecture whose template it is.
-    operand, output, accumulator: types as CUTLASS names them; multiplied: what operands are
-        rounded to, where that is another type.
+    operand, output, accumulator: types as CUTLASS names them; multiplied: the type that operands
+        are rounded to, where it is another.
     """
 
     unit: str
@@ -81,7 +81,7 @@ class Series:
     math: str = "OpMultiplyAdd"
 
     def builds(self) -> Iterator[Build]:
-        """Yield every kernel: first each plain, then with other swizzles and with slices."""
+        """Yield every kernel: first the plain ones, then other swizzles and slices."""
         plain = [
             self._build(shape, layout, alignment)
             for alignment in self.alignments
@@ -158,7 +158,7 @@ def _swizzled(build: Build, swizzle: int) -> Build:
 
 
 def _split(build: Build, slices: int) -> Build:
-    """Return the same program, to be run in slices along k."""
+    """Return the build of the same program that is run in slices along k."""
     name = f"{build.kernel.name}_splitk{slices}"
     return replace(build, kernel=replace(build.kernel, name=name, split_k=slices))
 
@@ -245,3 +245,9 @@ SERIES = (
         math="OpMultiplyAddFastAccum",
     ),
 )  # fmt: skip
+
+
+def builds() -> Iterator[Build]:
+    """Yield every kernel of every series."""
+    for series in SERIES:
+        yield from series.builds()

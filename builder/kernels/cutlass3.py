@@ -1,8 +1,8 @@
-"""GEMM kernels of CUTLASS 3.x for Hopper: what makes one, and its name.
+"""GEMM kernels of CUTLASS 3.x for Hopper: their templates' parameters, and their names.
 
-Names are what `GemmOperation.procedural_name` of `cutlass_library` makes (4.2): the third letter
-of a layout is C's, row-major here; stages are 0, as many as fit. All are experimental: they
-compile for sm_90a, and were never seen to run.
+Names are those that `GemmOperation.procedural_name` of `cutlass_library` (4.2) gives them: the
+third letter of a layout is C's, row-major here; stages are 0, as many as fit. All are experimental:
+they compile for sm_90a, and were never seen to run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WGMMA_M = 64
 
 @dataclass(frozen=True)
 class _Schedule:
-    """How the warps of a block share the work, and how the result is stored.
+    """A main loop's schedule, by which the warps of a block share the work, and its epilogue.
 
     name: as in a kernel's name; kernel, epilogue: CUTLASS's tags; tiles: extents of m and n.
     threads: of a block, one warp group of which loads.
@@ -77,7 +77,7 @@ _SCHEDULES = (
 class Series:
     """Kernels that differ in schedule, tile, cluster and layout alone.
 
-    operand, output: types as CUTLASS names them; sums are f32. fast: whether fp8 products are
+    operand, output: types as CUTLASS names them; sums are f32. fast: True where fp8 products are
     added up in the tensor cores alone.
     """
 
@@ -144,3 +144,9 @@ SERIES = (
     Series("bf16", "bf16", 2, ("tn", "nn")),
     Series("e4m3", "bf16", 1, ("tn",), fast=True),
 )
+
+
+def builds() -> Iterator[Build]:
+    """Yield every kernel of every series."""
+    for series in SERIES:
+        yield from series.builds()

@@ -15,7 +15,7 @@ _TILED = {"d": ("double", "f64", "f64"), "s": ("float", "f32", "f32"), "h": ("ha
 """Type of the elements by letter, as C++, as CUTLASS names it, and the type of their sums."""
 
 
-def tiled_builds() -> Iterator[Build]:
+def builds() -> Iterator[Build]:
     """Yield the builds of all types of elements, each with the sides of its tile rising."""
     for letter in _TILED:
         for side in range(1, LARGEST_TILE + 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from gpperf_lite import Gemm, Kernel
 
 from ..device import Bound, Comparison, Program
+from ..kernels import keeps_f16_sums
 from .protocol import CorrectnessRules
 
 Indices = NDArray[np.int64]
@@ -21,9 +21,6 @@ _SHAPES = ((129, 65, 33), (1, 257, 96), (200, 72, 520))
 
 _LAYOUTS = ("nn", "tn", "nt")
 """One for each shape, where a kernel takes any."""
-
-_SUMS_IN_F16 = re.compile(r"_h[0-9]*gemm_")
-"""In the names of CUTLASS 2.x, the letter before the instruction is the accumulator's type."""
 
 _EDGE = 64
 """Tiles of every kernel here begin at multiples of this, or more often."""
@@ -73,7 +70,7 @@ def limit_of(kernel: Kernel, gemm: Gemm, rules: CorrectnessRules) -> float:
     error analysis", SIAM J. Sci. Comput. 41(5), 2019).
     """
     limit = rules.error_limit(gemm.dtype)
-    if kernel.family == "cutlass2" and _SUMS_IN_F16.search(kernel.name):
+    if keeps_f16_sums(kernel):
         return max(limit, rules.limit_f16_sums * math.sqrt(gemm.k))
     return limit
 

@@ -1,4 +1,4 @@
-"""Planning: which points of a sweep a GPU measures, and in which order."""
+"""Planning: the points of a sweep that a GPU measures, their order, and the time they take."""
 
 from .cost import Costs, guess_runtime_s
 from .plan import Plan

@@ -1,4 +1,4 @@
-"""A lane: one kernel in one dtype on the shapes of its group, each shape at most once."""
+"""Candidates for points: one kernel in one dtype, and the queue of the GEMMs that it is to run."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _USUAL_TILE = Tile(128, 128, 64)
 """Stands in for the tile of a library's kernel, which nobody knows beforehand."""
 
 
-class Choice(NamedTuple):
-    """What is said of a GEMM beside its extents and its dtype."""
+class Variant(NamedTuple):
+    """Batch, scalars and layout of a GEMM."""
 
     batch: int
     alpha: float
@@ -36,8 +36,8 @@ class Choice(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lane:
-    """One kernel in one dtype, and the group whose shapes it will be run on."""
+class Candidate:
+    """One kernel in one dtype, and the group that states its shapes."""
 
     build: Build
     dtype: str
@@ -45,56 +45,56 @@ class Lane:
 
     @property
     def kernel(self) -> Kernel:
-        """Return the kernel."""
+        """The kernel."""
         return self.build.kernel
 
     @property
     def layouts(self) -> tuple[str, ...]:
-        """Return the layouts to run it in."""
+        """The layouts to run it in."""
         return (self.kernel.layout,) if self.kernel.layout else self.group.layouts
 
     @property
     def name(self) -> str:
-        """Return a text that this lane has and no other."""
+        """A text of this candidate that no other candidate has."""
         return candidate_name(self.kernel.name, self.dtype)
 
+    @property
+    def variants(self) -> list[Variant]:
+        """The variants of its GEMMs, each as often as it is to be drawn."""
+        of_each = product(self.group.shapes.batch, self.group.shapes.scalars, self.layouts)
+        return [Variant(batch, *scalars, layout) for batch, scalars, layout in of_each]
+
     def multiples(self, layout: str) -> Size:
-        """Return what m, n and k must be multiples of."""
+        """Return the numbers that m, n and k must be multiples of."""
         least = dict(zip("mnk", self.group.multiples, strict=True))
         least["n"] = math.lcm(least["n"], self.build.output_alignment)
         for extent, _ in contiguous_extents(Gemm(1, 1, 1, self.dtype, layout)):
             least[extent] = math.lcm(least[extent], self.kernel.alignment)
         return Size(**least)
 
-    @property
-    def choices(self) -> list[Choice]:
-        """Return what its GEMMs may be like, each as often as it is to be drawn."""
-        of_each = product(self.group.shapes.batch, self.group.shapes.scalars, self.layouts)
-        return [Choice(batch, *scalars, layout) for batch, scalars, layout in of_each]
-
-    def gemm(self, size: Size, choice: Choice) -> Gemm:
-        """Return a GEMM of these extents."""
+    def gemm(self, size: Size, variant: Variant) -> Gemm:
+        """Return the GEMM of these extents and this variant, in the candidate's dtype."""
         m, n, k = size
-        batch, alpha, beta, layout = choice
+        batch, alpha, beta, layout = variant
         return Gemm(m, n, k, self.dtype, layout, batch, alpha, beta)
 
-    def choice_at(self, at: Floats) -> Choice:
-        """Return what the GEMM at a point of the cube is like."""
-        choices = self.choices
-        return choices[int(at[4] * len(choices))]
+    def variant_at(self, at: Floats) -> Variant:
+        """Return the variant of the GEMM at a point of the cube."""
+        variants = self.variants
+        return variants[int(at[4] * len(variants))]
 
-    def gemm_at(self, at: Floats, choice: Choice) -> Gemm:
+    def gemm_at(self, at: Floats, variant: Variant) -> Gemm:
         """Return the GEMM at a point of the cube, in a group whose shapes are drawn.
 
-        Its extents are rounded to what the kernel's alignment and the group ask for.
+        Its extents are rounded to the multiples of the kernel's alignment and of the group.
         """
         ranges = self.group.shapes.ranges or (_ANY_RANGE,) * 3
         size = size_at(at, self.kernel.tile or _USUAL_TILE, ranges)
-        multiples = self.multiples(choice.layout)
-        return self.gemm(Size(*map(fitted, size, multiples, ranges)), choice)
+        multiples = self.multiples(variant.layout)
+        return self.gemm(Size(*map(fitted, size, multiples, ranges)), variant)
 
     def obstacle(self, gemm: Gemm) -> str | None:
-        """Say why this kernel cannot run a GEMM; None where it can."""
+        """Return the reason why this kernel cannot run a GEMM; None where it can."""
         reason = self.build.obstacle(gemm)
         if reason is not None:
             return reason
@@ -109,51 +109,59 @@ class Lane:
         return None
 
 
-Refuse = Callable[[Lane, Gemm], "str | None"]
-"""Says why a lane's GEMM is not to be measured; None where it is."""
+Obstacle = Callable[[Candidate, Gemm], "str | None"]
+"""Returns the reason why a candidate is not to run a GEMM that it could; None where it is."""
 
 
 @dataclass
-class Ledger:
-    """What is not measured.
+class LeftOut:
+    """GEMMs that are not measured, with the reasons.
 
-    refused: points of a list that cannot be, with the reason; skipped: how many drawn shapes were
-    passed over for which reason.
+    refused: points of a list, each with its reason; skipped: how many drawn shapes were passed
+    over, by reason.
     """
 
     refused: list[tuple[str, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-class Course:
-    """The GEMMs that one lane is to run, in order; those of a contest come in between."""
+class CandidateQueue:
+    """The GEMMs that one candidate is to run, in order; those of head-to-heads come in between."""
 
     def __init__(
-        self, lane: Lane, walk: Iterator[Floats], seed: int, refuse: Refuse, ledger: Ledger
+        self,
+        candidate: Candidate,
+        walk: Iterator[Floats],
+        seed: int,
+        obstacle: Obstacle,
+        left_out: LeftOut,
     ) -> None:
-        """Follow the points of a walk through the cube, or the lane's list."""
-        self.lane = lane
-        self._refuse = refuse
-        self._ledger = ledger
+        """Follow the points of a walk through the cube, or the candidate's list."""
+        self.candidate = candidate
+        self._obstacle = obstacle
+        self._left_out = left_out
         self._run: set[Gemm] = set()
-        is_drawn = lane.group.shapes.ranges is not None
-        drawn = (lane.gemm_at(at, lane.choice_at(at)) for at in walk)
-        self._gemms = self._accepted(drawn if is_drawn else iter(_listed(lane, seed)))
+        self._is_drawn = candidate.group.shapes.ranges is not None
+        drawn = (candidate.gemm_at(at, candidate.variant_at(at)) for at in walk)
+        self._gemms = self._accepted(drawn if self._is_drawn else iter(_listed(candidate, seed)))
 
     def next(self) -> Gemm | None:
-        """Return the next GEMM; None where there is none any more."""
+        """Return the next GEMM; None where none is left."""
         return next(self._gemms, None)
 
     def obstacle(self, gemm: Gemm) -> str | None:
-        """Say why this lane cannot run a GEMM, or shall not; None where it can."""
-        return self.lane.obstacle(gemm) or self._refuse(self.lane, gemm)
+        """Return the reason why the candidate cannot, or is not to, run a GEMM; else None."""
+        return self.candidate.obstacle(gemm) or self._obstacle(self.candidate, gemm)
 
     def may_join(self, gemm: Gemm) -> bool:
-        """Return whether a GEMM that was drawn for another lane can be run here, and never was."""
-        lane, shapes = self.lane, self.lane.group.shapes
+        """Return True where a GEMM that was drawn for another candidate suits this one too.
+
+        False where this candidate has run it already.
+        """
+        candidate, shapes = self.candidate, self.candidate.group.shapes
         return (
-            gemm.dtype == lane.dtype
-            and gemm.layout in lane.layouts
+            gemm.dtype == candidate.dtype
+            and gemm.layout in candidate.layouts
             and gemm.batch in shapes.batch
             and (gemm.alpha, gemm.beta) in shapes.scalars
             and gemm not in self._run
@@ -161,11 +169,11 @@ class Course:
         )
 
     def join(self, gemm: Gemm) -> None:
-        """Run a GEMM that was drawn for another lane."""
+        """Count a GEMM that was drawn for another candidate among those that this one has run."""
         self._run.add(gemm)
 
     def _accepted(self, gemms: Iterator[Gemm]) -> Iterator[Gemm]:
-        """Yield what the lane can run and what is not refused, each once."""
+        """Yield the GEMMs without an obstacle, each once, until too many in a row have one."""
         misses = 0
         for gemm in gemms:
             reason = self.obstacle(gemm)
@@ -175,22 +183,25 @@ class Course:
                 yield gemm
                 continue
             misses += 1
-            if self.lane.group.shapes.ranges is None:
-                if reason is not None:
-                    key = Point(self.lane.kernel.name, gemm).key
-                    self._ledger.refused.append((key, reason))
-            else:
-                self._ledger.skipped[reason or "it was drawn before"] += 1
-                if misses == _MISSES:
-                    return
+            self._leave_out(gemm, reason)
+            if self._is_drawn and misses == _MISSES:
+                return
+
+    def _leave_out(self, gemm: Gemm, reason: str | None) -> None:
+        """Note a GEMM that is not run; reason: None where it was run before."""
+        if self._is_drawn:
+            self._left_out.skipped[reason or "it was drawn before"] += 1
+        elif reason is not None:
+            key = Point(self.candidate.kernel.name, gemm).key
+            self._left_out.refused.append((key, reason))
 
 
-def _listed(lane: Lane, seed: int) -> list[Gemm]:
-    """Return the list of a lane in an order that only looks random."""
-    every = product(lane.group.shapes.sizes, lane.choices)
+def _listed(candidate: Candidate, seed: int) -> list[Gemm]:
+    """Return the listed GEMMs of a candidate in an order that only looks random."""
+    every = product(candidate.group.shapes.sizes, candidate.variants)
     return sorted(
-        (lane.gemm(size, choice) for size, choice in every),
-        key=lambda gemm: digest(seed, Point(lane.kernel.name, gemm).key),
+        (candidate.gemm(size, variant) for size, variant in every),
+        key=lambda gemm: digest(seed, Point(candidate.kernel.name, gemm).key),
     )
 
 

@@ -1,9 +1,9 @@
 """The order of points: any prefix of it is a good sample of the whole.
 
 Groups of kernels take turns by weight, kernels of a group one after the other, each on shapes of
-its own (`shapes`) or, in a contest, on one that others run too (`head_to_head`).
-A contest changes who of a round comes first, but gives nobody a turn more: after any number of
-points each kernel has had its share, within one.
+its own (`shapes`) or, in a head-to-head, on one that others run too (`head_to_head`).
+A head-to-head changes which kernels of a round come first, but gives none of them a turn more:
+after any number of points each kernel has had its share, within one.
 """
 
 from __future__ import annotations
@@ -13,75 +13,89 @@ from dataclasses import dataclass, field
 
 from gpperf_lite import Gemm
 
-from .candidate import Course, Lane, Ledger, Refuse, digest
-from .head_to_head import Contests, Entrants
+from .candidate import Candidate, CandidateQueue, LeftOut, Obstacle, digest
+from .head_to_head import GroupTurns, HeadToHead, HeadToHeads
 from .shapes import Cube
 from .sweep import Point, Sweep
 
+_Turn = tuple[Candidate, Gemm]
+
 
 @dataclass
-class Ordered(Ledger):
-    """What is to be measured, in order, and what is not.
+class Ordered(LeftOut):
+    """The points to measure, in order, and the GEMMs that are left out.
 
-    points, lanes: the points and the lane of each.
+    points, candidates: the points, and the candidate of each.
     """
 
     points: list[Point] = field(default_factory=list)
-    lanes: list[Lane] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
 
 
-def in_order(sweep: Sweep, groups: Sequence[Sequence[Lane]], refuse: Refuse) -> Ordered:
+def in_order(sweep: Sweep, groups: Sequence[Sequence[Candidate]], obstacle: Obstacle) -> Ordered:
     """Return the points of a sweep, at most `sweep.points`, in the order to measure them in.
 
-    groups: the lanes of each of the sweep's groups.
+    groups: the candidates of each of the sweep's groups.
     """
     ordered = Ordered()
     cube = Cube(sweep.seed, sweep.points or 1, sum(map(len, groups)) + 1)
-    contests = Contests(cube.walk(), ordered.skipped)
+    head_to_heads = HeadToHeads(cube.walk(), ordered.skipped)
     turns = []
-    for lanes in groups:
-        courses = [Course(lane, cube.walk(), sweep.seed, refuse, ordered) for lane in lanes]
-        turns.append(_take_turns(sweep.seed, Entrants(courses), contests))
+    for candidates in groups:
+        queues = [
+            CandidateQueue(candidate, cube.walk(), sweep.seed, obstacle, ordered)
+            for candidate in candidates
+        ]
+        turns.append(_turns(sweep.seed, GroupTurns(queues), head_to_heads))
     rotation = Rotation([group.weight for group in sweep.groups])
     while rotation and (sweep.points is None or len(ordered.points) < sweep.points):
         number = rotation.next()
-        lane, gemm = next(turns[number], (None, None))
-        if lane is None or gemm is None:
+        turn = next(turns[number], None)
+        if turn is None:
             rotation.drop(number)
-        else:
-            ordered.points.append(Point(lane.kernel.name, gemm))
-            ordered.lanes.append(lane)
-            contests.n_points = len(ordered.points)
+            continue
+        candidate, gemm = turn
+        ordered.points.append(Point(candidate.kernel.name, gemm))
+        ordered.candidates.append(candidate)
+        head_to_heads.n_points = len(ordered.points)
     return ordered
 
 
-def _take_turns(seed: int, entrants: Entrants, contests: Contests) -> Iterator[tuple[Lane, Gemm]]:
-    """Yield a GEMM of each lane of a group in turn, until all have come to their end.
+def _turns(seed: int, group: GroupTurns, head_to_heads: HeadToHeads) -> Iterator[_Turn]:
+    """Yield the turns of a group's candidates, one each in every round, until none has a GEMM left.
 
-    In each round every lane has one turn. Where the group holds contests the order of a round is
-    another one each time, so that other kernels meet.
+    Where the group holds head-to-heads each round has another order, so that other kernels meet.
     """
     number = 0
-    while entrants.all:
-        prefix = f"{number} " if entrants.contest else ""
-        ready = sorted(entrants.all, key=lambda one: digest(seed, prefix + one.lane.name))
+    while group.queues:
+        prefix = f"{number} " if group.share else ""
+        ready = sorted(group.queues, key=lambda one: digest(seed, prefix + one.candidate.name))
         number += 1
         while ready:
-            contest = contests.next(entrants, ready)
-            if contest is not None:
-                for course in contest.courses:
-                    ready.remove(course)
-                    course.join(contest.gemm)
-                    entrants.count(is_contested=True)
-                    yield course.lane, contest.gemm
-                continue
-            course = ready.pop(0)
-            gemm = course.next()
-            if gemm is None:
-                entrants.all.remove(course)
+            head_to_head = head_to_heads.next(group, ready)
+            if head_to_head is None:
+                yield from _alone(group, ready.pop(0))
             else:
-                entrants.count(is_contested=False)
-                yield course.lane, gemm
+                ready = [queue for queue in ready if queue not in head_to_head.queues]
+                yield from _together(group, head_to_head)
+
+
+def _alone(group: GroupTurns, queue: CandidateQueue) -> Iterator[_Turn]:
+    """Yield the next GEMM of a candidate; one that has none left leaves the group."""
+    gemm = queue.next()
+    if gemm is None:
+        group.queues.remove(queue)
+    else:
+        group.count(is_head_to_head=False)
+        yield queue.candidate, gemm
+
+
+def _together(group: GroupTurns, head_to_head: HeadToHead) -> Iterator[_Turn]:
+    """Yield the turns of the candidates of a head-to-head."""
+    for queue in head_to_head.queues:
+        queue.join(head_to_head.gemm)
+        group.count(is_head_to_head=True)
+        yield queue.candidate, head_to_head.gemm
 
 
 class Rotation:
@@ -103,7 +117,7 @@ class Rotation:
         return bool(self._weights)
 
     def next(self) -> int:
-        """Return whose turn it is."""
+        """Return the number of the one whose turn it is."""
         total = sum(self._weights.values())
         for number, weight in self._weights.items():
             self._balance[number] += weight

@@ -65,13 +65,13 @@ _LOG2_LAYERS = np.log2(LAYERS)
 
 
 class Cube:
-    """Points in the unit cube for many lanes, each in an even order of its own."""
+    """Walks through the unit cube, each over the same points in an even order of its own."""
 
-    def __init__(self, seed: int, n_points: int, n_lanes: int) -> None:
+    def __init__(self, seed: int, n_points: int, n_walks: int) -> None:
         from scipy.stats import qmc  # slow to import: workers measure by a plan that is drawn
 
-        # Four times what is needed, for shapes that are passed over.
-        least = max(4 * n_points, n_lanes, 1024)
+        # Four times as many as are needed, as some shapes are passed over.
+        least = max(4 * n_points, n_walks, 1024)
         engine = qmc.Sobol(2 * _DIMENSIONS, bits=_BITS, seed=np.random.default_rng(seed))
         points: Any = engine.random_base2((least - 1).bit_length()) * 2.0**_BITS
         # Two halves of one sequence: those of two sequences have the same large steps, and sums of
@@ -80,7 +80,7 @@ class Cube:
         self._taken = 0
 
     def walk(self) -> Iterator[Floats]:
-        """Yield the points of one more lane, float64 arrays of shape (5,)."""
+        """Yield the points of one more walk, float64 arrays of shape (5,)."""
         shift = self._shifts[self._taken]
         self._taken += 1
         for step in self._steps:
@@ -88,11 +88,11 @@ class Cube:
 
 
 def size_at(at: Floats, tile: Tile, ranges: tuple[Range, Range, Range]) -> Size:
-    """Return the extents at a point of the cube; its fourth coordinate says in which style."""
+    """Return the extents at a point of the cube; its fourth coordinate picks the style."""
     size = [2.0 ** (low + u * (high - low)) for u, (low, high) in zip(at, ranges, strict=False)]
     style = float(at[3])
     if style >= 0.875:
-        # The three bits below the style say on which side of each edge.
+        # The three bits below the style pick the side of each edge.
         sides = int(style * 64.0)
         edges = zip(size, tile, (sides & 1, sides & 2, sides & 4), strict=True)
         return Size(*(_beside(extent, edge, bool(is_above)) for extent, edge, is_above in edges))
@@ -108,7 +108,7 @@ def _multiple(extent: float, step: int) -> int:
 
 
 def _layer(m: float, which: float, ranges: Sequence[Range]) -> Size | None:
-    """Return a layer of a real model with m rows; `which`, from 0 to 1, says of those in range."""
+    """Return a layer of a real model with m rows; `which`, from 0 to 1, picks one within range."""
     limits = np.array(ranges)
     inside = np.all((limits[:, 0] <= _LOG2_LAYERS) & (limits[:, 1] >= _LOG2_LAYERS), axis=1)
     layers = LAYERS[inside]
@@ -127,7 +127,7 @@ def _beside(extent: float, edge: int, is_above: bool) -> int:
 
 
 def fitted(extent: int, multiple: int, limits: Range) -> int:
-    """Return the nearest multiple within limits; the least above where none is within."""
+    """Return the nearest multiple within limits; the next above them where none is within."""
     low, high = extents_within(limits)
     least = -(-low // multiple)
     return max(min(round(extent / multiple), high // multiple), least) * multiple

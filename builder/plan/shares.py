@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from gpperf_lite import Gpu
 
-from ..kernels import Build
+from ..kernels import Build, matching
 from .candidate import digest
 from .plan import Plan, plan_of
 from .sweep import Sweep
@@ -18,13 +17,13 @@ from .sweep import Sweep
 def planned(
     sweep: Sweep, builds: Sequence[Build], gpu: Gpu, left_out: Sequence[tuple[str, str]] = ()
 ) -> Plan:
-    """Plan the builds that are ready; a pattern that names none of them is passed over.
+    """Return the plan of the builds that are ready; a pattern that means none of them is ignored.
 
-    left_out: what is not ready, and why; it comes first among what the plan leaves out.
+    left_out: kernels that are not ready, with the reasons; they come first among those that the
+    plan leaves out.
     """
-    names = [build.kernel.name for build in builds]
     groups = [
-        replace(group, names=tuple(one for one in group.names if _matches(one, names)))
+        replace(group, names=tuple(one for one in group.names if matching([one], builds)))
         for group in sweep.groups
     ]
     usable = replace(sweep, groups=tuple(group for group in groups if group.names))
@@ -33,12 +32,12 @@ def planned(
 
 
 def shares(plan: Plan, count: int) -> list[Plan]:
-    """Return a plan for each of several GPUs; each point is in one of them, in the plan's order.
+    """Return a plan for each of `count` GPUs; each point is in one of them, in the plan's order.
 
-    All points of one GEMM are on one GPU, where its kernels are compared. It is a GPU that has
-    fewest points before, so no two ever differ by more points than the largest GEMM has; of
-    several, a hash of the GEMM says which. (Kernels come at regular distances: were points dealt
-    out in turn, a kernel could be on one GPU alone.)
+    All points of one GEMM are on one GPU, where its kernels are compared. Each GEMM goes to the GPU
+    with the fewest points so far; ties are broken by a hash of the GEMM. So two GPUs never differ
+    by more points than one GEMM has. (Kernels come at regular distances: were points dealt out in
+    turn, a kernel could be on one GPU alone.)
     """
     if count == 1:
         return [plan]
@@ -64,7 +63,3 @@ def _share(plan: Plan, gpu_of: Mapping[str, int], number: int, count: int) -> Pl
         power_points=power_points,
         hash=f"{plan.hash}-{number + 1}-of-{count}",
     )
-
-
-def _matches(pattern: str, names: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names)

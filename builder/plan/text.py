@@ -10,15 +10,15 @@ from .plan import Plan, counted
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Return what a person wants to know of a plan, line by line."""
+    """Return a summary of a plan, line by line: points by family, what is left out, the time."""
     lines = [
         f"{plan.sweep.name} on {plan.gpu.name}: {counted(len(plan.points), 'point')} on "
         f"{counted(len(plan.builds), 'kernel')}, power of {len(plan.power_points)}",
         *(f"  {name:<18}{text}" for name, text in _families(plan)),
     ]
-    n_contested = sum(count >= 3 for count in Counter(p.gemm for p in plan.points).values())
-    if n_contested:
-        lines.append(f"  {counted(n_contested, 'GEMM')} on 3 kernels or more")
+    n_compared = sum(count >= 3 for count in Counter(p.gemm for p in plan.points).values())
+    if n_compared:
+        lines.append(f"  {counted(n_compared, 'GEMM')} on 3 kernels or more")
     if plan.left_out:
         lines.append("left out:")
     by_reason: defaultdict[str, list[str]] = defaultdict(list)

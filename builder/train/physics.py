@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
 from gpperf_lite._physics import TILES, View, physics_of, side_by_side
 
 from ..dataset import Floats, Points
+from ..kernels import family_of, runs_on_tensor_cores
 
 _ROWS = 2000
 _EVALUATIONS = 25
@@ -44,28 +45,45 @@ def unit_of(kernel: Kernel) -> str:
     """Return what a kernel runs on: kernels of one unit share their physical constants."""
     if physics_of(kernel) == "library":
         return "library"
-    if kernel.family != "cutlass2":
+    if family_of(kernel).on_tensor_cores is not None:
         return kernel.family
-    on_tensor_cores = kernel.instruction is not None and kernel.instruction.m > 1
-    return "tensor cores" if on_tensor_cores else "CUDA cores"
+    return "tensor cores" if runs_on_tensor_cores(kernel) else "CUDA cores"
 
 
 def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Described:
     """Return features and physical times of points of one dtype."""
-    forms = {physics_of(kernels[str(name)]) for name in set(points.kernel)}
+    return _described(_uniform(points, kernels), gpu, kernels, constants)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Points that share form of physics, layout and whether C is read; where: they were among."""
+
+    where: NDArray[np.intp]
+    points: Points
+    layout: str
+    reads_c: float
+
+
+def _described(
+    parts: Sequence[_Part], gpu: Gpu, kernels: Kernels, constants: Constants
+) -> Described:
+    """Return what `describe_points` returns, of points whose parts are known."""
+    forms = {physics_of(kernels[str(part.points.kernel[0])]) for part in parts}
     n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
+    n_points = sum(len(part.points) for part in parts)
     described = Described(
-        np.zeros((n_features, len(points)), np.float32),
-        *(np.empty(len(points)) for _ in range(4)),
+        np.zeros((n_features, n_points), np.float32), *(np.empty(n_points) for _ in range(4))
     )
-    for where, layout, reads_c in _uniform(points, kernels):
-        part = points.where(where)
-        dtype = str(part.dtype[0])
+    for part in parts:
+        where, points = part.where, part.points
+        dtype = str(points.dtype[0])
         views = {
-            name: View(gpu, dtype, layout, kernels[name], constants) for name in set(part.kernel)
+            name: View(gpu, dtype, part.layout, kernels[name], constants)
+            for name in set(points.kernel)
         }
-        view = side_by_side([views[name] for name in part.kernel])
-        what = describe(part.m, part.n, part.k, part.batch, reads_c, view, ARRAYS)
+        view = side_by_side([views[name] for name in points.kernel])
+        what = describe(points.m, points.n, points.k, points.batch, part.reads_c, view, ARRAYS)
         described.columns[: len(what.row), where] = ARRAYS.columns(what.row)
         described.base_s[where] = what.base_s
         described.light_s[where] = what.light_s
@@ -74,16 +92,17 @@ def describe_points(points: Points, gpu: Gpu, kernels: Kernels, constants: Const
     return described
 
 
-def _uniform(points: Points, kernels: Kernels) -> list[tuple[NDArray[np.intp], str, float]]:
-    """Return the parts of the points that share form of physics, layout and whether C is read."""
+def _uniform(points: Points, kernels: Kernels) -> list[_Part]:
+    """Return the parts of points."""
     forms = [physics_of(kernels[name]) for name in points.kernel]
     keys = list(zip(forms, points.layout, points.beta != 0.0, strict=True))
     numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
     group = np.array([numbers[key] for key in keys])
-    return [
-        (np.flatnonzero(group == number), str(layout), float(reads_c))
-        for (_, layout, reads_c), number in numbers.items()
-    ]
+    parts = []
+    for (_, layout, reads_c), number in numbers.items():
+        where = np.flatnonzero(group == number)
+        parts.append(_Part(where, points.where(where), str(layout), float(reads_c)))
+    return parts
 
 
 def fit_constants(
@@ -99,12 +118,12 @@ def fit_constants(
     start, low, high, to_constants = _start(points, gpu, kernels)
     chosen = np.random.default_rng(_SEED).permutation(len(points))[:_ROWS]
     rows = points.where(np.sort(chosen))
-    label = np.log(rows.runtime_s)
+    parts, label = _uniform(rows, kernels), np.log(rows.runtime_s)
     # Large problems count twice: that is where the model must carry beyond the table.
     weight = np.where(rows.flops > np.quantile(rows.flops, 0.8), 2.0, 1.0)
 
     def residual(parameters: Floats) -> Floats:
-        described = describe_points(rows, gpu, kernels, to_constants(parameters))
+        described = _described(parts, gpu, kernels, to_constants(parameters))
         error: Floats = (np.log(described.base_s) - label) * weight
         return np.concatenate([error, pull * (parameters - start)]) if pull else error
 

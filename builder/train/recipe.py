@@ -1,13 +1,13 @@
-"""A recipe: which models to build, from which sources. TOML, one table a model.
+"""A recipe: the models to build, and the sources of each. TOML, one table a model.
 
-[defaults]           what a model does not say itself
+[defaults]           values of the keys that a model does not have itself
 [NAME]
 version              of the model, a text
 format               of its sources: a name of `importers.FORMATS`
 runtime, power       lists of files, below the folder of sources; power may be missing
-split, folds         how accuracy and intervals are measured
+split, folds         the held-out parts, for accuracy and intervals
 stand_ins            unmeasured dtypes and the measured ones that answer for them
-scope                "gpu", or "generic": one model of many GPUs (split and folds say nothing then)
+scope                "gpu", or "generic": one model of many GPUs (split and folds are not used then)
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
 
 The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
@@ -16,9 +16,8 @@ The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a le
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,7 @@ from gpperf_lite._sealed import SCOPES
 from ..dataset import FOLDED
 from ..errors import RecipeError
 from ..importers import FORMATS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..toml import Readers, Table, read_toml
 
 RECIPE = Path(__file__).parents[1] / "models.toml"
 """The recipe of the built-in models."""
@@ -57,60 +52,38 @@ class ModelRecipe:
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
     """Return the models of a recipe, in its order.
 
-    Raises RecipeError where the file is missing, no TOML, or asks for what is not there.
+    Raises RecipeError, which names file, table, key, value and what is allowed, where the file is
+    missing, no TOML or no valid recipe.
     """
-    tables = _load(path)
-    defaults = _table("defaults", tables.pop("defaults", {}))
+    tables = read_toml(path, "recipe", RecipeError).tables()
+    defaults = tables.pop("defaults", None)
     if not tables:
         raise RecipeError(f"{path} names no model: give each a table of its own, [NAME]")
-    return tuple(
-        _model(name, {**defaults, **_table(name, values)}) for name, values in tables.items()
-    )
+    shared = defaults.values if defaults is not None else {}
+    return tuple(_model(name, table, shared) for name, table in tables.items())
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            tables: dict[str, Any] = tomllib.load(file)
-            return tables
-    except FileNotFoundError as error:
-        raise RecipeError(f"there is no recipe {path}") from error
-    except OSError as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from error
-    # Broken TOML, or text that is not UTF-8; both are ValueErrors.
-    except (ValueError, RecursionError) as error:
-        raise RecipeError(f"{path} is no valid TOML ({error})") from error
-
-
-def _table(name: str, values: Any) -> dict[str, Any]:
-    if not isinstance(values, dict):
-        raise RecipeError(f"{name} must be a table, [{name}] (got {values!r:.40})")
-    return values
-
-
-def _model(name: str, values: dict[str, Any]) -> ModelRecipe:
+def _model(name: str, table: Table, defaults: dict[str, Any]) -> ModelRecipe:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
-        raise RecipeError(f"[{name}] is no name of a file: use letters, digits, '_', '-' and '.'")
-    unknown = sorted(set(values) - set(_CHECKS))
-    if unknown:
-        raise RecipeError(f"[{name}] has unknown keys {unknown}: allowed are {sorted(_CHECKS)}")
-    for key in ("version", "format", "runtime", "split", "folds"):
-        if key not in values:
-            raise RecipeError(f"[{name}] must say its {key}")
-    for key, value in values.items():
-        is_valid, allowed = _CHECKS[key]
-        if not is_valid(value):
-            raise RecipeError(f"[{name}] {key} must be {allowed} (got {value!r:.60})")
-    lists = {key: tuple(values.get(key, ())) for key in ("runtime", "power")}
-    return ModelRecipe(name, **{**values, **lists})
+        table.fail(f"{table.path} is no name of a file: use letters, digits, '_', '-' and '.'")
+    whole = table.within({**defaults, **table.values}, table.path)
+    return ModelRecipe(name, **whole.read(_KEYS, _NEEDED))
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value)
+def _files(table: Table, key: str) -> tuple[str, ...]:
+    return tuple(table.texts(key))
 
 
-def _is_files(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_text(name) for name in value)
+def _some_files(table: Table, key: str) -> tuple[str, ...]:
+    return tuple(table.texts(key, may_be_empty=False))
+
+
+def _stand_ins(table: Table, key: str) -> Any:
+    return table.value(key, _is_stand_ins, f"a table of dtypes, of {' '.join(DTYPES)}")
+
+
+def _without(table: Table, key: str) -> Any:
+    return table.value(key, _is_without, "a table of lists of dtypes, by GPU")
 
 
 def _is_stand_ins(value: Any) -> bool:
@@ -120,18 +93,23 @@ def _is_stand_ins(value: Any) -> bool:
 
 
 def _is_without(value: Any) -> bool:
-    return isinstance(value, dict) and all(_is_files(dtypes) for dtypes in value.values())
+    return isinstance(value, dict) and all(map(_is_dtypes, value.values()))
 
 
-_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "version": (_is_text, "a text"),
-    "format": (list(FORMATS).__contains__, f"one of {', '.join(FORMATS)}"),
-    "runtime": (lambda value: _is_files(value) and bool(value), "a list of files, at least one"),
-    "power": (_is_files, "a list of files"),
-    "split": (FOLDED.__contains__, f"one of {', '.join(FOLDED)}"),
-    "folds": (lambda value: type(value) is int and value >= 2, "an integer of at least 2"),
-    "stand_ins": (_is_stand_ins, f"a table of dtypes, of {' '.join(DTYPES)}"),
-    "scope": (SCOPES.__contains__, f"one of {', '.join(SCOPES)}"),
-    "without": (_is_without, "a table of lists of dtypes, by GPU"),
+def _is_dtypes(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+
+
+_NEEDED = ("version", "format", "runtime", "split", "folds")
+_KEYS: Readers = {
+    "version": Table.text,
+    "format": partial(Table.choice, allowed=tuple(FORMATS)),
+    "runtime": _some_files,
+    "power": _files,
+    "split": partial(Table.choice, allowed=tuple(FOLDED)),
+    "folds": partial(Table.integer, low=2, high=1_000_000),
+    "stand_ins": _stand_ins,
+    "scope": partial(Table.choice, allowed=tuple(SCOPES)),
+    "without": _without,
 }
-"""What the value of each key must be, and how to say so."""
+"""The reader of each key."""

@@ -28,6 +28,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_installed")
 def test_speed_prints_every_contest_and_what_it_skips() -> None:
     text = "\n".join(speed_lines(SpeedOptions(rounds=1, n_rows=50, n_kernels=3)))

@@ -14,6 +14,8 @@ from builder.dataset import points_of, read
 from builder.device.simulated import SimulatedDevice
 from builder.errors import DatasetError
 
+pytestmark = pytest.mark.slow
+
 SEED = 4
 
 SWEEP = """

@@ -247,6 +247,7 @@ def test_the_originals_are_valid() -> None:
     assert [outcome(data) for data in ORIGINALS] == ["valid"] * len(ORIGINALS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(N_CHUNKS))
 def test_a_damaged_file_is_refused_or_predicts_sane_numbers(chunk: int) -> None:
     """In little memory; and enough of the files are of either kind that this says something."""
@@ -263,6 +264,7 @@ def test_a_damaged_file_is_refused_or_predicts_sane_numbers(chunk: int) -> None:
         assert seen[name, "valid"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", range(2))
 def test_a_small_file_takes_little_memory(chunk: int) -> None:
     tracemalloc.start()
@@ -398,6 +400,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_file_made_to_exhaust_its_reader_is_refused(name: str) -> None:
     """In memory of the order of its own size."""

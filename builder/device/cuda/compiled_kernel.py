@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gemm, Kernel
 
+from ...kernels import family_of
 from ..interface import DeviceError, Program
 from .bound import CudaBound
 from .context import GpuContext
@@ -24,16 +25,6 @@ _MAKE_THREADS = 32
 _ANY_EXTENT = 1024
 _PORTABLE_CLUSTER = 8
 """Blocks of a cluster that every GPU with clusters can hold."""
-
-SELF_RESETTING = frozenset({"tiled", "cutlass2"})
-"""Families whose workspace is as zero after a launch as it was before.
-
-The last slice along k of CUTLASS 2.x sets its semaphore to 0 "for subsequent grids"
-(cutlass/gemm/kernel/gemm_universal.h), and stream-K takes its barriers back to 0 while it waits
-(`Barrier::wait_eq_reset`, gemm_universal_streamk.h). The stream-K scheduler of CUTLASS 3.x does
-neither (sm90_tile_scheduler_stream_k.hpp): its workspace is zeroed before every launch, as
-CUTLASS's own library does.
-"""
 
 
 class CubinProgram(Program):
@@ -89,8 +80,8 @@ class CubinProgram(Program):
         return params, launches[0]
 
     def describe_tensors(self, params: NDArray[np.uint8]) -> None:
-        """Put the driver's TMA descriptors where a kernel of CUTLASS 3.x has asked for them."""
-        if self.kernel.family != "cutlass3":
+        """Put the driver's TMA descriptors where a kernel has asked for them."""
+        if not family_of(self.kernel).has_tensor_maps:
             return
         driver = self._context.driver
         version = int(driver.call("cuDriverGetVersion"))
@@ -127,7 +118,7 @@ class CubinBound(CudaBound):
     def __init__(self, program: CubinProgram, context: GpuContext, gemm: Gemm, copies: int) -> None:
         super().__init__(context, gemm, copies)
         self._workspace: tuple[int, int] | None = None
-        self._zeroes = program.kernel.family not in SELF_RESETTING
+        self._zeroes = not family_of(program.kernel).resets_workspace
         try:
             self._params = self._made(program)
         except BaseException:

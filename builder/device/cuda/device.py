@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gemm, Kernel
 
+from ...kernels import family_of
 from ..interface import Bound, Comparison, Device, DeviceError, Mark, Program, Sensor, SensorError
 from .cards import Card, find_card, list_cards
 from .clocks import Events, Stamps
@@ -127,7 +128,7 @@ class CudaDevice(Device):
         """Load a compiled kernel; `cubin` is None for `library`."""
         if cubin is not None:
             return CubinProgram(self._context, kernel, cubin)
-        if kernel.family != "library":
+        if family_of(kernel).is_compiled:
             raise DeviceError(0, "load", f"{kernel.name} must be compiled before it is loaded")
         if self._library is None:
             self._library = self._options.library()

@@ -97,6 +97,7 @@ def test_a_sweep_becomes_a_dataset_and_people_are_told(
     assert (tmp_path / "out.journal" / "gpu-0.jsonl").is_file()
 
 
+@pytest.mark.slow
 def test_collecting_again_measures_nothing_twice(tmp_path: Path) -> None:
     options = options_for(tmp_path, points=3)
     assert collect(options, QUICK) == 0
@@ -128,6 +129,7 @@ def test_quiet_mode_says_nothing_where_nothing_is_wrong(
     assert (captured.out, captured.err) == ("", "")
 
 
+@pytest.mark.slow
 def test_power_that_is_required_and_missing_is_exit_code_1_and_a_dataset_all_the_same(
     tmp_path: Path,
 ) -> None:
@@ -152,6 +154,7 @@ def test_too_many_failures_are_exit_code_2_and_a_dataset_all_the_same(tmp_path: 
     assert "failed" in dataset.provenance[0]["rows"]
 
 
+@pytest.mark.slow
 def test_several_gpus_share_the_points_in_one_dataset(tmp_path: Path) -> None:
     options = options_for(tmp_path, points=8, gpus=("0", "1"))
     assert collect(options, QUICK) == 0
@@ -161,11 +164,12 @@ def test_several_gpus_share_the_points_in_one_dataset(tmp_path: Path) -> None:
     assert len(set(dataset.column("device"))) == 2
 
 
+@pytest.mark.slow
 def test_a_deadline_is_kept_with_its_export(tmp_path: Path) -> None:
-    options = options_for(tmp_path, points=10_000, power_share=0.0, deadline_s=19.0)
+    options = options_for(tmp_path, points=10_000, power_share=0.0, deadline_s=22.0)
     begun_s = time.monotonic()
     assert collect(options, QUICK) == 0
-    assert time.monotonic() - begun_s < 19.0
+    assert time.monotonic() - begun_s < 22.0
     assert 0 < len(read(options.output)) < 10_000
 
 
@@ -191,6 +195,7 @@ def test_a_damaged_journal_is_found_before_anything_is_measured(tmp_path: Path) 
         collect(options_for(tmp_path), QUICK)
 
 
+@pytest.mark.slow
 def test_another_gpu_is_refused_before_anything_is_written_unless_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -205,6 +210,7 @@ def test_another_gpu_is_refused_before_anything_is_written_unless_asked_for(
     assert set(points_of(read(options.output)).values()) == {1}
 
 
+@pytest.mark.slow
 def test_where_nothing_could_be_measured_the_reason_is_the_error(tmp_path: Path) -> None:
     options = options_for(tmp_path)
     journal = Journal(tmp_path / "out.journal" / "gpu-0.jsonl")
@@ -295,6 +301,7 @@ def wait_for_rows(journal: Path, count: int, process: subprocess.Popen[str]) -> 
     raise AssertionError(process.communicate()[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_leaves_a_valid_dataset_and_exit_code_130(
     tmp_path: Path, number: int
@@ -316,6 +323,7 @@ def test_a_signal_to_the_whole_group_leaves_a_valid_dataset_and_exit_code_130(
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_no_worker_and_a_run_that_goes_on(tmp_path: Path) -> None:
     """Killed three times; the workers abandon their points, so nothing fails for it."""
     options = options_for(tmp_path, points=90, power_share=0.0)

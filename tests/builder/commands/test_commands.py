@@ -242,11 +242,12 @@ def test_train_writes_a_model_that_predicts(
     assert model.predict(gp.Gemm(64, 1024, 4096, dtype="bf16")).power_w > 0
 
 
+@pytest.mark.slow
 def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    methods = ["--method", "roofline", "study", "--split", "shape"]
+    methods = ["--method", "roofline", "study", "--split", "shape", "--workers", "2"]
     assert main(["evaluate", "methods", str(dataset), *methods]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
@@ -256,6 +257,7 @@ def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     ]
 
 
+@pytest.mark.slow
 def test_evaluate_warns_of_random_rows_and_of_rows_that_were_trained_on(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -290,6 +292,7 @@ def test_a_recipe_builds_the_models_that_are_asked_for(
     assert f"there is no file {tmp_path / 'none.csv'}" in refused(capsys, *arguments, "second")
 
 
+@pytest.mark.slow
 def test_evaluate_shows_the_studys_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -301,7 +304,7 @@ def test_evaluate_shows_the_studys_table(
         for beta in (0, 1, 2)
     ]
     path = write_study(tmp_path / "study.csv", records)
-    assert main(["evaluate", "study", str(path)]) == 0
+    assert main(["evaluate", "study", str(path), "--workers", "1"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {9}

@@ -408,6 +408,7 @@ def nvrtc() -> Toolchain:
         pytest.skip(f"nothing can be compiled here: {error}")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nvrtc")
 def test_real_kernels_compile_and_say_what_they_take(tmp_path: Path) -> None:
     """One of ours and one of CUTLASS's, with NVRTC; about 6 s on one core."""

@@ -41,6 +41,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     return row
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(drawn=st.lists(rows(), max_size=5))
 def test_what_is_written_is_read_back(

@@ -21,9 +21,10 @@ def test_neighbours_are_rows_of_one_pair_and_one_block_of_sixteen_rows() -> None
     assert neighbour_ratios(points).tolist() == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_noise_of_a_known_size_is_what_the_neighbours_show() -> None:
     random = np.random.default_rng(0)
-    sizes = list(itertools.product(range(1, 17), range(64, 4096, 64), (1024,)))
+    sizes = list(itertools.product(range(1, 17), range(128, 4096, 128), (1024,)))
     noisy_s = 1e-5 * np.exp(random.normal(0.0, 0.03, len(sizes)))
     columns = dict(zip("mnk", zip(*sizes, strict=True), strict=True))
     dataset = dataset_of(len(sizes), runtime_s=noisy_s, **columns)

@@ -10,6 +10,8 @@ from stand_ins.tables import gemm_ms, study_record, write_study
 from builder.errors import SourceError
 from builder.evaluate import Row, study_table
 
+pytestmark = pytest.mark.slow
+
 SHAPES = [(512, 512, 512), (1024, 512, 2048), (4096, 4096, 4096)]
 BLOCKS = ("64,64,32", "128,64,32", "128,128,32")
 

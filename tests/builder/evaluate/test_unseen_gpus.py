@@ -29,7 +29,7 @@ from builder.train import (
 from builder.train.generic import train_generic
 from builder.train.generic_fit import kinds_of
 from builder.train.relative import fit_forest
-from gpperf_lite._generic import Generic, decode, encode, read, write
+from gpperf_lite._generic import Generic, GenericEstimator, decode, encode, read, write
 
 GPUS = {name: known_gpus()[name] for name in ("h100_sxm", "h200_sxm", "l40s")}
 SMALL = LearnerOptions(n_trees=20, depth=4, teacher=False)
@@ -63,14 +63,18 @@ def generic() -> Generic:
     return train_generic([dataset()], "generic", "1", QUICK, 1)
 
 
-@pytest.fixture(scope="module")
-def tables(generic: Generic) -> list[Table]:
-    """As training had them."""
-    whole, (estimator,) = dataset(), generic.estimators
+def trained_on(whole: Dataset, estimator: GenericEstimator) -> list[Table]:
+    """Return the tables of an estimator as its training had them."""
+    mine = whole.of_dtypes([estimator.dtype])
     return [
-        Table(name, gpu, points_of(whole.where(whole.column("gpu") == name)), constants)
+        Table(name, gpu, points_of(mine.where(mine.column("gpu") == name)), constants)
         for (name, gpu), constants in zip(whole.gpus.items(), estimator.constants, strict=True)
     ]
+
+
+@pytest.fixture(scope="module")
+def tables(generic: Generic) -> list[Table]:
+    return trained_on(dataset(), generic.estimators[0])
 
 
 def test_a_gpu_that_was_not_measured_is_predicted_from_its_data_sheet(
@@ -122,6 +126,7 @@ def test_a_gpu_held_out_is_asked_of_the_forest_that_a_model_of_the_others_would_
     )
 
 
+@pytest.mark.slow
 def test_every_kind_of_every_dtype_gets_its_own_forest() -> None:
     """One GPU is of a kind of its own in bf16, but not in fp8."""
     h200 = known_gpus()["h200_sxm"]
@@ -131,15 +136,13 @@ def test_every_kind_of_every_dtype_gets_its_own_forest() -> None:
     several = dataset(gpus, ("bf16", "fp8"))
     bf16, fp8 = train_generic([several], "generic", "1", QUICK, 1).estimators
     assert (bf16.kinds, fp8.kinds) == ((0, 1, 0), (0, 0, 0))
-    tables, _ = tables_of(several, {}, 1)
-    a, b, c = (table for table in tables if table.dtype == "bf16")
+    a, b, c = trained_on(several, bf16)
     some_a, some_b, some_c = (table.sample(QUICK.other_rows) for table in (a, b, c))
     assert bf16.forests == (
         fit_forest([a, some_b, c], SMALL),
         fit_forest([some_a, b, some_c], SMALL),
     )
-    whole = [table for table in tables if table.dtype == "fp8"]
-    assert fp8.forests == (fit_forest(whole, SMALL),)
+    assert fp8.forests == (fit_forest(trained_on(several, fp8), SMALL),)
 
 
 def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
@@ -149,6 +152,7 @@ def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
     assert generic.stand_ins == {"f16": "bf16"}
 
 
+@pytest.mark.slow
 def test_errors_fall_with_points_and_the_page_shows_them(tables: list[Table]) -> None:
     found = curves_of(held_out(tables, {}, QUICK, 1)[:2], 1, (40,))
     first = found[0]

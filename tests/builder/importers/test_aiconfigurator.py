@@ -311,6 +311,7 @@ def test_a_damaged_table_is_an_error_or_an_import(
     assert len(dataset) == report.taken
 
 
+@pytest.mark.slow
 def test_the_real_tables_are_taken_whole(shared_data: Path) -> None:
     """What is left out is counted, and no more than a thousandth of a table is."""
     tables = sorted((shared_data / "aiconfigurator").glob("*.parquet"))

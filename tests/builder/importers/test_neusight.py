@@ -161,6 +161,7 @@ def test_every_line_with_a_cell_is_taken_or_dropped(
     assert report.taken == len(dataset) == 1
 
 
+@pytest.mark.slow
 def test_the_real_tables_are_taken_whole(shared_data: Path) -> None:
     tables = sorted((shared_data / "neusight").glob("*/*.csv"))
     assert tables

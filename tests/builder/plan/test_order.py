@@ -1,4 +1,4 @@
-"""The order of points: what any prefix of it holds, and who meets in a contest."""
+"""The order of points: what any prefix of it holds, and which kernels meet head-to-head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from builder.kernels.catalogue import catalogue
 from builder.plan import Sweep
-from builder.plan.candidate import Lane
+from builder.plan.candidate import Candidate
 from builder.plan.order import Ordered, Rotation, in_order
 from builder.plan.shapes import LAYERS
 from builder.plan.sweep import Group, Range, Shapes, Size
@@ -33,25 +33,25 @@ KERNELS = (
     "cutlass_tensorop_i8816gemm_s8_128x128_64x2_tn_align16",
 )
 SEEDS = st.integers(0, 2**31 - 1)
-CONTESTS = st.sampled_from([0.0, 0.3, 1.0])
+SHARES = st.sampled_from([0.0, 0.3, 1.0])
 
 
-def lane(name: str, group: Group) -> Lane:
+def candidate(name: str, group: Group) -> Candidate:
     build = catalogue()[name]
-    return Lane(build, build.kernel.dtype or "f16", group)
+    return Candidate(build, build.kernel.dtype or "f16", group)
 
 
-def never(lane: Lane, gemm: Gemm) -> str | None:
+def never(candidate: Candidate, gemm: Gemm) -> str | None:
     return None
 
 
 def order(sweep: Sweep, names: Sequence[Sequence[str]]) -> Ordered:
     """Return the order of a sweep whose groups hold the kernels of these names."""
-    lanes = [
-        [lane(name, group) for name in chosen]
+    candidates = [
+        [candidate(name, group) for name in chosen]
         for group, chosen in zip(sweep.groups, names, strict=True)
     ]
-    return in_order(sweep, lanes, never)
+    return in_order(sweep, candidates, never)
 
 
 def drawn(low: float, high: float, **options: object) -> Shapes:
@@ -85,8 +85,8 @@ def sweeps(draw: st.DrawFn, n_points: int = 300) -> tuple[Sweep, list[list[str]]
             shapes,
             draw(st.integers(1, 9)),
             multiples=multiples,
-            contest=draw(CONTESTS),
-            contestants=draw(st.integers(2, 4)),
+            head_to_head=draw(SHARES),
+            head_to_head_kernels=draw(st.integers(2, 4)),
         )
         for one in names
     )
@@ -134,11 +134,11 @@ def test_every_point_can_be_run_and_is_within_the_ranges_of_its_group(
     sweep, names = drawn_sweep
     ordered = order(sweep, names)
     assert ordered.points
-    for point, its_lane in zip(ordered.points, ordered.lanes, strict=True):
-        assert point.kernel == its_lane.kernel.name
-        assert its_lane.build.obstacle(point.gemm) is None
-        assert point.gemm.dtype == its_lane.dtype
-        group = its_lane.group
+    for point, its_candidate in zip(ordered.points, ordered.candidates, strict=True):
+        assert point.kernel == its_candidate.kernel.name
+        assert its_candidate.build.obstacle(point.gemm) is None
+        assert point.gemm.dtype == its_candidate.dtype
+        group = its_candidate.group
         for name, multiple, (low, high) in zip(
             "mnk", group.multiples, group.shapes.ranges or (), strict=True
         ):
@@ -189,16 +189,16 @@ def test_a_sweep_of_more_points_begins_as_that_of_fewer(
     seed=SEEDS,
     sizes=st.lists(st.integers(1, 7), min_size=1, max_size=5),
     weights=st.lists(st.integers(1, 9), min_size=5, max_size=5),
-    contests=st.lists(CONTESTS, min_size=5, max_size=5),
+    shares=st.lists(SHARES, min_size=5, max_size=5),
 )
 def test_each_kernel_has_its_share_of_any_prefix_within_one(
-    seed: int, sizes: list[int], weights: list[int], contests: list[float]
+    seed: int, sizes: list[int], weights: list[int], shares: list[float]
 ) -> None:
-    """With contests too: who takes part does so in its own turn of the round."""
+    """With head-to-heads too: a kernel takes part in its own turn of the round."""
     names = iter(name for name in catalogue() if name.startswith("tiled_"))
     groups = tuple(
-        Group(("x",), drawn(0, 16), weight, contest=contest, contestants=3)
-        for weight, contest, _ in zip(weights, contests, sizes, strict=False)
+        Group(("x",), drawn(0, 16), weight, head_to_head=share, head_to_head_kernels=3)
+        for weight, share, _ in zip(weights, shares, sizes, strict=False)
     )
     kernels = [[next(names) for _ in range(size)] for size in sizes]
     points = order(Sweep("s", groups, seed, 200), kernels).points
@@ -273,14 +273,14 @@ def test_shapes_are_round_as_often_as_stated() -> None:
     assert real / 4096 == pytest.approx(1 / 8, abs=0.02)
 
 
-def contested(seed: int, *groups: tuple[str, float], contestants: int = 4) -> Ordered:
+def head_to_head(seed: int, *groups: tuple[str, float], most: int = 4) -> Ordered:
     """Return 400 points of groups, each of the kernels of a pattern and with its share.
 
     Shapes are so large that hardly any is drawn for two kernels by chance.
     """
     names = [fnmatch.filter(catalogue(), pattern) for pattern, _ in groups]
     made = tuple(
-        Group(("x",), drawn(10, 16), len(kernels), contest=share, contestants=contestants)
+        Group(("x",), drawn(10, 16), len(kernels), head_to_head=share, head_to_head_kernels=most)
         for kernels, (_, share) in zip(names, groups, strict=True)
     )
     return order(Sweep("s", made, seed, 400), names)
@@ -298,34 +298,32 @@ ALIGNED = "cutlass_tensorop_f16_s16816gemm_f16_128x128_*_tn_align?"
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize(("share", "contestants"), [(0.2, 6), (1 / 3, 3), (0.6, 2), (0.75, 4)])
-def test_contests_have_their_share_of_any_prefix_and_never_more(
-    seed: int, share: float, contestants: int
+@pytest.mark.parametrize(("share", "most"), [(0.2, 6), (1 / 3, 3), (0.6, 2), (0.75, 4)])
+def test_head_to_heads_have_their_share_of_any_prefix_and_never_more(
+    seed: int, share: float, most: int
 ) -> None:
-    """Within the points of one contest, of 2 to 6 out of 11 kernels, that begins or is due."""
-    ordered = contested(
-        seed, ("tiled_sgemm_1?", 0.0), ("tiled_hgemm_1?", share), contestants=contestants
-    )
+    """Within the points of one head-to-head, of 2 to 6 out of 11 kernels, that begins or is due."""
+    ordered = head_to_head(seed, ("tiled_sgemm_1?", 0.0), ("tiled_hgemm_1?", share), most=most)
     met = {place for where in places(ordered).values() for place in where}
     n_points = n_met = 0
     for place, point in enumerate(ordered.points):
         if point.kernel.startswith("tiled_hgemm"):
             n_points, n_met = n_points + 1, n_met + (place in met)
-            # At the end of a round too few are left for a contest, so some points more may be due.
-            assert -3 * contestants <= n_met - share * n_points <= contestants
+            # At the end of a round too few are left for another, so some points more may be due.
+            assert -3 * most <= n_met - share * n_points <= most
     assert not any(ordered.points[place].kernel.startswith("tiled_sgemm") for place in met)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_contest_is_of_one_dtype_and_layout_and_its_points_stand_together(seed: int) -> None:
+def test_a_head_to_head_is_of_one_dtype_and_layout_and_its_points_stand_together(seed: int) -> None:
     """Those of one group in a row of its turns: here, of half of all points."""
-    ordered = contested(seed, (ALIGNED, 0.5), ("tiled_hgemm_1?", 0.0))
+    ordered = head_to_head(seed, (ALIGNED, 0.5), ("tiled_hgemm_1?", 0.0))
     met = places(ordered)
     assert len(met) >= 30
     for where in met.values():
         kernels = [ordered.points[place].kernel for place in where]
         assert len(set(kernels)) == len(kernels) <= 4
-        assert {ordered.lanes[place].dtype for place in where} == {"f16"}
+        assert {ordered.candidates[place].dtype for place in where} == {"f16"}
         assert all(name.startswith("cutlass") for name in kernels)
         n_between = sum(
             ordered.points[place].kernel.startswith("cutlass")
@@ -334,8 +332,8 @@ def test_a_contest_is_of_one_dtype_and_layout_and_its_points_stand_together(seed
         assert n_between == len(where) - 1
 
 
-def test_other_kernels_meet_in_each_contest() -> None:
-    ordered = contested(1, ("tiled_hgemm_1?", 0.5))
+def test_other_kernels_meet_in_each_head_to_head() -> None:
+    ordered = head_to_head(1, ("tiled_hgemm_1?", 0.5))
     kernels = [
         frozenset(ordered.points[place].kernel for place in where)
         for where in places(ordered).values()
@@ -345,16 +343,16 @@ def test_other_kernels_meet_in_each_contest() -> None:
 
 
 def test_kernels_of_all_alignments_meet_on_what_suits_the_strictest() -> None:
-    ordered = contested(1, (ALIGNED, 0.5), contestants=8)
+    ordered = head_to_head(1, (ALIGNED, 0.5), most=8)
     met = places(ordered)
     alignments = [
-        {ordered.lanes[place].kernel.alignment for place in where} for where in met.values()
+        {ordered.candidates[place].kernel.alignment for place in where} for where in met.values()
     ]
     assert sum(len(one) > 1 for one in alignments) > len(met) / 2
 
 
-def test_a_kernel_alone_in_its_group_joins_the_contests_of_others_soon() -> None:
-    ordered = contested(1, (ALIGNED, 0.4), ("library", 1.0), ("tiled_sgemm_16", 1.0))
+def test_a_kernel_alone_in_its_group_joins_the_head_to_heads_of_others_soon() -> None:
+    ordered = head_to_head(1, (ALIGNED, 0.4), ("library", 1.0), ("tiled_sgemm_16", 1.0))
     met = places(ordered)
     joined = {
         place: where
@@ -373,7 +371,7 @@ def test_a_kernel_alone_in_its_group_joins_the_contests_of_others_soon() -> None
 
 @settings(max_examples=25)
 @given(drawn_sweep=sweeps())
-def test_a_contest_keeps_to_what_each_group_asks_of_its_shapes(
+def test_a_head_to_head_keeps_to_what_each_group_asks_of_its_shapes(
     drawn_sweep: tuple[Sweep, list[list[str]]],
 ) -> None:
     sweep, names = drawn_sweep
@@ -435,12 +433,12 @@ def test_a_list_is_cut_at_the_number_of_points() -> None:
 
 
 def test_what_is_refused_is_passed_over_and_counted() -> None:
-    def refuse(lane: Lane, gemm: Gemm) -> str | None:
+    def obstacle(candidate: Candidate, gemm: Gemm) -> str | None:
         return "too many rows" if gemm.m > 64 else None
 
     group = Group(("x",), drawn(0, 12))
-    lanes = [[lane("tiled_sgemm_16", group)]]
-    ordered = in_order(Sweep("s", (group,), 1, 100), lanes, refuse)
+    candidates = [[candidate("tiled_sgemm_16", group)]]
+    ordered = in_order(Sweep("s", (group,), 1, 100), candidates, obstacle)
     assert len(ordered.points) == 100
     assert max(point.gemm.m for point in ordered.points) <= 64
     assert ordered.skipped["too many rows"] > 30

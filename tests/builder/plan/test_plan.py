@@ -189,7 +189,7 @@ def test_many_gemms_are_run_by_several_kernels_soon_after_each_other(name: str, 
     assert whole in plan_lines(plan)
 
 
-def test_a_sweep_without_contests_says_nothing_of_them() -> None:
+def test_a_sweep_without_head_to_heads_says_nothing_of_them() -> None:
     assert not any("kernels or more" in line for line in plan_lines(planned("quick", "t4")))
 
 

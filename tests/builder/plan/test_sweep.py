@@ -42,8 +42,8 @@ shapes = "drawn"
 dtypes = ["f16", "fp8"]
 layouts = ["tn"]
 multiples = { n = 16, k = 8 }
-contest = 0.25
-contestants = 5
+head_to_head = 0.25
+head_to_head_kernels = 5
 
 [[kernels]]
 names = ["tiled_*", "cutlass_simt_*"]
@@ -140,12 +140,12 @@ def test_every_sweep_that_is_shipped_is_valid(path: Path) -> None:
         ('layouts = ["tn"]', '["row"]'),
         ('layouts = ["tn"]', '"tn"'),
         ("multiples = { n = 16, k = 8 }", "16"),
-        ("contest = 0.25", "-0.1"),
-        ("contest = 0.25", "1.1"),
-        ("contest = 0.25", "true"),
-        ("contest = 0.25", '"all"'),
-        ("contestants = 5", "1"),
-        ("contestants = 5", "2.5"),
+        ("head_to_head = 0.25", "-0.1"),
+        ("head_to_head = 0.25", "1.1"),
+        ("head_to_head = 0.25", "true"),
+        ("head_to_head = 0.25", '"all"'),
+        ("head_to_head_kernels = 5", "1"),
+        ("head_to_head_kernels = 5", "2.5"),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_with_what_is(
@@ -297,10 +297,44 @@ def test_the_key_of_a_point_does_not_change() -> None:
     assert Point("library", gemm).key == "library 1x2x3x4 bf16 nt 0.5 1.0"
 
 
-def test_a_list_has_no_contests_as_each_kernel_runs_all_of_it(tmp_path: Path) -> None:
-    with pytest.raises(SweepError, match=r"number 1: contest must be 0 where .* \(got 0\.5\)"):
-        sweep(tmp_path, SHORT + "contest = 0.5")
-    assert sweep(tmp_path, SHORT + "contest = 0").groups[0].contest == 0.0
+@pytest.mark.parametrize("key", ["head_to_head", "contest"])
+def test_a_list_has_no_head_to_heads_as_each_kernel_runs_all_of_it(
+    tmp_path: Path, key: str
+) -> None:
+    with pytest.raises(SweepError, match=rf"number 1: {key} must be 0 where .* \(got 0\.5\)"):
+        sweep(tmp_path, SHORT + f"{key} = 0.5")
+    assert sweep(tmp_path, SHORT + f"{key} = 0").groups[0].head_to_head == 0.0
+
+
+def with_old_keys(text: str) -> str:
+    return text.replace("head_to_head_kernels", "contestants").replace("head_to_head", "contest")
+
+
+def test_the_old_names_of_keys_are_still_read(tmp_path: Path) -> None:
+    old = with_old_keys(GOOD)
+    assert "contest = 0.25" in old
+    assert "contestants = 5" in old
+    assert sweep(tmp_path, old) == sweep(tmp_path, GOOD)
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [("contest = 0.25", "1.1"), ("contest = 0.25", '"all"'), ("contestants = 5", "1")],
+)
+def test_a_wrong_value_of_an_old_key_is_named_as_the_file_does(
+    tmp_path: Path, line: str, value: str
+) -> None:
+    key = line.split(" = ")[0]
+    with pytest.raises(SweepError, match=rf"mine\.toml.*number 1: {key} must be .* \(got "):
+        sweep(tmp_path, with_old_keys(GOOD).replace(line, f"{key} = {value}"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("contest = 0.5", "head_to_head"), ("contestants = 3", "head_to_head_kernels")]
+)
+def test_a_key_is_given_by_one_of_its_two_names(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(SweepError, match=rf"number 1 must have {new} or contest\w*, its old name"):
+        sweep(tmp_path, GOOD.replace("weight = 3", f"weight = 3\n{old}"))
 
 
 def test_the_points_of_one_gemm_have_one_key_of_it() -> None:

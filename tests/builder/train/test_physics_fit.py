@@ -103,6 +103,7 @@ def test_constants_are_within_their_limits_and_no_rate_beats_the_hardware(
     assert found["s_per_l2_byte"] >= almost / GPU.l2_bytes_per_s
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_constants_also_where_only_some_are_looked_at() -> None:
     points = measured(shapes(2100, CUTLASS, "f32", "nn"), CUTLASS, machine("kernel", "f32"))
     assert fit_constants(points, GPU, CUTLASS) == fit_constants(points, GPU, CUTLASS)

@@ -87,7 +87,7 @@ def test_a_value_that_is_not_allowed_is_refused_with_what_is(
 ) -> None:
     text = '[model]\nversion = "1"\nformat = "gpperf"\nruntime = ["a"]\nsplit = "pair"\nfolds = 5\n'
     lines = [line for line in text.splitlines() if not line.startswith(f"{key} ")]
-    with pytest.raises(RecipeError, match=rf"\[model\] {key} must be .* \(got "):
+    with pytest.raises(RecipeError, match=rf"models\.toml: \[model\]: {key} must be .* \(got "):
         recipe(tmp_path, "\n".join([*lines, f"{key} = {value}"]))
     assert recipe(tmp_path, text)[0].name == "model"
 
@@ -95,7 +95,7 @@ def test_a_value_that_is_not_allowed_is_refused_with_what_is(
 @pytest.mark.parametrize("key", ["version", "format", "runtime", "split", "folds"])
 def test_what_is_needed_must_be_said(tmp_path: Path, key: str) -> None:
     lines = [line for line in GOOD.splitlines() if not line.startswith(f"{key} ")]
-    with pytest.raises(RecipeError, match=f"must say its {key}"):
+    with pytest.raises(RecipeError, match=rf"\.toml: \[\w+\]: {key} must be .*\(it is missing"):
         recipe(tmp_path, "\n".join(lines))
 
 
@@ -111,9 +111,9 @@ def test_an_unknown_key_is_refused_with_those_that_are_allowed(tmp_path: Path) -
     [
         ("", "names no model"),
         ("[defaults]\nfolds = 5\n", "names no model"),
-        ("defaults = 5\n[a]\n", "defaults must be a table"),
-        ('version = "1"\n', "version must be a table"),
-        ("[[a]]\nfolds = 5\n", "a must be a table"),
+        ("defaults = 5\n[a]\n", r"\.toml: \[defaults\] must be a table"),
+        ('version = "1"\n', r"\.toml: \[version\] must be a table"),
+        ("[[a]]\nfolds = 5\n", r"\.toml: \[a\] must be a table"),
         ('["../a"]\nfolds = 5\n', "no name of a file"),
         ('[".hidden"]\nfolds = 5\n', "no name of a file"),
         ('[""]\nfolds = 5\n', "no name of a file"),

@@ -117,6 +117,7 @@ def test_accuracy_is_of_rows_that_were_held_out(small_dataset: Dataset) -> None:
     assert held_out > 2.0 * np.abs(known).mean()
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_bytes_in_one_process_or_in_two(
     small_dataset: Dataset, small_artefact: Artefact
 ) -> None:
@@ -127,6 +128,7 @@ def test_training_again_gives_the_same_bytes_in_one_process_or_in_two(
         assert encode(again) == encode(small_artefact)
 
 
+@pytest.mark.slow
 def test_the_teacher_is_as_repeatable_as_its_student(small_dataset: Dataset) -> None:
     options = replace(QUICK, learner=LearnerOptions(n_trees=8, depth=3, teacher=True))
     few = small_dataset.where(small_dataset.column("m") >= 256)
@@ -197,6 +199,7 @@ def test_a_name_that_could_not_be_a_file_is_refused(name: str, small_dataset: Da
         train([small_dataset], [], name=name, version="1", options=QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "used"),
     [
@@ -224,6 +227,7 @@ def test_stand_ins_answer_for_what_was_not_measured(
     assert not prediction.in_domain
 
 
+@pytest.mark.slow
 def test_each_dtype_and_form_of_physics_gets_its_own_estimator(tmp_path: Path) -> None:
     """Two dtypes of a library, and two kernels of one dtype that share an estimator."""
     other = CUTLASS_KERNEL.replace("_nn_", "_tn_")

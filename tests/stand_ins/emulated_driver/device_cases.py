@@ -24,6 +24,8 @@ from builder.device.interface import STICKY_FAULTS
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._kernel import LIBRARY
 
+pytestmark = pytest.mark.slow
+
 SGEMM = Kernel.from_name("tiled_sgemm_8")
 DEMANDING = Kernel("demanding", "cutlass3", "f32")
 POOLS = PoolOptions(0.03, 0.05, 64 << 10)

@@ -20,14 +20,11 @@ from stand_ins.cuda_on_host.host import CUDA, compiler
 HERE = Path(__file__).parent
 _HOST = HERE.parent / "cuda_on_host"
 KINDS = ("memory", "host memory", "modules", "streams", "events", "graphs", "executables")
-_FOLDER, _SIZE, _OUTCOMES = "GPPERF_EMULATED", "GPPERF_EMULATED_SIZE", "GPPERF_EMULATED_OUTCOMES"
+_FOLDER, _SIZE = "GPPERF_EMULATED", "GPPERF_EMULATED_SIZE"
+_OUTCOMES = "GPPERF_EMULATED_OUTCOMES"
 BEGAN = "began"
-_LINES, _PRINTED, _END, _GOOD_END = (
-    "outcomes.jsonl",
-    "printed.txt",
-    "end.txt",
-    "ended with status 0",
-)
+_LINES, _PRINTED, _END = "outcomes.jsonl", "printed.txt", "end.txt"
+_GOOD_END = "ended with status 0"
 _LONGEST_S = 300.0
 SMALL = f"1 {1 << 18} {1 << 26}"
 """SMs, bytes of L2 and bytes of memory of the emulated GPU, unless a test sets others."""
@@ -95,7 +92,7 @@ def run_cases(driver: Path, cases: Path, names: Sequence[str], folder: Path) -> 
     path = os.pathsep.join([str(driver), *([old] if old else [])])
     ours = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     emulated = {"LD_LIBRARY_PATH": path, _FOLDER: str(driver), _SIZE: SMALL}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     with (folder / _PRINTED).open("w") as printed:
         try:
             done = subprocess.run(
@@ -133,15 +130,19 @@ def outcomes_of(folder: Path, names: Sequence[str]) -> dict[str, Outcome]:
     found = {name: _outcome(mine) for name, mine in parts.items()}
     if end != _GOOD_END and all(outcome.how != "failed" for outcome in found.values()):
         found[name] = Outcome("failed")
-    ending = f"the process with the emulated driver {end}:\n{printed[-4000:]}"
-    return {
-        name: outcome if outcome.text or outcome.how == "passed" else replace(outcome, text=ending)
-        for name, outcome in found.items()
-    }
+
+    def explained(name: str) -> Outcome:
+        if found[name].text or found[name].how == "passed":
+            return found[name]
+        when = "in" if parts[name] else "before"
+        text = f"the process with the emulated driver {end} {when} this case:\n{printed[-4000:]}"
+        return replace(found[name], text=text)
+
+    return {name: explained(name) for name in names}
 
 
 def _outcome(parts: Sequence[Outcome]) -> Outcome:
-    """Return the one outcome of a case; a failure without a text where it never ended."""
+    """Return the one outcome of a case; a failure without a text where it did not end."""
     ended = [part for part in parts if part.how != BEGAN]
     failed = [part.text for part in ended if part.how == "failed"]
     if failed or not ended:

@@ -262,6 +262,7 @@ def test_the_second_interrupt_ends_tasks_and_keeps_what_came_back(
     assert "gpu-0: lost, it was ended before its journal came back" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_task_measures_until_the_flag_is_set(tmp_path: Path) -> None:
     """Asked for before it began, so that of its long share it measures next to nothing."""
     shares: list[Any] = []

@@ -32,6 +32,8 @@ from builder.errors import BuilderError
 from builder.measure import Protocol
 from builder.plan import Plan, shares
 
+pytestmark = pytest.mark.slow
+
 PIPE_BYTES = 1 << 16
 """What a pipe of Linux holds."""
 

@@ -66,6 +66,7 @@ def support(tmp_path_factory: pytest.TempPathFactory) -> SupportKernels:
 # The tiled kernel.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("element", DTYPES)
 def test_every_tile_multiplies_awkward_sizes_exactly_in_any_order_of_threads(
     tiled: Tiled, element: str
@@ -88,6 +89,7 @@ cases = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data(), st.sampled_from(sorted(DTYPES)), st.sampled_from(SIDES), cases)
 def test_any_gemm_equals_float64_and_nothing_else_is_read_or_written(
@@ -97,6 +99,7 @@ def test_any_gemm_equals_float64_and_nothing_else_is_read_or_written(
     check(tiled(element), element, side, case, data.draw(st.integers(0, 2**31)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [Case(70000, 1, 1), Case(1, 1, 2, batch=70000, beta=1.0)])
 def test_rows_and_batches_beyond_the_limits_of_a_grid_are_multiplied(
     tiled: Tiled, case: Case
@@ -106,6 +109,7 @@ def test_rows_and_batches_beyond_the_limits_of_a_grid_are_multiplied(
     assert np.array_equal(operands.d.cells, operands.wanted())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", every_layout(Case(3, 2, 5, batch=2, beta=1.0, padding=2**31 + 7, is_sparse=True))
 )
@@ -115,6 +119,7 @@ def test_leading_dimensions_and_strides_may_pass_32_bits(tiled: Tiled, case: Cas
     assert np.array_equal(operands.d.cells, operands.wanted())
 
 
+@pytest.mark.slow
 def test_one_thread_makes_the_parameters_of_each_problem_and_no_other(tiled: Tiled) -> None:
     problems, params = guarded(5, PROBLEM), guarded(5, PROBLEM)
     launches = guarded(5, LAUNCH)
@@ -138,6 +143,7 @@ def constants(library: ctypes.CDLL, side: int) -> tuple[int, ...]:
     return tuple(values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("element", DTYPES)
 def test_the_exported_constants_describe_a_block_that_every_gpu_holds(
     tiled: Tiled, element: str
@@ -405,12 +411,14 @@ KERNELS = (
 ).split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nvrtc_compiles_the_support_kernels(architecture: str) -> None:
     cubin = compiled_by_nvrtc("support.cu", architecture).cubin
     assert all(b".text." + name in cubin for name in KERNELS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("element", DTYPES)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nvrtc_gives_the_tiled_kernel_the_shared_memory_that_it_says(
