@@ -5,8 +5,9 @@ journal before and after it; so whatever ends it, the next worker goes on from t
 dataset is always what the journals say.
 """
 
-from .collection import CollectOptions, collect
+from .collection import collect
 from .merge import ALLOWABLE, merge
+from .options import CollectOptions
 from .worker import CUDA, SIMULATED, DeviceSpec
 
 __all__ = [

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..compile import FOLDER, compiled, uncompiled
+from ..compile import compiled
 from ..dataset import write
 from ..errors import BuilderError, DatasetError
 from ..measure import Protocol
-from ..plan import Sweep, planned, read_sweep, shares
+from ..plan import Plan, Sweep, read_sweep
 from .journal import Folder, Line, export_measured, read_lines
+from .options import CollectOptions
+from .preparation import prepared, simulated_gpus
 from .summary import summary_lines, summary_of
 from .supervisor import (
     BarProgress,
@@ -27,77 +28,40 @@ from .supervisor import (
     WorkerProcess,
     supervise,
 )
-from .survey import one_model, survey
-from .worker import (
-    CUDA,
-    ERROR,
-    FAILING,
-    SIMULATED,
-    DeviceSpec,
-    Job,
-    check_same,
-    facts_of,
-    latest_facts,
-)
+from .survey import Surveyed, survey
+from .worker import CUDA, ERROR, FAILING, DeviceSpec, Job, check_same, facts_of, latest_facts
 
-_MOST_LEFT_OUT = 8
 _EXPORT_S, _EXPORT_S_A_ROW, _ROWS_A_SECOND = 1.0, 2e-4, 20.0
-"""What exporting takes, and how many rows there can be at most by then."""
+"""Time that exporting takes, and the most rows that a second of measuring can add."""
 
 OK, POWER_MISSING, FAILED, INTERRUPTED = 0, 1, 2, 130
-
-
-@dataclass(frozen=True)
-class CollectOptions:
-    """What to collect, on which GPUs, into which files.
-
-    sweep: a TOML file; its budget is that of one run, as often as the journals are gone on with.
-    journals: a folder, by default beside the output; one that is there is gone on with.
-    gpus: indices, UUIDs or PCI ids; empty for all. simulate: seed of a simulated GPU, of several
-    with as many `gpus`; faults: a JSON file of what is wrong with it.
-    deadline_s: when this must have ended, from its start; measuring stops some seconds earlier.
-    require_power: whether it is an error if no power could be measured.
-    allow_changed: whether journals of another GPU, driver, protocol or plan may go on.
-    """
-
-    sweep: Path
-    output: Path
-    journals: Path | None = None
-    gpus: tuple[str, ...] = ()
-    simulate: int | None = None
-    faults: Path | None = None
-    deadline_s: float | None = None
-    cubins: Path = FOLDER
-    n_workers: int = os.cpu_count() or 1
-    quiet: bool = False
-    as_json: bool = False
-    require_power: bool = False
-    allow_changed: bool = False
 
 
 def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
     """Measure a sweep and write its dataset; return the exit code.
 
-    0: done, or its time was up. 1: power is missing, and was required. 2: something is wrong on a
-    GPU, which is said. 130: interrupted. In each case the dataset holds what there is. Raises
-    BuilderError where there is none to write.
+    0: done, or its time was up. 1: power is missing, and was required. 2: a GPU came to a bad end,
+    which the summary names. 130: interrupted. In each case the dataset holds all rows so far.
+    Raises BuilderError where there are none.
     """
     begun_s = time.monotonic()
     sweep = read_sweep(options.sweep)
     _check_output(options.output)
     progress = _progress(options)
     rules = protocol or Protocol()
-    with Folder(options.journals or options.output.with_suffix(".journal")) as folder:
+    with Folder(options.folder) as folder:
         facts = {path: latest_facts(read_lines(path)) for path in folder.journals()}
-        jobs = _jobs(options, sweep, rules, folder, facts, begun_s, progress)
+        jobs = _jobs(options, sweep, rules, folder, begun_s, progress)
+        _check_journals(jobs, facts)
         try:
             with Interrupts() as interrupts:
-                wards = supervise(jobs, interrupts, progress, Limits.of(rules))
-                reasons = [ward.farewell.text for ward in wards if ward.farewell]
+                specs = [(one.spec, job) for one, job in jobs]
+                workers = supervise(specs, interrupts, progress, Limits.of(rules))
+                reasons = [worker.ended.text for worker in workers if worker.ended]
                 dataset = export_measured(folder.journals(), reasons)
                 write(dataset, options.output)
-            summary = summary_of(dataset, wards, time.monotonic() - begun_s, options.output)
-            code = _code(options, wards, summary, interrupts)
+            summary = summary_of(dataset, workers, time.monotonic() - begun_s, options.output)
+            code = _code(options, workers, summary, interrupts)
             if code == POWER_MISSING:
                 progress.say(None, "no power was measured, and --require-power makes that an error")
             progress.summarise(summary_lines(summary), {**summary, "exit_code": code})
@@ -111,53 +75,47 @@ def _jobs(
     sweep: Sweep,
     protocol: Protocol,
     folder: Folder,
-    facts: Mapping[Path, Line | None],
     begun_s: float,
     progress: Progress,
-) -> list[tuple[DeviceSpec, Job]]:
-    """Return a job for each GPU; all that measuring needs is ready then.
-
-    facts: of the journals that are there. Raises ChangedError where one of them may not go on.
-    """
+) -> list[tuple[Surveyed, Job]]:
+    """Return each GPU of this machine with its job, after surveying and compiling."""
     surveyed = survey(_specs(options), options.cubins)
-    gpu = one_model(surveyed)
-    if options.simulate is None:
-        kernels = compiled(sweep.kernels, gpu, options.cubins, options.n_workers)
-    else:
-        kernels = uncompiled(sweep.kernels, gpu, options.cubins)
-    for what, reason in kernels.left_out[:_MOST_LEFT_OUT]:
-        progress.say(None, f"left out: {what}: {reason}")
-    whole = planned(sweep, kernels.builds, gpu, kernels.left_out)
+    compile_kernels = partial(compiled, cache=options.cubins, n_workers=options.n_workers)
+    ready = prepared(options, sweep, surveyed, compile_kernels)
+    for line in ready.left_out_lines():
+        progress.say(None, line)
     stop_at_s = None
     if options.deadline_s is not None:
-        n_planned = len(whole.points) + len(whole.power_points)
-        n_rows = min(n_planned, _ROWS_A_SECOND * options.deadline_s)
-        reserve_s = protocol.faults.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
-        stop_at_s = begun_s + options.deadline_s - reserve_s
-        if stop_at_s <= time.monotonic():
-            raise BuilderError(
-                f"the deadline of {options.deadline_s:g} s is too near: ending takes up to "
-                f"{reserve_s:.1f} s, and getting ready took {time.monotonic() - begun_s:.1f} s; "
-                "what was compiled is kept"
-            )
-    jobs = []
-    for number, (one, plan) in enumerate(zip(surveyed, shares(whole, len(surveyed)), strict=True)):
-        journal = folder.journal(number)
-        before = facts.get(journal)
-        if before is not None:
-            now = facts_of(one.identity, one.gpu, plan, protocol, kernels.keys)
-            check_same(journal, before, now, options.allow_changed)
-        job = Job(
-            journal,
-            plan,
-            protocol,
-            options.cubins,
-            kernels.keys,
-            stop_at_s,
-            allow_changed=options.allow_changed,
+        stop_at_s = _stop_at_s(options.deadline_s, begun_s, ready.plan, protocol)
+    return ready.jobs(folder, protocol, stop_at_s)
+
+
+def _stop_at_s(deadline_s: float, begun_s: float, plan: Plan, protocol: Protocol) -> float:
+    """Return the time at which measuring must stop for all of it to end by its deadline.
+
+    Raises BuilderError where that is over already.
+    """
+    n_planned = len(plan.points) + len(plan.power_points)
+    n_rows = min(n_planned, _ROWS_A_SECOND * deadline_s)
+    reserve_s = protocol.faults.stop_s + Limits.grace_s + _EXPORT_S + _EXPORT_S_A_ROW * n_rows
+    stop_at_s = begun_s + deadline_s - reserve_s
+    if stop_at_s <= time.monotonic():
+        raise BuilderError(
+            f"the deadline of {deadline_s:g} s is too near: ending takes up to {reserve_s:.1f} s, "
+            f"and getting ready took {time.monotonic() - begun_s:.1f} s; what was compiled is kept"
         )
-        jobs.append((one.spec, job))
-    return jobs
+    return stop_at_s
+
+
+def _check_journals(
+    jobs: Sequence[tuple[Surveyed, Job]], facts: Mapping[Path, Line | None]
+) -> None:
+    """Raise ChangedError where a journal of earlier facts may not go on with its job."""
+    for one, job in jobs:
+        before = facts.get(job.journal)
+        if before is not None:
+            now = facts_of(one.identity, one.gpu, job.plan, job.protocol)
+            check_same(job.journal, before, now, job.allow_changed)
 
 
 def _check_output(path: Path) -> None:
@@ -173,29 +131,10 @@ def _check_output(path: Path) -> None:
 
 
 def _specs(options: CollectOptions) -> list[DeviceSpec]:
-    """Return the GPUs that are asked for; none means all."""
+    """Return the GPUs that the options name; none means all."""
     if options.simulate is None:
         return [DeviceSpec(CUDA, which) for which in options.gpus]
     return simulated_gpus(options, max(1, len(options.gpus)))
-
-
-def simulated_gpus(options: CollectOptions, count: int) -> list[DeviceSpec]:
-    """Return so many simulated GPUs, each with a seed of its own and the same faults.
-
-    Raises BuilderError where these are no JSON.
-    """
-    assert options.simulate is not None
-    faults = "{}"
-    if options.faults is not None:
-        try:
-            faults = options.faults.read_text()
-            json.loads(faults)
-        except (OSError, ValueError) as error:
-            raise BuilderError(
-                f"faults must be a JSON file (got {options.faults}: {error})"
-            ) from error
-    seeds = range(options.simulate, options.simulate + count)
-    return [DeviceSpec(SIMULATED, seed=seed, faults=faults) for seed in seeds]
 
 
 def _progress(options: CollectOptions) -> Progress:
@@ -206,12 +145,12 @@ def _progress(options: CollectOptions) -> Progress:
 
 def _code(
     options: CollectOptions,
-    wards: Sequence[WorkerProcess],
+    workers: Sequence[WorkerProcess],
     summary: Mapping[str, Any],
     interrupts: Interrupts,
 ) -> int:
     if interrupts.count:
         return INTERRUPTED
-    if any(ward.farewell is None or ward.farewell.how in (ERROR, FAILING) for ward in wards):
+    if any(worker.ended is None or worker.ended.how in (ERROR, FAILING) for worker in workers):
         return FAILED
     return POWER_MISSING if options.require_power and not summary["power_rows"] else OK

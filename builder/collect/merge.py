@@ -1,4 +1,4 @@
-"""Merge: datasets and journals of several runs or GPUs in one, where they belong together."""
+"""Merge: datasets and journals of several runs or GPUs in one dataset."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ..files import sha256_of
 from .journal import SUFFIX, export_journal, joined
 
 ALLOWABLE = ("gpu", "driver", "protocol", "kernel")
-"""What may differ where that is asked for: the GPU's model or facts, the driver, the protocol, the
-descriptions of a kernel, of which the first is kept."""
+"""Differences that can be allowed: in the GPU's model or facts, the driver, the protocol, the
+description of a kernel, of which the first is kept."""
 
 
 class MergeError(DatasetError):
-    """Files do not belong together; the text says why, and how to have them merged all the same."""
+    """Files do not belong together; the text has the reason, and the way to merge them anyway."""
 
 
 def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
     """Return all rows of datasets (Parquet), journals (.jsonl) and folders of journals, in order.
 
-    A point that was measured in two runs is there twice. allow: of ALLOWABLE, what may differ.
+    A point that was measured in two runs is there twice. allow: differences, of ALLOWABLE.
     Raises MergeError where something else differs, or one run is given twice; DatasetError or
     JournalError for a file that cannot be read, as of another schema version.
     """
@@ -41,7 +41,7 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
         raise MergeError(f"there is no file {missing[0]}")
     _check_once(((sha256_of(file), file) for file in files), "the same bytes")
     parts = {file: _read(file) for file in files}
-    runs = ((run, file) for file, part in parts.items() for run in _told(part, "run"))
+    runs = ((run, file) for file, part in parts.items() for run in _stated(part, "run"))
     _check_once(runs, "rows of the same run")
     for name, values_of in _DIFFERENCES.items():
         if name not in allow:
@@ -62,17 +62,17 @@ def _read(path: Path) -> Dataset:
     return export_journal(path) if path.suffix == SUFFIX else read(path)
 
 
-def _told(dataset: Dataset, name: str) -> set[str]:
-    """Return what a dataset's provenance says; nothing where its source never said it."""
+def _stated(dataset: Dataset, name: str) -> set[str]:
+    """Return the values of a name in a dataset's provenance; none where its source has none."""
     return {str(entry[name]) for entry in dataset.provenance if name in entry}
 
 
 _DIFFERENCES: Mapping[str, Callable[[Dataset], set[str]]] = {
     "gpu": lambda dataset: set(dataset.gpus) | set(dataset.column("gpu")),
-    "driver": lambda dataset: _told(dataset, "driver"),
-    "protocol": lambda dataset: _told(dataset, "protocol_hash"),
+    "driver": lambda dataset: _stated(dataset, "driver"),
+    "protocol": lambda dataset: _stated(dataset, "protocol_hash"),
 }
-"""What must be the same in all files, as far as they say it."""
+"""Values that must be the same in all files that have them."""
 
 
 def _check_once(marks: Iterable[tuple[str, Path]], what: str) -> None:
@@ -117,7 +117,7 @@ def _reconciled(parts: Sequence[Dataset], allow: Collection[str]) -> list[Datase
 
 
 def _without_idle(gpu: Gpu) -> Gpu:
-    """Return a GPU's facts without what is measured anew in each run."""
+    """Return a GPU's facts without its idle power, which each run measures anew."""
     return replace(gpu, idle_power_w=None)
 
 

@@ -1,4 +1,4 @@
-"""The summary of a collection: what is in its dataset, and how each GPU's part ended."""
+"""The summary of a collection: its dataset in numbers, and the end of each GPU's part."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_LINES = 8
 
 
 def summary_of(
-    dataset: Dataset, wards: Sequence[WorkerProcess], seconds: float, output: Path
+    dataset: Dataset, workers: Sequence[WorkerProcess], seconds: float, output: Path
 ) -> dict[str, Any]:
     """Return the summary as JSON values."""
     flags = [flag for row in dataset.column("flags") if row is not None for flag in row]
@@ -44,13 +44,13 @@ def summary_of(
         "gold": [entry["repeatability"][GOLD] for entry in dataset.provenance],
         "gpus": [
             {
-                "gpu": ward.name,
-                "uuid": ward.spec.uuid,
-                "ended": ward.farewell.how if ward.farewell else None,
-                "text": ward.farewell.text if ward.farewell else "",
-                "restarts": ward.restarts,
+                "gpu": worker.name,
+                "uuid": worker.spec.uuid,
+                "ended": worker.ended.how if worker.ended else None,
+                "text": worker.ended.text if worker.ended else "",
+                "restarts": worker.restarts,
             }
-            for ward in wards
+            for worker in workers
         ],
     }
 
@@ -70,10 +70,10 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     if any(one["ended"] == STOPPED for one in summary["gpus"]):
         lines.append("  to go on from here, give the same command again")
     for title, name in (("failed", "failures"), ("quarantined", "quarantined")):
-        told = list(summary[name].items())
-        lines += [f"  {title}: {what}: {told_of}" for what, told_of in told[:_MOST_LINES]]
-        if len(told) > _MOST_LINES:
-            lines.append(f"  {title}: and {len(told) - _MOST_LINES} more")
+        items = list(summary[name].items())
+        lines += [f"  {title}: {key}: {value}" for key, value in items[:_MOST_LINES]]
+        if len(items) > _MOST_LINES:
+            lines.append(f"  {title}: and {len(items) - _MOST_LINES} more")
     if summary["flags"]:
         counts = ", ".join(f"{flag} {count}" for flag, count in summary["flags"].items())
         lines.append(f"  flags: {counts}")

@@ -1,4 +1,4 @@
-"""A survey: the GPUs there are to measure on, each opened once by a process that then ends."""
+"""The survey of the GPUs to measure on: another process opens each once, describes it and ends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Surveyed:
 
 
 def survey(specs: Sequence[DeviceSpec], cubins: Path) -> list[Surveyed]:
-    """Open each GPU once, and return what it is; no context of CUDA is created in this process.
+    """Open each GPU once, and describe it; no context of CUDA is created in this process.
 
     specs: empty for all GPUs that are visible; a UUID may be an index, a UUID's beginning or a PCI
     id. Raises BuilderError where there is none, or one cannot be opened.
@@ -66,7 +66,7 @@ def survey(specs: Sequence[DeviceSpec], cubins: Path) -> list[Surveyed]:
 
 
 def one_model(surveyed: Sequence[Surveyed]) -> Gpu:
-    """Return the facts of the GPUs, which must be of one model."""
+    """Return the facts of the GPUs' model; raises SurveyError where they are of several."""
     names = sorted({one.gpu.name for one in surveyed})
     if len(names) > 1:
         raise SurveyError(
@@ -77,7 +77,7 @@ def one_model(surveyed: Sequence[Surveyed]) -> Gpu:
 
 
 def _look(specs: Sequence[DeviceSpec], cubins: Path, connection: Connection) -> None:
-    """Send what there is, or why not, as a text."""
+    """Send the GPUs that can be opened, or the reason as a text where one cannot."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         connection.send([_opened(spec, cubins) for spec in specs or _all_gpus()])
@@ -96,6 +96,6 @@ def _all_gpus() -> list[DeviceSpec]:
 
 def _opened(spec: DeviceSpec, cubins: Path) -> Surveyed:
     with spec.open(cubins) as device:
-        # From here on the GPU has one name, whatever it was asked for by.
+        # From here on the GPU is named by its UUID, however it was asked for.
         named = DeviceSpec(spec.kind, device.identity.uuid, spec.seed, spec.faults)
         return Surveyed(named, device.identity, device.gpu)

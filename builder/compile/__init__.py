@@ -3,13 +3,13 @@
 from .cache import FOLDER, CubinCache, architecture_of
 from .compilation import SUPPORT, compile_all, support_cubin
 from .outcome import table_lines
-from .ready import Kernels, compiled, uncompiled
+from .ready import ReadyKernels, compiled, uncompiled
 
 __all__ = [
     "FOLDER",
     "SUPPORT",
     "CubinCache",
-    "Kernels",
+    "ReadyKernels",
     "architecture_of",
     "compile_all",
     "compiled",

@@ -16,7 +16,7 @@ import struct
 import zlib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpperf_lite import Gpu, Kernel
 
@@ -62,6 +62,14 @@ class CachedCubin:
     log: str
 
 
+class _File(NamedTuple):
+    """A cubin as its file holds it, compressed."""
+
+    cubin: bytes
+    facts: CompilerFacts | None
+    log: str
+
+
 class CubinCache:
     """The compiled kernels of a folder.
 
@@ -94,15 +102,27 @@ class CubinCache:
             return None
         return with_facts(build.kernel, entry.facts), entry.cubin, key
 
+    def describe(self, build: Build, architecture: str) -> tuple[Kernel, str] | None:
+        """Return the described kernel and its key; None where `get` is None.
+
+        Its cubin is read and checked, and left compressed.
+        """
+        target = target_of(build, architecture)
+        found = self.find_facts(build.source, build.macros, target) if build.source else None
+        key, facts = found or ("", None)
+        return None if facts is None else (with_facts(build.kernel, facts), key)
+
     def find(self, source: str, macros: Macros, target: str) -> tuple[str, CachedCubin] | None:
         """Return the key and the cubin of a source; None where it is not compiled."""
-        prefix = self._job_hash(source, macros, target)
-        if self.toolchain is not None:
-            keys = [f"{prefix}-{self._suffix()}"]
-        else:
-            keys = sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
-        entries = ((key, self.read(key)) for key in keys)
+        entries = ((key, self.read(key)) for key in self._keys(source, macros, target))
         return next(((key, entry) for key, entry in entries if entry is not None), None)
+
+    def find_facts(
+        self, source: str, macros: Macros, target: str
+    ) -> tuple[str, CompilerFacts | None] | None:
+        """Return the key and the facts of a source; None where it is not compiled."""
+        files = ((key, self._file(key)) for key in self._keys(source, macros, target))
+        return next(((key, file.facts) for key, file in files if file is not None), None)
 
     def job(self, source: str, macros: Macros, target: str) -> CompileJob:
         """Return the job of compiling a source; raises ToolchainError where nothing can be."""
@@ -116,9 +136,10 @@ class CubinCache:
 
     def read(self, key: str) -> CachedCubin | None:
         """Return the cubin of a key; None where there is none, or it is damaged."""
+        file = self._file(key)
         try:
-            return _decoded(self._path(key).read_bytes())
-        except (OSError, ValueError, KeyError, TypeError, struct.error, zlib.error):
+            return None if file is None else CachedCubin(zlib.decompress(file.cubin), *file[1:])
+        except zlib.error:
             return None
 
     def write(self, key: str, entry: CachedCubin) -> None:
@@ -128,6 +149,19 @@ class CubinCache:
             write_atomically(self._path(key), _encoded(entry))
         except OSError as error:
             raise BuilderError(f"the cache {self.folder} must be writable: {error}") from error
+
+    def _keys(self, source: str, macros: Macros, target: str) -> list[str]:
+        """Return the names that the cubin of a source can have."""
+        prefix = self._job_hash(source, macros, target)
+        if self.toolchain is not None:
+            return [f"{prefix}-{self._suffix()}"]
+        return sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
+
+    def _file(self, key: str) -> _File | None:
+        try:
+            return _decoded(self._path(key).read_bytes())
+        except (OSError, ValueError, KeyError, TypeError, struct.error):
+            return None
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.cubin"
@@ -241,14 +275,14 @@ def _encoded(entry: CachedCubin) -> bytes:
     return _MAGIC + hashlib.sha256(body).digest() + body
 
 
-def _decoded(data: bytes) -> CachedCubin | None:
+def _decoded(data: bytes) -> _File | None:
     digest, body = data[len(_MAGIC) :][:_DIGEST_BYTES], data[len(_MAGIC) + _DIGEST_BYTES :]
     if not data.startswith(_MAGIC) or hashlib.sha256(body).digest() != digest:
         return None
     (length,) = struct.unpack_from("<I", body)
     header = json.loads(body[4 : 4 + length])
     facts = _facts(header["facts"]) if header["facts"] else None
-    return CachedCubin(zlib.decompress(body[4 + length :]), facts, header["log"])
+    return _File(body[4 + length :], facts, header["log"])
 
 
 def _facts(values: dict[str, Any]) -> CompilerFacts:

@@ -13,7 +13,7 @@ from typing import Protocol
 from rich.progress import ProgressColumn, Task
 from rich.text import Text
 
-from gpperf_lite import Gpu
+from gpperf_lite import Gpu, Kernel
 from gpperf_lite._gemm import DTYPES
 from gpperf_lite._occupancy import obstacle_on
 
@@ -174,10 +174,15 @@ def _outcome(pair: tuple[Build, str], key: str, result: _Result, gpu: Gpu) -> Ou
         why = result.reason or "it holds no GEMM"
         return Outcome(build.kernel, architecture, "", why, False, result.seconds)
     kernel = with_facts(build.kernel, facts)
-    reason = obstacle_on(kernel, gpu)
-    if build.kernel.threads not in (None, facts.threads):
-        reason = f"it must have {build.kernel.threads} threads, as described (got {facts.threads})"
+    reason = other_threads(build, kernel) or obstacle_on(kernel, gpu)
     return Outcome(kernel, architecture, key, reason, result.cached, result.seconds)
+
+
+def other_threads(build: Build, kernel: Kernel) -> str | None:
+    """Return the reason that a compiled kernel is not that of its build; None where it is."""
+    if build.kernel.threads in (None, kernel.threads):
+        return None
+    return f"it must have {build.kernel.threads} threads, as described (got {kernel.threads})"
 
 
 def _any_gpu(architecture: str) -> Gpu:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,48 +10,89 @@ from gpperf_lite import Gpu
 
 from ..kernels import Build, select
 from .cache import CubinCache, architecture_of
-from .compilation import compile_all
+from .compilation import Compiles, compile_all, other_threads
+from .outcome import Outcome
+
+CompileElsewhere = Callable[[Sequence[Build], str], None]
+"""Puts cubins of builds for an architecture into the cache, as many as it can."""
 
 
 @dataclass(frozen=True)
-class Kernels:
-    """The builds of a sweep that are ready, described by their compiler where there is one.
+class ReadyKernels:
+    """The builds of a sweep that can be measured, and the kernels that cannot be compiled.
 
-    keys: of their cubins, by kernel; left_out: what is not ready, and why.
+    builds: with the key of their cubin, and described by their compiler, where they are compiled.
+    left_out: names and reasons.
     """
 
     builds: tuple[Build, ...]
-    keys: Mapping[str, str]
-    left_out: tuple[tuple[str, str], ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
-def uncompiled(patterns: Sequence[str], gpu: Gpu, cache: Path) -> Kernels:
-    """Return the builds of patterns without cubins, described as far as the cache knows."""
+def uncompiled(patterns: Sequence[str], gpu: Gpu, cache: Path) -> ReadyKernels:
+    """Return the builds of patterns without cubins, described as far as the cache knows them."""
     builds = select(patterns)
     if cache.is_dir():
-        cubins, architecture = CubinCache(cache), architecture_of(gpu)
-        found = [(build, cubins.get(build, architecture)) for build in builds]
-        builds = [replace(build, kernel=one[0]) if one else build for build, one in found]
-    return Kernels(tuple(builds), {}, ())
+        known = _completed(builds, CubinCache(cache), architecture_of(gpu))
+        builds = [replace(build, key="") for build in known]
+    return ReadyKernels(tuple(builds))
 
 
-def compiled(patterns: Sequence[str], gpu: Gpu, cache: Path, n_workers: int) -> Kernels:
-    """Compile the missing builds of some patterns for a GPU; what cannot be compiled is left out.
+def compiled(
+    patterns: Sequence[str],
+    gpu: Gpu,
+    cache: Path,
+    n_workers: int,
+    elsewhere: CompileElsewhere | None = None,
+    compiler: Compiles | None = None,
+) -> ReadyKernels:
+    """Compile the missing builds of patterns for a GPU; leave out what cannot be compiled.
 
-    Raises BuilderError where something is missing and nothing can be compiled.
+    elsewhere: is given the missing builds first; those that are missing then are compiled here by
+    `compiler`, n_workers at once. Raises ToolchainError where some are missing and no compiler is
+    installed.
+
+    A kernel that compiles and is too large for the GPU is ready, whether it was compiled now or
+    before: it is the plan that leaves it out.
     """
-    builds = select(patterns)
     cubins, architecture = CubinCache(cache), architecture_of(gpu)
-    missing = [b for b in builds if b.source and cubins.get(b, architecture) is None]
-    outcomes = compile_all(missing, [architecture], cache, n_workers) if missing else []
-    reasons = {one.kernel.name: one.reason for one in outcomes if one.reason is not None}
-    ready, keys = [], {}
-    for build in builds:
-        name = build.kernel.name
-        found = cubins.get(build, architecture) if name not in reasons else None
-        if found is not None:
-            kernel, _, keys[name] = found
-            ready.append(replace(build, kernel=kernel))
-        elif not build.source:
+    chosen = select(patterns)
+    builds = _completed(chosen, cubins, architecture)
+    if elsewhere is not None and (missing := _missing(builds)):
+        elsewhere(missing, architecture)
+        builds = _completed(builds, cubins, architecture)
+    missing = _missing(builds)
+    outcomes = (
+        compile_all(missing, [architecture], cache, n_workers, compiler=compiler) if missing else []
+    )
+    made = {outcome.kernel.name: outcome for outcome in outcomes}
+    ready, left_out = [], []
+    for wanted, found in zip(chosen, builds, strict=True):
+        name = wanted.kernel.name
+        build, reason = _made(found, made[name]) if name in made else (found, None)
+        reason = other_threads(wanted, build.kernel) if build.key else reason
+        if reason is None:
             ready.append(build)
-    return Kernels(tuple(ready), keys, tuple(reasons.items()))
+        else:
+            left_out.append((name, reason))
+    return ReadyKernels(tuple(ready), tuple(left_out))
+
+
+def _completed(builds: Iterable[Build], cubins: CubinCache, architecture: str) -> list[Build]:
+    """Return builds with key and facts of those that are compiled; none is looked for twice."""
+    completed = []
+    for build in builds:
+        found = None if build.key else cubins.describe(build, architecture)
+        completed.append(replace(build, kernel=found[0], key=found[1]) if found else build)
+    return completed
+
+
+def _missing(builds: Iterable[Build]) -> list[Build]:
+    return [build for build in builds if build.source and not build.key]
+
+
+def _made(build: Build, outcome: Outcome) -> tuple[Build, str | None]:
+    """Return a build as it was compiled, and the reason where it was not."""
+    if not outcome.key:
+        return build, outcome.reason
+    return replace(build, kernel=outcome.kernel, key=outcome.key), None

@@ -10,7 +10,9 @@ Every call may raise DeviceError; every reading of a Sensor may raise SensorErro
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -198,12 +200,13 @@ class Device(Owner):
     """One GPU that is open.
 
     identity: its UUID, name and releases; gpu: its facts, as the artefact will hold them; sensor:
-    its sensors.
+    its sensors; provenance: the sources of its facts, by their names, empty for a simulated GPU.
     """
 
     identity: Identity
     gpu: Gpu
     sensor: Sensor
+    provenance: Mapping[str, str] = MappingProxyType({})
 
     @abstractmethod
     def now_s(self) -> float:

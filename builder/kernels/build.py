@@ -21,6 +21,7 @@ class Build:
     output, accumulator: types of C and D, and of the sums, as CUTLASS names them (`f16`, `s32`).
     output_alignment: number that n, the contiguous extent of C, must be a multiple of.
     is_experimental: True where it compiles, but was never seen to run.
+    key: name of its cubin in the cache; "" where it is not compiled.
     """
 
     kernel: Kernel
@@ -30,6 +31,7 @@ class Build:
     accumulator: str
     output_alignment: int = 1
     is_experimental: bool = False
+    key: str = ""
 
     def obstacle(self, gemm: Gemm) -> str | None:
         """Return the reason why this program cannot run `gemm`; None where it can.

@@ -7,6 +7,7 @@ would take far too long and to say how many points an hour buys; no label ever d
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Plan:
     timing_s, power_s, rest_s: guesses of how long each part takes.
     n_in_budget: points that are guessed to be timed within the budget; None without one.
     hash: 16 hexadecimal digits, of the points and their order.
+    cubins: 16 hexadecimal digits, of the keys of all cubins, those without points too.
     """
 
     sweep: Sweep
@@ -52,6 +54,7 @@ class Plan:
     rest_s: float
     n_in_budget: int | None
     hash: str
+    cubins: str
 
     @property
     def total_s(self) -> float:
@@ -91,6 +94,7 @@ def plan_of(sweep: Sweep, builds: Sequence[Build], gpu: Gpu, costs: Costs | None
         rest_s=times.rest_s,
         n_in_budget=times.n_in_budget,
         hash=_hash(ordered.points, times.n_power),
+        cubins=_hash_of_keys(builds),
     )
 
 
@@ -195,3 +199,8 @@ def _without_points(groups: Iterable[Sequence[Candidate]], ordered: Ordered) -> 
 def _hash(points: Iterable[Point], n_power: int) -> str:
     text = "\n".join([str(n_power), *(point.key for point in points)])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hash_of_keys(builds: Iterable[Build]) -> str:
+    keys = {build.kernel.name: build.key for build in builds if build.key}
+    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]

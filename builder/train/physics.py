@@ -70,7 +70,7 @@ class _Part:
 def _described(
     parts: Sequence[_Part], gpu: Gpu, kernels: Kernels, constants: Constants
 ) -> DescribedPoints:
-    """Return what `describe_points` returns, of points whose parts are known."""
+    """Return features and physical times of points whose parts are known."""
     forms = {physics_of(kernels[str(part.points.kernel[0])]) for part in parts}
     n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
     n_points = sum(len(part.points) for part in parts)

@@ -144,7 +144,7 @@ class Flag(_Word):
         "sources_disagree",
         "two sources of power differ by more than the protocol allows over the same window",
         True,
-        "one of them is wrong, and nothing says which; see 'python -m builder doctor --probe'",
+        "one of them is wrong, and nothing says which; see 'python -m builder probe'",
     )
     STARVED = (
         "starved",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from builder.collect.journal import Journal, State, read_lines
+from builder.collect.journal import Journal, Line, State, read_lines
 from builder.collect.journal.export import read_story
 from builder.collect.journal.journal import Disk
 from builder.collect.worker import Ended, Heartbeat, Job, Note
@@ -89,8 +89,16 @@ def run_session(
         return conduct(device, job, journal, should_stop, tell)
 
 
+def state_after(lines: Iterable[Line]) -> State:
+    """The state after some lines."""
+    state = State()
+    for line in lines:
+        state.add(line)
+    return state
+
+
 def state_of(path: Path) -> State:
-    return State.from_lines(read_lines(path))
+    return state_after(read_lines(path))
 
 
 def rows_of(path: Path, **wanted: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +23,27 @@ from gpperf_lite import Gpu
 from ...compile import (
     SUPPORT,
     CubinCache,
-    Kernels,
+    ReadyKernels,
     architecture_of,
     compile_all,
     compiled,
-    uncompiled,
 )
 from ...dataset import write
 from ...errors import BuilderError
 from ...files import write_atomically
-from ...kernels import Build, select
+from ...kernels import Build
 from ...measure import Protocol
-from ...plan import Sweep, planned, read_sweep, shares
-from ..collection import FAILED, INTERRUPTED, OK, CollectOptions, simulated_gpus
+from ...plan import read_sweep
+from ..collection import FAILED, INTERRUPTED, OK
 from ..journal import Folder, export_measured
+from ..options import CollectOptions
+from ..preparation import Prepared, prepared, simulated_gpus
 from ..supervisor import Interrupts, Limits, QuietProgress, supervise
-from ..survey import Surveyed, one_model, survey
-from ..worker import COMPLETE, ERROR, SIMULATED, STOPPED, DeviceSpec, Job
+from ..survey import Surveyed, survey
+from ..worker import COMPLETE, ERROR, SIMULATED, STOPPED, DeviceSpec, Ended, Job
 
 LOST = "lost"
-"""How a share ends whose task did not: its machine is gone, or it had a mistake."""
+"""The end of a share whose task did not end: its machine is gone, or the task had a mistake."""
 
 _BUILDS_A_TASK = 8
 _RESERVE_S = 10.0
@@ -55,7 +57,7 @@ class FleetError(BuilderError):
 
 
 class Flag(ABC):
-    """A wish to stop, which all tasks of a cluster see."""
+    """A request to stop that all tasks of a cluster see."""
 
     @abstractmethod
     def set(self) -> None:
@@ -63,11 +65,11 @@ class Flag(ABC):
 
     @abstractmethod
     def is_set(self) -> bool:
-        """Return whether tasks were asked to stop."""
+        """Return True once the tasks were asked to stop."""
 
 
 class Cluster(ABC):
-    """Where tasks run. n_gpus: how many GPUs it has; flag: what its tasks are stopped by."""
+    """Runs tasks on many machines. n_gpus: number of its GPUs; flag: asks its tasks to stop."""
 
     n_gpus: int
     flag: Flag
@@ -90,10 +92,10 @@ class Cluster(ABC):
 
 @dataclass(frozen=True)
 class Share:
-    """What one GPU is to do.
+    """The work of one GPU.
 
-    specs: the GPU; none for the one that its task is given. journal: what was measured before.
-    left_s: for how long to measure; None for no deadline.
+    specs: the GPU; none for the one that its task is given. journal: the bytes of its journal so
+    far. left_s: measuring time; None for no deadline.
     """
 
     job: Job
@@ -104,7 +106,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Part:
-    """What came of a share: its journal, how it ended, and why."""
+    """The result of a share: its journal, its end, and the reason of that."""
 
     journal: bytes
     how: str
@@ -116,8 +118,9 @@ def collect_on_fleet(
 ) -> int:
     """Measure a sweep on all GPUs of a cluster and write its dataset; return the exit code.
 
-    0: done, or its time was up. 2: some share did not come to its end, which is said. 130:
-    interrupted. What there is is in the dataset. Raises BuilderError where there is none to write.
+    0: done, or its time was up. 2: some share did not come to its end, which is printed. 130:
+    interrupted. In each case the dataset holds all rows so far. Raises BuilderError where there are
+    none.
     """
     begun_s = time.monotonic()
     refuse_for_fleet(options)
@@ -126,14 +129,20 @@ def collect_on_fleet(
             "a cluster must have a GPU (got one without): see 'ray status'; to simulate, start it "
             "with 'ray start --num-gpus'"
         )
-    path = options.journals or options.output.with_suffix(".journal")
-    with Folder(path) as folder, Interrupts() as interrupts:
+    sweep = read_sweep(options.sweep)
+    with Folder(options.folder) as folder, Interrupts() as interrupts:
         poll = _Poll(interrupts, cluster.flag)
-        shared, files = _prepared(options, cluster, poll, folder, protocol or Protocol())
+        surveyed = _surveyed(options, cluster, poll)
+        compile_kernels = partial(compiled_on, cluster, options, poll)
+        ready = prepared(options, sweep, surveyed, compile_kernels)
+        for line in ready.left_out_lines():
+            print(line, flush=True)
+        left_s = None
         if options.deadline_s is not None:
             left_s = options.deadline_s - (time.monotonic() - begun_s) - _RESERVE_S
-            shared = [replace(share, left_s=left_s) for share in shared]
-        parts = _measured(shared, files, cluster, poll)
+        jobs = ready.jobs(folder, protocol or Protocol())
+        shared = [_share(one, job, left_s) for one, job in jobs]
+        parts = _measured(shared, _files(ready), cluster, poll)
         write(export_measured(folder.journals(), [part.text for part in parts]), options.output)
     for share, part in zip(shared, parts, strict=True):
         why = f", {part.text}" if part.text else ""
@@ -144,7 +153,7 @@ def collect_on_fleet(
 
 
 def refuse_for_fleet(options: CollectOptions) -> None:
-    """Raise FleetError where options ask for what a cluster cannot do."""
+    """Raise FleetError where options ask for things that a cluster cannot do."""
     if options.gpus:
         raise FleetError(f"gpus cannot be chosen on a cluster (got {' '.join(options.gpus)})")
     for name, is_asked in (("json", options.as_json), ("require-power", options.require_power)):
@@ -166,30 +175,15 @@ class _Poll:
             raise KeyboardInterrupt
 
 
-def _prepared(
-    options: CollectOptions, cluster: Cluster, poll: _Poll, folder: Folder, protocol: Protocol
-) -> tuple[list[Share], dict[str, bytes]]:
-    """Return the share of each GPU, and the compiled kernels that all of them need, by file."""
-    sweep = read_sweep(options.sweep)
-    surveyed = _surveyed(options, cluster, poll)
-    gpu = one_model(surveyed)
-    if options.simulate is None:
-        kernels = compiled_on(cluster, sweep, gpu, options, poll)
-    else:
-        kernels = uncompiled(sweep.kernels, gpu, options.cubins)
-    shared = []
-    whole = planned(sweep, kernels.builds, gpu, kernels.left_out)
-    for number, (one, plan) in enumerate(zip(surveyed, shares(whole, len(surveyed)), strict=True)):
-        path = folder.journal(number)
-        job = Job(path, plan, protocol, options.cubins, kernels.keys)
-        specs = (one.spec,) if one.spec.kind == SIMULATED else ()
-        before = path.read_bytes() if path.exists() else b""
-        shared.append(Share(replace(job, allow_changed=options.allow_changed), specs, before))
-    return shared, _files(CubinCache(options.cubins), gpu, kernels)
+def _share(one: Surveyed, job: Job, left_s: float | None) -> Share:
+    """Return the share of a GPU; a real one is not named, as its task may be given another."""
+    specs = (one.spec,) if one.spec.kind == SIMULATED else ()
+    before = job.journal.read_bytes() if job.journal.exists() else b""
+    return Share(job, specs, before, left_s)
 
 
 def _surveyed(options: CollectOptions, cluster: Cluster, poll: _Poll) -> list[Surveyed]:
-    """Return the GPUs of a cluster; one that cannot be opened is left out, which is said."""
+    """Return the GPUs of a cluster, without those that cannot be opened, which are printed."""
     specs: list[tuple[DeviceSpec, ...]] = [()] * cluster.n_gpus
     if options.simulate is not None:
         specs = [(spec,) for spec in simulated_gpus(options, cluster.n_gpus)]
@@ -206,49 +200,51 @@ def _surveyed(options: CollectOptions, cluster: Cluster, poll: _Poll) -> list[Su
 
 
 def survey_one(specs: tuple[DeviceSpec, ...]) -> Surveyed:
-    """Return what the GPU of this task is; a task, run on the cluster."""
+    """Return the GPU of this task; a task, run on the cluster."""
     with tempfile.TemporaryDirectory() as folder:
         return survey(specs, Path(folder))[0]
 
 
 def compiled_on(
-    cluster: Cluster, sweep: Sweep, gpu: Gpu, options: CollectOptions, poll: Callable[[], None]
-) -> Kernels:
-    """Return the builds of a sweep, compiled on a cluster into the cache of this machine.
+    cluster: Cluster,
+    options: CollectOptions,
+    poll: Callable[[], None],
+    patterns: Sequence[str],
+    gpu: Gpu,
+) -> ReadyKernels:
+    """Return the builds of patterns, compiled on a cluster into the cache of this machine.
 
-    What a task fails to compile is tried here; what cannot be compiled is left out.
+    Builds that a task fails to compile are tried here; those that do not compile are left out.
     """
-    cubins, architecture = CubinCache(options.cubins), architecture_of(gpu)
-    missing = [
-        build
-        for build in select(sweep.kernels)
-        if build.source and cubins.get(build, architecture) is None
-    ]
-    # Several kernels may be one program: a plain one, and the same in slices along k.
-    programs = list({(build.source, build.macros): build for build in missing}.values())
-    starts = range(0, len(programs), _BUILDS_A_TASK)
-    calls = [(programs[start : start + _BUILDS_A_TASK], architecture) for start in starts]
-    for _, result in cluster.run(compile_some, calls, poll):
-        if isinstance(result, BaseException):
-            print(f"some kernels are compiled here: {_last_line(result)}", flush=True)
-            continue
-        options.cubins.mkdir(parents=True, exist_ok=True)
-        for name, data in result.items():
-            write_atomically(options.cubins / name, data)
-    return compiled(sweep.kernels, gpu, options.cubins, options.n_workers)
+
+    def compile_there(missing: Sequence[Build], architecture: str) -> None:
+        # Several kernels may be one program: a plain one, and the same in slices along k.
+        programs = list({(build.source, build.macros): build for build in missing}.values())
+        starts = range(0, len(programs), _BUILDS_A_TASK)
+        calls = [(programs[start : start + _BUILDS_A_TASK], architecture) for start in starts]
+        for _, result in cluster.run(compile_some, calls, poll):
+            if isinstance(result, BaseException):
+                print(f"some kernels are compiled here: {_last_line(result)}", flush=True)
+                continue
+            options.cubins.mkdir(parents=True, exist_ok=True)
+            for name, data in result.items():
+                write_atomically(options.cubins / name, data)
+
+    return compiled(patterns, gpu, options.cubins, options.n_workers, compile_there)
 
 
 def compile_some(builds: Sequence[Build], architecture: str) -> dict[str, bytes]:
-    """Return the files of the cache that some builds come to; a task, run on the cluster."""
+    """Return the cache's files of some builds by name; a task, run on the cluster."""
     with tempfile.TemporaryDirectory() as folder:
         compile_all(builds, [architecture], Path(folder))
         return {path.name: path.read_bytes() for path in Path(folder).glob("*.cubin")}
 
 
-def _files(cubins: CubinCache, gpu: Gpu, kernels: Kernels) -> dict[str, bytes]:
-    """Return the files of the cache that measuring needs, by name."""
-    keys = set(kernels.keys.values())
-    support = cubins.find(SUPPORT, (), architecture_of(gpu))
+def _files(ready: Prepared) -> dict[str, bytes]:
+    """Return the cache's files that measuring needs, by name."""
+    cubins = CubinCache(ready.options.cubins)
+    keys = {build.key for build in ready.plan.builds if build.key}
+    support = cubins.find_facts(SUPPORT, (), architecture_of(ready.gpu))
     if support is not None:
         keys.add(support[0])
     return {f"{key}.cubin": (cubins.folder / f"{key}.cubin").read_bytes() for key in sorted(keys)}
@@ -257,7 +253,7 @@ def _files(cubins: CubinCache, gpu: Gpu, kernels: Kernels) -> dict[str, bytes]:
 def _measured(
     shared: Sequence[Share], files: Mapping[str, bytes], cluster: Cluster, poll: _Poll
 ) -> list[Part]:
-    """Return what came of each share; each journal is written here as soon as it is back."""
+    """Return the result of each share; each journal is written here as soon as it is back."""
     parts = [Part(b"", LOST, "it was ended before its journal came back")] * len(shared)
     calls = [(share, files, cluster.flag) for share in shared]
     try:
@@ -273,7 +269,7 @@ def _measured(
 
 
 def measure_share(share: Share, files: Mapping[str, bytes], flag: Flag) -> Part:
-    """Measure a share and return what came of it; a task, run on the cluster."""
+    """Measure a share and return its result; a task, run on the cluster."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file, data in files.items():
@@ -283,13 +279,13 @@ def measure_share(share: Share, files: Mapping[str, bytes], flag: Flag) -> Part:
         stop_at_s = None if share.left_s is None else time.monotonic() + share.left_s
         job = replace(share.job, journal=journal, cubins=folder, stop_at_s=stop_at_s)
         try:
-            how, text = _supervised(survey(share.specs, folder)[0].spec, job, flag)
+            ended = _supervised(survey(share.specs, folder)[0].spec, job, flag)
         except BuilderError as error:
-            how, text = ERROR, str(error)
-        return Part(journal.read_bytes(), how, text)
+            ended = Ended(ERROR, str(error))
+        return Part(journal.read_bytes(), ended.how, ended.text)
 
 
-def _supervised(spec: DeviceSpec, job: Job, flag: Flag) -> tuple[str, str]:
+def _supervised(spec: DeviceSpec, job: Job, flag: Flag) -> Ended:
     """Measure on one GPU, in a process of its own, until all is done or the flag is set."""
     interrupts, is_over = Interrupts(), threading.Event()
 
@@ -301,15 +297,15 @@ def _supervised(spec: DeviceSpec, job: Job, flag: Flag) -> tuple[str, str]:
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        [ward] = supervise([(spec, job)], interrupts, QuietProgress(), Limits.of(job.protocol))
+        [worker] = supervise([(spec, job)], interrupts, QuietProgress(), Limits.of(job.protocol))
     finally:
         is_over.set()
         thread.join()
-    assert ward.farewell is not None
-    return ward.farewell.how, ward.farewell.text
+    assert worker.ended is not None
+    return worker.ended
 
 
 def _last_line(error: BaseException) -> str:
-    """Return what an error says last: of one on another machine, its cause."""
+    """Return the last line of an error's text: of one on another machine, its cause."""
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__

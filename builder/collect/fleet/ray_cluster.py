@@ -62,7 +62,7 @@ class RayCluster(Cluster):
         ray = self._ray
         needs = {"num_gpus": 1, "max_retries": 0} if on_gpu else {"num_cpus": 1}
         remote = ray.remote(**needs)(task)
-        # What several calls share is sent once.
+        # Arguments that several calls share are sent once.
         sent = {id(one): ray.put(one) for call in calls for one in call}
         waiting = {
             remote.remote(*(sent[id(one)] for one in call)): number
@@ -106,7 +106,7 @@ class _Switch:
 
 
 class _RayFlag(Flag):
-    """A flag that lives in an actor; where that is gone, so is who started the tasks."""
+    """A flag that lives in an actor, which is gone once the collection that started it is."""
 
     def __init__(self, switch: Any) -> None:
         self._switch = switch
@@ -118,7 +118,7 @@ class _RayFlag(Flag):
         ray.get(self._switch.turn_on.remote())
 
     def is_set(self) -> bool:
-        """Return whether tasks were asked to stop."""
+        """Return True once the tasks were asked to stop, or the actor is gone."""
         import ray
 
         try:

@@ -1,7 +1,7 @@
-"""The journal: append-only JSON lines between the worker and everybody who reads what it did."""
+"""The journal: append-only JSON lines of a worker's steps, its state, and the dataset of it."""
 
 from .export import export_journal, export_measured, joined
-from .faults import DIED, abandon_open, blame_open, fail, quarantine_offenders
+from .faults import DIED, abandon_open, fail, fail_open
 from .folder import Folder
 from .journal import SUFFIX, Journal, JournalError, read_lines
 from .state import (
@@ -40,11 +40,10 @@ __all__ = [
     "Line",
     "State",
     "abandon_open",
-    "blame_open",
     "export_journal",
     "export_measured",
     "fail",
+    "fail_open",
     "joined",
-    "quarantine_offenders",
     "read_lines",
 ]

@@ -1,4 +1,4 @@
-"""Drift: what sentinels, repeats and long windows say about the rows between and beside them."""
+"""Drift between sentinels, and the repeatability that repeats and long windows show."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def flag_drift(rows: Sequence[Row], limits: Mapping[str, float]) -> None:
 
 
 def repeatability(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return how far rows of long windows and of repeats lie from their points' own rows.
+    """Return the changes in power between rows of long windows or repeats and their points' rows.
 
-    By role: their number, and of the changes in power, as shares, the median and the largest.
+    By role: their number, and the median and the largest of the changes, as shares.
     """
     power_w = {
         _identity(row): row["power_w"]

@@ -1,4 +1,4 @@
-"""Export: from journals to a dataset; every row that was begun is in it, whatever became of it."""
+"""Export: from journals to a dataset, in which every row that was begun is, failed or not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .state import BUILD, BURST, SUSTAINED, Line
 
 COLLECTOR = "builder.collect"
 PROVIDER = "gpperf-lite"
-"""Who ran the kernels: the builder itself, through no framework."""
+"""The kernels were run by the builder itself, through no framework."""
 
 
 class EmptyJournalError(JournalError):
@@ -31,10 +31,10 @@ class EmptyJournalError(JournalError):
 
 @dataclass(frozen=True)
 class Story:
-    """What a journal tells.
+    """The contents of a journal.
 
     sessions: facts of each, in order; rows: columns by name, in order; kernels: by name, as they
-    were described last; lines: the others, by kind.
+    were described last; lines: all of them, by kind.
     """
 
     path: Path
@@ -46,12 +46,12 @@ class Story:
 
     @property
     def facts(self) -> Line:
-        """Return the facts of the latest session."""
+        """The facts of the latest session."""
         return self.sessions[-1]
 
 
 def read_story(path: Path) -> Story:
-    """Read a journal; raises JournalError where it is damaged or empty."""
+    """Return the contents of a journal; raises JournalError where it is damaged or empty."""
     lines: dict[str, list[Line]] = defaultdict(list)
     rows, kernels = [], {}
     facts: Line = {}
@@ -107,9 +107,9 @@ def _row(
 def export_measured(paths: Iterable[Path], reasons: Iterable[str]) -> Dataset:
     """Return the dataset of those journals in which a GPU was opened.
 
-    reasons: why there may be none; empty texts say nothing. Raises BuilderError where there is
-    none, JournalError for a damaged journal, DatasetError where they describe a kernel or a GPU
-    differently.
+    reasons: the causes of there being none; empty texts count for nothing. Raises BuilderError
+    where there is none, JournalError for a journal that is damaged, DatasetError where they
+    describe a kernel or a GPU differently.
     """
     parts = [part for path in paths if (part := _part(path)) is not None]
     if not parts:
@@ -142,9 +142,9 @@ def export_journal(path: Path) -> Dataset:
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
-    """Return all rows of parts whose GPUs of one model differ in their idle power at most.
+    """Return all rows of parts as one dataset; GPUs of one model get their mean idle power.
 
-    Raises DatasetError where they differ in more, or in the description of a kernel.
+    Raises DatasetError where such GPUs differ in more, or two descriptions of a kernel do.
     """
     several: dict[str, list[Gpu]] = {}
     for part in parts:
@@ -165,7 +165,7 @@ def _with_mean_idle(name: str, gpus: Sequence[Gpu]) -> Gpu:
 
 
 def _says_more(kernel: Kernel) -> bool:
-    """Return whether a description can be kept, and says more than the kernel's name."""
+    """Return True where a description can be kept, and says more than the kernel's name."""
     try:
         return is_storable(kernel) and Kernel.from_name(kernel.name) != kernel
     except GpperfError:
@@ -173,7 +173,7 @@ def _says_more(kernel: Kernel) -> bool:
 
 
 def _gpu(story: Story) -> Gpu:
-    """Return the GPU's facts, with idle power as it was measured at the start."""
+    """Return the GPU's facts, with the idle power that was measured at the start."""
     gpu = gpu_from_json(story.facts["gpu_facts"])
     idles_w = [
         line["power_w"]
@@ -186,7 +186,7 @@ def _gpu(story: Story) -> Gpu:
 
 
 def _provenance(story: Story) -> dict[str, Any]:
-    """Return what a dataset keeps of where its rows come from, as JSON values."""
+    """Return the provenance of a dataset's rows as JSON values."""
     rows, facts, lines = story.rows, story.facts, story.lines
     return {
         "source": story.path.name,
@@ -200,6 +200,8 @@ def _provenance(story: Story) -> dict[str, Any]:
             {"started": line["started"], "restart": line["restart"]} for line in lines["session"]
         ],
         **{name: facts[name] for name in _FACTS},
+        # Older journals do not have it.
+        "gpu_provenance": facts.get("gpu_provenance"),
         "is_simulated": any(one["is_simulated"] for one in story.sessions),
         "rows": _counts(row["status"] for row in rows),
         "roles": _counts(f"{row['role']} {row['regime']}" for row in rows),
@@ -207,9 +209,9 @@ def _provenance(story: Story) -> dict[str, Any]:
         "failures": _counts(row["reason"] for row in rows if row["status"] == Status.FAILED),
         "quarantined": {line["build"]: line["reason"] for line in lines.get("quarantine", ())},
         "calibrations": [line["values"] for line in lines.get("calibration", ())],
-        "idle": [_told(line) for line in lines.get("idle", ())],
+        "idle": [_without_kind(line) for line in lines.get("idle", ())],
         "notes": [line["text"] for line in lines.get("note", ())],
-        "ends": [_told(line) for line in lines.get("end", ())],
+        "ends": [_without_kind(line) for line in lines.get("end", ())],
         "repeatability": repeatability(rows),
     }
 
@@ -224,5 +226,5 @@ def _counts(texts: Any) -> dict[str, int]:
     return dict(sorted(Counter(texts).items()))
 
 
-def _told(line: Mapping[str, Any]) -> dict[str, Any]:
+def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name != "kind"}

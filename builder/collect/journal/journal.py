@@ -1,16 +1,16 @@
-"""The journal: what a collection did, as JSON lines that are only ever added to.
+"""The journal: the steps of a collection, as JSON lines that are only ever added to.
 
-Each line is a JSON object whose first member, `crc`, is the CRC-32 of the rest. What the kinds of
-line say, and how they follow on each other, is in `state`. A point is announced by `begin` before
-its first launch, and closed by `row`; so whatever was going on when a process died has a name.
+Each line is a JSON object whose first member, `crc`, is the CRC-32 of the rest. The kinds of line,
+and how they follow on each other, are in `state`. A point is announced by `begin` before its first
+launch, and closed by `row`; so whatever was going on when a process died has a name.
 
 What can be lost:
 - A process that is killed loses nothing that it wrote: each line is one write to the system. The
   line that it was writing may be torn; reading drops a last line without an end.
 - A machine that loses power loses what was not synced: about the last second of rows, which are
   then measured again. A point may bring the machine down with its own `begin` not yet on disk.
-- A full disk loses the line that did not fit, and the `begin` that is open, which is then nobody's
-  crash. The journal up to there stays valid.
+- A full disk loses the line that did not fit, and the `begin` that is open, so no kernel is charged
+  with a crash. The journal up to there stays valid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ...errors import BuilderError
@@ -33,6 +32,9 @@ from .state import Line, State, StateError
 
 SUFFIX = ".jsonl"
 """How the name of a journal ends."""
+
+_CLOSED = ("row", "build")
+"""Kinds of line after which a build may be due for quarantine."""
 
 _HEAD = '{"crc":"00000000",'
 _LOCK_POLL_S = 0.02
@@ -44,14 +46,14 @@ class JournalError(BuilderError):
 
 
 class Disk:
-    """What a journal asks of the file system; tests put a full one in its place."""
+    """The file system, as a journal uses it; tests put a full one in its place."""
 
     def write(self, handle: int, data: bytes) -> int:
-        """Write some of the bytes at the end; return how many."""
+        """Write some of the bytes at the end; return their number."""
         return os.write(handle, data)
 
     def sync(self, handle: int) -> None:
-        """Return when all that was written is on disk."""
+        """Wait until all that was written is on disk."""
         os.fsync(handle)
 
     def truncate(self, handle: int, length: int) -> None:
@@ -62,7 +64,7 @@ class Disk:
 class Journal:
     """A journal that is open for writing by this process alone.
 
-    path: the file; state: the sum of its lines. Once writing has failed, only `close` is allowed.
+    path: the file; state: that of its lines. Once writing has failed, only `close` is allowed.
     """
 
     def __init__(
@@ -103,34 +105,30 @@ class Journal:
     def append(self, kind: str, **fields: Any) -> None:
         """Write one line; it survives the death of this process, and of the machine when synced.
 
-        Raises JournalError where it cannot be written.
+        A `row` or `build` that makes a quarantine due is followed by the line that says so. Raises
+        JournalError where a line cannot be written.
         """
-        line = {"kind": kind, **fields}
-        data = encode(line)
-        if self.state.open is None:
-            self._begun_at = self._length
-        self.state.add(line)
-        try:
-            self._write(data)
-        except OSError as error:
-            self._cut_back()
-            raise _unwritable(self.path, error) from error
-        self._length += len(data)
-        self._is_dirty = True
-        self.sync_if_due()
+        self._append({"kind": kind, **fields})
+        if kind in _CLOSED:
+            self.quarantine_offenders()
+
+    def quarantine_offenders(self) -> None:
+        """Write a `quarantine` for each build that is due for it."""
+        for build, reason in self.state.offenders().items():
+            self._append({"kind": "quarantine", "build": build, "reason": reason})
 
     def begin(self, expected_s: float, **fields: Any) -> None:
-        """Write a `begin`, and sync where that would come too late after what it announces."""
+        """Write a `begin`, and sync where its step may last longer than a line may wait."""
         self.append("begin", expected_s=expected_s, **fields)
         self.sync_if_due(expected_s)
 
     def sync_if_due(self, ahead_s: float = 0.0) -> None:
-        """Sync where, `ahead_s` from now, some line would have waited for longer than sync_s."""
+        """Sync where, `ahead_s` from now, a line would have waited for longer than sync_s."""
         if self._is_dirty and self._clock() + ahead_s - self._synced_at_s >= self._sync_s:
             self.sync()
 
     def sync(self) -> None:
-        """Return when all lines are on disk; raises JournalError where that fails."""
+        """Wait until all lines are on disk; raises JournalError where that fails."""
         try:
             self._disk.sync(self._handle)
         except OSError as error:
@@ -147,20 +145,29 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
+
+    def _append(self, line: Line) -> None:
+        data = encode(line)
+        if self.state.open is None:
+            self._begun_at = self._length
+        self.state.add(line)
+        try:
+            self._write(data)
+        except OSError as error:
+            self._cut_back()
+            raise _unwritable(self.path, error) from error
+        self._length += len(data)
+        self._is_dirty = True
+        self.sync_if_due()
 
     def _write(self, data: bytes) -> None:
         while data:
             data = data[self._disk.write(self._handle, data) :]
 
     def _cut_back(self) -> None:
-        """Cut off what has no end: the part of a line, and the begin that is open.
+        """Cut off the part of a line that was written, and the begin that is open.
 
         Cutting needs no space. Where even that fails, readers drop the part of a line.
         """
@@ -181,7 +188,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def encode(line: Line) -> bytes:
-    """Return the bytes of one line; raises ValueError for what JSON cannot say, such as a NaN."""
+    """Return the bytes of one line; raises ValueError for values that JSON lacks, such as NaN."""
     body = json.dumps(line, separators=(",", ":"), allow_nan=False).encode()
     return b'{"crc":"%08x",%s\n' % (zlib.crc32(body), body[1:])
 

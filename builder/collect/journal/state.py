@@ -1,29 +1,34 @@
-"""State: what the lines of a journal add up to, with nothing else to know.
+"""The state of a collection, folded from the lines of its journal alone.
 
 Schema of the lines, version 1. Each has a `kind`; times of day are UTC.
 
 header      schema; run, a random name of the run; started. The first line, and only that.
 session     a process begins: started; restart, whether it goes on for one that was lost; facts:
             identity and facts of the GPU, protocol, hashes of protocol, plan and compiled kernels,
-            versions.
+            versions; and gpu_provenance, the sources of the GPU's facts, which is null for a
+            simulated GPU and missing in older journals.
 calibration values, as `SensorCheck` has them.
 idle        power_w without work; when: `start` or `end`.
-begin       what is about to be launched: point, kernel, gemm; build, which is to blame for it; key
-            of the cubin; regime (`burst`, `sustained`, or `build` for the verification of one),
-            role, sequence (null for a build), started_s, expected_s.
-row         closes a begin: sequence; columns, as the dataset has them; fault, null without one.
-build       closes that of a build: status (`ok`, `wrong`, `failed`), reason, fault; description of
-            the kernel where it was loaded.
+begin       a point, or the verification of a build, is about to be launched: point, kernel, gemm;
+            build, the name by which it is quarantined; key of the cubin; regime (`burst`,
+            `sustained`, or `build` for a verification), role, sequence (null for a build),
+            started_s, expected_s.
+row         closes the begin of a point: sequence; columns, as the dataset has them; fault, null
+            without one.
+build       closes the begin of a build: status (`ok`, `wrong`, `failed`), reason, fault;
+            description of the kernel where it was loaded.
 abandon     closes a begin as if it had never been.
-quarantine  build is left alone from here on; reason.
+quarantine  build is not launched from here on; reason.
 note        text for people.
-end         how a session ended: reason, text.
+end         of a session: reason (`complete`, `stopped`, ...), text.
+
+At most one begin is open. `worker/point_runner` tells where each of these lines is written.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +46,7 @@ BURST, SUSTAINED, BUILD = Regime.BURST, Regime.SUSTAINED, "build"
 
 POINT, REPEAT, SENTINEL, GOLD = Role
 """Roles of a row."""
+
 SCHEMA = 1
 """Version of the lines. 1: the first."""
 
@@ -51,17 +57,20 @@ class StateError(BuilderError, ValueError):
 
 @dataclass
 class State:
-    """The sum of a journal's lines. `add` is the only way to change it.
+    """The state after some lines of a journal. `add` is the only way to change it.
 
-    header: the first line; facts: of the latest session, who measures what by which rules.
+    header: the first line; facts: those of the latest session.
     done: status by (key of the point, regime); rows of another role than `point` are not in it.
-    open: the begin that nothing has closed yet: whatever was going on when the lines end.
-    quarantined: reason by build; verified: the build of each lane (kernel and dtype) that is right.
-    faults: how often each (build, fault) was seen; unusable: why a build failed its verification.
+    open: the begin that nothing has closed yet: the step that was going on when the lines end.
+    quarantined: reason by build; verified: the build of each kernel and dtype that is right.
+    faults: number of rows and builds by (build, fault); unusable: reason by build that failed its
+    verification.
     runtime_s: of each point that was timed, in any role; powered: points with power, in order.
     roles: rows by (role, regime); statuses: rows of points by status.
-    closed: how many begins led to a row or to a verdict on a build.
-    tried, failed: points and builds since the session began that no restart led to.
+    closed: number of begins that led to a row or to a verdict on a build.
+    sensor_check: values of the latest one. next_sequence: number of the next row. started_s: start
+    of the latest begin, on a clock that stands still between sessions.
+    tried, failed: points and builds since the last session that is no restart began.
     """
 
     header: Line | None = None
@@ -77,23 +86,15 @@ class State:
     roles: Counter[tuple[str, str]] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     closed: int = 0
-    calibration: Line | None = None
+    sensor_check: Line | None = None
     next_sequence: int = 0
     started_s: float = 0.0
     tried: int = 0
     failed: int = 0
     _run_began_s: float = 0.0
 
-    @classmethod
-    def from_lines(cls, lines: Iterable[Line]) -> State:
-        """Return what the lines add up to; raises StateError for one that does not follow."""
-        state = cls()
-        for line in lines:
-            state.add(line)
-        return state
-
     def add(self, line: Line) -> None:
-        """Take one more line; raises StateError where it does not follow."""
+        """Add one more line; raises StateError where it does not follow."""
         kind = line.get("kind")
         take = _TAKE.get(kind) if isinstance(kind, str) else None
         if take is None:
@@ -128,12 +129,12 @@ class State:
         return due
 
     def failing_share(self) -> float:
-        """Return the share of what was tried that failed; 0 before the first."""
+        """Return the share of points and builds tried that failed; 0 before the first."""
         return self.failed / self.tried if self.tried else 0.0
 
     @property
     def run_s(self) -> float:
-        """Return the time since the session began that no restart led to."""
+        """The measuring time since the last session that is no restart began."""
         return self.started_s - self._run_began_s
 
     def _header(self, line: Line) -> None:
@@ -175,7 +176,7 @@ class State:
                 self.powered.append(point)
             self.statuses[status] += 1
             self._try(status == Status.FAILED)
-        self._blame(begin, line["fault"])
+        self._count(begin, line["fault"])
         self.roles[role, regime] += 1
         self.next_sequence += 1
         self._close()
@@ -185,10 +186,10 @@ class State:
         if line["status"] == "ok":
             self.verified[begin["point"]] = begin["build"]
         if line["fault"] in (WRONG, PLAIN):
-            # Small shapes are a fair chance; who fails there gets no second one.
+            # A build that fails on the small verification shapes is quarantined at once.
             self.unusable[begin["build"]] = line["reason"]
         self._try(line["status"] != "ok")
-        self._blame(begin, line["fault"])
+        self._count(begin, line["fault"])
         self._close()
 
     def _try(self, has_failed: bool) -> None:
@@ -199,7 +200,7 @@ class State:
         self.closed += 1
         self.open = None
 
-    def _blame(self, begin: Line, fault: str | None) -> None:
+    def _count(self, begin: Line, fault: str | None) -> None:
         if fault is not None:
             self.faults[begin["build"], fault] += 1
 
@@ -221,7 +222,7 @@ class State:
         self.quarantined[line["build"]] = line["reason"]
 
     def _calibration(self, line: Line) -> None:
-        self.calibration = line["values"]
+        self.sensor_check = line["values"]
 
     def _idle(self, line: Line) -> None:
         line["power_w"]
@@ -234,7 +235,7 @@ class State:
 
 
 _VERIFIED_ON = ("uuid", "driver")
-"""Facts of a session on which it depends whether a build is right."""
+"""Facts of a session; where one changes, builds are verified anew."""
 
 _TAKE: dict[str, Callable[[State, Line], None]] = {
     "header": State._header,

@@ -1,12 +1,12 @@
-"""Interrupts: Ctrl-C and the signals of a batch system, counted and not obeyed at once."""
+"""Interrupts: Ctrl-C and the signals of a batch system, which are counted first."""
 
 from __future__ import annotations
 
 import signal
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from ..worker import ENDING_SIGNALS
 
 
 class Interrupts:
@@ -21,19 +21,14 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        for number in _SIGNALS:
-            # Whoever runs this under nohup wants it to outlive the terminal.
+        for number in ENDING_SIGNALS:
+            # Under nohup a collection outlives the terminal.
             is_ignored = signal.getsignal(number) == signal.SIG_IGN
             if not (number == signal.SIGHUP and is_ignored):
                 self._before[number] = signal.signal(number, self._take)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()

@@ -1,4 +1,4 @@
-"""Progress: what people, or programs, see while a collection runs."""
+"""The progress of a collection while it runs, for people and for programs."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ _EVERY_S = 1.0
 
 
 class Progress(ABC):
-    """Where the supervisor reports to; `close` comes last and may be called twice."""
+    """The output of a supervisor; `close` comes last and may be called twice."""
 
     @abstractmethod
-    def show(self, wards: Sequence[WorkerProcess]) -> None:
-        """Show how far the wards are; called many times a second."""
+    def show(self, workers: Sequence[WorkerProcess]) -> None:
+        """Show the progress of the workers; called many times a second."""
 
     @abstractmethod
-    def say(self, ward: WorkerProcess | None, text: str) -> None:
-        """Say something that a person should read, about one GPU or all."""
+    def say(self, worker: WorkerProcess | None, text: str) -> None:
+        """Print a text for people, about one GPU or all."""
 
     @abstractmethod
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
-        """Say how it ended, as lines for people and as one object for programs."""
+        """Print the summary, as lines for people or as one object for programs."""
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close
         """Leave the terminal as it was."""
 
 
 class QuietProgress(Progress):
-    """Says only what is wrong, on standard error."""
+    """Prints notes and bad ends alone, on standard error."""
 
-    def show(self, wards: Sequence[WorkerProcess]) -> None:
+    def show(self, workers: Sequence[WorkerProcess]) -> None:
         """Show nothing."""
 
-    def say(self, ward: WorkerProcess | None, text: str) -> None:
+    def say(self, worker: WorkerProcess | None, text: str) -> None:
         """Print a line on standard error."""
-        print(_about(ward, text), file=sys.stderr, flush=True)
+        print(_about(worker, text), file=sys.stderr, flush=True)
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
-        """Print, of each GPU that did not come to a good end, why."""
+        """Print the reason of each GPU that did not come to a good end."""
         for one in summary["gpus"]:
             if one["ended"] in (ERROR, FAILING):
                 print(f"{one['gpu']}: {one['ended']}, {one['text']}", file=sys.stderr, flush=True)
@@ -62,7 +62,7 @@ class QuietProgress(Progress):
 class BarProgress(Progress):
     """A bar for each GPU on standard error: points done, their rate and the time left.
 
-    What is said, and how it ended, is there where that is no terminal too.
+    Where standard error is no terminal there are no bars, but notes and the summary all the same.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -79,25 +79,25 @@ class BarProgress(Progress):
         self._begun_s = time.monotonic()
         self._first: dict[str, int] = {}
 
-    def show(self, wards: Sequence[WorkerProcess]) -> None:
+    def show(self, workers: Sequence[WorkerProcess]) -> None:
         """Move the bars."""
         if not self._tasks:
             self._bars.start()
-        for ward in wards:
-            name, beat = ward.name, ward.beat
+        for worker in workers:
+            name, heartbeat = worker.name, worker.heartbeat
             if name not in self._tasks:
-                total = _work(len(ward.job.plan.points), len(ward.job.plan.power_points))
+                total = _work(len(worker.job.plan.points), len(worker.job.plan.power_points))
                 self._tasks[name] = self._bars.add_task(name, total=total, counts="")
-                self._first[name] = beat.points + beat.power
+                self._first[name] = heartbeat.points + heartbeat.power
             self._bars.update(
                 self._tasks[name],
-                completed=_work(beat.points, beat.power),
-                counts=self._counts(ward),
+                completed=_work(heartbeat.points, heartbeat.power),
+                counts=self._counts(worker),
             )
 
-    def say(self, ward: WorkerProcess | None, text: str) -> None:
+    def say(self, worker: WorkerProcess | None, text: str) -> None:
         """Print a line above the bars."""
-        self._console.print(_about(ward, text), markup=False, highlight=False)
+        self._console.print(_about(worker, text), markup=False, highlight=False)
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
         """Print the lines on standard output."""
@@ -108,34 +108,34 @@ class BarProgress(Progress):
         """Stop drawing."""
         self._bars.stop()
 
-    def _counts(self, ward: WorkerProcess) -> str:
-        beat, plan = ward.beat, ward.job.plan
-        done = beat.points + beat.power - self._first[ward.name]
-        rate = done / max(1e-3, time.monotonic() - self._begun_s)
-        failed = f", {beat.failed} failed" if beat.failed else ""
+    def _counts(self, worker: WorkerProcess) -> str:
+        done, plan = worker.heartbeat, worker.job.plan
+        fresh = done.points + done.power - self._first[worker.name]
+        rate = fresh / max(1e-3, time.monotonic() - self._begun_s)
+        failed = f", {done.failed} failed" if done.failed else ""
         return (
-            f"{beat.points}/{len(plan.points)} timed, {beat.power}/{len(plan.power_points)} power"
+            f"{done.points}/{len(plan.points)} timed, {done.power}/{len(plan.power_points)} power"
             f"{failed}, {rate:.1f}/s"
         )
 
 
 class JsonProgress(Progress):
-    """JSON lines on standard output: how far it is at most once a second, and how it ended."""
+    """JSON lines on standard output: progress at most once a second, notes, and the summary."""
 
     def __init__(self) -> None:
         self._begun_s = time.monotonic()
         self._shown_s = -_EVERY_S
 
-    def show(self, wards: Sequence[WorkerProcess]) -> None:
+    def show(self, workers: Sequence[WorkerProcess]) -> None:
         """Print an object, unless the last one is younger than a second."""
         now_s = time.monotonic() - self._begun_s
         if now_s - self._shown_s >= _EVERY_S:
             self._shown_s = now_s
-            self._print("progress", gpus=[_standing(ward) for ward in wards])
+            self._print("progress", gpus=[_standing(worker) for worker in workers])
 
-    def say(self, ward: WorkerProcess | None, text: str) -> None:
+    def say(self, worker: WorkerProcess | None, text: str) -> None:
         """Print an object."""
-        self._print("note", gpu=None if ward is None else ward.name, text=text)
+        self._print("note", gpu=None if worker is None else worker.name, text=text)
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
         """Print the object."""
@@ -143,29 +143,29 @@ class JsonProgress(Progress):
 
     def _print(self, event: str, **fields: Any) -> None:
         time_s = round(time.monotonic() - self._begun_s, 3)
-        # Whoever read this may be gone; that is no reason to stop measuring.
+        # A reader that is gone is no reason to stop measuring.
         with suppress(BrokenPipeError):
             print(json.dumps({"event": event, "time_s": time_s, **fields}), flush=True)
 
 
-def _about(ward: WorkerProcess | None, text: str) -> str:
-    return text if ward is None else f"{ward.name}: {text}"
+def _about(worker: WorkerProcess | None, text: str) -> str:
+    return text if worker is None else f"{worker.name}: {text}"
 
 
 def _work(points: int, power: int) -> float:
     return points + POWER_WEIGHT * power
 
 
-def _standing(ward: WorkerProcess) -> dict[str, Any]:
-    beat, plan = ward.beat, ward.job.plan
+def _standing(worker: WorkerProcess) -> dict[str, Any]:
+    heartbeat, plan = worker.heartbeat, worker.job.plan
     return {
-        "gpu": ward.name,
-        "doing": beat.what,
-        "points": beat.points,
+        "gpu": worker.name,
+        "doing": heartbeat.what,
+        "points": heartbeat.points,
         "points_planned": len(plan.points),
-        "power": beat.power,
+        "power": heartbeat.power,
         "power_planned": len(plan.power_points),
-        "failed": beat.failed,
-        "restarts": ward.restarts,
-        "ended": None if ward.farewell is None else ward.farewell.how,
+        "failed": heartbeat.failed,
+        "restarts": worker.restarts,
+        "ended": None if worker.ended is None else worker.ended.how,
     }

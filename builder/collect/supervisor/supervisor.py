@@ -23,51 +23,51 @@ def supervise(
     limits: Limits | None = None,
     entry: Entry = run_worker,
 ) -> list[WorkerProcess]:
-    """Run all jobs at once until each has ended; return their wards, which know how.
+    """Run all jobs at once until each has ended; return their worker processes.
 
     The first interrupt and the jobs' deadline ask the workers to stop, the second interrupt kills
     them. When this returns or raises, no worker is left.
     """
     limits = limits or Limits()
-    wards = [WorkerProcess(spec, job, limits, entry) for spec, job in jobs]
+    workers = [WorkerProcess(spec, job, limits, entry) for spec, job in jobs]
     started: list[WorkerProcess] = []
     try:
-        for ward in wards:
-            ward.start()
-            started.append(ward)
-        _attend(wards, interrupts, progress, limits)
+        for worker in workers:
+            worker.start()
+            started.append(worker)
+        _attend(workers, interrupts, progress, limits)
     finally:
-        for ward in started:
-            ward.kill()
-    return wards
+        for worker in started:
+            worker.kill()
+    return workers
 
 
 def _attend(
-    wards: Sequence[WorkerProcess], interrupts: Interrupts, progress: Progress, limits: Limits
+    workers: Sequence[WorkerProcess], interrupts: Interrupts, progress: Progress, limits: Limits
 ) -> None:
-    """Attend to all wards until each has ended."""
+    """Attend to all workers until each has ended."""
     before_s = time.monotonic()
     asked_at_s: float | None = None
-    while running := [ward for ward in wards if ward.farewell is None]:
-        wait([one for ward in running for one in ward.waitables()], _TICK_S)
+    while running := [worker for worker in workers if worker.ended is None]:
+        wait([one for worker in running for one in worker.waitables()], _TICK_S)
         now_s = time.monotonic()
         elapsed_s, before_s = min(now_s - before_s, _LONGEST_TICK_S), now_s
         if asked_at_s is None and (interrupts.count or _is_due(running, now_s)):
             asked_at_s = now_s
-            for ward in running:
-                ward.ask_to_stop()
-        for ward in running:
-            ward.attend(elapsed_s, is_stopping=asked_at_s is not None)
-            for text in ward.remarks():
-                progress.say(ward, text)
+            for worker in running:
+                worker.ask_to_stop()
+        for worker in running:
+            worker.attend(elapsed_s, is_stopping=asked_at_s is not None)
+            for text in worker.notes():
+                progress.say(worker, text)
         if asked_at_s is not None:
             is_late = now_s - asked_at_s > limits.stop_s + limits.grace_s
             if is_late or interrupts.count > 1:
-                for ward in running:
-                    ward.kill()
-        progress.show(wards)
+                for worker in running:
+                    worker.kill()
+        progress.show(workers)
 
 
-def _is_due(wards: Sequence[WorkerProcess], now_s: float) -> bool:
-    stops = [ward.job.stop_at_s for ward in wards if ward.job.stop_at_s is not None]
+def _is_due(workers: Sequence[WorkerProcess], now_s: float) -> bool:
+    stops = [worker.job.stop_at_s for worker in workers if worker.job.stop_at_s is not None]
     return bool(stops) and now_s >= min(stops)

@@ -1,4 +1,4 @@
-"""A ward: the worker of one GPU through all its lives, as its supervisor sees it."""
+"""The worker process of one GPU as its supervisor sees it, restarts included."""
 
 from __future__ import annotations
 
@@ -7,36 +7,43 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from ...errors import BuilderError
 from ...measure import FaultRules, Protocol
-from ..journal import Journal, JournalError, abandon_open, blame_open
-from ..worker import CRASHED, ERROR, RESTART, STOP, STOPPED, DeviceSpec, Ended, Heartbeat, Job, Note
+from ..journal import Journal, JournalError, abandon_open, fail_open
+from ..worker import (
+    CRASHED,
+    ENDING_SIGNALS,
+    ERROR,
+    RESTART,
+    STOP,
+    STOPPED,
+    DeviceSpec,
+    Ended,
+    Heartbeat,
+    Job,
+    Note,
+)
 
 Entry = Callable[[DeviceSpec, Job, Connection], None]
-"""What a worker process runs; importable, because it is spawned."""
+"""The function that a worker process runs; importable, because it is spawned."""
 
 _STARTING = Heartbeat("starting", 3.0)
-_DEAF_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that reach the whole group of processes; the supervisor alone answers them."""
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How long to wait for a worker, and how often to start one again.
+class Limits(FaultRules):
+    """The patience with a worker, and the number of its restarts.
 
-    A worker that is silent for max(watchdog_s, watchdog_factor * expected time) is killed. One
-    that is asked to stop has stop_s, and grace_s more before it is killed. kill_s: how long the
-    system may take to end a process. fruitless: restarts in a row that measured nothing.
+    A worker that was asked to stop has stop_s, and grace_s more before it is killed. kill_s: time
+    for the system to end a process. restarts: most in all; fruitless: most in a row that measured
+    nothing.
     """
 
-    watchdog_s: float = FaultRules.watchdog_s
-    watchdog_factor: float = FaultRules.watchdog_factor
-    stop_s: float = FaultRules.stop_s
     grace_s: float = 1.0
     kill_s: float = 5.0
     restarts: int = 100
@@ -45,41 +52,39 @@ class Limits:
     @classmethod
     def of(cls, protocol: Protocol) -> Limits:
         """Return the limits that a protocol sets."""
-        rules = protocol.faults
-        return cls(rules.watchdog_s, rules.watchdog_factor, rules.stop_s)
+        return cls(**asdict(protocol.faults))
 
 
 class WorkerProcess:
-    """The worker of one GPU: started, listened to, killed, blamed and started again.
+    """The worker of one GPU: started, listened to, killed where it hangs, and started again.
 
-    beat: its latest sign of life; restarts: how often it was started again; farewell: how it
-    ended, None while it has not.
+    heartbeat: its latest; restarts: their number; ended: its end, None while it works.
     """
 
     def __init__(self, spec: DeviceSpec, job: Job, limits: Limits, entry: Entry) -> None:
         self.spec = spec
         self.job = job
-        self.beat = _STARTING
+        self.heartbeat = _STARTING
         self.restarts = 0
-        self.farewell: Ended | None = None
+        self.ended: Ended | None = None
         self._limits = limits
         self._entry = entry
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
         self._silent_s = 0.0
-        self._last_words: Ended | None = None
-        self._remarks: list[str] = []
+        self._last: Ended | None = None
+        self._notes: list[str] = []
         self._fruitless = 0
         self._closed = 0
 
     @property
     def name(self) -> str:
-        """Return what people call this GPU: the name of its journal."""
+        """The name of this GPU for people: that of its journal."""
         return self.job.journal.stem
 
     @property
     def pid(self) -> int | None:
-        """Return the id of the worker process; None before the first."""
+        """The id of the worker process; None before the first."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
@@ -90,7 +95,7 @@ class WorkerProcess:
         process = context.Process(target=_enter, args=(self._entry, parcel, theirs), daemon=True)
         # The tracker unblocks signals when it is started, so that must not be in between.
         resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _DEAF_TO)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
         try:
             process.start()
         finally:
@@ -98,30 +103,33 @@ class WorkerProcess:
             parcel.close()
             theirs.close()
         self._process, self._connection = process, ours
-        self.beat = replace(self.beat, what=_STARTING.what, expected_s=_STARTING.expected_s)
-        self._silent_s, self._last_words = 0.0, None
+        what, expected_s = _STARTING.what, _STARTING.expected_s
+        self.heartbeat = replace(self.heartbeat, what=what, expected_s=expected_s)
+        self._silent_s, self._last = 0.0, None
 
     def waitables(self) -> list[Connection | int]:
-        """Return what becomes ready when the worker says something or ends."""
+        """Return the objects that become ready when the worker sends something or ends."""
         assert self._process is not None
         connection = [] if self._connection is None else [self._connection]
         return [*connection, self._process.sentinel]
 
     def attend(self, elapsed_s: float, is_stopping: bool) -> None:
-        """Hear what the worker says; kill it where it is silent; go on where it is dead.
+        """Receive the worker's messages; kill it where it is silent; replace it where it is dead.
 
-        elapsed_s: time since the last call.
+        elapsed_s: time since the last call. is_stopping: whether it was asked to stop, and is not
+        replaced.
         """
         assert self._process is not None
         self._silent_s += elapsed_s
         is_alive = self._process.is_alive()
         self._listen()
         if is_alive:
-            patience_s = self._limits.watchdog_factor * self.beat.expected_s
+            patience_s = self._limits.watchdog_factor * self.heartbeat.expected_s
             if self._silent_s > max(self._limits.watchdog_s, patience_s):
                 self._after(
-                    f"hang: no sign of life for {self._silent_s:.1f} s in '{self.beat.what}', "
-                    f"expected {self.beat.expected_s:.2g} s; killed by the watchdog",
+                    f"hang: no sign of life for {self._silent_s:.1f} s in "
+                    f"'{self.heartbeat.what}', expected {self.heartbeat.expected_s:.2g} s; "
+                    "killed by the watchdog",
                     is_stopping,
                 )
         else:
@@ -136,14 +144,14 @@ class WorkerProcess:
                 return
 
     def kill(self) -> None:
-        """Kill the worker; what it was at is nobody's fault."""
-        if self.farewell is None:
+        """Kill the worker, and abandon the point that it was at: it did not fail."""
+        if self.ended is None:
             self._after(None, is_stopping=True)
 
-    def remarks(self) -> list[str]:
-        """Return what people should read, each once."""
-        remarks, self._remarks = self._remarks, []
-        return remarks
+    def notes(self) -> list[str]:
+        """Return the texts for people since the last call."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def _listen(self) -> None:
         while self._connection is not None:
@@ -157,34 +165,34 @@ class WorkerProcess:
                 return
             self._silent_s = 0.0
             if isinstance(message, Heartbeat):
-                self.beat = message
+                self.heartbeat = message
             elif isinstance(message, Note):
-                self._remarks.append(message.text)
+                self._notes.append(message.text)
             elif isinstance(message, Ended):
-                self._last_words = message
+                self._last = message
 
     def _after(self, cause: str | None, is_stopping: bool) -> None:
-        """End the process, settle its journal, and start another one or leave it at that.
+        """End the process, close its journal, and start another one or leave it at that.
 
-        cause: of its death, where it says nothing itself; None where we wanted it.
+        cause: of its death, where it sent none itself; None where it was killed on purpose.
         """
         self._end()
-        words = self._last_words
-        if words is not None and words.how not in (RESTART, CRASHED):
-            self.farewell = words
+        last = self._last
+        if last is not None and last.how not in (RESTART, CRASHED):
+            self.ended = last
             return
-        cause = cause if words is None else words.text
+        cause = cause if last is None else last.text
         try:
-            has_progressed = self._settle(cause)
+            has_progressed = self._close_journal(cause)
         except JournalError as error:
-            self.farewell = Ended(ERROR, str(error))
+            self.ended = Ended(ERROR, str(error))
             return
         self._fruitless = 0 if has_progressed else self._fruitless + 1
         self.restarts += 1
         if is_stopping:
-            self.farewell = Ended(STOPPED)
+            self.ended = Ended(STOPPED)
         elif self._fruitless >= self._limits.fruitless or self.restarts > self._limits.restarts:
-            self.farewell = Ended(
+            self.ended = Ended(
                 ERROR, f"its worker was lost {self.restarts} times, which is enough; last: {cause}"
             )
         else:
@@ -192,7 +200,7 @@ class WorkerProcess:
             try:
                 self.start()
             except BuilderError as error:
-                self.farewell = Ended(ERROR, str(error))
+                self.ended = Ended(ERROR, str(error))
 
     def _end(self) -> None:
         assert self._process is not None
@@ -203,23 +211,23 @@ class WorkerProcess:
             self._connection.close()
             self._connection = None
 
-    def _settle(self, cause: str | None) -> bool:
-        """Close what is open in the journal; return whether the worker added anything to it."""
+    def _close_journal(self, cause: str | None) -> bool:
+        """Close the begin that is open; return True where the worker has closed any since."""
         with Journal(self.job.journal, patience_s=self._limits.kill_s) as journal:
             if journal.state.header is None:
                 return False
             if cause is None:
                 abandon_open(journal)
             else:
-                blamed = blame_open(journal, cause)
-                self._remarks.append(f"{cause}; blamed on {blamed}" if blamed else cause)
+                failed = fail_open(journal, cause)
+                self._notes.append(f"{cause}; {failed} counts as failed" if failed else cause)
             journal.sync()
             before, self._closed = self._closed, journal.state.closed
             return self._closed > before
 
 
 def _parcel(spec: DeviceSpec, job: Job) -> Connection:
-    """Return a file that holds what a worker is given, to be read once.
+    """Return an open file with the arguments of a worker, to be read once.
 
     Process arguments go through a pipe whose reading end stays open here: a worker that dies
     before it has read more than that pipe holds would have its supervisor wait for ever.
@@ -236,7 +244,7 @@ def _parcel(spec: DeviceSpec, job: Job) -> Connection:
 
 
 def _enter(entry: Entry, parcel: Connection, connection: Connection) -> None:
-    """Run what a worker process runs."""
+    """Run an entry with the arguments of its parcel."""
     spec, job = parcel.recv()
     parcel.close()
     entry(spec, job, connection)

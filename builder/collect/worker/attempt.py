@@ -1,4 +1,4 @@
-"""Attempts: a step of measuring that is announced in the journal, and closed there if it fails."""
+"""Attempts: a step that the open `begin` announced is run, and closed as failed if it raises."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ T = TypeVar("T")
 
 
 class ContextLostError(BuilderError):
-    """Nothing more can be done in this process; what was going on is written down."""
+    """The CUDA context is lost, so a new process must go on; the open begin is closed."""
 
 
 def attempt(journal: Journal, run: Callable[[], T]) -> T | None:
-    """Run what the open begin has announced; return None where it failed.
+    """Run the step that the open begin announced; return its result, None where it failed.
 
+    A step that raised is closed as failed, with the reason; the caller closes one with a result.
     run must not write to the journal. Raises ContextLostError after a sticky error, and Stopped,
     with the begin abandoned, where a stop was asked for.
     """

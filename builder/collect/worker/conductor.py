@@ -19,7 +19,7 @@ from ..journal import (
     SENTINEL,
     SUSTAINED,
     abandon_open,
-    blame_open,
+    fail_open,
 )
 from .attempt import ContextLostError
 from .interruptible import Stopped
@@ -27,22 +27,22 @@ from .messages import COMPLETE, FAILING, RESTART, STOPPED, Ended
 from .point_runner import PointRunner, plain
 from .schedule import Schedule
 
-_CALIBRATION_S = 5.0
+_SENSOR_CHECK_S = 5.0
 _CLOSING_S = 4.5
-"""What a last sentinel and idle power at the end take."""
+"""Time that a last sentinel and idle power at the end take."""
 
 _ENOUGH_TRIED = 20
-"""Fewer points say nothing about how many of them fail."""
+"""Points and builds that must have been tried before the share that failed means anything."""
 
 _OUT_OF_TIME = Ended(STOPPED, "the deadline has come")
 
 
 @dataclass(frozen=True)
 class Clock:
-    """When to stop.
+    """The limits of a session in time.
 
-    left_s: time until the deadline, infinite without one; should_stop: whether a stop was asked
-    for; budget_s: for how long to measure on the device's own clock, None for as long as it takes.
+    left_s: time until the deadline, infinite without one; should_stop: True once a stop was asked
+    for; budget_s: measuring time on the device's own clock, None for as long as it takes.
     """
 
     left_s: Callable[[], float] = lambda: math.inf
@@ -53,66 +53,66 @@ class Clock:
 class _EarlyEndError(Exception):
     """The plan is not done, but this session is."""
 
-    def __init__(self, farewell: Ended) -> None:
-        super().__init__(farewell.text)
-        self.farewell = farewell
+    def __init__(self, ended: Ended) -> None:
+        super().__init__(ended.text)
+        self.ended = ended
 
 
 class Conductor:
-    """One session on one bench.
+    """One session: slices of timing and of power, until the plan is done.
 
-    remark: is told what a person should read. restart: whether the session goes on for a process
-    that was lost, and whose calibration still holds.
+    tell: is given texts for people. restart: whether the session goes on for a process that was
+    lost, and whose sensor check still holds.
     """
 
     def __init__(
         self,
-        bench: PointRunner,
+        runner: PointRunner,
         schedule: Schedule,
         protocol: Protocol,
         clock: Clock,
-        remark: Callable[[str], None],
+        tell: Callable[[str], None],
         *,
         restart: bool = False,
     ) -> None:
-        self._bench = bench
+        self._runner = runner
         self._schedule = schedule
         self._protocol = protocol
         self._clock = clock
-        self._remark = remark
+        self._tell = tell
         self._restart = restart
-        self._device, self._journal = bench.device, bench.journal
+        self._device, self._journal = runner.device, runner.journal
         self._end_s = math.inf
         self._has_warned = False
 
     def run(self) -> Ended:
-        """Measure until the plan is done, or there is a reason to stop; return which.
+        """Measure until the plan is done or there is a reason to stop; return the end.
 
-        What the death of an earlier process has left open is blamed on its point first. Raises
+        A point that an earlier process was at when it died is closed as failed first. Raises
         JournalError where the journal cannot be written.
         """
-        blame_open(self._journal, DIED)
+        fail_open(self._journal, DIED)
         try:
-            farewell = self._run()
+            ended = self._run()
         except Stopped:
             abandon_open(self._journal)
-            farewell = Ended(STOPPED)
+            ended = Ended(STOPPED)
         except ContextLostError as error:
-            farewell = Ended(RESTART, str(error))
-        self._journal.append("end", reason=farewell.how, text=farewell.text)
+            ended = Ended(RESTART, str(error))
+        self._journal.append("end", reason=ended.how, text=ended.text)
         self._journal.sync()
-        return farewell
+        return ended
 
     def _run(self) -> Ended:
         if not self._schedule.next_timing() and not self._schedule.next_power():
             return Ended(COMPLETE)
-        if self._clock.left_s() < _CALIBRATION_S + _CLOSING_S:
+        if self._clock.left_s() < _SENSOR_CHECK_S + _CLOSING_S:
             return _OUT_OF_TIME
-        self._calibrate()
+        self._check_sensors()
         if self._clock.budget_s is not None:
             used_s = self._journal.state.run_s if self._restart else 0.0
             self._end_s = self._device.now_s() + self._clock.budget_s - used_s
-        farewell = Ended(COMPLETE)
+        ended = Ended(COMPLETE)
         try:
             while self._schedule.next_timing() or self._next_power():
                 self._look_around()
@@ -120,52 +120,52 @@ class Conductor:
                 self._time_for(self._protocol.run.timing_slice_s)
                 self._power_for(self._protocol.run.power_slice_s)
         except _EarlyEndError as error:
-            farewell = error.farewell
-        if farewell.how != FAILING:
+            ended = error.ended
+        if ended.how != FAILING:
             self._close()
-        return farewell
+        return ended
 
-    def _calibrate(self) -> None:
-        values = self._journal.state.calibration
+    def _check_sensors(self) -> None:
+        values = self._journal.state.sensor_check
         if self._restart and values is not None:
-            self._bench.calibration = SensorCheck.from_json(values)
+            self._runner.sensor_check = SensorCheck.from_json(values)
             return
-        self._bench.beat("calibrating", _CALIBRATION_S)
+        self._runner.report("checking the sensors", _SENSOR_CHECK_S)
         try:
-            calibration = check_sensors(self._device, self._protocol)
+            found = check_sensors(self._device, self._protocol)
         except DeviceError as error:
             if error.is_sticky:
-                raise ContextLostError(f"while calibrating: {error}") from error
+                raise ContextLostError(f"while checking the sensors: {error}") from error
             raise
-        self._bench.calibration = calibration
-        self._journal.append("calibration", values=plain(calibration.to_json()))
-        self._journal.append("idle", when="start", power_w=calibration.idle_power_w)
-        for text in calibration.warnings:
+        self._runner.sensor_check = found
+        self._journal.append("calibration", values=plain(found.to_json()))
+        self._journal.append("idle", when="start", power_w=found.idle_power_w)
+        for text in found.warnings:
             self._note(text)
-        if not calibration.ladder:
-            reasons = {one.reason for one in calibration.sources if one.reason}
+        if not found.ladder:
+            reasons = {one.reason for one in found.sources if one.reason}
             self._note(f"power cannot be measured: {'; '.join(sorted(reasons))}")
 
     def _look_around(self) -> None:
         """Flag rows from here on while another process holds a context on the GPU."""
-        calibration = self._bench.calibration
+        known = self._runner.sensor_check
         try:
             is_shared = self._device.sensor.other_processes() > 0
         except SensorError:
             return
-        alone = tuple(flag for flag in calibration.flags if flag != Flag.OTHER_PROCESSES)
-        if is_shared and alone == calibration.flags:
+        alone = tuple(flag for flag in known.flags if flag != Flag.OTHER_PROCESSES)
+        if is_shared and alone == known.flags:
             flags: tuple[str, ...] = (*alone, Flag.OTHER_PROCESSES)
             self._note(
                 "another process has come to the GPU: rows from here on are flagged, and are not "
                 "trained on, until it is gone"
             )
-        elif not is_shared and alone != calibration.flags:
+        elif not is_shared and alone != known.flags:
             flags = alone
             self._note("no other process is on the GPU any more: rows count again from here on")
         else:
             return
-        self._bench.calibration = replace(calibration, flags=flags)
+        self._runner.sensor_check = replace(known, flags=flags)
 
     def _measure_sentinel(self) -> None:
         point = self._schedule.sentinel()
@@ -175,13 +175,13 @@ class Conductor:
             self._measure(point, SENTINEL, SUSTAINED)
 
     def _time_for(self, seconds: float) -> None:
-        """Time points for so long."""
+        """Time points until a slice is over."""
         end_s = self._device.now_s() + seconds
         while self._device.now_s() < end_s and (point := self._schedule.next_timing()):
             self._measure(point, POINT, BURST)
 
     def _power_for(self, seconds: float) -> None:
-        """Measure power for so long, with repeats and long windows where they are due."""
+        """Measure power until a slice is over, with repeats and long windows where they are due."""
         end_s = self._device.now_s() + seconds
         while self._device.now_s() < end_s and (choice := self._next_power()):
             point, role = choice
@@ -206,17 +206,17 @@ class Conductor:
 
     @property
     def _has_power(self) -> bool:
-        return bool(self._bench.calibration.ladder)
+        return bool(self._runner.sensor_check.ladder)
 
     def _measure(self, point: Point, role: str, regime: str) -> None:
         """Measure a point in one regime, if there is time for it."""
-        bench, window_s = self._bench, self._protocol.run.gold_window_s if role == GOLD else 0.0
+        runner, window_s = self._runner, self._protocol.run.gold_window_s if role == GOLD else 0.0
         is_burst = regime == BURST
-        self._check_time(bench.timing_s(point) if is_burst else bench.power_s(point, window_s))
+        self._check_time(runner.timing_s(point) if is_burst else runner.power_s(point, window_s))
         if is_burst:
-            bench.time(point, role)
+            runner.time(point, role)
         else:
-            bench.power(point, role, window_s)
+            runner.power(point, role, window_s)
         self._check_failures()
 
     def _check_time(self, expected_s: float) -> None:
@@ -245,7 +245,7 @@ class Conductor:
             self._note(f"{text}, which is more than {rules.failing_warn_share:.0%}")
 
     def _close(self) -> None:
-        """Measure what tells the end of a run from its start, where there is time for it."""
+        """Measure a last sentinel and idle power, where there is time for them."""
         if self._clock.left_s() < _CLOSING_S or not self._journal.state.next_sequence:
             return
         self._end_s = math.inf
@@ -254,10 +254,10 @@ class Conductor:
         except _EarlyEndError:
             return
         self._journal.sync()
-        self._bench.beat("idle power", _CALIBRATION_S)
-        calibration = recheck_idle(self._device, self._protocol.sensors, self._bench.calibration)
-        self._journal.append("idle", when="end", power_w=plain(calibration.idle_end_power_w))
+        self._runner.report("idle power", _SENSOR_CHECK_S)
+        found = recheck_idle(self._device, self._protocol.sensors, self._runner.sensor_check)
+        self._journal.append("idle", when="end", power_w=plain(found.idle_end_power_w))
 
     def _note(self, text: str) -> None:
         self._journal.append("note", text=text)
-        self._remark(text)
+        self._tell(text)

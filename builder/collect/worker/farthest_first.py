@@ -1,10 +1,9 @@
-"""What to measure next for power: the point that is least like any that was measured."""
+"""Farthest-first choice of points for power: the one that is least like any that was measured."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from ...plan import Floats
 
 
 class Observation(NamedTuple):
-    """What is known of a point that was timed."""
+    """A point that was timed: runtime, rates of work and traffic, and the kernel's family."""
 
     runtime_s: float
     flops_per_s: float
@@ -25,45 +24,43 @@ class Observation(NamedTuple):
 
     @classmethod
     def of(cls, gemm: Gemm, runtime_s: float, family: str) -> Observation:
-        """Return what is known of a GEMM that took so long on a kernel of that family."""
+        """Return the observation of a GEMM that took `runtime_s` on a kernel of a family."""
         return cls(runtime_s, gemm.flops / runtime_s, footprint_bytes(gemm) / runtime_s, family)
 
 
-@dataclass(frozen=True)
-class FarthestFirst:
-    """Chooses what is least like anything measured: the farthest of the nearest neighbours.
+def farthest(
+    candidates: Sequence[Observation],
+    measured: Sequence[Observation],
+    family_distance: float = 1.0,
+) -> int:
+    """Return the index of the candidate that is farthest from its nearest measured point.
 
     Coordinates are log(runtime), FLOP/s and bytes/s, each scaled to the range that occurs, and the
-    family, of which two different ones are `family_distance` apart. (T. Gonzalez, "Clustering to
-    minimize the maximum intercluster distance", Theoretical Computer Science 38, 1985.)
+    family, of which two different ones are `family_distance` apart. Of equals it is the first, and
+    the first of all where nothing is measured. Raises ValueError where there is no candidate.
+    (T. Gonzalez, "Clustering to minimize the maximum intercluster distance", Theoretical Computer
+    Science 38, 1985.)
     """
+    if not candidates:
+        raise ValueError("there must be a candidate to choose (got none)")
+    if not measured:
+        return 0
+    at = _coordinates([*candidates, *measured], family_distance)
+    ours, theirs = at[: len(candidates)], at[len(candidates) :]
+    nearest = np.full(len(ours), np.inf)
+    for one in theirs:
+        np.minimum(nearest, np.sum((ours - one) ** 2, axis=1), out=nearest)
+    return int(np.argmax(nearest))
 
-    family_distance: float = 1.0
 
-    def next(self, candidates: Sequence[Observation], measured: Sequence[Observation]) -> int:
-        """Return the index of the candidate to measure next; the first where nothing is measured.
-
-        Of equals it is the first. Raises ValueError where there is no candidate.
-        """
-        if not candidates:
-            raise ValueError("there must be a candidate to choose (got none)")
-        if not measured:
-            return 0
-        at = self._coordinates([*candidates, *measured])
-        ours, theirs = at[: len(candidates)], at[len(candidates) :]
-        nearest = np.full(len(ours), np.inf)
-        for one in theirs:
-            np.minimum(nearest, np.sum((ours - one) ** 2, axis=1), out=nearest)
-        return int(np.argmax(nearest))
-
-    def _coordinates(self, points: Sequence[Observation]) -> Floats:
-        """Return coordinates, float64 array of shape (n_points, 3 + n_families)."""
-        runtime_s, flops_per_s, bytes_per_s, family = map(np.array, zip(*points, strict=True))
-        scaled = np.column_stack([np.log(runtime_s), flops_per_s, bytes_per_s])
-        scaled -= scaled.min(axis=0)
-        extent = scaled.max(axis=0)
-        scaled /= np.where(extent > 0.0, extent, 1.0)
-        # Two families differ in two coordinates, each by this much.
-        side = self.family_distance / math.sqrt(2.0)
-        one_hot = (family[:, None] == np.unique(family)) * side
-        return np.hstack([scaled, one_hot])
+def _coordinates(points: Sequence[Observation], family_distance: float) -> Floats:
+    """Return coordinates, float64 array of shape (n_points, 3 + n_families)."""
+    runtime_s, flops_per_s, bytes_per_s, family = map(np.array, zip(*points, strict=True))
+    scaled = np.column_stack([np.log(runtime_s), flops_per_s, bytes_per_s])
+    scaled -= scaled.min(axis=0)
+    extent = scaled.max(axis=0)
+    scaled /= np.where(extent > 0.0, extent, 1.0)
+    # Two families differ in two coordinates, each by this much.
+    side = family_distance / math.sqrt(2.0)
+    one_hot = (family[:, None] == np.unique(family)) * side
+    return np.hstack([scaled, one_hot])

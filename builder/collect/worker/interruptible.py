@@ -16,12 +16,13 @@ class Stopped(BaseException):
 class InterruptibleDevice(Device):
     """A device whose clock, waits and marks raise Stopped once a stop is asked for.
 
-    What measures polls one of them many times a second, so a point is abandoned at once. Work
-    that is queued already goes on; it is at most what a window of power queues ahead.
+    Measuring polls one of them many times a second, so a point is abandoned at once. Work that is
+    queued already goes on; it is at most as much as a window of power queues ahead.
     """
 
     def __init__(self, device: Device, should_stop: Callable[[], bool]) -> None:
         self.identity, self.gpu, self.sensor = device.identity, device.gpu, device.sensor
+        self.provenance = device.provenance
         self._device = device
         self._should_stop = should_stop
 
@@ -58,7 +59,7 @@ class InterruptibleDevice(Device):
         return self._device.mark()
 
     def reached(self, mark: Mark) -> bool:
-        """Return whether the GPU has come to a mark, or raise Stopped."""
+        """Return True once the GPU has come to a mark, or raise Stopped."""
         self._check()
         return self._device.reached(mark)
 

@@ -1,10 +1,10 @@
-"""What a worker is given, and what it and its supervisor tell each other; plain data, pickled."""
+"""Messages between a supervisor and its workers: a job, heartbeats, notes, the end. Pickled."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import signal
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,19 +16,28 @@ from ...plan import Plan
 CUDA, SIMULATED = "cuda", "simulated"
 """Kinds of GPUs."""
 
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a collection: from a terminal, a batch system, a terminal that closes.
+
+They reach supervisor and workers at once; the supervisor alone answers them.
+"""
+
 STOP = "stop"
-"""The supervisor's only word: finish or abandon the point, and end."""
+"""The only message from the supervisor: finish or abandon the point, and end."""
 
 COMPLETE, STOPPED, FAILING = "complete", "stopped", "failing"
 RESTART, CRASHED, ERROR = "restart", "crashed", "error"
-"""How a worker ends: all is measured; it was asked to; too much fails. The context is lost, and a
-new process must go on; so must it where this one has a mistake. Something is wrong that a new
-process would not mend."""
+"""Ends of a worker.
+
+complete: all is measured. stopped: it was asked to stop, or its time is up. failing: too many
+points fail. restart: the context is lost. crashed: the builder has a mistake. error: something is
+wrong that a new process would not mend. After `restart` and `crashed` a new process goes on.
+"""
 
 
 @dataclass(frozen=True)
 class DeviceSpec:
-    """A GPU that another process is to open.
+    """A GPU for another process to open.
 
     kind: `cuda` or `simulated`; uuid: of a real GPU; seed, faults: of a simulated one, the faults
     as a JSON object.
@@ -56,10 +65,9 @@ class DeviceSpec:
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to do.
+    """The work of a worker.
 
-    journal: its file, which it alone writes; cubins: the cache of compiled kernels; keys: of those
-    that the plan needs, by kernel.
+    journal: its file, which it alone writes; cubins: the cache of compiled kernels.
     stop_at_s: on `time.monotonic`, which all processes of a machine share; None for no deadline.
     restart: whether a worker before it was lost; allow_changed: whether the journal of another
     GPU, driver, protocol or plan may go on.
@@ -69,7 +77,6 @@ class Job:
     plan: Plan
     protocol: Protocol = Protocol()  # noqa: RUF009 - frozen
     cubins: Path = FOLDER
-    keys: Mapping[str, str] = field(default_factory=dict)
     stop_at_s: float | None = None
     restart: bool = False
     allow_changed: bool = False
@@ -77,9 +84,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A sign of life: what the worker is at, how long that should take, and what it has done.
+    """A sign of life: the present step, its expected duration, and the progress so far.
 
-    points, power: of the plan's timings and powers, how many are done; failed: of both.
+    points, power: numbers of the plan's timings and powers that are done; failed: of both.
     """
 
     what: str
@@ -91,14 +98,14 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a person should read."""
+    """A text for people."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The last message of a worker: how it ended, and why."""
+    """The last message of a worker; how: one of its ends; text: the reason."""
 
     how: str
     text: str = ""

@@ -1,4 +1,16 @@
-"""The bench: measures one point at a time, and writes down what is going on and what came of it."""
+"""Measuring one point at a time, each step between two lines of the journal.
+
+A point takes at most two steps: its build is loaded and verified, where that is still to be done,
+then the point is measured. For each step
+
+- `PointRunner._begin` writes a `begin` line, before anything is loaded or launched;
+- a line that closes it follows. Where the step came to a result, right or wrong, that is a `build`
+  from `Programs.verified` or a `row` from `PointRunner._write`; where it raised, one of them from
+  `attempt`; where a stop was asked for, an `abandon` from `attempt`.
+
+A `begin` that nothing closes is that of a process that died; the next process to open the journal
+closes it (`fail_open`, `abandon_open`). So at most one is open, and no step is taken twice.
+"""
 
 from __future__ import annotations
 
@@ -24,26 +36,26 @@ from ...measure import (
 )
 from ...plan import Costs, Point, guess_runtime_s
 from ...vocabulary import Flag, Status
-from ..journal import BUILD, BURST, POINT, SUSTAINED, WRONG, Journal, quarantine_offenders
+from ..journal import BUILD, BURST, POINT, SUSTAINED, WRONG, Journal
 from .attempt import attempt
-from .programs import Programs, lane_of
+from .programs import Programs
 
-Heartbeat = Callable[[str, float], None]
-"""Told what is going on, and how long that should take, before anything that may hang."""
+Report = Callable[[str, float], None]
+"""Takes the name and the expected duration of a step, in seconds, before any that may hang."""
 
 _LOAD_S = 1.0
 _LONG_S = 1e6
 
 
 class PointRunner:
-    """One GPU, on which points of a plan are measured into a journal.
+    """Measures points of a plan on one GPU into a journal.
 
-    calibration: of this session; beat: told what is going on. `time` and `power` write down what
-    fails, and go on; they raise ContextLostError where this process cannot, Stopped where it is
-    not to.
+    sensor_check: of this session; to be set first. `time` and `power` write a point that fails
+    down as failed; they raise ContextLostError where this process can measure nothing more, and
+    Stopped where a stop was asked for.
     """
 
-    calibration: SensorCheck
+    sensor_check: SensorCheck
 
     def __init__(
         self,
@@ -51,24 +63,24 @@ class PointRunner:
         protocol: Protocol,
         journal: Journal,
         programs: Programs,
-        beat: Heartbeat,
+        report: Report,
     ) -> None:
         self.device = device
         self.journal = journal
         self._protocol = protocol
         self._programs = programs
-        self.beat = beat
+        self.report = report
         self._costs = Costs()
         # Time that passed between two sessions is not counted.
         self._zero_s = device.now_s() - journal.state.started_s
         self._busy_until_s = -math.inf
 
     def timing_s(self, point: Point) -> float:
-        """Return how long timing a point should take."""
+        """Return the time that timing a point should take."""
         return self._costs.of_timing_s(self._guess_s(point))
 
     def power_s(self, point: Point, window_s: float = 0.0) -> float:
-        """Return how long measuring the power of a point should take."""
+        """Return the time that measuring the power of a point should take."""
         return self._costs.of_power_s(self._guess_s(point)) + window_s
 
     def time(self, point: Point, role: str = POINT) -> bool:
@@ -91,7 +103,7 @@ class PointRunner:
 
         def measure(bound: Bound) -> dict[str, Any]:
             return measure_sustained(
-                self.device, bound, self._protocol, self.calibration, runtime_s, window_s
+                self.device, bound, self._protocol, self.sensor_check, runtime_s, window_s
             ).columns()
 
         return self._measure(point, SUSTAINED, role, self.power_s(point, window_s), measure)
@@ -110,7 +122,7 @@ class PointRunner:
         expected_s: float,
         measure: Callable[[Bound], dict[str, Any]],
     ) -> bool:
-        """Announce a point, measure it and write down what came of it; return success."""
+        """Measure a point between its `begin` and its `row`, its build before; return success."""
         program = self._programs.verified(point, lambda: self._begin(point, BUILD, BUILD, _LOAD_S))
         if program is None:
             return False
@@ -132,12 +144,13 @@ class PointRunner:
         return bool(columns["status"] == Status.OK)
 
     def _begin(self, point: Point, regime: str, role: str, expected_s: float) -> None:
+        """Write the `begin` of a point, or of its build; tell the supervisor first."""
         what = f"{'verifying the build of ' if regime == BUILD else ''}{point.key} ({regime})"
-        self.beat(what, expected_s)
+        self.report(what, expected_s)
         self.journal.begin(
             expected_s,
             sequence=None if regime == BUILD else self.journal.state.next_sequence,
-            point=lane_of(point) if regime == BUILD else point.key,
+            point=point.candidate if regime == BUILD else point.key,
             kernel=point.kernel,
             gemm=asdict(point.gemm),
             build=self._programs.build_of(point),
@@ -148,26 +161,25 @@ class PointRunner:
         )
 
     def _write(self, columns: Mapping[str, Any]) -> None:
-        """Write the row that the open begin announced."""
-        row = {**columns, "flags": [*self.calibration.flags, *columns["flags"]]}
+        """Write the row that closes the open begin."""
+        row = {**columns, "flags": [*self.sensor_check.flags, *columns["flags"]]}
         self.journal.append(
             "row",
             sequence=self.journal.state.next_sequence,
             fault=WRONG if Flag.WRONG in row["flags"] else None,
             columns=plain(row),
         )
-        quarantine_offenders(self.journal)
 
 
 def _wrong(error: float, reason: str) -> dict[str, Any]:
-    """Return the columns of a point whose result is wrong, which is why it is not timed."""
+    """Return the columns of a point that is not timed, because its result is wrong."""
     return {
         "status": Status.FAILED, "reason": reason, "flags": [Flag.WRONG], "verify_error": error,
     }  # fmt: skip
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: numbers of numpy as Python's, what is not finite as None."""
+    """Return a value for JSON: numpy's numbers as Python's, None for those that are not finite."""
     if isinstance(value, Mapping):
         return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

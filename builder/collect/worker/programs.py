@@ -1,29 +1,25 @@
-"""Programs: what is loaded of a plan's builds, each verified before it measures anything."""
+"""The programs of a plan: loaded once, and verified before they measure anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from gpperf_lite import Kernel
 from gpperf_lite._descriptions import kernel_to_json
 
-from ...compile import CubinCache, architecture_of
+from ...compile import CubinCache
 from ...device import Device, Program
 from ...measure import Protocol, Verdict, verify_build
 from ...plan import Plan, Point
-from ..journal import WRONG, Journal, quarantine_offenders
+from ..journal import WRONG, Journal
 from .attempt import attempt
 
 
-def lane_of(point: Point) -> str:
-    """Return kernel and dtype: `library` is verified, and blamed, for each dtype on its own."""
-    return point.candidate
-
-
 class Programs:
-    """The programs of a plan that are loaded on one GPU.
+    """The programs of a plan on one GPU.
 
-    keys: of the cubins by kernel; a kernel that is missing needs none.
+    cubins: the cache in which the plan's builds have their keys; None where none of them has one.
+    A program is verified once a session of a GPU and driver, `library` for each dtype on its own.
     """
 
     def __init__(
@@ -33,15 +29,12 @@ class Programs:
         protocol: Protocol,
         journal: Journal,
         cubins: CubinCache | None,
-        keys: Mapping[str, str],
     ) -> None:
         self._device = device
         self._protocol = protocol
         self._journal = journal
         self._cubins = cubins
-        self._keys = keys
         self._builds = {build.kernel.name: build for build in plan.builds}
-        self._architecture = architecture_of(device.gpu)
         self._loaded: dict[str, Program] = {}
 
     def kernel(self, name: str) -> Kernel:
@@ -50,29 +43,31 @@ class Programs:
 
     def key(self, point: Point) -> str | None:
         """Return the key of a point's cubin; None where it needs none."""
-        return self._keys.get(point.kernel)
+        return self._builds[point.kernel].key or None
 
     def build_of(self, point: Point) -> str:
-        """Return what is quarantined where this point's build is bad."""
-        return self.key(point) or lane_of(point)
+        """Return the name by which a point's build is quarantined: its key, or kernel and dtype."""
+        return self.key(point) or point.candidate
 
     def is_out(self, point: Point) -> bool:
-        """Return whether a point's build is quarantined."""
+        """Return True where a point's build is quarantined."""
         return self.build_of(point) in self._journal.state.quarantined
 
-    def verified(self, point: Point, announce: Callable[[], None]) -> Program | None:
-        """Return a point's program; None where its build cannot be used, which is then known.
+    def verified(self, point: Point, begin: Callable[[], None]) -> Program | None:
+        """Return a point's program; None where its build cannot be used, as the journal then says.
 
-        announce: writes the begin before a program is loaded or run for the first time, because
-        either may bring down the process.
+        begin: writes the `begin` line of a build. It is called before a program is loaded, and
+        before one is verified, because either may bring down the process; the `build` line that
+        closes it is written here, or by `attempt` where that fails. A program that is loaded and
+        verified leaves no line.
         """
-        state, lane, build = self._journal.state, lane_of(point), self.build_of(point)
+        state, build = self._journal.state, self.build_of(point)
         if build in state.quarantined:
             return None
-        is_known = state.verified.get(lane) == build
+        is_known = state.verified.get(point.candidate) == build
         if is_known and point.kernel in self._loaded:
             return self._loaded[point.kernel]
-        announce()
+        begin()
         found = attempt(self._journal, lambda: self._try(point, is_known))
         if found is None:
             return None
@@ -86,7 +81,6 @@ class Programs:
             verify_error=verdict.error if verdict.ok else None,
             description=kernel_to_json(program.kernel),
         )
-        quarantine_offenders(self._journal)
         return program if verdict.ok else None
 
     def _try(self, point: Point, is_known: bool) -> tuple[Program, Verdict]:
@@ -100,7 +94,7 @@ class Programs:
         return program, verify_build(program, self._protocol.correctness, point.gemm.dtype)
 
     def _cubin(self, name: str) -> bytes | None:
-        if self._cubins is None or name not in self._keys:
-            return None
-        found = self._cubins.get(self._builds[name], self._architecture)
-        return None if found is None else found[1]
+        """Return the cubin of a kernel; None where it needs none, or the cache has lost it."""
+        key = self._builds[name].key
+        entry = self._cubins.read(key) if key and self._cubins is not None else None
+        return None if entry is None else entry.cubin

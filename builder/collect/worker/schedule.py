@@ -1,4 +1,4 @@
-"""The schedule: which point of a plan comes next, given what a journal holds already."""
+"""The schedule: the next point of a plan to measure, given the state of its journal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...measure import Protocol
 from ...plan import Plan, Point, guess_runtime_s
 from ...vocabulary import Status
 from ..journal import BURST, GOLD, POINT, REPEAT, SUSTAINED, State
-from .farthest_first import FarthestFirst, Observation
+from .farthest_first import Observation, farthest
 
 _SENTINEL_S = 2e-4
 """A sentinel is long enough for its timing to be sharp, and short enough to be cheap."""
@@ -19,9 +19,9 @@ _POINTS_A_GOLD = 8
 
 
 class Schedule:
-    """What to measure next, by a plan, a protocol and a state; nothing is measured here.
+    """The next points to measure, by a plan, a protocol and a state; nothing is measured here.
 
-    is_out: whether a point's build is quarantined.
+    is_out: True for a point whose build is quarantined.
     """
 
     def __init__(
@@ -33,7 +33,6 @@ class Schedule:
         self._is_out = is_out
         self._kernels = {build.kernel.name: build.kernel for build in plan.builds}
         self._by_key = {point.key: point for point in plan.points}
-        self._farthest = FarthestFirst()
         self._timed = self._powered = 0
         self._sentinel: Point | None = None
 
@@ -108,7 +107,7 @@ class Schedule:
         return points[self._powered] if self._powered < len(points) else None
 
     def _can_have_power(self, point: Point) -> bool:
-        """Return whether a point's power is still to be measured, and its timing did not fail."""
+        """Return True where a power is still to be measured, and its timing did not fail."""
         timing = self._state.done.get((point.key, BURST), Status.OK)
         return timing == Status.OK and not self._is_passed(point, SUSTAINED)
 
@@ -123,7 +122,7 @@ class Schedule:
             return None
         measured = [self._by_key[key] for key in self._state.powered if key in self._by_key]
         seen = [self._observed(point) for point in measured]
-        return candidates[self._farthest.next(list(map(self._observed, candidates)), seen)]
+        return candidates[farthest(list(map(self._observed, candidates)), seen)]
 
     def _observed(self, point: Point) -> Observation:
         runtime_s = self._state.runtime_s[point.key]

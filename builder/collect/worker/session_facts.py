@@ -1,9 +1,11 @@
-"""A session: one process that adds to a journal; by which rules it measures what on which GPU."""
+"""Opening a session in a journal, and the facts that must not change between sessions.
+
+A session is one process that adds to a journal. Its facts are the GPU, the driver, the protocol,
+the plan and the compiled kernels.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
 import secrets
 from collections.abc import Iterable, Mapping
@@ -25,7 +27,7 @@ from ...plan import Plan
 from ..journal import SCHEMA, Journal, Line
 
 _SIMULATED = "simulated"
-"""What a simulated GPU has for a driver, and in brackets at the end of its name."""
+"""The driver of a simulated GPU; it stands in brackets at the end of its name too."""
 
 _MAY_CHANGE = {
     "uuid": "GPU",
@@ -37,23 +39,28 @@ _MAY_CHANGE = {
 
 
 class ChangedError(BuilderError):
-    """A journal was begun on something else than what is to go on with it."""
+    """A journal was begun on another GPU, driver, protocol or plan."""
 
 
 def facts_of(
-    identity: Identity, gpu: Gpu, plan: Plan, protocol: Protocol, keys: Mapping[str, str]
+    identity: Identity,
+    gpu: Gpu,
+    plan: Plan,
+    protocol: Protocol,
+    provenance: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return who measures what by which rules, as JSON values; keys: of cubins, by kernel."""
+    """Return the facts of a session as JSON values; provenance: the sources of the GPU's facts."""
     return {
         **asdict(identity),
         "gpu": short_name(gpu.name),
         "gpu_facts": gpu_to_json(gpu),
+        "gpu_provenance": dict(provenance) if provenance else None,
         "is_simulated": _is_simulated(identity),
         "protocol": protocol.to_json(),
         "fault_rules": asdict(protocol.faults),
         "protocol_hash": protocol.hash,
         "plan": plan.hash,
-        "builds": _hash_of(keys),
+        "builds": plan.cubins,
         "sweep": plan.sweep.name,
         "n_points": len(plan.points),
         "n_power_points": len(plan.power_points),
@@ -93,14 +100,14 @@ def latest_facts(lines: Iterable[Line]) -> Line | None:
 
 
 def check_same(journal: Path, before: Line, now: Line, allow_changed: bool) -> None:
-    """Raise ChangedError where a journal may not go on, because the facts now are others."""
+    """Raise ChangedError where the facts now are others than those that a journal was begun on."""
     if before["gpu"] != now["gpu"]:
         raise ChangedError(
             f"the journal {journal} was begun on {before['gpu']}, this is {now['gpu']}: "
             "choose another folder"
         )
     changes = [
-        f"{what} {_told(before, name)} to {_told(now, name)}"
+        f"{what} {_shown(before, name)} to {_shown(now, name)}"
         for name, what in _MAY_CHANGE.items()
         if before[name] != now[name]
     ]
@@ -111,18 +118,13 @@ def check_same(journal: Path, before: Line, now: Line, allow_changed: bool) -> N
         )
 
 
-def _told(facts: Line, name: str) -> str:
-    """Return a fact for people, who know a plan by its sweep."""
+def _shown(facts: Line, name: str) -> str:
+    """Return a fact as a text for people, who know a plan by its sweep."""
     return f"{facts[name]} of {facts['sweep']}" if name == "plan" else str(facts[name])
 
 
 def _is_simulated(identity: Identity) -> bool:
     return identity.driver == _SIMULATED or identity.name.endswith(f"({_SIMULATED})")
-
-
-def _hash_of(keys: Mapping[str, str]) -> str:
-    text = json.dumps(dict(keys), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _now() -> str:

@@ -22,6 +22,7 @@ from .interruptible import InterruptibleDevice, Stopped
 from .messages import (
     COMPLETE,
     CRASHED,
+    ENDING_SIGNALS,
     ERROR,
     FAILING,
     STOP,
@@ -44,26 +45,25 @@ _ORPHANED = 3
 
 
 def run_worker(spec: DeviceSpec, job: Job, connection: Connection) -> None:
-    """Do a job on a GPU, and say farewell; never returns.
+    """Do a job on a GPU, send how it ended, and end this process.
 
-    Ends within `stop_s` of the protocol after its supervisor has asked it to, or has died.
+    It ends within `stop_s` of the protocol after its supervisor has died.
     """
-    # The supervisor answers these, for the whole group of processes.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    lifeline = Lifeline(connection, job.protocol.faults.stop_s)
-    farewell = _farewell(spec, job, lifeline)
+    supervisor = SupervisorPipe(connection, job.protocol.faults.stop_s)
+    ended = _ended(spec, job, supervisor)
     sys.stdout.flush()
     sys.stderr.flush()
-    lifeline.send(farewell)
+    supervisor.send(ended)
     # A context that is lost, or has work queued, need not be waited for.
     os._exit(0)
 
 
-class Lifeline:
-    """The pipe to the supervisor: signs of life one way, the wish to stop the other.
+class SupervisorPipe:
+    """The pipe to the supervisor: messages one way, the request to stop the other.
 
-    Where the supervisor has died, that is a wish to stop; who does not within stop_s is ended.
+    The death of the supervisor is such a request too; stop_s later this process is ended.
     """
 
     def __init__(self, connection: Connection, stop_s: float) -> None:
@@ -74,11 +74,11 @@ class Lifeline:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def should_stop(self) -> bool:
-        """Return whether to stop."""
+        """Return True once a stop was asked for."""
         return self._is_asked.is_set()
 
     def send(self, message: Heartbeat | Note | Ended) -> None:
-        """Tell the supervisor; where it is gone, that is found out by listening."""
+        """Send a message; where the supervisor is gone, ask for a stop."""
         try:
             self._connection.send(message)
         except OSError:
@@ -96,10 +96,10 @@ class Lifeline:
         os._exit(_ORPHANED)
 
 
-def _farewell(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
-    """Do the job, and return how it ended, whatever happens."""
+def _ended(spec: DeviceSpec, job: Job, supervisor: SupervisorPipe) -> Ended:
+    """Do the job, and return its end, whatever happens."""
     try:
-        return _work(spec, job, lifeline)
+        return _work(spec, job, supervisor)
     except Stopped:
         return Ended(STOPPED)
     except BuilderError as error:
@@ -109,17 +109,17 @@ def _farewell(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
         return Ended(CRASHED, f"crash: {type(error).__name__}: {error}")
 
 
-def _work(spec: DeviceSpec, job: Job, lifeline: Lifeline) -> Ended:
-    """Open journal and GPU, and conduct."""
+def _work(spec: DeviceSpec, job: Job, supervisor: SupervisorPipe) -> Ended:
+    """Open journal and GPU, and conduct the session."""
     sync_s = job.protocol.faults.journal_sync_s
     with Journal(job.journal, patience_s=_LOCK_S, sync_s=sync_s) as journal:
-        lifeline.send(Heartbeat("opening the GPU", _OPENING_S))
+        supervisor.send(Heartbeat("opening the GPU", _OPENING_S))
         device = spec.open(job.cubins)
-        farewell = conduct(device, job, journal, lifeline.should_stop, lifeline.send)
-        lifeline.send(Heartbeat("ending", _ENDING_S))
-        if farewell.how in (COMPLETE, FAILING):
+        ended = conduct(device, job, journal, supervisor.should_stop, supervisor.send)
+        supervisor.send(Heartbeat("ending", _ENDING_S))
+        if ended.how in (COMPLETE, FAILING):
             device.close()
-        return farewell
+        return ended
 
 
 def conduct(
@@ -129,29 +129,29 @@ def conduct(
     should_stop: Callable[[], bool],
     tell: Callable[[Heartbeat | Note], None],
 ) -> Ended:
-    """Take a job through one session on a GPU that is open; return how it ended.
+    """Take a job through one session on a GPU that is open; return the end of the session.
 
-    tell: is given signs of life and remarks. Raises Stopped where a stop was asked for before
-    anything began, ChangedError where the journal is of something else, JournalError where it
-    cannot be written.
+    tell: is given heartbeats and notes. Raises Stopped where a stop was asked for before anything
+    began, ChangedError where the journal was begun on something else, JournalError where it cannot
+    be written.
     """
     plan, protocol, state = job.plan, job.protocol, journal.state
-    facts = facts_of(device.identity, device.gpu, plan, protocol, job.keys)
+    facts = facts_of(device.identity, device.gpu, plan, protocol, device.provenance)
     open_session(journal, facts, restart=job.restart, allow_changed=job.allow_changed)
 
-    def beat(what: str, expected_s: float) -> None:
+    def report(what: str, expected_s: float) -> None:
         timed, powered = state.roles[POINT, BURST], state.roles[POINT, SUSTAINED]
         tell(Heartbeat(what, expected_s, timed, powered, state.statuses[Status.FAILED]))
 
     def left_s() -> float:
         return math.inf if job.stop_at_s is None else job.stop_at_s - time.monotonic()
 
-    beat("opening the journal", _ENDING_S)
-    watched = InterruptibleDevice(device, should_stop)
-    cubins = CubinCache(job.cubins) if job.keys else None
-    programs = Programs(watched, plan, protocol, journal, cubins, job.keys)
+    report("opening the journal", _ENDING_S)
+    interruptible = InterruptibleDevice(device, should_stop)
+    cubins = CubinCache(job.cubins) if any(build.key for build in plan.builds) else None
+    programs = Programs(interruptible, plan, protocol, journal, cubins)
     return Conductor(
-        PointRunner(watched, protocol, journal, programs, beat),
+        PointRunner(interruptible, protocol, journal, programs, report),
         Schedule(plan, protocol, state, programs.is_out),
         protocol,
         Clock(left_s, should_stop, plan.sweep.budget_s),

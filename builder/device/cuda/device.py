@@ -82,10 +82,7 @@ def open_gpu(which: int | str, options: CudaOptions) -> CudaDevice:
 
 
 class CudaDevice(Device):
-    """A GPU that is open; see `Device`.
-
-    provenance: where each of its facts comes from.
-    """
+    """A GPU that is open; see `Device`."""
 
     def __init__(
         self,

@@ -166,10 +166,10 @@ def test_several_gpus_share_the_points_in_one_dataset(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_deadline_is_kept_with_its_export(tmp_path: Path) -> None:
-    options = options_for(tmp_path, points=10_000, power_share=0.0, deadline_s=16.0)
+    options = options_for(tmp_path, points=10_000, power_share=0.0, deadline_s=22.0)
     begun_s = time.monotonic()
     assert collect(options, QUICK) == 0
-    assert time.monotonic() - begun_s < 16.0
+    assert time.monotonic() - begun_s < 22.0
     assert 0 < len(read(options.output)) < 10_000
 
 
@@ -325,7 +325,7 @@ def test_a_signal_to_the_whole_group_leaves_a_valid_dataset_and_exit_code_130(
 
 @pytest.mark.slow
 def test_a_killed_supervisor_leaves_no_worker_and_a_run_that_goes_on(tmp_path: Path) -> None:
-    """Killed three times; the workers abandon their points, so nothing is blamed for it."""
+    """Killed three times; the workers abandon their points, so nothing fails for it."""
     options = options_for(tmp_path, points=90, power_share=0.0)
     journal = tmp_path / "out.journal" / "gpu-0.jsonl"
     for rows in (5, 30, 60):
@@ -432,36 +432,36 @@ def test_merge_errors_are_dataset_errors() -> None:
 # What people see
 
 
-def ward_at(beat: Heartbeat, plan: Plan) -> WorkerProcess:
+def worker_at(heartbeat: Heartbeat, plan: Plan) -> WorkerProcess:
     job = Job(Path("gpu-0.jsonl"), plan)
-    ward = WorkerProcess(DeviceSpec(SIMULATED), job, Limits(), run_worker)
-    ward.beat = beat
-    return ward
+    worker = WorkerProcess(DeviceSpec(SIMULATED), job, Limits(), run_worker)
+    worker.heartbeat = heartbeat
+    return worker
 
 
 def test_a_terminal_shows_what_is_done_of_what_and_what_is_said() -> None:
     out = io.StringIO()
     bars = BarProgress(Console(file=out, force_terminal=True, width=120))
-    ward = ward_at(Heartbeat("library", 0.1, points=7, power=2, failed=1), small_plan(12, 4))
-    bars.show([ward])
-    bars.say(ward, "a [bold]remark")
+    worker = worker_at(Heartbeat("library", 0.1, points=7, power=2, failed=1), small_plan(12, 4))
+    bars.show([worker])
+    bars.say(worker, "a [bold]note")
     bars.say(None, "for all")
-    bars.show([ward])
+    bars.show([worker])
     bars.close()
     shown = out.getvalue()
     assert "7/12 timed, 2/4 power, 1 failed" in shown
-    assert "gpu-0: a [bold]remark" in shown
+    assert "gpu-0: a [bold]note" in shown
     assert "for all" in shown
 
 
 def test_a_file_shows_no_bars_but_what_is_said() -> None:
     out = io.StringIO()
     bars = BarProgress(Console(file=out, width=120))
-    ward = ward_at(Heartbeat("library", 0.1, points=7), small_plan(12, 4))
-    bars.show([ward])
-    bars.say(ward, "a remark")
+    worker = worker_at(Heartbeat("library", 0.1, points=7), small_plan(12, 4))
+    bars.show([worker])
+    bars.say(worker, "a note")
     bars.close()
-    assert out.getvalue() == "gpu-0: a remark\n"
+    assert out.getvalue() == "gpu-0: a note\n"
 
 
 def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(
@@ -472,10 +472,10 @@ def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(
     fault = LaunchFault(TILED, shape=(bad.gemm.m, bad.gemm.n, bad.gemm.k))
     faults = Faults(launches=(fault,), wrong=("tiled_hgemm_32",))
     run_session(tmp_path / "gpu-0.jsonl", plan, faults=faults)
-    ward = ward_at(Heartbeat("", 0.0), plan)
-    ward.farewell = Ended("complete", "")
+    worker = worker_at(Heartbeat("", 0.0), plan)
+    worker.ended = Ended("complete", "")
     dataset = export_journal(tmp_path / "gpu-0.jsonl")
-    summary = summary_of(dataset, [ward], 12.34, tmp_path / "out.parquet")
+    summary = summary_of(dataset, [worker], 12.34, tmp_path / "out.parquet")
     lines = summary_lines(summary)
     assert summary["points"] == 6
     assert summary["power_rows"] == 4

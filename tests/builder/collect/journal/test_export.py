@@ -18,7 +18,7 @@ from builder.collect.journal import (
     Journal,
     JournalError,
     export_journal,
-    joined,
+    export_measured,
 )
 from builder.collect.journal.drift import flag_drift, repeatability
 from builder.collect.journal.export import EmptyJournalError
@@ -100,7 +100,7 @@ def test_points_have_the_columns_of_their_regime(dataset: Dataset) -> None:
 
 
 def test_the_gpu_s_idle_power_is_the_measured_one(path: Path, dataset: Dataset) -> None:
-    measured_w = state_of(path).calibration["idle_power_w"]  # type: ignore[index]
+    measured_w = state_of(path).sensor_check["idle_power_w"]  # type: ignore[index]
     assert dataset.gpus["h200_simulated"].idle_power_w == measured_w
 
 
@@ -118,6 +118,16 @@ def test_provenance_tells_the_run(dataset: Dataset) -> None:
     assert told["ends"][-1]["reason"] == "complete"
     assert told["repeatability"]["gold"]["count"] == 1
     assert abs(told["repeatability"]["gold"]["largest_change"]) < 0.1
+    assert told["gpu_provenance"] is None
+
+
+def test_provenance_tells_where_the_facts_of_a_gpu_come_from(tmp_path: Path) -> None:
+    device = SimulatedDevice(7)
+    device.provenance = {"power_limit_w": "NVML's enforced limit", "idle_power_w": "not known"}
+    run_session(tmp_path / "gpu-0.jsonl", small_plan(3, 0), device)
+    write(export_journal(tmp_path / "gpu-0.jsonl"), tmp_path / "out.parquet")
+    (told,) = read(tmp_path / "out.parquet").provenance
+    assert told["gpu_provenance"] == device.provenance
 
 
 def test_a_journal_that_was_cut_short_is_a_dataset_with_the_open_point_as_a_crash(
@@ -176,7 +186,7 @@ def test_gpus_of_one_model_are_one_gpu_with_their_mean_idle_power(tmp_path: Path
     for seed, path in enumerate(paths):
         run_session(path, PLAN, SimulatedDevice(seed))
     parts = [export_journal(path) for path in paths]
-    whole = joined(parts)
+    whole = export_measured(paths, ())
     idles_w = [gpu.idle_power_w or 0.0 for part in parts for gpu in part.gpus.values()]
     assert idles_w[0] != idles_w[1]
     assert [gpu.idle_power_w for gpu in whole.gpus.values()] == [sum(idles_w) / 2.0]
@@ -188,7 +198,7 @@ def test_gpus_that_differ_in_more_than_idle_power_are_not_joined(tmp_path: Path)
     run_session(tmp_path / "gpu-0.jsonl", PLAN)
     run_session(tmp_path / "gpu-1.jsonl", PLAN, SimulatedDevice(1, gpu=other))
     with pytest.raises(DatasetError, match="the GPU 'h200_simulated' differently"):
-        joined([export_journal(tmp_path / f"gpu-{index}.jsonl") for index in range(2)])
+        export_measured([tmp_path / "gpu-0.jsonl", tmp_path / "gpu-1.jsonl"], ())
 
 
 # Drift

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.plans import state_after
 
-from builder.collect.journal import Journal, JournalError, State, read_lines
+from builder.collect.journal import Journal, JournalError, read_lines
 from builder.collect.journal.journal import Disk, encode
 from builder.collect.journal.state import StateError
 
@@ -189,7 +190,7 @@ def test_a_line_that_does_not_follow_is_named(
     with pytest.raises(JournalError, match=f"in line {len(lines)}: .*{text}"):
         read_lines(path)
     with pytest.raises(StateError, match=text):
-        State.from_lines(lines)
+        state_after(lines)
 
 
 def test_two_processes_never_write_one_journal(path: Path) -> None:
@@ -227,7 +228,7 @@ def test_a_full_disk_leaves_a_valid_journal_that_goes_on_later(
     assert read_lines(path) == lines
 
 
-def test_a_point_whose_row_did_not_fit_is_nobody_s_crash(path: Path) -> None:
+def test_a_point_whose_row_did_not_fit_is_no_crash(path: Path) -> None:
     lines = points(3)
     write(path, lines)
     room = len(path.read_bytes()) - 5
@@ -338,7 +339,7 @@ def test_a_long_point_is_on_disk_before_it_begins(path: Path) -> None:
 
 
 def test_the_state_knows_what_is_done_and_what_was_going_on() -> None:
-    state = State.from_lines([*points(2), begin(2, "p0", "sustained")])
+    state = state_after([*points(2), begin(2, "p0", "sustained")])
     assert state.done == {("p0", "burst"): "ok", ("p1", "burst"): "ok"}
     assert state.open is not None
     assert (state.open["point"], state.open["regime"]) == ("p0", "sustained")
@@ -347,7 +348,7 @@ def test_the_state_knows_what_is_done_and_what_was_going_on() -> None:
 
 
 def test_an_abandoned_point_is_not_done_and_gives_its_number_back() -> None:
-    state = State.from_lines([HEADER, begin(0), {"kind": "abandon", "sequence": 0}])
+    state = state_after([HEADER, begin(0), {"kind": "abandon", "sequence": 0}])
     assert state.open is None
     assert not state.done
     assert state.next_sequence == 0
@@ -368,25 +369,44 @@ def test_two_wrong_points_or_two_crashes_quarantine_a_build(faults: list[str], d
     lines = [HEADER, session(restart=False)]
     for index, fault in enumerate(faults):
         lines += [begin(index), row(index, "failed", fault)]
-    state = State.from_lines(lines)
+    state = state_after(lines)
     assert bool(state.offenders()) is due
     for build, reason in state.offenders().items():
         state.add({"kind": "quarantine", "build": build, "reason": reason})
     assert not state.offenders()
 
 
+@pytest.mark.parametrize("fault", ["wrong", "sticky"])
+def test_a_row_that_makes_a_quarantine_due_is_followed_by_it(path: Path, fault: str) -> None:
+    lines = [HEADER, session(restart=False)]
+    for index in range(3):
+        lines += [begin(index), row(index, "failed", fault)]
+    write(path, lines)
+    kinds = [line["kind"] for line in read_lines(path)]
+    assert kinds == [*(line["kind"] for line in lines[:6]), "quarantine", "begin", "row"]
+    assert read_lines(path)[6]["build"] == "build"
+
+
+def test_a_build_that_fails_its_verification_is_quarantined_at_once(path: Path) -> None:
+    opening = {**begin(0, "kernel f16", "build"), "sequence": None}
+    closing = {"kind": "build", "sequence": None, "status": "wrong", "fault": "wrong"}
+    write(path, [HEADER, session(restart=False), opening, {**closing, "reason": "error of 2"}])
+    last = read_lines(path)[-1]
+    assert last == {"kind": "quarantine", "build": "build", "reason": "error of 2"}
+
+
 def test_builds_are_verified_anew_on_another_gpu_or_driver() -> None:
     build = {"kind": "build", "sequence": None, "status": "ok", "fault": None}
     opening = {**begin(0, "kernel f16", "build"), "sequence": None}
     lines = [HEADER, session(restart=False), opening, build]
-    assert State.from_lines(lines).verified == {"kernel f16": "build"}
-    assert State.from_lines([*lines, session(restart=False)]).verified
-    assert not State.from_lines([*lines, session(restart=False, uuid="GPU-1")]).verified
-    assert not State.from_lines([*lines, session(restart=False, driver="2")]).verified
+    assert state_after(lines).verified == {"kernel f16": "build"}
+    assert state_after([*lines, session(restart=False)]).verified
+    assert not state_after([*lines, session(restart=False, uuid="GPU-1")]).verified
+    assert not state_after([*lines, session(restart=False, driver="2")]).verified
 
 
 def test_the_failing_share_starts_anew_with_a_session_but_not_with_a_restart() -> None:
     lines = [HEADER, begin(0), row(0, "failed", "plain"), begin(1), row(1)]
-    assert State.from_lines(lines).failing_share() == 0.5
-    assert State.from_lines([*lines, session(restart=True)]).failing_share() == 0.5
-    assert State.from_lines([*lines, session(restart=False)]).failing_share() == 0.0
+    assert state_after(lines).failing_share() == 0.5
+    assert state_after([*lines, session(restart=True)]).failing_share() == 0.5
+    assert state_after([*lines, session(restart=False)]).failing_share() == 0.0

@@ -46,16 +46,18 @@ def path(tmp_path: Path) -> Path:
 
 
 class Watcher(Progress):
-    """Does something each time that it is shown the wards, and keeps what is said."""
+    """Does something each time that it is shown the workers, and keeps what is said."""
 
-    def __init__(self, act: Callable[[Sequence[WorkerProcess]], None] = lambda wards: None) -> None:
+    def __init__(
+        self, act: Callable[[Sequence[WorkerProcess]], None] = lambda workers: None
+    ) -> None:
         self.act = act
         self.said: list[str] = []
 
-    def show(self, wards: Sequence[WorkerProcess]) -> None:
-        self.act(wards)
+    def show(self, workers: Sequence[WorkerProcess]) -> None:
+        self.act(workers)
 
-    def say(self, ward: WorkerProcess | None, text: str) -> None:
+    def say(self, worker: WorkerProcess | None, text: str) -> None:
         self.said.append(text)
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
@@ -85,9 +87,9 @@ def run_jobs(
         return supervise(jobs, interrupts, watcher or Watcher(), limits, entry)
 
 
-def how(ward: WorkerProcess) -> str:
-    assert ward.farewell is not None
-    return ward.farewell.how
+def how(worker: WorkerProcess) -> str:
+    assert worker.ended is not None
+    return worker.ended.how
 
 
 def is_alive(pid: int | None) -> bool:
@@ -104,13 +106,13 @@ def test_all_gpus_of_a_machine_measure_at_once_and_share_the_points(tmp_path: Pa
     parts = dict(
         zip((tmp_path / "gpu-0.jsonl", tmp_path / "gpu-1.jsonl"), shares(plan, 2), strict=True)
     )
-    wards = run_jobs(parts)
-    assert [how(ward) for ward in wards] == [COMPLETE, COMPLETE]
+    workers = run_jobs(parts)
+    assert [how(worker) for worker in workers] == [COMPLETE, COMPLETE]
     timed = [timed_keys(path) for path in parts]
     assert timed[0] + timed[1] == {point.key: 1 for point in plan.points}
     powered = [rows_of(path, role="point", regime="sustained") for path in parts]
     assert [len(rows) for rows in powered] == [2, 2]
-    assert not any(is_alive(ward.pid) for ward in wards)
+    assert not any(is_alive(worker.pid) for worker in workers)
 
 
 def test_a_hang_is_killed_by_the_watchdog_and_named(path: Path) -> None:
@@ -118,22 +120,22 @@ def test_a_hang_is_killed_by_the_watchdog_and_named(path: Path) -> None:
     bad = next(point for point in plan.points if point.kernel == TILED)
     shape = (bad.gemm.m, bad.gemm.n, bad.gemm.k)
     watcher = Watcher()
-    (ward,) = run_jobs(
+    (worker,) = run_jobs(
         {path: plan}, Faults(launches=(LaunchFault(TILED, "hang", shape=shape),)), watcher
     )
-    assert (how(ward), ward.restarts) == (COMPLETE, 1)
+    assert (how(worker), worker.restarts) == (COMPLETE, 1)
     (row,) = rows_of(path, status="failed")
     assert row["kernel"] == TILED
     assert row["reason"].startswith("hang: no sign of life for")
     assert bad.key in row["reason"]
     assert timed_keys(path) == {point.key: 1 for point in plan.points}
-    assert any(bad.key in text and "blamed on" in text for text in watcher.said)
+    assert any(bad.key in text and "counts as failed" in text for text in watcher.said)
 
 
 def test_a_kernel_that_kills_its_process_twice_is_quarantined(path: Path) -> None:
     plan = small_plan(9, 1)
-    (ward,) = run_jobs({path: plan}, Faults(launches=(LaunchFault(TILED, "kill"),)))
-    assert (how(ward), ward.restarts) == (COMPLETE, 2)
+    (worker,) = run_jobs({path: plan}, Faults(launches=(LaunchFault(TILED, "kill"),)))
+    assert (how(worker), worker.restarts) == (COMPLETE, 2)
     assert "2 times" in state_of(path).quarantined[f"{TILED} f32"]
     others = [point for point in plan.points if point.kernel != TILED]
     assert timed_keys(path) == {point.key: 1 for point in others}
@@ -143,32 +145,34 @@ def test_a_sticky_error_restarts_the_worker_and_is_no_crash(path: Path) -> None:
     plan = small_plan(6, 1)
     bad = next(point for point in plan.points if point.kernel == TILED)
     shape = (bad.gemm.m, bad.gemm.n, bad.gemm.k)
-    (ward,) = run_jobs({path: plan}, Faults(launches=(LaunchFault(TILED, code=700, shape=shape),)))
-    assert (how(ward), ward.restarts) == (COMPLETE, 1)
+    (worker,) = run_jobs(
+        {path: plan}, Faults(launches=(LaunchFault(TILED, code=700, shape=shape),))
+    )
+    assert (how(worker), worker.restarts) == (COMPLETE, 1)
     (row,) = rows_of(path, status="failed")
     assert "illegal memory access" in row["reason"]
     assert not any(fault == "crash" for _, fault in state_of(path).faults)
 
 
 def test_workers_killed_at_random_moments_leave_each_point_measured_once(path: Path) -> None:
-    """Ten SIGKILLs at most; each is blamed on one point, if on any."""
+    """Ten SIGKILLs at most; each fails one point, if any."""
     plan, dice = small_plan(150, 2), random.Random(5)
     thresholds = sorted(dice.sample(range(140), 10))
 
-    def kill(wards: Sequence[WorkerProcess]) -> None:
-        (ward,) = wards
-        if thresholds and ward.beat.points >= thresholds[0]:
+    def kill(workers: Sequence[WorkerProcess]) -> None:
+        (worker,) = workers
+        if thresholds and worker.heartbeat.points >= thresholds[0]:
             del thresholds[0]
-            assert ward.pid is not None
-            os.kill(ward.pid, signal.SIGKILL)
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGKILL)
 
     tolerant = ruled(QUICK, sticky_errors=1_000)
-    (ward,) = run_jobs({path: plan}, watcher=Watcher(kill), protocol=tolerant)
-    assert how(ward) == COMPLETE
-    assert 5 <= ward.restarts <= 10
+    (worker,) = run_jobs({path: plan}, watcher=Watcher(kill), protocol=tolerant)
+    assert how(worker) == COMPLETE
+    assert 5 <= worker.restarts <= 10
     assert timed_keys(path) == {point.key: 1 for point in plan.points}
     failed = rows_of(path, status="failed")
-    assert len(failed) <= ward.restarts
+    assert len(failed) <= worker.restarts
     assert all("SIGKILL" in row["reason"] for row in failed)
 
 
@@ -176,33 +180,33 @@ def interrupt_after(points: int, times: int = 1, number: int = signal.SIGINT) ->
     """A watcher that sends this process a signal once so many points are done."""
     left = iter(range(times))
 
-    def act(wards: Sequence[WorkerProcess]) -> None:
-        if wards[0].beat.points >= points and next(left, None) is not None:
+    def act(workers: Sequence[WorkerProcess]) -> None:
+        if workers[0].heartbeat.points >= points and next(left, None) is not None:
             os.kill(os.getpid(), number)
 
     return Watcher(act)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_worker_in_time_with_nothing_blamed(path: Path, number: int) -> None:
+def test_a_signal_stops_the_worker_in_time_and_nothing_fails(path: Path, number: int) -> None:
     plan = small_plan(400, 0)
-    (ward,) = run_jobs({path: plan}, watcher=interrupt_after(3, number=number))
-    assert (how(ward), ward.restarts) == (STOPPED, 0)
+    (worker,) = run_jobs({path: plan}, watcher=interrupt_after(3, number=number))
+    assert (how(worker), worker.restarts) == (STOPPED, 0)
     state = state_of(path)
     assert state.open is None
     assert not state.faults
     assert 3 <= len(state.done) < 400
 
 
-def test_a_hanging_worker_is_killed_when_its_time_to_stop_is_over_and_nothing_is_blamed(
+def test_a_hanging_worker_is_killed_when_its_time_to_stop_is_over_and_nothing_fails(
     path: Path,
 ) -> None:
     plan = small_plan(6, 0)
     begun_s = time.monotonic()
     patient = replace(IMPATIENT, watchdog_s=1e6, stop_s=0.5, grace_s=0.5)
     faults = Faults(launches=(LaunchFault(TILED, "hang"),))
-    (ward,) = run_jobs({path: plan}, faults, interrupt_after(1), limits=patient)
-    assert how(ward) == STOPPED
+    (worker,) = run_jobs({path: plan}, faults, interrupt_after(1), limits=patient)
+    assert how(worker) == STOPPED
     assert time.monotonic() - begun_s < 60.0
     assert state_of(path).open is None
     assert not state_of(path).faults
@@ -212,16 +216,16 @@ def test_a_second_interrupt_kills_at_once(path: Path) -> None:
     plan = small_plan(6, 0)
     patient = replace(IMPATIENT, watchdog_s=1e6, stop_s=1e6)
     faults = Faults(launches=(LaunchFault(TILED, "hang"),))
-    (ward,) = run_jobs({path: plan}, faults, interrupt_after(1, times=2), limits=patient)
-    assert how(ward) == STOPPED
-    assert not is_alive(ward.pid)
+    (worker,) = run_jobs({path: plan}, faults, interrupt_after(1, times=2), limits=patient)
+    assert how(worker) == STOPPED
+    assert not is_alive(worker.pid)
 
 
 def test_the_deadline_stops_the_workers(path: Path) -> None:
     plan = small_plan(10_000, 0)
     stop_at_s = time.monotonic() + 10.0
-    (ward,) = run_jobs({path: plan}, stop_at_s=stop_at_s)
-    assert how(ward) == STOPPED
+    (worker,) = run_jobs({path: plan}, stop_at_s=stop_at_s)
+    assert how(worker) == STOPPED
     assert time.monotonic() < stop_at_s + IMPATIENT.stop_s + IMPATIENT.grace_s + 1.0
     assert state_of(path).open is None
 
@@ -233,10 +237,12 @@ def is_deaf(spec: DeviceSpec, job: Job, connection: Connection) -> None:
 def test_a_worker_that_does_not_hear_of_the_deadline_is_killed(path: Path) -> None:
     patient = replace(IMPATIENT, watchdog_s=1e6, stop_s=0.2, grace_s=0.2)
     stop_at_s = time.monotonic() + 0.5
-    (ward,) = run_jobs({path: small_plan(3, 0)}, limits=patient, stop_at_s=stop_at_s, entry=is_deaf)
-    assert how(ward) == STOPPED
+    (worker,) = run_jobs(
+        {path: small_plan(3, 0)}, limits=patient, stop_at_s=stop_at_s, entry=is_deaf
+    )
+    assert how(worker) == STOPPED
     assert time.monotonic() > stop_at_s + 0.4
-    assert not is_alive(ward.pid)
+    assert not is_alive(worker.pid)
 
 
 def dies_at_once(spec: DeviceSpec, job: Job, connection: Connection) -> None:
@@ -244,11 +250,11 @@ def dies_at_once(spec: DeviceSpec, job: Job, connection: Connection) -> None:
 
 
 def test_a_worker_that_dies_before_measuring_anything_is_not_started_for_ever(path: Path) -> None:
-    (ward,) = run_jobs({path: small_plan(3, 0)}, entry=dies_at_once)
-    assert how(ward) == ERROR
-    assert ward.restarts == IMPATIENT.fruitless
-    assert ward.farewell is not None
-    assert "ended with status 9" in ward.farewell.text
+    (worker,) = run_jobs({path: small_plan(3, 0)}, entry=dies_at_once)
+    assert how(worker) == ERROR
+    assert worker.restarts == IMPATIENT.fruitless
+    assert worker.ended is not None
+    assert "ended with status 9" in worker.ended.text
 
 
 def test_a_worker_that_dies_before_it_has_read_its_plan_does_not_hold_up_the_supervisor(
@@ -259,16 +265,16 @@ def test_a_worker_that_dies_before_it_has_read_its_plan_does_not_hold_up_the_sup
     assert len(pickle.dumps(plan)) > PIPE_BYTES
     resource_tracker.ensure_running()
     monkeypatch.setattr(spawn, "get_executable", lambda: b"/bin/false")
-    wards: list[WorkerProcess] = []
+    workers: list[WorkerProcess] = []
     jobs = [(DeviceSpec(SIMULATED), Job(path, plan))]
     thread = threading.Thread(
-        target=lambda: wards.extend(supervise(jobs, Interrupts(), Watcher(), IMPATIENT)),
+        target=lambda: workers.extend(supervise(jobs, Interrupts(), Watcher(), IMPATIENT)),
         daemon=True,
     )
     thread.start()
     thread.join(60.0)
     assert not thread.is_alive()
-    assert how(wards[0]) == ERROR
+    assert how(workers[0]) == ERROR
 
 
 def test_where_no_worker_can_be_given_its_plan_the_reason_is_the_error(
@@ -288,18 +294,18 @@ def waits_for_stop(spec: DeviceSpec, job: Job, connection: Connection) -> None:
 def test_a_worker_in_its_start_is_asked_to_stop_too(path: Path) -> None:
     watcher = interrupt_after(0)
     limits = replace(IMPATIENT, stop_s=1e6)
-    (ward,) = run_jobs(
+    (worker,) = run_jobs(
         {path: small_plan(3, 0)}, watcher=watcher, entry=waits_for_stop, limits=limits
     )
-    assert how(ward) == STOPPED
+    assert how(worker) == STOPPED
 
 
 def test_a_journal_in_use_is_an_error_and_no_reason_to_try_again(path: Path) -> None:
     with Journal(path):
-        (ward,) = run_jobs({path: small_plan(3, 0)})
-    assert (how(ward), ward.restarts) == (ERROR, 0)
-    assert ward.farewell is not None
-    assert "in use by another process" in ward.farewell.text
+        (worker,) = run_jobs({path: small_plan(3, 0)})
+    assert (how(worker), worker.restarts) == (ERROR, 0)
+    assert worker.ended is not None
+    assert "in use by another process" in worker.ended.text
 
 
 def test_the_wrong_gpu_is_an_error_and_no_reason_to_try_again(path: Path) -> None:
@@ -307,10 +313,10 @@ def test_the_wrong_gpu_is_an_error_and_no_reason_to_try_again(path: Path) -> Non
     run_jobs({path: plan})
     other = DeviceSpec(SIMULATED, seed=99)
     with Interrupts() as interrupts:
-        (ward,) = supervise([(other, Job(path, plan, QUICK))], interrupts, Watcher(), IMPATIENT)
-    assert (how(ward), ward.restarts) == (ERROR, 0)
-    assert ward.farewell is not None
-    assert "changed: GPU" in ward.farewell.text
+        (worker,) = supervise([(other, Job(path, plan, QUICK))], interrupts, Watcher(), IMPATIENT)
+    assert (how(worker), worker.restarts) == (ERROR, 0)
+    assert worker.ended is not None
+    assert "changed: GPU" in worker.ended.text
 
 
 @contextmanager

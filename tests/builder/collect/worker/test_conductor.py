@@ -18,14 +18,17 @@ from stand_ins.plans import (
     ruled,
     run_session,
     small_plan,
+    state_after,
     state_of,
     texts,
     timed_keys,
 )
 
-from builder.collect.journal import DIED, JournalError, State, read_lines
+from builder.collect.journal import DIED, JournalError, read_lines
 from builder.collect.worker import COMPLETE, FAILING, RESTART, STOPPED, Heartbeat, Note
 from builder.collect.worker.session_facts import ChangedError
+from builder.compile import CubinCache
+from builder.compile.cache import CachedCubin
 from builder.device import DeviceError
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import LaunchFault
@@ -94,6 +97,46 @@ def test_a_point_is_announced_before_its_build_is_loaded_and_before_it_is_launch
 def open_point(path: Path) -> str | None:
     begin = state_of(path).open
     return None if begin is None else begin["point"]
+
+
+def with_keys(plan: Plan, keys: dict[str, str]) -> Plan:
+    """A plan some of whose builds are compiled."""
+    builds = (replace(build, key=keys.get(build.kernel.name, "")) for build in plan.builds)
+    return replace(plan, builds=tuple(builds))
+
+
+def test_a_worker_loads_each_cubin_once_by_its_key(path: Path, tmp_path: Path) -> None:
+    keys = {TILED: "0123-4567", "tiled_hgemm_32": "89ab-cdef"}
+    for name, key in keys.items():
+        CubinCache(tmp_path).write(key, CachedCubin(name.encode(), None, ""))
+    loaded: list[tuple[str, bytes | None]] = []
+
+    class Watched(SimulatedDevice):
+        def load(self, kernel, cubin):  # type: ignore[no-untyped-def]
+            loaded.append((kernel.name, cubin))
+            return super().load(kernel, cubin)
+
+    run_session(path, with_keys(small_plan(9, 3), keys), Watched(7), cubins=tmp_path)
+    assert len(loaded) == 3
+    assert dict(loaded) == {"library": None, **{name: name.encode() for name in keys}}
+    begins = [line for line in read_lines(path) if line["kind"] == "begin"]
+    assert {one["kernel"]: one["key"] for one in begins} == {"library": None, **keys}
+    assert {one["build"] for one in begins} == {"library f16", *keys.values()}
+
+
+def test_a_build_whose_cubin_is_lost_is_quarantined_with_the_reason(
+    path: Path, tmp_path: Path
+) -> None:
+    class Strict(SimulatedDevice):
+        def load(self, kernel, cubin):  # type: ignore[no-untyped-def]
+            if kernel.name == TILED and cubin is None:
+                raise DeviceError(0, "load", f"{kernel.name} must be compiled before it is loaded")
+            return super().load(kernel, cubin)
+
+    plan = with_keys(small_plan(6, 0), {TILED: "0123-4567"})
+    assert run_session(path, plan, Strict(7), cubins=tmp_path).how == COMPLETE
+    assert "must be compiled" in state_of(path).quarantined["0123-4567"]
+    assert not rows_of(path, kernel=TILED)
 
 
 def test_a_session_on_a_finished_journal_measures_nothing(path: Path) -> None:
@@ -166,31 +209,31 @@ def survives(path: Path, plan: Plan, dice: random.Random) -> bool:
 def test_killed_at_random_points_a_run_goes_on_and_measures_each_point_once(
     path: Path, seed: int
 ) -> None:
-    """25 runs of at least 8 kills each; each is blamed on what was going on, if anything was."""
+    """25 runs of at least 8 kills each; each is a crash of what was going on, if anything was."""
     plan, dice = small_plan(6, 2), random.Random(seed)
-    blamed: set[int] = set()
+    crashes: set[int] = set()
     for _ in range(8):
         if survives(path, plan, dice):
             # Nothing was left to be killed at; later kills are those of a new run.
-            check_after_kills(path, plan, len(blamed))
+            check_after_kills(path, plan, len(crashes))
             path.unlink()
-            blamed.clear()
+            crashes.clear()
         elif path.stat().st_size and state_of(path).open is not None:
-            # A process that is killed before it has blamed anything leaves the same begin open.
-            blamed.add(len(texts(path, "begin", "point")))
+            # A process that is killed before it has closed anything leaves the same begin open.
+            crashes.add(len(texts(path, "begin", "point")))
     run_session(path, plan, protocol=NEVER_QUARANTINED)
-    check_after_kills(path, plan, len(blamed))
+    check_after_kills(path, plan, len(crashes))
 
 
-def check_after_kills(path: Path, plan: Plan, blamed: int) -> None:
+def check_after_kills(path: Path, plan: Plan, crashes: int) -> None:
     assert_measured_once(path, plan)
     state = state_of(path)
     assert state.open is None
-    assert sum(count for (_, fault), count in state.faults.items() if fault == "crash") == blamed
+    assert sum(count for (_, fault), count in state.faults.items() if fault == "crash") == crashes
     assert {row["reason"] for row in rows_of(path, status="failed")} <= {DIED}
 
 
-def test_the_open_begin_is_blamed_by_name(path: Path) -> None:
+def test_the_open_begin_is_closed_as_failed_by_name(path: Path) -> None:
     class NoRows(MemoryDisk):
         def write(self, handle: int, data: bytes) -> int:
             if b'"kind":"row"' in data:
@@ -218,22 +261,22 @@ def test_the_open_begin_is_blamed_by_name(path: Path) -> None:
 class StopWithin:
     """Asks for a stop at some look at the clock after some sign of life."""
 
-    def __init__(self, beats: int, looks: int) -> None:
-        self.beats, self.looks = beats, looks
+    def __init__(self, heartbeats: int, looks: int) -> None:
+        self.heartbeats, self.looks = heartbeats, looks
 
     def tell(self, message: Heartbeat | Note) -> None:
-        self.beats -= 1
+        self.heartbeats -= 1
 
     def should_stop(self) -> bool:
-        self.looks -= self.beats <= 0
+        self.looks -= self.heartbeats <= 0
         return self.looks < 0
 
 
 def test_a_stop_abandons_the_point_which_a_later_session_measures(path: Path) -> None:
     plan = small_plan(6, 2)
-    stop = StopWithin(beats=6, looks=5)
-    farewell = run_session(path, plan, should_stop=stop.should_stop, tell=stop.tell)
-    assert farewell.how == STOPPED
+    stop = StopWithin(heartbeats=6, looks=5)
+    ended = run_session(path, plan, should_stop=stop.should_stop, tell=stop.tell)
+    assert ended.how == STOPPED
     lines = read_lines(path)
     assert [line["kind"] for line in lines[-2:]] == ["abandon", "end"]
     assert run_session(path, plan).how == COMPLETE
@@ -242,8 +285,8 @@ def test_a_stop_abandons_the_point_which_a_later_session_measures(path: Path) ->
 
 
 def test_a_deadline_is_met_by_beginning_nothing_that_would_pass_it(path: Path) -> None:
-    farewell = run_session(path, small_plan(), stop_at_s=time.monotonic() + 1.0)
-    assert (farewell.how, farewell.text) == (STOPPED, "the deadline has come")
+    ended = run_session(path, small_plan(), stop_at_s=time.monotonic() + 1.0)
+    assert (ended.how, ended.text) == (STOPPED, "the deadline has come")
     assert not rows_of(path)
 
 
@@ -251,9 +294,9 @@ def test_the_budget_of_a_sweep_ends_a_session_on_the_clock_of_the_device(path: P
     plan = small_plan(40, 20)
     device = SimulatedDevice(7)
     short = replace(plan, sweep=replace(plan.sweep, budget_s=8.0))
-    farewell = run_session(path, short, device)
-    assert farewell.how == COMPLETE
-    assert farewell.text == "the sweep's budget of 8 s is used up"
+    ended = run_session(path, short, device)
+    assert ended.how == COMPLETE
+    assert ended.text == "the sweep's budget of 8 s is used up"
     last_s = max(row["started_s"] for row in rows_of(path, role="point"))
     assert 6.0 < last_s < 12.0
     assert state_of(path).roles["point", "sustained"] < 20
@@ -291,9 +334,9 @@ def test_a_sticky_error_ends_the_process_and_the_next_one_goes_on(path: Path) ->
     plan = small_plan(6, 0)
     bad = point_on(plan, TILED)
     faults = Faults(launches=(LaunchFault(TILED, code=700, shape=shape_of(bad)),))
-    farewell = run_session(path, plan, faults=faults)
-    assert farewell.how == RESTART
-    assert "illegal memory access" in farewell.text
+    ended = run_session(path, plan, faults=faults)
+    assert ended.how == RESTART
+    assert "illegal memory access" in ended.text
     assert run_session(path, plan, faults=faults, restart=True).how == COMPLETE
     (row,) = rows_of(path, status="failed")
     assert "(700)" in row["reason"]
@@ -374,12 +417,30 @@ def test_wrong_points_are_not_timed_and_two_of_them_quarantine_a_build(path: Pat
     assert rows_of(path)[-1]["kernel"] != TILED
 
 
-def test_a_sticky_error_while_calibrating_asks_for_a_new_process(path: Path) -> None:
+def test_a_quarantine_that_a_process_died_before_is_written_by_the_next(path: Path) -> None:
+    class DiesThere(MemoryDisk):
+        def write(self, handle: int, data: bytes) -> int:
+            if b'"kind":"quarantine"' in data:
+                raise Killed
+            return os.write(handle, data)
+
+    plan = small_plan(24, 0)
+    with pytest.raises(Killed):
+        run_session(path, plan, LargeIsWrong(7), disk=DiesThere())
+    before = read_lines(path)
+    assert before[-1]["kind"] == "row"
+    assert run_session(path, plan, LargeIsWrong(7)).how == COMPLETE
+    after = read_lines(path)[len(before) :]
+    assert [line["kind"] for line in after[:2]] == ["session", "quarantine"]
+    assert len(texts(path, "quarantine", "build")) == 1
+
+
+def test_a_sticky_error_while_checking_the_sensors_asks_for_a_new_process(path: Path) -> None:
     faults = Faults(launches=(LaunchFault("spin", code=700),))
     assert run_session(path, small_plan(3, 0), faults=faults).how == RESTART
 
 
-def test_a_plain_error_while_calibrating_is_an_error(path: Path) -> None:
+def test_a_plain_error_while_checking_the_sensors_is_an_error(path: Path) -> None:
     faults = Faults(launches=(LaunchFault("spin", code=2),))
     with pytest.raises(DeviceError, match="out of memory"):
         run_session(path, small_plan(3, 0), faults=faults)
@@ -392,10 +453,10 @@ def failing_on(plan: Plan, count: int) -> Faults:
 
 def test_more_than_a_tenth_failing_is_said_once(path: Path) -> None:
     plan = small_plan(30, 0)
-    remarks: list[Heartbeat | Note] = []
-    farewell = run_session(path, plan, faults=failing_on(plan, 5), tell=remarks.append)
-    assert farewell.how == COMPLETE
-    said = [one.text for one in remarks if isinstance(one, Note)]
+    messages: list[Heartbeat | Note] = []
+    ended = run_session(path, plan, faults=failing_on(plan, 5), tell=messages.append)
+    assert ended.how == COMPLETE
+    said = [one.text for one in messages if isinstance(one, Note)]
     assert len(said) == 1
     assert "which is more than 10%" in said[0]
     assert texts(path, "note") == said
@@ -403,9 +464,9 @@ def test_more_than_a_tenth_failing_is_said_once(path: Path) -> None:
 
 def test_more_than_a_third_failing_stops_the_run(path: Path) -> None:
     plan = small_plan(60, 0, ("library", TILED))
-    farewell = run_session(path, plan, faults=failing_on(plan, 20))
-    assert farewell.how == FAILING
-    assert "which is more than 33%: see the reasons" in farewell.text
+    ended = run_session(path, plan, faults=failing_on(plan, 20))
+    assert ended.how == FAILING
+    assert "which is more than 33%: see the reasons" in ended.text
     assert len(rows_of(path, role="point")) < 60
     assert texts(path, "end", "reason") == [FAILING]
 
@@ -432,7 +493,7 @@ def test_a_full_disk_ends_a_session_and_space_lets_the_next_one_go_on(
     with pytest.raises(JournalError, match="no space left"):
         run_session(path, plan, disk=SmallDisk(room))
     kept = read_lines(path)
-    State.from_lines(kept)
+    state_after(kept)
     assert run_session(path, plan).how == COMPLETE
     assert read_lines(path)[: len(kept)] == kept
     assert_done(path, plan)
@@ -467,7 +528,7 @@ def test_rows_are_flagged_where_others_use_the_gpu(path: Path) -> None:
 
 def test_rows_are_flagged_from_the_slice_on_in_which_another_process_comes(path: Path) -> None:
     device = SimulatedDevice(7)
-    come = iter([0] + [1] * 1000)  # the first look is that of the calibration
+    come = iter([0] + [1] * 1000)  # the first look is that of the sensor check
     device.sensor.other_processes = lambda: next(come)  # type: ignore[method-assign]
     run_session(path, small_plan(3, 1), device)
     assert all("other_processes" in row["flags"] for row in rows_of(path))
@@ -547,6 +608,16 @@ def test_half_of_the_power_points_follow_the_plan_and_half_are_far_from_what_is_
 
 
 # Resuming
+
+
+def test_a_session_says_where_the_facts_of_its_gpu_come_from(path: Path) -> None:
+    """Of a simulated GPU there is nothing to say; it makes no difference to what may go on."""
+    plan, device = small_plan(3, 0), SimulatedDevice(7)
+    run_session(path, plan, device)
+    device.provenance = {"power_limit_w": "NVML's enforced limit"}
+    run_session(path, plan, device)
+    sessions = [line["facts"] for line in read_lines(path) if line["kind"] == "session"]
+    assert [one["gpu_provenance"] for one in sessions] == [None, device.provenance]
 
 
 def test_another_gpu_is_refused_unless_asked_for(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.collect.worker.farthest_first import FarthestFirst, Observation
+from builder.collect.worker.farthest_first import Observation, farthest
 from gpperf_lite import Gemm
 from gpperf_lite._gemm import footprint_bytes
 
@@ -41,7 +41,7 @@ def distances(candidates: list[Observation], measured: list[Observation]) -> lis
 def test_the_next_point_is_as_far_from_all_measured_ones_as_any_candidate(
     candidates: list[Observation], measured: list[Observation]
 ) -> None:
-    chosen = FarthestFirst().next(candidates, measured)
+    chosen = farthest(candidates, measured)
     apart = distances(candidates, measured)
     assert apart[chosen] == pytest.approx(max(apart), rel=1e-9, abs=1e-12)
 
@@ -50,26 +50,25 @@ def test_the_next_point_is_as_far_from_all_measured_ones_as_any_candidate(
 def test_the_order_of_what_was_measured_does_not_matter(
     candidates: list[Observation], measured: list[Observation]
 ) -> None:
-    chooser = FarthestFirst()
-    assert chooser.next(candidates, measured) == chooser.next(candidates, measured[::-1])
+    assert farthest(candidates, measured) == farthest(candidates, measured[::-1])
 
 
 def test_a_family_that_was_never_measured_comes_first() -> None:
     near = Observation(1e-3, 1e12, 1e11, "tiled")
     far = Observation(1.1e-3, 1e12, 1e11, "cutlass2")
     also = Observation(2e-3, 1e12, 1e11, "tiled")
-    assert FarthestFirst().next([near, far, also], [near]) == 1
-    assert FarthestFirst(family_distance=0.0).next([near, far, also], [near]) == 2
+    assert farthest([near, far, also], [near]) == 1
+    assert farthest([near, far, also], [near], family_distance=0.0) == 2
 
 
 def test_where_nothing_was_measured_the_first_candidate_is_next() -> None:
     one = Observation.of(Gemm(64, 64, 64), 1e-6, "library")
-    assert FarthestFirst().next([one, one], []) == 0
+    assert farthest([one, one], []) == 0
 
 
 def test_without_a_candidate_there_is_no_next() -> None:
     with pytest.raises(ValueError, match="there must be a candidate"):
-        FarthestFirst().next([], [])
+        farthest([], [])
 
 
 def test_an_observation_is_of_rates() -> None:
