@@ -539,7 +539,7 @@ def test_rows_count_again_once_the_other_process_is_gone(path: Path) -> None:
     device = SimulatedDevice(7)
     stay = iter([0, 1] + [0] * 1000)
     device.sensor.other_processes = lambda: next(stay)  # type: ignore[method-assign]
-    protocol = replace(QUICK, timing_slice_s=0.1, power_slice_s=0.1)
+    protocol = ruled(QUICK, timing_slice_s=0.1, power_slice_s=0.1)
     run_session(path, small_plan(12, 4), device, protocol=protocol)
     flagged = ["other_processes" in row["flags"] for row in rows_of(path)]
     assert 0 < sum(flagged) < len(flagged)
