@@ -138,6 +138,9 @@ BUILDER_LIBRARIES = {
 LONGEST = 400
 """Lines of a file, at most."""
 
+BLOCK, IDLE = 10, r"(#|from |import )"
+"""Lines of code that may not stand twice, one after the other, and what counts as no line."""
+
 
 @cache
 def modules(folder: Path) -> dict[str, Path]:
@@ -311,3 +314,15 @@ def test_nothing_of_the_runtime_is_executed_from_data() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec", "compile", "__import__"}
         assert not {"pickle", "marshal", "shelve"} & {name for _, name in imports(path)}
+
+
+def test_no_block_of_ten_lines_stands_twice() -> None:
+    """Lines of code, without imports, blank lines, comments and lone brackets."""
+    places: dict[tuple[str, ...], str] = {}
+    for folder in (RUNTIME, BUILDER, ROOT / "benchmarks", ROOT / "examples"):
+        for path in sorted(folder.rglob("*.py")):
+            lines = [line.strip() for line in path.read_text().splitlines()]
+            code = [one for one in lines if re.search(r"\w", one) and not re.match(IDLE, one)]
+            for start in range(len(code) - BLOCK + 1):
+                block, here = tuple(code[start : start + BLOCK]), f"{path.name}: {code[start]}"
+                assert places.setdefault(block, here) == here
