@@ -324,5 +324,6 @@ def test_no_block_of_ten_lines_stands_twice() -> None:
             lines = [line.strip() for line in path.read_text().splitlines()]
             code = [one for one in lines if re.search(r"\w", one) and not re.match(IDLE, one)]
             for start in range(len(code) - BLOCK + 1):
-                block, here = tuple(code[start : start + BLOCK]), f"{path.name}: {code[start]}"
+                block = tuple(code[start : start + BLOCK])
+                here = f"{path.relative_to(ROOT)}, line of code {start}: {block[0]}"
                 assert places.setdefault(block, here) == here
