@@ -25,7 +25,8 @@ _POINT = ("m", "n", "k", "batch", "layout", "alpha", "beta")
 class TileSize:
     """One side of a tile beside the baseline: medians over the GEMMs that both ran.
 
-    speedup: runtime of the baseline over that of this side; largest_speedup: of all GEMMs.
+    speedup: runtime of the baseline over that of this side; largest_speedup: of all GEMMs; None
+    where no GEMM ran on both.
     power_ratio, energy_ratio: of this side over the baseline, under lasting load; None where
     neither has power. best: GEMMs on which no other side was faster.
     """
@@ -37,8 +38,8 @@ class TileSize:
     blocks_per_sm: int | None
     occupancy: float | None
     n_shapes: int
-    speedup: float
-    largest_speedup: float
+    speedup: float | None
+    largest_speedup: float | None
     best: int
     power_ratio: float | None
     energy_ratio: float | None
@@ -133,8 +134,8 @@ def _row(
         blocks_per_sm(kernel, capability),
         occupancy(kernel, capability),
         len(shared),
-        float(np.median(speedups)) if speedups else float("nan"),
-        max(speedups, default=float("nan")),
+        float(np.median(speedups)) if speedups else None,
+        max(speedups, default=None),
         sum(winner == side for winner in fastest.values()),
         *_ratios(sustained.get(side, {}), sustained.get(base, {})),
     )
@@ -163,8 +164,8 @@ def tile_lines(sizes: Sequence[TileSize]) -> list[str]:
     lines += [
         f"{f'{size.side}x{size.side}':>8}{size.threads:9}{_shown(size.shared_bytes):>10}"
         f"{_shown(size.registers):>11}{_shown(size.blocks_per_sm):>11}"
-        f"{_shown(size.occupancy, '.0%'):>11}{size.n_shapes:7}{size.speedup:8.2f}x"
-        f"{size.largest_speedup:8.2f}x{size.best:9}{_shown(size.power_ratio, '.2f'):>8}"
+        f"{_shown(size.occupancy, '.0%'):>11}{size.n_shapes:7}{_shown(size.speedup, '.2f'):>9}"
+        f"{_shown(size.largest_speedup, '.2f'):>9}{size.best:9}{_shown(size.power_ratio, '.2f'):>8}"
         f"{_shown(size.energy_ratio, '.2f'):>8}"
         for size in sizes
     ]

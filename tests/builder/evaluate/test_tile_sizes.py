@@ -78,3 +78,10 @@ def test_without_power_the_ratios_are_unknown() -> None:
     assert all(
         size.power_ratio is size.energy_ratio is None for size in tile_sizes(dataset(burst), "f32")
     )
+
+
+def test_a_side_that_ran_no_gemm_of_the_baseline_has_no_speedup() -> None:
+    apart = [row for row in ROWS if row[0] == 4 or row[1] == 999]
+    _, other = tile_sizes(dataset(apart), "f32")
+    assert other.speedup is other.largest_speedup is None
+    assert "nan" not in "".join(tile_lines([other]))
