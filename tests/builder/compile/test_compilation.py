@@ -418,6 +418,7 @@ def test_a_program_that_does_not_compile_says_why_in_one_line(nvrtc: Toolchain) 
         NvrtcProcesses()(program)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nvrtc")
 def test_the_support_kernels_compile_and_are_kept(tmp_path: Path) -> None:
     cubin = support_cubin("sm_90", tmp_path)
