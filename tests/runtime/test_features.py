@@ -43,12 +43,12 @@ def test_floats_and_arrays_agree_bit_for_bit(
     """Every feature and every time of the physical model, for any sizes."""
     seen = view(name, layout)
     columns = [np.array(column, float) for column in zip(*points, strict=True)]
-    together = floats(describe(*columns, reads_c, seen, ARRAYS))
+    many = floats(describe(*columns, reads_c, seen, ARRAYS))
+    together = np.array([np.broadcast_to(value, len(points)) for value in many])
     for row, point in enumerate(points):
         alone = floats(describe(*map(float, point), reads_c, seen, SCALARS))
-        for one, many in zip(alone, together, strict=True):
-            assert one == np.broadcast_to(many, len(points))[row]
-            assert math.isfinite(one)
+        assert alone == together[:, row].tolist()
+        assert all(map(math.isfinite, alone))
 
 
 def test_there_is_a_name_for_every_column() -> None:

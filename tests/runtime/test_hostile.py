@@ -316,6 +316,7 @@ def extreme(number: int) -> bytes:
     return remade(dice.choice(ORIGINALS), change)
 
 
+@pytest.mark.slow
 # Times that no kernel takes leave the range of float32, in which forests compare.
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 def test_a_valid_file_of_extreme_numbers_predicts_sane_ones() -> None:

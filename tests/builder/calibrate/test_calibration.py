@@ -77,6 +77,7 @@ def test_the_model_is_an_ordinary_artefact_of_the_gpu(calibrated: Artefact, tmp_
     assert model.card["provenance"]["calibrated_from"] == {"name": "generic", "version": "1"}
 
 
+@pytest.mark.slow
 def test_the_same_points_make_the_same_bytes(calibrated: Artefact) -> None:
     assert encode(calibrate_generic(GENERIC, measured(80), "new", "1")) == encode(calibrated)
 
@@ -131,6 +132,7 @@ def test_repeats_of_a_point_count_once() -> None:
     assert len(points) == 20
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_model_that_loads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -328,6 +328,7 @@ def test_the_doctor_prints_a_line_a_finding(capsys: pytest.CaptureFixture[str]) 
     assert all(line.split()[0] in {"ok", "warning", "missing"} for line in lines)
 
 
+@pytest.mark.slow
 def test_the_package_is_run_by_its_name() -> None:
     """And a mistake is said without a traceback."""
     done = subprocess.run(

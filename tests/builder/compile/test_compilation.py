@@ -431,6 +431,7 @@ def test_a_program_that_does_not_compile_says_why_in_one_line(nvrtc: Toolchain) 
         NvrtcProcesses()(job)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nvrtc")
 def test_the_support_kernels_compile_and_are_kept(tmp_path: Path) -> None:
     cubin = support_cubin((9, 0), tmp_path)

@@ -36,6 +36,7 @@ def test_a_method_is_scored_on_every_row_once_for_each_gpu_and_dtype(
     assert sum(part.n for part in scores[0].slices.values()) == 48
 
 
+@pytest.mark.slow
 def test_our_method_beats_the_baselines_on_unseen_layers(small_dataset: Dataset) -> None:
     ours, study, light = evaluate_methods(small_dataset, ["ours", "study", "roofline"], "pair")
     assert ours.errors.median_ape < min(light.errors.median_ape, study.errors.median_ape)

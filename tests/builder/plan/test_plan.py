@@ -77,6 +77,7 @@ SHIPPED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "gpu"), SHIPPED)
 def test_every_point_of_a_plan_can_be_measured(name: str, gpu: str) -> None:
     plan = planned(name, gpu)

@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -100,11 +99,25 @@ inline void on_illegal_address(int number, siginfo_t*, void*) {
   signal(number, SIG_DFL);
 }
 
-inline std::vector<long long> turns(long long count, int order, std::mt19937& random) {
+// Random numbers of splitmix64 (Steele, Lea and Flood 2014). <random> would take as long to compile
+// as all else here.
+struct Dice {
+  unsigned long long state;
+
+  long long below(long long count) {
+    unsigned long long bits = (state += 0x9e3779b97f4a7c15ull);
+    bits = (bits ^ bits >> 30) * 0xbf58476d1ce4e5b9ull;
+    bits = (bits ^ bits >> 27) * 0x94d049bb133111ebull;
+    return (bits ^ bits >> 31) % static_cast<unsigned long long>(count);
+  }
+};
+
+inline std::vector<long long> turns(long long count, int order, Dice& dice) {
   std::vector<long long> turns(count);
   std::iota(turns.begin(), turns.end(), 0);
   if (order == REVERSE) std::reverse(turns.begin(), turns.end());
-  if (order == SHUFFLED) std::shuffle(turns.begin(), turns.end(), random);
+  for (long long i = count; order == SHUFFLED && i > 1; --i)
+    std::swap(turns[i - 1], turns[dice.below(i)]);
   return turns;
 }
 
@@ -154,10 +167,10 @@ inline std::string fault_of(Setup const& setup) {
 extern "C" __attribute__((visibility("hidden"))) char __start_shared_memory[];
 extern "C" __attribute__((visibility("hidden"))) char __stop_shared_memory[];
 
-inline void run_block(std::vector<Fiber>& fibers, int order, std::mt19937& random) {
+inline void run_block(std::vector<Fiber>& fibers, int order, Dice& dice) {
   memset(__start_shared_memory, 0xff, __stop_shared_memory - __start_shared_memory);
   for (Fiber& fiber : fibers) fiber.is_done = false;
-  while (!run_to_barrier(fibers, turns(fibers.size(), order, random)));
+  while (!run_to_barrier(fibers, turns(fibers.size(), order, dice)));
 }
 
 // A GPU's clocks, as the host sets them: time passes only where a register is read.
@@ -191,12 +204,12 @@ inline char const* launch(Setup const& setup, std::function<void()> const& body)
   n_readings = 0;
   grid_extent = setup.grid;
   block_extent = setup.block;
-  std::mt19937 random(setup.seed);
+  Dice dice = {setup.seed};
   std::vector<Fiber> fibers(setup.block.size());
   for (size_t i = 0; i < fibers.size(); ++i) make(fibers[i], i);
-  for (long long block : turns(setup.grid.size(), setup.order, random)) {
+  for (long long block : turns(setup.grid.size(), setup.order, dice)) {
     block_index = setup.grid.at(block);
-    run_block(fibers, setup.order, random);
+    run_block(fibers, setup.order, dice);
     if (!failure.empty()) break;
   }
   sigaction(SIGSEGV, &old_segv, nullptr);

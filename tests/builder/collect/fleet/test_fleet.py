@@ -145,6 +145,7 @@ def test_all_points_are_measured_once_between_the_gpus(whole: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_collection_that_is_complete_is_not_measured_again(whole: Path, tmp_path: Path) -> None:
     rows = len(read(whole / "out.parquet"))
     options = options_in(tmp_path, journals=whole / "out.journal")
