@@ -24,6 +24,7 @@ import gpperf_lite as gp
 from builder.__main__ import main
 from builder.commands import COMMANDS
 from builder.dataset import read
+from gpperf_lite._artefact import Artefact, write
 
 LEAVES = [words for command in COMMANDS for words in command.leaves]
 AT_ONCE = {("doctor",), ("probe",), ("report", "features"), ("report", "dataset")}
@@ -247,23 +248,22 @@ def test_evaluate_prints_a_line_for_each_method_and_each_slice(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     capsys.readouterr()
-    methods = ["--method", "roofline", "study", "--split", "shape", "--workers", "2"]
+    methods = ["--method", "roofline", "nearest", "--split", "shape", "--workers", "1"]
     assert main(["evaluate", "methods", str(dataset), *methods]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
         "method",
         "roofline",
-        "study",
+        "nearest",
     ]
 
 
 @pytest.mark.slow
 def test_evaluate_warns_of_random_rows_and_of_rows_that_were_trained_on(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dataset: Path, small_artefact: Artefact, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tmp_path / "a.safetensors"
-    train = ["train", str(dataset), "--name", "a", "--folds", "2", "--workers", "1"]
-    assert main([*train, "--output", str(model)]) == 0
+    write(small_artefact, model)
     assert main(["evaluate", "model", str(dataset), "--artefact", str(model)]) == 0
     shown = capsys.readouterr().out
     assert "whether these rows were held out of its training is not checked" in shown
