@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import gpperf_lite as gp
-from builder.dataset import N_FOLDS, Dataset, Points, held_out, points_of
+from builder.dataset import N_FOLDS, Dataset, Mask, Points, held_out, points_of
 from builder.evaluate import read_datasets
 from builder.evaluate.evaluation import METHODS
 from builder.importers import import_table
@@ -66,7 +66,7 @@ def _is_dataset(path: Path) -> bool:
 
 
 def _scored(
-    dataset: Dataset, points: Points, masks: list[NDArray[np.bool_]], options: AccuracyOptions
+    dataset: Dataset, points: Points, masks: list[Mask], options: AccuracyOptions
 ) -> Iterator[str]:
     gpu, asked = str(points.gpu[0]), np.any(masks, axis=0)
     kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}

@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from builder.evaluate.baselines import study_features, study_forest
 from gpperf_lite import Gemm, Model
-
-Floats = NDArray[np.float64]
+from gpperf_lite._arithmetic import Floats
 
 
 @dataclass(frozen=True)

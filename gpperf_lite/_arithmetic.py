@@ -13,10 +13,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._domain import Domain
 from ._forest import Forests, power_of_two, powers_of_two
 from ._interval import Interval
+
+Floats = NDArray[np.float64]
 
 
 class Arithmetic(NamedTuple):

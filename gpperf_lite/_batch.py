@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._arithmetic import ARRAYS
+from ._arithmetic import ARRAYS, Floats
 from ._errors import InputError
 from ._gemm import LARGEST, Gemm, checked_size
 from ._kernel import Kernel, contiguous_extents
 from ._kernel_model import Answer, KernelModel
-from ._prediction import BOUNDS, Floats, NotesByRow, PredictionBatch, Reason
+from ._prediction import BOUNDS, NotesByRow, PredictionBatch, Reason
 
 _ROWS_PER_BLOCK = 2048
 

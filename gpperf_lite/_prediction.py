@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arithmetic import Floats
 from ._domain import stray_note
 from ._gemm import Gemm
 from ._kernel import Kernel
 
 LowHigh = tuple[float, float]
-Floats = NDArray[np.float64]
 
 BOUNDS = ("compute", "memory", "latency")
 

@@ -47,7 +47,7 @@ RUNTIME_IMPORTS = {
         "_sealed",
     },
     "_builtin": {"_errors"},
-    "_prediction": {"_domain", "_gemm", "_kernel"},
+    "_prediction": {"_arithmetic", "_domain", "_gemm", "_kernel"},
     "_kernel_model": {
         "_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_kernel",
         "_physics", "_prediction",

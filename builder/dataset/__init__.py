@@ -1,9 +1,11 @@
 """Datasets: measured rows as Parquet, their schema, usable points, and folds by group."""
 
+from gpperf_lite._arithmetic import Floats
+
 from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
 from .parquet import read_parquet
-from .points import Floats, Mask, Points, points_of
+from .points import Mask, Points, points_of
 from .schema import (
     LONGEST_S,
     OWN_COLUMNS,

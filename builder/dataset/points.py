@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpperf_lite._arithmetic import Floats
+
 from ..errors import DatasetError
 from .dataset import Dataset
 from .schema import POINT
 
-Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 

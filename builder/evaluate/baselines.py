@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import NearestNeighbors
@@ -12,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gpperf_lite import Gpu
 
-from ..dataset import Floats, Points
+from ..dataset import Floats, Mask, Points
 from ..train import Kernels, speed_of_light
 
 _NEIGHBOURS = 16
@@ -43,7 +42,7 @@ def study_features(
     return np.column_stack([m, n, k, block, flops / moved, moved, flops])
 
 
-def study_predictions(points: Points, held_out: NDArray[np.bool_], kernels: Kernels) -> Floats:
+def study_predictions(points: Points, held_out: Mask, kernels: Kernels) -> Floats:
     """Return the runtimes of the held-out points, predicted in the study's way from the others.
 
     The block size is the kernel's tile. Of a library's kernels it is not known, and 1 in each row.
@@ -57,7 +56,7 @@ def study_predictions(points: Points, held_out: NDArray[np.bool_], kernels: Kern
     return predicted
 
 
-def nearest_predictions(points: Points, held_out: NDArray[np.bool_]) -> Floats:
+def nearest_predictions(points: Points, held_out: Mask) -> Floats:
     """Return the runtimes of the held-out points, interpolated between the others.
 
     In the logarithms of m, n and k, through the 16 nearest points of the same kernel (of any, where

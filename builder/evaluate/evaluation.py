@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, Model
 
-from ..dataset import Dataset, Floats, Points, concatenate, held_out, points_of, read
+from ..dataset import Dataset, Floats, Mask, Points, concatenate, held_out, points_of, read
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
 from ..train import Errors, Kernels, errors_of, fit_runtime, slices, unit_of
@@ -25,10 +24,10 @@ from .kernel_choice import ChoiceEfficiency, choice_of
 
 _FEWEST_ROWS = 10
 
-Predictor = Callable[[Points, NDArray[np.bool_], Gpu, Kernels], Floats]
+Predictor = Callable[[Points, Mask, Gpu, Kernels], Floats]
 
 
-def _ours(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+def _ours(points: Points, out: Mask, gpu: Gpu, kernels: Kernels) -> Floats:
     """Predict each unit's points from the other points of that unit, as training does."""
     units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
     predicted = np.full(len(points), np.nan)
@@ -42,16 +41,16 @@ def _ours(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) ->
     return predicted[out]
 
 
-def _study(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+def _study(points: Points, out: Mask, gpu: Gpu, kernels: Kernels) -> Floats:
     return study_predictions(points, out, kernels)
 
 
-def _roofline(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+def _roofline(points: Points, out: Mask, gpu: Gpu, kernels: Kernels) -> Floats:
     launch_s = float(points.runtime_s[~out].min())
     return roofline(points.where(out), gpu, kernels, launch_s)
 
 
-def _nearest(points: Points, out: NDArray[np.bool_], gpu: Gpu, kernels: Kernels) -> Floats:
+def _nearest(points: Points, out: Mask, gpu: Gpu, kernels: Kernels) -> Floats:
     return nearest_predictions(points, out)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite._gemm import LARGEST
 
-from ..dataset import LONGEST_S, SHORTEST_S, Dataset, read_parquet, table_of
+from ..dataset import LONGEST_S, SHORTEST_S, Dataset, Mask, read_parquet, table_of
 from ..errors import SourceError
 from ..vocabulary import Regime
 from .report import ImportReport, one_gpu
@@ -123,7 +123,7 @@ def _known(texts: NDArray[Any]) -> list[str]:
     return sorted({text for text in texts if text is not None})
 
 
-def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.bool_]:
+def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> Mask:
     """Return the mask of the good rows, bool array of shape (n_rows,); count the others."""
     keep = np.ones(len(columns["m"]), bool)
     sizes = np.stack([columns[name] for name in _SIZES])
@@ -145,7 +145,7 @@ def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> NDArray[np.
     return keep
 
 
-def _repeated(columns: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
+def _repeated(columns: dict[str, NDArray[Any]]) -> Mask:
     """Return the mask of rows that repeat an earlier one exactly, bool array of shape (n_rows,)."""
     # NaN is not equal to itself, but None is.
     lists = [[None if cell != cell else cell for cell in column] for column in columns.values()]

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from gpperf_lite._arithmetic import Floats
 
 from ..device import Sensor
 from .protocol import PowerRules
 from .sensors import read_positive
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

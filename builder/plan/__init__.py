@@ -2,14 +2,12 @@
 
 from .cost import Costs, guess_runtime_s
 from .plan import Plan
-from .shapes import Floats
 from .shares import planned, shares
 from .sweep import Point, Sweep, few_sweep, read_sweep
 from .text import plan_json, plan_lines
 
 __all__ = [
     "Costs",
-    "Floats",
     "Plan",
     "Point",
     "Sweep",

@@ -11,10 +11,11 @@ from itertools import product
 from typing import NamedTuple
 
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._arithmetic import Floats
 from gpperf_lite._kernel import Tile, contiguous_extents
 
 from ..kernels import Build
-from .shapes import Floats, extents_within, fitted, size_at
+from .shapes import extents_within, fitted, size_at
 from .sweep import Group, Point, Range, Size, candidate_name
 
 _MISSES = 256

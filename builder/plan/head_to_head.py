@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gpperf_lite import Gemm
+from gpperf_lite._arithmetic import Floats
 
 from .candidate import CandidateQueue, Variant
-from .shapes import Floats
 
 _NEAR = 128
 """Points after its beginning until which another group may still join a head-to-head."""

@@ -20,12 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gpperf_lite._arithmetic import Floats
 from gpperf_lite._gemm import LARGEST
 from gpperf_lite._kernel import Tile
 
 from .sweep import Range, Size
-
-Floats = NDArray[np.float64]
 
 _BITS = 30
 _DIMENSIONS = 5

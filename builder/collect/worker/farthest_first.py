@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gpperf_lite import Gemm
+from gpperf_lite._arithmetic import Floats
 from gpperf_lite._gemm import footprint_bytes
-
-from ...plan import Floats
 
 
 class Observation(NamedTuple):
