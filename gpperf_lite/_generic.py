@@ -52,7 +52,7 @@ from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY
 from ._physics import CONSTANTS
-from ._relative import FACTS, distance, is_column, multiplied_out, unit_of
+from ._relative import FACTS, distance, is_column, multiplied_out, scale_of
 from ._safetensors import Array, refuse
 from ._sealed import read_with, scope_of, seal, unseal, write_atomically
 
@@ -246,7 +246,7 @@ def _mixed(
     for name, low, high in CONSTANTS["library"]:
         logs = [math.log(max(one[name], 1e-300)) for one in constants]
         mean = math.fsum(weight * log for weight, log in zip(weights, logs, strict=True))
-        value = math.exp(mean) * unit_of(name, gpu, dtype)
+        value = math.exp(mean) * scale_of(name, gpu, dtype)
         # Rounded, so that the last bits of a machine's exponential do not matter.
         mixed[name] = min(max(float(f"{value:.{_DIGITS}g}"), low), high)
     return mixed

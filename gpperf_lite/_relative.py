@@ -63,8 +63,8 @@ _WEIGHTS = (
 _LARGEST = np.finfo(np.float32).max
 
 
-def unit_of(constant: str, gpu: Gpu, dtype: str) -> float:
-    """Return the unit of a constant of the physical model on a GPU; 1.0 where it is absolute."""
+def scale_of(constant: str, gpu: Gpu, dtype: str) -> float:
+    """Return the scale of a physical constant on a GPU, its unit there; 1.0 if it is absolute."""
     mac_s = 2.0 / gpu.peak_flops[dtype]
     tile = _TILE.fullmatch(constant)
     if tile:

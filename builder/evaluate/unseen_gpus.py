@@ -2,7 +2,7 @@
 
 Each GPU of the generic model's recipe is held out with all of its tables. The model of the others
 answers for it from its data sheet; then it is calibrated with ever more of its rows, which are
-chosen as `plan --few` chooses them, and asked about rows of other shapes.
+chosen as `calibrate --choose` chooses them, and asked about rows of other shapes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..train import (
     HeldOut,
     RuntimeFit,
     errors_of,
-    held_out,
+    hold_out_gpus,
     read_recipe,
     runtime_dataset,
     tables_of,
@@ -67,7 +67,7 @@ def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
         raise RecipeError(f"{recipe} has no model of scope 'generic'")
     (model,) = models[:1]
     tables, _ = tables_of(runtime_dataset(model, sources), {}, n_workers)
-    return curves_of(held_out(tables, model.without, GenericOptions(), n_workers), n_workers)
+    return curves_of(hold_out_gpus(tables, model.without, GenericOptions(), n_workers), n_workers)
 
 
 def curves_of(

@@ -1,9 +1,8 @@
 """Training: rows of datasets in, an artefact out."""
 
-from .family import TrainOptions
 from .generic import tables_of
 from .generic_fit import GenericOptions
-from .held_out_gpus import Case, HeldOut, held_out, with_intervals
+from .held_out_gpus import Case, HeldOut, hold_out_gpus, with_intervals
 from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
 from .model_files import build_from_datasets, build_from_recipe, runtime_dataset
@@ -11,6 +10,7 @@ from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, 
 from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, library_points, measured_library
 from .runtime_fit import RuntimeFit, fit_runtime
+from .stratum import TrainOptions
 from .training import check_name
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
     "describe_points",
     "errors_of",
     "fit_runtime",
-    "held_out",
+    "hold_out_gpus",
     "learn",
     "library_points",
     "measured_library",

@@ -17,7 +17,7 @@ from ..dataset import Dataset, concatenate
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
 from .generic_fit import GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
-from .held_out_gpus import held_out, measured_on
+from .held_out_gpus import hold_out_gpus, measured_on
 from .provenance import stand_ins_among, versions_of
 from .relative import GpuTable, fit_relative, measured_library
 
@@ -46,7 +46,7 @@ def train_generic(
     forests = {
         dtype: tuple(forest for (mine, _), forest in fitted if mine == dtype) for dtype in by_dtype
     }
-    outs = [out for _, _, out in held_out(tables, {}, options, n_workers)]
+    outs = [out for _, _, out in hold_out_gpus(tables, {}, options, n_workers)]
     gpus = {table.name: table.gpu for table in tables}
     estimators = [
         measured_on(

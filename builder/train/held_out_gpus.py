@@ -66,7 +66,7 @@ class Case:
         return f"{self.table.name} {self.table.dtype}"
 
 
-def held_out(
+def hold_out_gpus(
     tables: Sequence[GpuTable],
     without: Mapping[str, Sequence[str]],
     options: GenericOptions,

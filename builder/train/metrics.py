@@ -28,7 +28,7 @@ class Errors:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON values, of four significant digits; NaN is None."""
-        return {name: _rounded(value) for name, value in asdict(self).items()}
+        return {name: _figure(value) for name, value in asdict(self).items()}
 
 
 def errors_of(predicted: Floats, measured: Floats) -> Errors:
@@ -57,7 +57,7 @@ def slices(points: Points) -> dict[str, Floats]:
     return {name: part for name, part in parts.items() if part.any()}
 
 
-def _rounded(value: float) -> float | int | None:
+def _figure(value: float) -> float | int | None:
     if isinstance(value, int):
         return value
     return None if math.isnan(value) else float(f"{value:.4g}")

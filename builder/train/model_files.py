@@ -13,10 +13,10 @@ from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
 from ..files import make_room
 from ..importers import import_table
-from .family import TrainOptions
 from .generic import train_generic
 from .generic_fit import GenericOptions
 from .recipe import ModelRecipe, read_recipe
+from .stratum import TrainOptions
 from .training import train
 
 
@@ -36,11 +36,11 @@ def build_from_recipe(
         if model.scope == "generic":
             write_and_report_generic(build_generic(model, sources, n_workers), path)
         else:
-            artefact = build(model, sources, n_workers)
+            artefact = build_model(model, sources, n_workers)
             write_and_report(artefact, path)
 
 
-def build(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
+def build_model(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
     """Import the sources of one model and train it."""
     options = TrainOptions(
         model.name, model.version, model.split, model.folds, stand_ins=model.stand_ins

@@ -149,7 +149,7 @@ def fit_constants(
         f_scale=0.1,
         max_nfev=_EVALUATIONS,
     )
-    return {name: _rounded(value) for name, value in search.constants(result.x).items()}
+    return {name: _significant(value) for name, value in search.constants(result.x).items()}
 
 
 @dataclass(frozen=True)
@@ -241,5 +241,5 @@ def _limits(mac_s: float, gpu: Gpu) -> dict[str, tuple[float, float]]:
     }
 
 
-def _rounded(value: float) -> float:
+def _significant(value: float) -> float:
     return float(f"{value:.{_SIGNIFICANT_DIGITS}g}")

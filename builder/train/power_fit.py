@@ -27,7 +27,7 @@ _POWER_FOREST = LearnerOptions(
 
 @dataclass(frozen=True)
 class PowerFit:
-    """Constants and forest of power, fitted to some points of one dtype and family."""
+    """Constants and forest of power, fitted to some points of one stratum."""
 
     constants: Constants
     forest: Forest

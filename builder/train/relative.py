@@ -16,7 +16,7 @@ from gpperf_lite._features import FEATURES
 from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, Forest
 from gpperf_lite._kernel import LIBRARY
 from gpperf_lite._physics import CONSTANTS
-from gpperf_lite._relative import COLUMNS, column_of, unit_of
+from gpperf_lite._relative import COLUMNS, column_of, scale_of
 
 from ..dataset import Dataset, Floats, Points, points_of
 from .learner import LearnerOptions, learn
@@ -65,7 +65,7 @@ def fit_relative(table: GpuTable) -> dict[str, float]:
     few = table.sample(_ROWS_FOR_CONSTANTS).points
     absolute = fit_constants(few, table.gpu, KERNELS, pull=_PULL)
     return {
-        name: absolute[name] / unit_of(name, table.gpu, table.dtype)
+        name: absolute[name] / scale_of(name, table.gpu, table.dtype)
         for name, _, _ in CONSTANTS["library"]
     }
 
@@ -73,7 +73,7 @@ def fit_relative(table: GpuTable) -> dict[str, float]:
 def absolute_constants(table: GpuTable) -> dict[str, float]:
     """Return a table's constants in SI units."""
     return {
-        name: value * unit_of(name, table.gpu, table.dtype)
+        name: value * scale_of(name, table.gpu, table.dtype)
         for name, value in table.constants.items()
     }
 

@@ -23,7 +23,7 @@ _MAC_FACTOR_BEYOND = 1.01
 
 @dataclass(frozen=True)
 class RuntimeFit:
-    """Constants and forest fitted to points of one family; domain: of those points."""
+    """Constants and forest fitted to points of one stratum; domain: of those points."""
 
     constants: Constants
     forest: Forest

@@ -20,7 +20,7 @@ from .physics import Constants, DescribedPoints
 
 @dataclass(frozen=True)
 class SlowdownFit:
-    """A forest of log2(sustained over burst), fitted to some points of one family."""
+    """A forest of log2(sustained over burst), fitted to some points of one stratum."""
 
     forest: Forest
     constants: Constants = field(default_factory=dict)

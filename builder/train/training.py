@@ -1,6 +1,6 @@
 """Training: datasets in, an artefact out, with its accuracy and intervals from held-out rows.
 
-For each dtype and family of kernels (the library's, tiled, on CUDA cores, on tensor cores): the
+For each stratum, a dtype and a unit of kernels (library, tiled, CUDA cores, tensor cores): the
 constants of the physical model, then the forest that corrects it. Both are fitted once for each
 fold, on the other folds, to learn what they are worth on groups that they never saw, and once on
 everything, to be shipped. Rows measured under lasting load give power and the sustained runtime.
@@ -21,9 +21,9 @@ from gpperf_lite._estimator import Estimator
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
-from .family import Family, RuntimeFits, TrainOptions, families_of, fit_families
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
+from .stratum import RuntimeFits, Stratum, TrainOptions, fit_strata, strata_of
 
 
 def train(
@@ -46,7 +46,7 @@ def train(
     points = points_of(data.not_sustained())
     gpu = _one_gpu(data, points)
     left_out: dict[str, int] = {}
-    families = list(families_of(points, data, gpu, options, left_out))
+    strata = list(strata_of(points, data, gpu, options, left_out))
     sustained = data.sustained().usable()
     if not power_datasets and _holds_power(sustained):
         power_datasets = [sustained]
@@ -54,22 +54,22 @@ def train(
     if power_datasets:
         check_power_limits(gpu)
         powered = power_points(power_datasets, points)
-    fitted = fit_families(families, n_workers, label)
-    estimators = [family.runtime_estimator(fits) for family, fits in fitted]
+    fitted = fit_strata(strata, n_workers, label)
+    estimators = [stratum.runtime_estimator(fits) for stratum, fits in fitted]
     if len(sustained):
         lasting = points_of(sustained)
-        found = (family.sustained_estimator(lasting, fits) for family, fits in fitted)
+        found = (stratum.sustained_estimator(lasting, fits) for stratum, fits in fitted)
         estimators += [one for one in found if one is not None]
     if powered is not None:
         tasks = _power_tasks(fitted, powered, left_out)
         estimators += run_tasks(tasks, n_workers, f"{label}, power")
     estimators.sort(key=lambda one: (one.dtype, _ORDER.index(one.target)))
-    stand_ins = stand_ins_among(options.stand_ins, {family.dtype for family in families})
+    stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})
     return Artefact(
         options.name,
         options.version,
         gpu,
-        _kernels_in_order(families),
+        _kernels_in_order(strata),
         tuple(estimators),
         stand_ins,
         _provenance(data, power_datasets, left_out, options),
@@ -81,19 +81,19 @@ _ORDER = ("runtime", "sustained", "power")
 
 
 def _power_tasks(
-    fitted: Sequence[tuple[Family, RuntimeFits]], powered: Points, left_out: dict[str, int]
+    fitted: Sequence[tuple[Stratum, RuntimeFits]], powered: Points, left_out: dict[str, int]
 ) -> list[Task[Estimator]]:
-    """Return a task for each family with enough points with power; count the others' as left out.
+    """Return a task for each stratum with enough points with power; count the others' as left out.
 
     Raises DatasetError where there is none.
     """
     tasks = []
-    for family, fits in fitted:
-        part = family.part_of(powered)
-        if family.can_hold_out(part):
-            tasks.append(Task(family.name, Family.power_estimator, (family, part, fits)))
+    for stratum, fits in fitted:
+        part = stratum.part_of(powered)
+        if stratum.can_hold_out(part):
+            tasks.append(Task(stratum.name, Stratum.power_estimator, (stratum, part, fits)))
         elif len(part):
-            left_out[f"power of {family.name}"] = len(part)
+            left_out[f"power of {stratum.name}"] = len(part)
     if not tasks:
         raise DatasetError(
             f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
@@ -127,10 +127,10 @@ def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
     return gpu
 
 
-def _kernels_in_order(families: list[Family]) -> tuple[Kernel, ...]:
+def _kernels_in_order(strata: list[Stratum]) -> tuple[Kernel, ...]:
     kernels: dict[str, Kernel] = {}
-    for family in families:
-        kernels.update(family.kernels)
+    for stratum in strata:
+        kernels.update(stratum.kernels)
     return tuple(kernels.values())
 
 

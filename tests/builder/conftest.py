@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from stand_ins.tables import GRID, QUICK, aiconfigurator, write_parquet
+from stand_ins.tables import GRID, QUICK_TRAINING, aiconfigurator, write_parquet
 
 from builder.dataset import Dataset
 from builder.importers import import_table
@@ -39,4 +39,4 @@ def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def small_artefact(small_dataset: Dataset) -> Artefact:
     """A model of the small dataset, trained quickly."""
-    return train([small_dataset], [], replace(QUICK, name="small"))
+    return train([small_dataset], [], replace(QUICK_TRAINING, name="small"))

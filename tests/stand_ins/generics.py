@@ -10,7 +10,7 @@ from gpperf_lite._generic import Generic, GenericEstimator
 from gpperf_lite._gpu import Gpu
 from gpperf_lite._interval import Interval
 from gpperf_lite._physics import CONSTANTS
-from gpperf_lite._relative import COLUMNS, unit_of
+from gpperf_lite._relative import COLUMNS, scale_of
 from stand_ins.artefacts import constants, domain, forest, interval
 
 
@@ -61,7 +61,7 @@ def relative(gpu: Gpu, dtype: str, factor: float) -> dict[str, float]:
     """Return usual constants of a GPU, times a factor, over its units."""
     usual = constants("library")
     return {
-        name: usual[name] * factor / unit_of(name, gpu, dtype)
+        name: usual[name] * factor / scale_of(name, gpu, dtype)
         for name, _, _ in CONSTANTS["library"]
     }
 

@@ -15,7 +15,7 @@ from builder.gpus import known_gpus
 from builder.train import LearnerOptions, TrainOptions
 
 GPU = known_gpus()["h200_sxm"]
-QUICK = TrainOptions(
+QUICK_TRAINING = TrainOptions(
     "quick", split="pair", n_folds=2, learner=LearnerOptions(n_trees=8, depth=3, teacher=False)
 )
 """How to train in a fraction of a second."""

@@ -21,7 +21,7 @@ from builder.train import (
     GenericOptions,
     GpuTable,
     LearnerOptions,
-    held_out,
+    hold_out_gpus,
     library_points,
     read_recipe,
     tables_of,
@@ -33,7 +33,7 @@ from gpperf_lite._generic import Generic, GenericEstimator, decode, encode, read
 
 GPUS = {name: known_gpus()[name] for name in ("h100_sxm", "h200_sxm", "l40s")}
 SMALL = LearnerOptions(n_trees=20, depth=4, teacher=False)
-QUICK = GenericOptions(SMALL, 200, 100, {"f16": "bf16", "s8": "fp8"})
+QUICK_GENERIC = GenericOptions(SMALL, 200, 100, {"f16": "bf16", "s8": "fp8"})
 
 
 def formula_s(sizes: Floats, gpu: gp.Gpu, dtype: str = "bf16") -> Floats:
@@ -60,7 +60,7 @@ def dataset(gpus: Mapping[str, gp.Gpu] = GPUS, dtypes: Sequence[str] = ("bf16",)
 
 @pytest.fixture(scope="module")
 def generic() -> Generic:
-    return train_generic([dataset()], "generic", "1", QUICK, 1)
+    return train_generic([dataset()], "generic", "1", QUICK_GENERIC, 1)
 
 
 def trained_on(whole: Dataset, estimator: GenericEstimator) -> list[GpuTable]:
@@ -117,12 +117,12 @@ def test_a_gpu_held_out_is_asked_of_the_forest_that_a_model_of_the_others_would_
     tables: list[GpuTable],
 ) -> None:
     """The H200's kind is the H100's: all of the former, and some of the L40S."""
-    case, generic, _ = held_out(tables, {}, QUICK, 1)[0]
+    case, generic, _ = hold_out_gpus(tables, {}, QUICK_GENERIC, 1)[0]
     assert case.names == ("h100_sxm",)
     assert {gpu.name for gpu in generic.gpus} == {"NVIDIA H200", "NVIDIA L40S"}
     _, h200, l40s = tables
     assert generic.estimators[0].forests == (
-        fit_forest([h200, l40s.sample(QUICK.other_rows)], SMALL),
+        fit_forest([h200, l40s.sample(QUICK_GENERIC.other_rows)], SMALL),
     )
 
 
@@ -134,10 +134,10 @@ def test_every_kind_of_every_dtype_gets_its_own_forest() -> None:
     peaks = {"a": h200.peak_flops, "b": odd, "c": h200.peak_flops}
     gpus = {name: replace(h200, name=name, peak_flops=peaks[name]) for name in peaks}
     several = dataset(gpus, ("bf16", "fp8"))
-    bf16, fp8 = train_generic([several], "generic", "1", QUICK, 1).estimators
+    bf16, fp8 = train_generic([several], "generic", "1", QUICK_GENERIC, 1).estimators
     assert (bf16.kinds, fp8.kinds) == ((0, 1, 0), (0, 0, 0))
     a, b, c = trained_on(several, bf16)
-    some_a, some_b, some_c = (table.sample(QUICK.other_rows) for table in (a, b, c))
+    some_a, some_b, some_c = (table.sample(QUICK_GENERIC.other_rows) for table in (a, b, c))
     assert bf16.forests == (
         fit_forest([a, some_b, c], SMALL),
         fit_forest([some_a, b, some_c], SMALL),
@@ -154,7 +154,7 @@ def test_the_file_says_what_gpus_held_out_are_worth(generic: Generic) -> None:
 
 @pytest.mark.slow
 def test_errors_fall_with_points_and_the_page_shows_them(tables: list[GpuTable]) -> None:
-    found = curves_of(held_out(tables, {}, QUICK, 1)[:2], 1, (40,))
+    found = curves_of(hold_out_gpus(tables, {}, QUICK_GENERIC, 1)[:2], 1, (40,))
     first = found[0]
     assert first.errors[40].mean_ape < first.errors[0].mean_ape
     assert 0.0 <= first.coverage[40] <= 1.0

@@ -14,7 +14,7 @@ from stand_ins.tables import (
     GPU,
     GRID,
     LARGE_GRID,
-    QUICK,
+    QUICK_TRAINING,
     aiconfigurator,
     cutlass_row,
     dataset_of,
@@ -52,7 +52,9 @@ def power_dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def power_artefact(small_dataset: Dataset, power_dataset: Dataset) -> Artefact:
     return train(
-        [small_dataset, power_dataset], [power_dataset], replace(QUICK, name="warm", version="2")
+        [small_dataset, power_dataset],
+        [power_dataset],
+        replace(QUICK_TRAINING, name="warm", version="2"),
     )
 
 
@@ -108,7 +110,7 @@ def test_accuracy_is_of_rows_that_were_held_out(small_dataset: Dataset) -> None:
         for time_s, odd in zip(columns["runtime_s"], slow, strict=True)
     ]
     odd = dataset_of(len(GRID), **columns)
-    options = replace(QUICK, learner=LearnerOptions(n_trees=64, depth=4, teacher=False))
+    options = replace(QUICK_TRAINING, learner=LearnerOptions(n_trees=64, depth=4, teacher=False))
     artefact = train([odd], [], replace(options, name="odd"))
     model = gp.Model(artefact)
     m, n, k = (list(axis) for axis in zip(*GRID, strict=True))
@@ -122,20 +124,22 @@ def test_training_again_gives_the_same_bytes_in_one_process_or_in_two(
     small_dataset: Dataset, small_artefact: Artefact
 ) -> None:
     for n_workers in (1, 2):
-        again = train([small_dataset], [], replace(QUICK, name="small"), n_workers=n_workers)
+        again = train(
+            [small_dataset], [], replace(QUICK_TRAINING, name="small"), n_workers=n_workers
+        )
         assert encode(again) == encode(small_artefact)
 
 
 @pytest.mark.slow
 def test_the_teacher_is_as_repeatable_as_its_student(small_dataset: Dataset) -> None:
-    options = replace(QUICK, learner=LearnerOptions(n_trees=8, depth=3, teacher=True))
+    options = replace(QUICK_TRAINING, learner=LearnerOptions(n_trees=8, depth=3, teacher=True))
     few = small_dataset.where(small_dataset.column("m") >= 256)
     first, second = (encode(train([few], [], replace(options, name="taught"))) for _ in range(2))
     assert first == second
 
 
 def test_small_tables_get_a_small_forest(small_dataset: Dataset) -> None:
-    artefact = train([small_dataset], [], replace(QUICK, name="usual", learner=None))
+    artefact = train([small_dataset], [], replace(QUICK_TRAINING, name="usual", learner=None))
     assert artefact.estimators[0].forest.feature.shape == (64, 4)
 
 
@@ -167,13 +171,13 @@ def test_power_of_short_kernels_is_said_to_be_unmeasured(
 def test_power_needs_rows_with_a_window_that_is_long_enough(small_dataset: Dataset) -> None:
     short = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=0.2)
     with pytest.raises(DatasetError, match="no row holds power averaged over 0.9 s"):
-        train([small_dataset], [short], replace(QUICK, name="cold"))
+        train([small_dataset], [short], replace(QUICK_TRAINING, name="cold"))
 
 
 def test_too_few_rows_with_power_are_no_model_of_power(small_dataset: Dataset) -> None:
     few = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=1.0)
     with pytest.raises(DatasetError, match="too few rows with power"):
-        train([small_dataset], [few], replace(QUICK, name="cold"))
+        train([small_dataset], [few], replace(QUICK_TRAINING, name="cold"))
 
 
 def test_the_runtime_under_load_is_learnt_where_enough_points_were_measured_both_ways(
@@ -187,26 +191,26 @@ def test_the_runtime_under_load_is_learnt_where_enough_points_were_measured_both
     untimed = dataset_of(len(GRID), **{**columns, "m": 2})
     targets = {}
     for name, more in (("all", lasting), ("few", few), ("untimed", untimed)):
-        artefact = train([small_dataset, more], [], replace(QUICK, name=name))
+        artefact = train([small_dataset, more], [], replace(QUICK_TRAINING, name=name))
         targets[name] = [estimator.target for estimator in artefact.estimators]
     assert targets == {"all": ["runtime", "sustained"], "few": ["runtime"], "untimed": ["runtime"]}
 
 
 def test_one_group_cannot_be_held_out(small_dataset: Dataset) -> None:
     with pytest.raises(DatasetError, match="nothing can be held out"):
-        train([small_dataset], [], replace(QUICK, name="x", split="gpu"))
+        train([small_dataset], [], replace(QUICK_TRAINING, name="x", split="gpu"))
 
 
 def test_a_dtype_without_a_peak_is_refused() -> None:
     rows = dataset_of(3, m=[1, 2, 3], dtype="nvfp4")
     with pytest.raises(DatasetError, match="no peak for nvfp4"):
-        train([rows], [], replace(QUICK, name="x"))
+        train([rows], [], replace(QUICK_TRAINING, name="x"))
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "x" * 65, "a\nb"])
 def test_a_name_that_could_not_be_a_file_is_refused(name: str, small_dataset: Dataset) -> None:
     with pytest.raises(DatasetError, match="name must be"):
-        train([small_dataset], [], replace(QUICK, name=name))
+        train([small_dataset], [], replace(QUICK_TRAINING, name=name))
 
 
 @pytest.mark.slow
@@ -222,7 +226,7 @@ def test_a_name_that_could_not_be_a_file_is_refused(name: str, small_dataset: Da
 def test_stand_ins_answer_for_what_was_not_measured(
     small_dataset: Dataset, asked: dict[str, str], used: dict[str, str]
 ) -> None:
-    options = replace(QUICK, stand_ins=asked)
+    options = replace(QUICK_TRAINING, stand_ins=asked)
     artefact = train([small_dataset], [], replace(options, name="small"))
     assert artefact.stand_ins == used
     model = gp.Model(artefact)
@@ -254,7 +258,7 @@ def test_each_dtype_and_form_of_physics_gets_its_own_estimator(tmp_path: Path) -
     dtypes = ["bfloat16"] * len(GRID) + ["fp8"] * len(GRID)
     table = write_parquet(tmp_path / "a.parquet", aiconfigurator(GRID * 2, gemm_dtype=dtypes))
     library, _ = import_table(table, "aiconfigurator")
-    artefact = train([library, cutlass], [], replace(QUICK, name="mixed", split="shape"))
+    artefact = train([library, cutlass], [], replace(QUICK_TRAINING, name="mixed", split="shape"))
     model = loaded(artefact, tmp_path)
     assert model.dtypes == ("bf16", "f32", "fp8")
     found = {one["dtype"]: one["kernels"] for one in model.card["estimators"]}
@@ -270,7 +274,7 @@ def test_a_table_with_a_slice_of_one_row_can_be_written(
     """R2 is not defined there, and JSON has no NaN."""
     m = small_dataset.column("m")
     single = (m >= 64) | ((m == 1) & (small_dataset.column("n") == 512))
-    artefact = train([small_dataset.where(single)], [], replace(QUICK, name="one"))
+    artefact = train([small_dataset.where(single)], [], replace(QUICK_TRAINING, name="one"))
     write(artefact, tmp_path / "a.safetensors")
     part = read(tmp_path / "a.safetensors").estimators[0].accuracy["slices"]["m from 1 to 16"]
     assert (part["n"], part["r2"]) == (1, None)
@@ -282,7 +286,7 @@ def test_rows_with_unusable_flags_play_no_part(
     small_dataset: Dataset, small_artefact: Artefact, flag: str
 ) -> None:
     bad = dataset_of(4, m=[1, 2, 3, 4], runtime_s=1.0, flags=[[flag, "coarse"]] * 4)
-    artefact = train([small_dataset, bad], [], replace(QUICK, name="small"))
+    artefact = train([small_dataset, bad], [], replace(QUICK_TRAINING, name="small"))
     assert artefact.estimators[0].forest == small_artefact.estimators[0].forest
     assert artefact.estimators[0].accuracy == small_artefact.estimators[0].accuracy
 
@@ -290,51 +294,51 @@ def test_rows_with_unusable_flags_play_no_part(
 def test_rows_of_two_gpus_are_refused(small_dataset: Dataset) -> None:
     other = dataset_of(2, gpu="l40s", m=[1, 2])
     with pytest.raises(DatasetError, match="of one GPU; these rows are of h200_sxm, l40s"):
-        train([small_dataset, other], [], replace(QUICK, name="two"))
+        train([small_dataset, other], [], replace(QUICK_TRAINING, name="two"))
 
 
 def test_power_of_another_gpu_is_refused(small_dataset: Dataset) -> None:
     other = dataset_of(2, gpu="l40s", m=[1, 2], power_w=300.0, power_window_s=1.0)
     with pytest.raises(DatasetError, match="power was measured on another GPU"):
-        train([small_dataset], [other], replace(QUICK, name="two"))
+        train([small_dataset], [other], replace(QUICK_TRAINING, name="two"))
 
 
 def test_a_gpu_without_facts_is_refused(small_dataset: Dataset) -> None:
     unknown = replace(small_dataset, gpus={})
     with pytest.raises(DatasetError, match="does not hold the facts of its GPU 'h200_sxm'"):
-        train([unknown], [], replace(QUICK, name="unknown"))
+        train([unknown], [], replace(QUICK_TRAINING, name="unknown"))
 
 
 def test_no_usable_row_is_refused(small_dataset: Dataset) -> None:
     flagged = dataset_of(3, flags=[["simulated"]] * 3)
     for datasets in ([flagged], [dataset_of(0)]):
         with pytest.raises(DatasetError, match="no usable row"):
-            train(datasets, [], replace(QUICK, name="none"))
+            train(datasets, [], replace(QUICK_TRAINING, name="none"))
     with pytest.raises(DatasetError, match="name at least one file"):
-        train([], [], replace(QUICK, name="none"))
+        train([], [], replace(QUICK_TRAINING, name="none"))
 
 
 def test_where_all_rows_are_kept_out_the_error_names_flags_counts_and_what_to_do() -> None:
     flags = [["other_processes"], ["other_processes", "drift"], ["other_processes"]]
     with pytest.raises(DatasetError) as caught:
-        train([dataset_of(3, flags=flags)], [], replace(QUICK, name="none"))
+        train([dataset_of(3, flags=flags)], [], replace(QUICK_TRAINING, name="none"))
     text = str(caught.value)
     assert "no usable row: flags keep out all of its 3 (docs/dataset.md)" in text
     assert "other_processes on 3 (" in text
     assert "end it and collect again), drift on 1 (" in text
     assert "\n" not in text
     with pytest.raises(DatasetError, match="no usable row: there is no row of this kind in it"):
-        train([dataset_of(3)], [], replace(QUICK, name="none", simulated=True))
+        train([dataset_of(3)], [], replace(QUICK_TRAINING, name="none", simulated=True))
 
 
 def test_a_split_without_folds_is_refused(small_dataset: Dataset) -> None:
     with pytest.raises(DatasetError, match="split must be one of"):
-        train([small_dataset], [], replace(QUICK, name="large", split="extrapolate"))
+        train([small_dataset], [], replace(QUICK_TRAINING, name="large", split="extrapolate"))
 
 
 def test_the_order_of_datasets_that_say_the_same_is_kept_in_the_provenance(
     small_dataset: Dataset,
 ) -> None:
     more = replace(small_dataset, provenance=({"source": "more.csv"},))
-    artefact = train([small_dataset, more], [], replace(QUICK, name="small"))
+    artefact = train([small_dataset, more], [], replace(QUICK_TRAINING, name="small"))
     assert artefact.provenance["runtime"] == list(concatenate([small_dataset, more]).provenance)

@@ -1,4 +1,4 @@
-"""Families: the points of one dtype and unit of kernels, and the estimators fitted to them."""
+"""Strata: the points of one dtype and unit of kernels, and the estimators fitted to them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class RuntimeFits:
-    """The runtime fits of one family: one without each fold, and one of all points."""
+    """The runtime fits of one stratum: one without each fold, and one of all points."""
 
     by_fold: Mapping[int, RuntimeFit]
     whole: RuntimeFit
@@ -59,7 +59,7 @@ class RuntimeFits:
 
 
 @dataclass(frozen=True)
-class Family:
+class Stratum:
     """The points of one dtype and one unit: kernels that share their physical constants.
 
     indices: of its kernels among all of the model; fold: of each point, from its group.
@@ -80,7 +80,7 @@ class Family:
 
     @property
     def name(self) -> str:
-        """Dtype and unit, which no other family of the model shares."""
+        """Dtype and unit, which no other stratum of the model shares."""
         return f"{self.dtype} {self.unit}"
 
     @property
@@ -89,8 +89,8 @@ class Family:
         return [int(number) for number in np.unique(self.fold)]
 
     def part_of(self, points: Points) -> Points:
-        """Return the points, of some, that are in this family's dtype and of its kernels."""
-        own: NDArray[np.bool_] = points.dtype == self.dtype
+        """Return the points, of some, that are in this stratum's dtype and of its kernels."""
+        own: Mask = points.dtype == self.dtype
         return points.where(own & np.isin(points.kernel, list(self.kernels)))
 
     def can_hold_out(self, part: Points) -> bool:
@@ -108,7 +108,7 @@ class Family:
     def sustained_estimator(self, sustained: Points, fits: RuntimeFits) -> Estimator | None:
         """Return the estimator of the runtime under lasting load; None where too little is known.
 
-        sustained: points of any family that were measured under lasting load.
+        sustained: points of any stratum that were measured under lasting load.
         """
         points, burst_s = measured_both_ways(self.points, self.part_of(sustained))
         if not self.can_hold_out(points):
@@ -130,7 +130,7 @@ class Family:
     def power_estimator(self, points: Points, fits: RuntimeFits) -> Estimator:
         """Return the estimator of power; a group is held out of runtime and power alike.
 
-        points: of this family, with power.
+        points: of this stratum, with power.
         """
         fold = self._folds_of(points)
         runtime_s = self._held_out_runtimes(points, fold, fits)
@@ -225,38 +225,38 @@ def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -
     return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
 
 
-def fit_families(
-    families: Sequence[Family], n_workers: int, label: str
-) -> list[tuple[Family, RuntimeFits]]:
-    """Return each family with its runtime fits; label: of the progress bar."""
+def fit_strata(
+    strata: Sequence[Stratum], n_workers: int, label: str
+) -> list[tuple[Stratum, RuntimeFits]]:
+    """Return each stratum with its runtime fits; label: of the progress bar."""
     tasks: dict[tuple[str, int | None], Task[RuntimeFit]] = {}
-    for family in families:
-        shared = (family.gpu, family.kernels, family.options.learner)
-        for number in family.numbers:
-            rest = family.points.where(family.fold != number)
-            title = f"{family.name}, fold {number}"
-            tasks[family.name, number] = Task(title, fit_runtime, (rest, *shared))
-        whole = Task(f"{family.name}, all", fit_runtime, (family.points, *shared))
-        tasks[family.name, None] = whole
+    for stratum in strata:
+        shared = (stratum.gpu, stratum.kernels, stratum.options.learner)
+        for number in stratum.numbers:
+            rest = stratum.points.where(stratum.fold != number)
+            title = f"{stratum.name}, fold {number}"
+            tasks[stratum.name, number] = Task(title, fit_runtime, (rest, *shared))
+        whole = Task(f"{stratum.name}, all", fit_runtime, (stratum.points, *shared))
+        tasks[stratum.name, None] = whole
     fits = dict(zip(tasks, run_tasks(list(tasks.values()), n_workers, label), strict=True))
     return [
         (
-            family,
+            stratum,
             RuntimeFits(
-                {number: fits[family.name, number] for number in family.numbers},
-                fits[family.name, None],
+                {number: fits[stratum.name, number] for number in stratum.numbers},
+                fits[stratum.name, None],
             ),
         )
-        for family in families
+        for stratum in strata
     ]
 
 
-def families_of(
+def strata_of(
     points: Points, dataset: Dataset, gpu: Gpu, options: TrainOptions, left_out: dict[str, int]
-) -> Iterator[Family]:
-    """Yield the families of a table, by dtype and unit; those too small go to `left_out`.
+) -> Iterator[Stratum]:
+    """Yield the strata of a table, by dtype and unit; those too small go to `left_out`.
 
-    Raises DatasetError where a dtype has no peak, or no family can be held out from itself.
+    Raises DatasetError where a dtype has no peak, or no stratum can be held out from itself.
     """
     kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}
     units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
@@ -271,7 +271,7 @@ def families_of(
             continue
         mine = {name: kernels[name] for name in sorted(set(part.kernel))}
         indices = tuple(numbers.setdefault(name, len(numbers)) for name in mine)
-        yield Family(unit, part, gpu, mine, indices, options, fold)
+        yield Stratum(unit, part, gpu, mine, indices, options, fold)
     if not numbers:
         raise DatasetError(
             f"all rows are in one fold by {options.split}: nothing can be held out of "
