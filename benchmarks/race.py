@@ -16,37 +16,37 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One contestant: what it does `units` of in a call."""
+class Contestant:
+    """One contestant: a call, and the number of units of work that it does."""
 
     call: Callable[[], object]
     units: int = 1
 
 
 def medians_s(
-    entries: Mapping[str, Entry], rounds: int, shortest_turn_s: float = 0.0
+    contestants: Mapping[str, Contestant], rounds: int, shortest_turn_s: float = 0.0
 ) -> dict[str, float]:
     """Return the median time of one unit, over the rounds, of each contestant.
 
     A turn is one call, or as many as take shortest_turn_s: after another's turn, a short one finds
     none of its data in the caches, a long one hardly notices.
     """
-    times: dict[str, list[float]] = {name: [] for name in entries}
+    times: dict[str, list[float]] = {name: [] for name in contestants}
     calls = {}
-    for name, entry in entries.items():
-        entry.call()
-        least_s = min(_turn_s(entry, 1) for _ in range(3)) if shortest_turn_s else 0.0
+    for name, one in contestants.items():
+        one.call()
+        least_s = min(_turn_s(one, 1) for _ in range(3)) if shortest_turn_s else 0.0
         calls[name] = max(1, round(shortest_turn_s / max(least_s, 1e-9)))
     for _ in range(rounds):
-        for name, entry in entries.items():
-            times[name].append(_turn_s(entry, calls[name]) / (calls[name] * entry.units))
+        for name, one in contestants.items():
+            times[name].append(_turn_s(one, calls[name]) / (calls[name] * one.units))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _turn_s(entry: Entry, n_calls: int) -> float:
+def _turn_s(one: Contestant, n_calls: int) -> float:
     start = time.perf_counter()
     for _ in range(n_calls):
-        entry.call()
+        one.call()
     return time.perf_counter() - start
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import gpperf_lite as gp
+from gpperf_lite._arithmetic import Floats
 from gpperf_lite._artefact import Artefact
 from gpperf_lite._domain import Domain
 from gpperf_lite._estimator import Estimator
@@ -23,13 +24,12 @@ from .peers import (
     ENGINES,
     HEURISTICS,
     Engine,
-    Floats,
     Heuristics,
     features_of,
     heuristics_code,
     trained_forest,
 )
-from .race import Entry, Start, medians_s, starts
+from .race import Contestant, Start, medians_s, starts
 
 OURS = "gpperf-lite"
 _SIZES = 20
@@ -101,7 +101,7 @@ def _one(
     sizes: Floats,
     engines: dict[str, Engine],
     heuristics: Heuristics | None,
-) -> dict[str, Entry]:
+) -> dict[str, Contestant]:
     """Return single predictions, from the sizes to the answer."""
     some = [tuple(row) for row in sizes[:_SIZES].astype(int).tolist()]
 
@@ -112,32 +112,34 @@ def _one(
     def theirs(engine: Engine) -> None:
         engine.predict(features_of(sizes[:1]))
 
-    entries = {OURS: Entry(ours, len(some))}
-    entries |= {name: Entry(partial(theirs, engine)) for name, engine in engines.items()}
+    contestants = {OURS: Contestant(ours, len(some))}
+    contestants |= {name: Contestant(partial(theirs, engine)) for name, engine in engines.items()}
     if heuristics is not None:
         gemms = [gp.Gemm(m, n, k, dtype) for m, n, k in some]
-        entries[HEURISTICS] = Entry(lambda: [heuristics.runtime_s(g) for g in gemms], len(gemms))
-    return entries
+        contestants[HEURISTICS] = Contestant(
+            lambda: [heuristics.runtime_s(g) for g in gemms], len(gemms)
+        )
+    return contestants
 
 
 def _batch(
     model: gp.Model, dtype: str, sizes: Floats, engines: dict[str, Engine]
-) -> dict[str, Entry]:
+) -> dict[str, Contestant]:
     m, n, k = sizes.T.copy()
     features, n_rows = features_of(sizes), len(sizes)
-    entries = {OURS: Entry(lambda: model.predict_batch(m, n, k, dtype), n_rows)}
+    contestants = {OURS: Contestant(lambda: model.predict_batch(m, n, k, dtype), n_rows)}
     for name, engine in engines.items():
-        entries[name] = Entry(partial(engine.predict, features), n_rows)
-    return entries
+        contestants[name] = Contestant(partial(engine.predict, features), n_rows)
+    return contestants
 
 
-def _rank(n_kernels: int, engines: dict[str, Engine]) -> dict[str, Entry]:
+def _rank(n_kernels: int, engines: dict[str, Engine]) -> dict[str, Contestant]:
     model, gemm = _many_kernels(n_kernels), gp.Gemm(1000, 1000, 1000, "f32", "nn")
     features = features_of(np.full((n_kernels, 3), 1000.0))
-    entries = {OURS: Entry(lambda: model.rank(gemm))}
+    contestants = {OURS: Contestant(lambda: model.rank(gemm))}
     for name, engine in engines.items():
-        entries[name] = Entry(partial(engine.predict, features))
-    return entries
+        contestants[name] = Contestant(partial(engine.predict, features))
+    return contestants
 
 
 def _many_kernels(n_kernels: int) -> gp.Model:

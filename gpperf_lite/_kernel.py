@@ -86,10 +86,10 @@ class Kernel:
         if name == "library":
             return LIBRARY
         short = isinstance(name, str) and len(name) <= _LONGEST_NAME
-        for pattern, build in _PATTERNS.values() if short else ():
+        for pattern, make in _PATTERNS.values() if short else ():
             match = re.fullmatch(pattern, name)
             if match:
-                return build(name, match.groupdict())
+                return make(name, match.groupdict())
         raise InputError(
             "kernel name must be 'library', 'tiled_sgemm_16' or one that CUTLASS gives, such as "
             f"'cutlass_simt_sgemm_128x128_8x2_nn_align1' (got {name!r:.120})"

@@ -39,7 +39,7 @@ from ..train import (
     library_points,
     measured_library,
 )
-from .coordinates import coordinates, shares
+from .coordinates import coordinates, time_shares
 from .gaussian_process import fit_process
 
 FEWEST_POINTS = 8
@@ -115,10 +115,10 @@ def calibrate_estimator(estimator: Estimator, points: Points, gpu: Gpu) -> Calib
     fit = RuntimeFit.of(estimator)
     before_s, described = fit.predict(points, gpu, KERNELS)
     errors = clipped(np.log2(points.runtime_s / before_s))
-    process = fit_process(coordinates(points, described, gpu), shares(described), errors)
+    process = fit_process(coordinates(points, described, gpu), time_shares(described), errors)
     asked = _unmeasured(estimator.domain, str(points.dtype[0]))
     _, seen = fit.predict(asked, gpu, KERNELS)
-    answers = process.predict(coordinates(asked, seen, gpu), shares(seen))
+    answers = process.predict(coordinates(asked, seen, gpu), time_shares(seen))
     correction = learn(seen.columns, clipped(answers), _CORRECTION)
     left_out_s = before_s * np.exp2(process.left_out)
     half = estimator.interval.half_widths_at(left_out_s, _CONFIDENCE) / UNITS_PER_OCTAVE

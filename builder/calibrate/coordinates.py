@@ -33,7 +33,7 @@ def coordinates(points: Points, described: DescribedPoints, gpu: Gpu) -> Floats:
     )
 
 
-def shares(described: DescribedPoints) -> Floats:
+def time_shares(described: DescribedPoints) -> Floats:
     """Return the shares of time that arithmetic, memory and neither take, of shape (n_points, 3).
 
     A factor on one of the three changes the log of the time by its share times the factor's log.

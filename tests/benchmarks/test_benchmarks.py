@@ -15,7 +15,7 @@ import gpperf_lite as gp
 from benchmarks.__main__ import main
 from benchmarks.accuracy import AccuracyOptions, accuracy_lines
 from benchmarks.peers import ENGINES, HEURISTICS, Heuristics, features_of, trained_forest
-from benchmarks.race import Entry, medians_s
+from benchmarks.race import Contestant, medians_s
 from benchmarks.speed import OURS, SpeedOptions, speed_lines
 from builder.evaluate.baselines import nearest_predictions
 
@@ -101,7 +101,7 @@ def test_heuristics_are_not_asked_for_what_they_do_not_know() -> None:
 
 def test_contestants_take_turns() -> None:
     turns: list[str] = []
-    entries = {name: Entry(lambda name=name: turns.append(name)) for name in "ab"}
+    entries = {name: Contestant(lambda name=name: turns.append(name)) for name in "ab"}
     assert set(medians_s(entries, 3)) == {"a", "b"}
     assert "".join(turns) == "ab" + "ab" * 3
 
@@ -115,7 +115,10 @@ def test_a_turn_is_as_many_calls_as_fill_it(monkeypatch: pytest.MonkeyPatch) -> 
         turns.append(name)
 
     monkeypatch.setattr(time, "perf_counter", lambda: now_s)
-    entries = {"a": Entry(lambda: spend("a", 0.25), units=2), "b": Entry(lambda: spend("b", 4.0))}
+    entries = {
+        "a": Contestant(lambda: spend("a", 0.25), units=2),
+        "b": Contestant(lambda: spend("b", 4.0)),
+    }
     assert medians_s(entries, 2, shortest_turn_s=1.0) == {"a": 0.125, "b": 4.0}
     assert "".join(turns) == "aaaabbbb" + "aaaab" * 2
 

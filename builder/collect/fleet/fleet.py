@@ -56,7 +56,7 @@ class FleetError(BuilderError):
     """A cluster cannot be used, or nothing was measured on it."""
 
 
-class Flag(ABC):
+class StopFlag(ABC):
     """A request to stop that all tasks of a cluster see."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class Cluster(ABC):
     """Runs tasks on many machines. n_gpus: number of its GPUs; flag: asks its tasks to stop."""
 
     n_gpus: int
-    flag: Flag
+    flag: StopFlag
 
     @abstractmethod
     def run(
@@ -166,7 +166,7 @@ class _Poll:
     """Tells all tasks to stop at the first interrupt, and ends them at the second."""
 
     interrupts: Interrupts
-    flag: Flag
+    flag: StopFlag
 
     def __call__(self) -> None:
         if self.interrupts.count:
@@ -268,7 +268,7 @@ def _measured(
     return parts
 
 
-def measure_share(share: Share, files: Mapping[str, bytes], flag: Flag) -> Part:
+def measure_share(share: Share, files: Mapping[str, bytes], flag: StopFlag) -> Part:
     """Measure a share and return its result; a task, run on the cluster."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -285,7 +285,7 @@ def measure_share(share: Share, files: Mapping[str, bytes], flag: Flag) -> Part:
         return Part(journal.read_bytes(), ended.how, ended.text)
 
 
-def _supervised(spec: DeviceSpec, job: Job, flag: Flag) -> Ended:
+def _supervised(spec: DeviceSpec, job: Job, flag: StopFlag) -> Ended:
     """Measure on one GPU, in a process of its own, until all is done or the flag is set."""
     interrupts, is_over = Interrupts(), threading.Event()
 

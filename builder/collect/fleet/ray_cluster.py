@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ...kernels import SOURCES
-from .fleet import Cluster, Flag, FleetError
+from .fleet import Cluster, FleetError, StopFlag
 
 LOCAL = "local"
 """The address of a cluster that is started on this machine, for this collection alone."""
@@ -105,7 +105,7 @@ class _Switch:
         return self._is_on
 
 
-class _RayFlag(Flag):
+class _RayFlag(StopFlag):
     """A flag that lives in an actor, which is gone once the collection that started it is."""
 
     def __init__(self, switch: Any) -> None:

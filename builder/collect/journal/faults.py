@@ -16,7 +16,7 @@ def fail(journal: Journal, fault: str, reason: str) -> None:
     assert begin is not None
     closing = {"sequence": begin["sequence"], "fault": fault}
     if begin["regime"] == BUILD:
-        journal.append("build", **closing, status="failed", reason=reason)
+        journal.append("build", **closing, status=Status.FAILED, reason=reason)
     else:
         columns = {"status": Status.FAILED, "reason": reason, "flags": [Flag.FAILED]}
         journal.append("row", **closing, columns=columns)

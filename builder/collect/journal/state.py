@@ -183,12 +183,12 @@ class State:
 
     def _build(self, line: Line) -> None:
         begin = self._opened(line)
-        if line["status"] == "ok":
+        if line["status"] == Status.OK:
             self.verified[begin["point"]] = begin["build"]
         if line["fault"] in (WRONG, PLAIN):
             # A build that fails on the small verification shapes is quarantined at once.
             self.unusable[begin["build"]] = line["reason"]
-        self._try(line["status"] != "ok")
+        self._try(line["status"] != Status.OK)
         self._count(begin, line["fault"])
         self._close()
 

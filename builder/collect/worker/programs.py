@@ -11,6 +11,7 @@ from ...compile import CubinCache
 from ...device import Device, Program
 from ...measure import Protocol, Verdict, verify_build
 from ...plan import Plan, Point
+from ...vocabulary import Status
 from ..journal import WRONG, Journal
 from .attempt import attempt
 
@@ -75,7 +76,7 @@ class Programs:
         self._journal.append(
             "build",
             sequence=None,
-            status="ok" if verdict.ok else "wrong",
+            status=Status.OK if verdict.ok else WRONG,
             fault=None if verdict.ok else WRONG,
             reason=verdict.text or None,
             verify_error=verdict.error if verdict.ok else None,

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gpperf_lite import Gpu
 
 from ..interface import POWER_CAP
-from .cost import Cost, idle_of, limit_of, range_of, voltage_share
+from .cost import Cost, idle_power_of, power_limit_of, range_of, voltage_share
 from .faults import Throttling
 from .traits import Traits
 
@@ -65,7 +65,7 @@ class Board:
         self._traits = traits
         self._throttling = throttling
         self._idle_share = min(1.0, traits.idle_clock_hz / gpu.clock_hz)
-        self._idle_w, self._limit_w = idle_of(gpu, traits), limit_of(gpu, traits)
+        self._idle_w, self._limit_w = idle_power_of(gpu, traits), power_limit_of(gpu, traits)
         self._range_w = range_of(gpu, traits)
         self._average_w = self._idle_w
         self._last_work_s = -math.inf

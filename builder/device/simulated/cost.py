@@ -121,17 +121,17 @@ def _tiled(gpu: Gpu, traits: Traits, kernel: Kernel, gemm: Gemm, tile: Tile, sli
 
 def range_of(gpu: Gpu, traits: Traits) -> float:
     """Return the watts between idle power and the limit."""
-    return limit_of(gpu, traits) - idle_of(gpu, traits)
+    return power_limit_of(gpu, traits) - idle_power_of(gpu, traits)
 
 
-def limit_of(gpu: Gpu, traits: Traits) -> float:
+def power_limit_of(gpu: Gpu, traits: Traits) -> float:
     """Return the power limit in watts."""
     return gpu.power_limit_w or traits.default_limit_w
 
 
-def idle_of(gpu: Gpu, traits: Traits) -> float:
+def idle_power_of(gpu: Gpu, traits: Traits) -> float:
     """Return idle power in watts."""
-    return gpu.idle_power_w or traits.default_idle_share * limit_of(gpu, traits)
+    return gpu.idle_power_w or traits.default_idle_share * power_limit_of(gpu, traits)
 
 
 def _resident(gpu: Gpu, kernel: Kernel, tile: Tile) -> int:

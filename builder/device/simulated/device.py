@@ -12,7 +12,7 @@ from gpperf_lite._occupancy import obstacle_on
 from ...gpus import known_gpus
 from ..interface import Bound, Device, DeviceError, Identity, Mark
 from .board import Board, Work
-from .cost import Cost, cost_of, idle_of, limit_of, range_of
+from .cost import Cost, cost_of, idle_power_of, power_limit_of, range_of
 from .faults import Faults
 from .program import SimulatedBound, SimulatedProgram
 from .sensor import SimulatedSensor
@@ -142,12 +142,12 @@ class SimulatedDevice(Device):
     @property
     def idle_power_w(self) -> float:
         """Board power without work, at rest."""
-        return idle_of(self.gpu, self.traits)
+        return idle_power_of(self.gpu, self.traits)
 
     @property
     def power_limit_w(self) -> float:
         """The limit that the power cap holds."""
-        return limit_of(self.gpu, self.traits)
+        return power_limit_of(self.gpu, self.traits)
 
 
 def _place(mark: Mark) -> Place:

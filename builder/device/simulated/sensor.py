@@ -10,7 +10,7 @@ from gpperf_lite import Gpu
 
 from ..interface import Sensor, SensorError
 from .board import Board, Moment
-from .cost import limit_of
+from .cost import power_limit_of
 from .faults import Faults
 from .traits import Traits
 
@@ -64,7 +64,7 @@ class SimulatedSensor(Sensor):
     def power_limit_w(self) -> float:
         """Return the limit, which never changes."""
         self._call("power_limit_w", self._traits.other_call_s)
-        return limit_of(self._gpu, self._traits)
+        return power_limit_of(self._gpu, self._traits)
 
     def sm_clock_hz(self) -> float:
         """Return the SM clock in steps of 15 MHz."""

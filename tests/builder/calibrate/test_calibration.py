@@ -13,7 +13,7 @@ from stand_ins.tables import dataset_of
 import gpperf_lite as gp
 from builder.__main__ import main
 from builder.calibrate.calibration import added, calibrate_generic
-from builder.calibrate.coordinates import shares
+from builder.calibrate.coordinates import time_shares
 from builder.calibrate.gaussian_process import Assumed, _likeness, fit_process
 from builder.dataset import Dataset, Floats, Points, points_of
 from builder.dataset import write as write_dataset
@@ -34,7 +34,7 @@ def sizes_of(n_points: int, seed: int) -> Floats:
 def truth_s(points: Points) -> Floats:
     """Return times as if arithmetic took 1.5 times as long as the sheet says, memory 0.9 times."""
     described = describe_points(points, GPU, KERNELS, SHEET.constants)
-    factor = shares(described) @ np.log2([1.5, 0.9, 1.0])
+    factor = time_shares(described) @ np.log2([1.5, 0.9, 1.0])
     noise = np.random.default_rng(8).normal(0.0, 0.01, len(points))
     return described.base_s * np.exp2(factor + noise)
 

@@ -24,9 +24,9 @@ from builder.collect.fleet import RayCluster, collect_on_fleet
 from builder.collect.fleet.fleet import (
     LOST,
     Cluster,
-    Flag,
     FleetError,
     Part,
+    StopFlag,
     compile_some,
     compiled_on,
     measure_share,
@@ -64,7 +64,7 @@ shapes = "any"
 """
 
 
-class LocalFlag(Flag):
+class LocalFlag(StopFlag):
     def __init__(self) -> None:
         self.times = 0
 
