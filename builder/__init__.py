@@ -1,1 +1,5 @@
-"""The offline half of gpperf-lite: measured tables in, artefacts and accuracy reports out."""
+"""The offline half of gpperf-lite: GPUs measured, tables imported, models trained and judged.
+
+`python -m builder` is its command line. Each folder is a stage, or what stages share:
+`docs/architecture.md` has the table. The runtime, `gpperf_lite`, never imports it.
+"""

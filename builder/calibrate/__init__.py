@@ -1,4 +1,8 @@
-"""Calibrating: a model of one GPU from the generic model and few measured points."""
+"""Calibrating: a model of one GPU from the generic model and few measured points.
+
+`points_to_measure` chooses them before anything is measured, `choose` from measured ones.
+`build_calibrated` writes the file of the calibrated model, `calibrate_estimator` does one dtype.
+"""
 
 from .calibration import calibrate_estimator
 from .model_file import build_calibrated

@@ -1,4 +1,4 @@
-"""The command `collect`."""
+"""The command `collect`: a sweep measured on the GPUs of this machine, or of a Ray cluster."""
 
 from __future__ import annotations
 

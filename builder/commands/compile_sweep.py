@@ -1,4 +1,4 @@
-"""The command `compile`."""
+"""The command `compile`: the kernels of a sweep, compiled into the cache ahead of measuring."""
 
 from __future__ import annotations
 

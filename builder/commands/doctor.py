@@ -1,4 +1,4 @@
-"""The command `doctor`."""
+"""The command `doctor`: the findings on this machine, and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `import`."""
+"""The command `import`: another tool's measured table into a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `merge`."""
+"""The command `merge`: datasets and journals of several runs into one dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `models build`."""
+"""The command `models build`: the built-in models, or those of a recipe, from their sources."""
 
 from __future__ import annotations
 

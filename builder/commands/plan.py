@@ -1,4 +1,4 @@
-"""The command `plan`."""
+"""The command `plan`: the points of a sweep on a GPU and the time they take; measures nothing."""
 
 from __future__ import annotations
 

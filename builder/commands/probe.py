@@ -1,4 +1,4 @@
-"""The command `probe`."""
+"""The command `probe`: a minute on one GPU, before a run on it is planned."""
 
 from __future__ import annotations
 

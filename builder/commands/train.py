@@ -1,4 +1,4 @@
-"""The command `train`."""
+"""The command `train`: one artefact from datasets of one GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Compiling: kernels to cubins with NVRTC, in processes of their own, into a cache."""
+"""Compiling: kernels to cubins with NVRTC, in processes of their own, into a cache.
+
+`compile_all` compiles builds for architectures such as `sm_90`, with an outcome for each;
+`CubinCache` is the folder of cubins, each by the hash of all it was compiled from. `compiled` makes
+the kernels of a sweep ready to be measured, `uncompiled` describes them as far as the cache can.
+"""
 
 from .cache import FOLDER, CubinCache, architecture_of
 from .compilation import SUPPORT, compile_all, support_cubin

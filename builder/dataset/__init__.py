@@ -1,4 +1,9 @@
-"""Datasets: measured rows as Parquet, their schema, usable points, and folds by group."""
+"""Datasets: measured rows as Parquet, their schema, usable points, and folds by group.
+
+`read` and `write` a `Dataset` (`docs/dataset.md` has its columns and flags). `points_of` takes the
+usable rows as numpy columns, `Points`; `folds` and `held_out` split these by whole groups, so that
+no row is predicted from another of its group.
+"""
 
 from gpperf_lite._arithmetic import Floats
 

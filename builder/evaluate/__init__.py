@@ -1,4 +1,10 @@
-"""Evaluating: held-out accuracy of methods and models, against baselines, on honest splits."""
+"""Evaluating: held-out accuracy of methods and models, against baselines, on honest splits.
+
+`evaluate_methods` trains each of METHODS fold by fold, `evaluate_model` takes an artefact as it is;
+both return a `Score` for each GPU and dtype. `floors` shows the noise that no model can avoid,
+`curves` the accuracy on GPUs held out, `study_table` the original study reproduced, `tile_sizes`
+the tiled kernel by the side of its tile.
+"""
 
 from .evaluation import METHODS, Score, evaluate_methods, evaluate_model, read_datasets, score_lines
 from .noise_floor import Floor, floors

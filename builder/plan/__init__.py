@@ -1,4 +1,9 @@
-"""Planning: the points of a sweep that a GPU measures, their order, and the time they take."""
+"""Planning: the points of a sweep that a GPU measures, their order, and the time they take.
+
+`read_sweep` reads the TOML of a `Sweep`; `planned` makes the `Plan` of it for the kernels that are
+ready, an ordered list of `Point`s, a GEMM on a kernel each; `shares` deals a plan out to several
+GPUs. `guess_runtime_s` and `Costs` guess times from a data sheet alone.
+"""
 
 from .cost import Costs, guess_runtime_s
 from .plan import Plan

@@ -1,4 +1,10 @@
-"""Training: rows of datasets in, an artefact out."""
+"""Training: rows of datasets in, an artefact out.
+
+`build_from_datasets` writes one model as `TrainOptions` say, `build_from_recipe` all models of a
+recipe (that of the built-in ones is `builder/models.toml`). `fit_runtime` fits the physical model,
+and the forest that corrects it, to `Points`; `errors_of` compares predictions with measured values.
+`hold_out_gpus` predicts each GPU by a generic model of the others.
+"""
 
 from .generic import tables_of
 from .generic_fit import GenericOptions

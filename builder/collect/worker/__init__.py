@@ -1,4 +1,9 @@
-"""The measuring process: one GPU, one plan, one journal."""
+"""The measuring process: one GPU, one plan, one journal.
+
+`run_worker` opens the GPU of a `DeviceSpec` and takes a `Job` through one session on it. It tells
+its supervisor by `Heartbeat`, `Note` and `Ended`, the last with a reason: COMPLETE, STOPPED, ...
+`facts_of` are the facts of a session, `check_same` refuses a journal that was begun on others.
+"""
 
 from .messages import (
     COMPLETE,

@@ -1,4 +1,8 @@
-"""A real GPU: the CUDA driver, NVML and cuBLASLt behind the seam of `builder.device`."""
+"""A real GPU: the CUDA driver, NVML and cuBLASLt behind the seam of `builder.device`.
+
+`open_gpu` opens one as a `Device`, with `CudaOptions`; `list_gpus` names those of this machine.
+`Driver` and `NvmlSensor` are the libraries by themselves, for the doctor.
+"""
 
 from .cards import Card, list_cards
 from .device import CudaOptions, list_gpus, open_gpu

@@ -1,5 +1,6 @@
 // The support kernels, loadable: the fills and the count as they are. Stand-ins take the places of
-// those that wait at barriers or keep time; tests/builder/test_device_code.py runs the real ones.
+// those that wait at barriers or keep time; tests/builder/device/cuda/test_device_code.py runs the
+// real ones.
 #include <support.cu>
 
 #include <time.h>
