@@ -17,7 +17,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", default="1", help="of the model")
     parser.add_argument("--split", choices=FOLDED, default="pair", help="how accuracy is measured")
     parser.add_argument("--simulated", action="store_true", help="train on simulated rows alone")
-    parser.add_argument("--folds", type=folds, default=N_FOLDS)
+    parser.add_argument("--folds", type=folds, default=N_FOLDS, help="of the split")
     parser.add_argument("--output", type=Path, required=True, help="the artefact to write")
     add_workers(parser)
     parser.set_defaults(run=_run)

@@ -15,7 +15,7 @@ import numpy as np
 from gpperf_lite import Model, available, load
 
 from ..evaluate import Score, StudyRow, evaluate_methods, study_table
-from ..markdown import table
+from ..markdown import paragraph, table
 from ..parallel import Task, run_tasks
 from ..train import ModelRecipe, read_recipe, runtime_dataset
 
@@ -71,7 +71,7 @@ def study_lines(path: Path, n_workers: int = 1) -> list[str]:
         "ours predicts none."
     )
     head = ("method", "target", "held out", "rows", "R2", "mean", "median", "p90")
-    return [text, "", *table(head, [_study_cells(row) for row in rows])]
+    return [*paragraph(text), "", *table(head, [_study_cells(row) for row in rows])]
 
 
 def _study_cells(row: StudyRow) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def _power(models: Iterable[Model]) -> list[str]:
         "far above the median."
     )
     head = ("model", "dtype", "rows", "shortest kernel", "mean", "median", "p90")
-    return [text, "", *table(head, rows)]
+    return [*paragraph(text), "", *table(head, rows)]
 
 
 def _estimators(model: Model, target: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..dataset import OWN_COLUMNS, POINT, SCHEMA_VERSION, SOURCE_COLUMNS, Column
-from ..markdown import table
+from ..markdown import paragraph, table
 from ..vocabulary import Flag, Regime, Role, Status
 
 HEAD = """# Datasets
@@ -19,11 +19,15 @@ not to be believed is there with its flags, and plays no part in any of the thre
 
 ## Columns
 
-Schema version {version}. What the source knows nothing about is null, never 0. Rows are of the same
-point where they agree in {point}; several usable rows of one point
-count as one, with their medians.
+{rules}
 
 """
+
+_RULES = (
+    "Schema version {version}. What the source knows nothing about is null, never 0. Rows are of "
+    "the same point where they agree in {point}; several usable rows of one point count as one, "
+    "with their medians."
+)
 
 _OWN = """
 These are filled by our own measuring alone ([measurement.md](measurement.md)):
@@ -58,7 +62,7 @@ def dataset_page() -> str:
     """Return the page as Markdown."""
     point = ", ".join(f"`{name}`" for name in POINT)
     parts = [
-        HEAD.format(version=SCHEMA_VERSION, point=point),
+        HEAD.format(rules="\n".join(paragraph(_RULES.format(version=SCHEMA_VERSION, point=point)))),
         _columns(SOURCE_COLUMNS), _OWN, _columns(OWN_COLUMNS), _METADATA, _words(Regime),
         "\n## Roles\n\n", _words(Role), "\n## Statuses\n\n", _words(Status), _FLAGS, _flags(),
     ]  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._physics import CONSTANTS
 
+from ..markdown import paragraph
+
 HEAD = """# Features
 
 Written from the code by `python -m builder report features`; do not edit.
@@ -30,9 +32,12 @@ def feature_page() -> str:
     """Return the page as Markdown."""
     rows = [f"| {i} | `{name}` | {text} |" for i, (name, text) in enumerate(ALL_FEATURES.items())]
     constants = [
-        f"- **{physics}**: " + ", ".join(f"`{name}`" for name, _, _ in entries)
+        line
         for physics, entries in CONSTANTS.items()
         if entries
+        for line in paragraph(
+            f"- **{physics}**: " + ", ".join(f"`{name}`" for name, _, _ in entries), "  "
+        )
     ]
     head = HEAD.format(n_library=len(FEATURES))
     return head + "\n".join(rows) + "\n" + _CONSTANTS + "\n".join(constants) + "\n"
