@@ -52,7 +52,7 @@ def _turn_s(one: Contestant, n_calls: int) -> float:
 
 @dataclass(frozen=True)
 class Start:
-    """What a fresh process spends until it can predict: time to import, to load, and memory.
+    """The cost of a fresh process until it can predict: time to import, to load, and memory.
 
     Memory is what Linux counts as resident.
     """

@@ -29,7 +29,7 @@ LAYER = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What a job costs on one GPU: its name, the time in s and the energy in J."""
+    """The cost of a job on one GPU: its name, the time in s and the energy in J."""
 
     gpu: str
     runtime_s: float

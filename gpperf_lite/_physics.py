@@ -49,16 +49,17 @@ from ._occupancy import blocks_per_sm, occupancy
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
 """CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""
 
-Constants = tuple[tuple[str, float, float], ...]
+_Ranges = tuple[tuple[str, float, float], ...]
+"""Constants: of each its name, its lowest and its highest value."""
 
 
-def _times(*names: str) -> Constants:
+def _times(*names: str) -> _Ranges:
     return tuple((name, 0.0, 1.0) for name in names)
 
 
 _OWN_CONSTANTS = ("sm_s_per_mac", "sm_s_per_byte", "sm_s_per_k", "step_s", "tile_s")
 
-_SHARED: Constants = (
+_SHARED: _Ranges = (
     ("launch_s", 1e-12, 1.0),
     *_times("s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
     *_times("host_s", "s_per_row", "s_per_row_step"),
@@ -69,7 +70,7 @@ _SHARED: Constants = (
     *_times("split_s", "split_s_per_element"),
 )
 
-CONSTANTS: dict[str, Constants] = {
+CONSTANTS: dict[str, _Ranges] = {
     "library": (
         *_SHARED,
         *_times(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),

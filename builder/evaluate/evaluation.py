@@ -60,7 +60,7 @@ METHODS: dict[str, Predictor] = {
     "roofline": _roofline,
     "nearest": _nearest,
 }
-"""How runtimes of held-out points are predicted from the others."""
+"""Methods by name: each predicts the runtimes of held-out points from the other points."""
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,12 @@ def in_order(sweep: Sweep, groups: Sequence[Sequence[Candidate]], obstacle: Obst
             for candidate in candidates
         ]
         turns.append(_turns(sweep.seed, GroupTurns(queues), head_to_heads))
-    rotation = Rotation([group.weight for group in sweep.groups])
-    while rotation and (sweep.points is None or len(ordered.points) < sweep.points):
-        number = rotation.next()
+    round_robin = WeightedRoundRobin([group.weight for group in sweep.groups])
+    while round_robin and (sweep.points is None or len(ordered.points) < sweep.points):
+        number = round_robin.next()
         turn = next(turns[number], None)
         if turn is None:
-            rotation.drop(number)
+            round_robin.drop(number)
             continue
         candidate, gemm = turn
         ordered.points.append(Point(candidate.kernel.name, gemm))
@@ -98,7 +98,7 @@ def _together(group: GroupTurns, head_to_head: HeadToHead) -> Iterator[_Turn]:
         yield queue.candidate, head_to_head.gemm
 
 
-class Rotation:
+class WeightedRoundRobin:
     """Turns by weight: after any number of turns, each has had its share, within one.
 
     Smooth weighted round-robin as in nginx (`ngx_http_upstream_round_robin.c`, "Upstream: smooth

@@ -23,7 +23,10 @@ _SEED = 0
 _SIGNIFICANT_DIGITS = 5
 
 Constants = Mapping[str, float]
+"""Constants of the physical model, by name."""
+
 Kernels = Mapping[str, Kernel]
+"""Descriptions of the kernels of some points, by name."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from ...measure import FaultRules
 from .state import Line, State, StateError
 
 SUFFIX = ".jsonl"
-"""How the name of a journal ends."""
+"""The end of the name of a journal."""
 
 _CLOSED = ("row", "build")
 """Kinds of line after which a build may be due for quarantine."""

@@ -43,7 +43,7 @@ _SEED = 2463534242
 
 @dataclass(frozen=True)
 class CudaOptions:
-    """How a GPU is opened.
+    """Options of opening a GPU.
 
     support: returns the cubin of the support kernels (`cuda/support.cu`) for a compute capability
     ((9, 0)); pools: how much memory operands take; seed: of their values; library: loads cuBLASLt

@@ -54,7 +54,7 @@ Fill = Callable[[str, Memory], None]
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """How much memory pools take.
+    """The memory that pools take.
 
     input_share: of the memory that is free when the GPU is opened, for inputs of each type that
     occurs; output_share: for results; workspace_bytes: for split-K and stream-K, of all programs

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from builder.kernels.catalogue import catalogue
 from builder.plan import Sweep
 from builder.plan.candidate import Candidate
-from builder.plan.order import Ordered, Rotation, in_order
+from builder.plan.order import Ordered, WeightedRoundRobin, in_order
 from builder.plan.shapes import LAYERS
 from builder.plan.sweep import Group, Range, Shapes, Size
 from gpperf_lite import Gemm
@@ -100,30 +100,30 @@ def sweeps(draw: st.DrawFn, n_points: int = 300) -> tuple[Sweep, list[list[str]]
 def test_after_any_number_of_turns_each_has_had_its_share_within_one(
     weights: list[int], turns: int
 ) -> None:
-    rotation, taken = Rotation(weights), Counter[int]()
+    round_robin, taken = WeightedRoundRobin(weights), Counter[int]()
     for turn in range(1, turns + 1):
-        taken[rotation.next()] += 1
+        taken[round_robin.next()] += 1
         for number, weight in enumerate(weights):
             assert abs(taken[number] - turn * weight / sum(weights)) < 1.0
 
 
 def test_turns_stay_within_one_where_the_largest_balance_would_not() -> None:
     weights = [2, 2, 568, 640, 1, 155, 2, 33]
-    rotation, taken = Rotation(weights), Counter[int]()
+    round_robin, taken = WeightedRoundRobin(weights), Counter[int]()
     for turn in range(1, sum(weights) + 1):
-        taken[rotation.next()] += 1
+        taken[round_robin.next()] += 1
         shares = [turn * weight / sum(weights) for weight in weights]
         assert max(abs(taken[i] - share) for i, share in enumerate(shares)) < 1.0
     assert [taken[i] for i in range(len(weights))] == weights
 
 
 def test_one_who_is_left_out_has_no_turn_any_more() -> None:
-    rotation = Rotation([3, 1, 2])
-    rotation.drop(0)
-    assert Counter(rotation.next() for _ in range(9)) == {1: 3, 2: 6}
-    rotation.drop(1)
-    rotation.drop(2)
-    assert not rotation
+    round_robin = WeightedRoundRobin([3, 1, 2])
+    round_robin.drop(0)
+    assert Counter(round_robin.next() for _ in range(9)) == {1: 3, 2: 6}
+    round_robin.drop(1)
+    round_robin.drop(2)
+    assert not round_robin
 
 
 @settings(max_examples=40)
