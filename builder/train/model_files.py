@@ -87,10 +87,12 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
     for estimator in artefact.estimators:
         accuracy = estimator.accuracy
         print(
-            f"  {estimator.target:8}{estimator.dtype:10} by {accuracy['split']:6}"
+            f"  {estimator.target:10}{estimator.dtype:10} by {accuracy['split']:6}"
             f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
             f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
         )
+    for part, n_rows in artefact.provenance.get("left_out", {}).items():
+        print(f"  left out: {part}: {n_rows} rows, too few to hold any out")
 
 
 def write_and_report_generic(generic: Generic, path: Path) -> None:

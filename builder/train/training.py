@@ -34,10 +34,13 @@ def train(
 ) -> Artefact:
     """Train a model of one GPU.
 
-    datasets: measured runtimes; power_datasets: measured power, which may be the same.
+    datasets: measured runtimes; power_datasets: measured power, which may be the same. Without
+    them power comes from the rows of `datasets` under lasting load, as far as these suffice; what
+    is left out is in the artefact's provenance.
 
     Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
-    none is usable, or where nothing can be held out.
+    none is usable, where nothing can be held out, or where the power that is asked for is too
+    little.
     """
     check_name(options.name)
     label = f"training {options.name}"
@@ -48,7 +51,8 @@ def train(
     left_out: dict[str, int] = {}
     strata = list(strata_of(points, data, gpu, options, left_out))
     sustained = data.sustained().usable()
-    if not power_datasets and _holds_power(sustained):
+    is_asked_for_power = bool(power_datasets)
+    if not is_asked_for_power and _holds_power(sustained):
         power_datasets = [sustained]
     powered = None
     if power_datasets:
@@ -62,7 +66,13 @@ def train(
         estimators += [one for one in found if one is not None]
     if powered is not None:
         tasks = _power_tasks(fitted, powered, left_out)
-        estimators += run_tasks(tasks, n_workers, f"{label}, power")
+        if not tasks and is_asked_for_power:
+            raise DatasetError(
+                f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
+                f"hold out ({left_out}): leave --power out, or measure more"
+            )
+        estimators += run_tasks(tasks, n_workers, f"{label}, power") if tasks else []
+        power_datasets = power_datasets if tasks else []
     estimators.sort(key=lambda one: (one.dtype, _ORDER.index(one.target)))
     stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})
     return Artefact(
@@ -83,10 +93,7 @@ _ORDER = ("runtime", "sustained", "power")
 def _power_tasks(
     fitted: Sequence[tuple[Stratum, RuntimeFits]], powered: Points, left_out: dict[str, int]
 ) -> list[Task[Estimator]]:
-    """Return a task for each stratum with enough points with power; count the others' as left out.
-
-    Raises DatasetError where there is none.
-    """
+    """Return a task for each stratum that has enough points with power; count those left out."""
     tasks = []
     for stratum, fits in fitted:
         part = stratum.part_of(powered)
@@ -94,11 +101,6 @@ def _power_tasks(
             tasks.append(Task(stratum.name, Stratum.power_estimator, (stratum, part, fits)))
         elif len(part):
             left_out[f"power of {stratum.name}"] = len(part)
-    if not tasks:
-        raise DatasetError(
-            f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
-            f"hold out ({left_out}): leave power out, or measure more"
-        )
     return tasks
 
 

@@ -211,3 +211,8 @@ def test_any_value_makes_gpus_or_an_error_of_ours(
     assert [short_name(name) for name in found] in (["h200_sxm"], [])
     assert "gpus.toml" in reason
     assert reason.isprintable()
+
+
+@pytest.mark.parametrize("name", known_gpus())
+def test_a_gpu_is_found_by_the_name_that_its_driver_reports(name: str) -> None:
+    assert find_gpu(known_gpus()[name].name)[0] == name

@@ -28,6 +28,7 @@ from builder.dataset import Dataset, concatenate
 from builder.errors import DatasetError
 from builder.importers import import_table
 from builder.train import LearnerOptions
+from builder.train.model_files import write_and_report
 from builder.train.power_fit import POWER_WINDOW_S
 from builder.train.training import train
 from gpperf_lite._artefact import Artefact, encode, read, write
@@ -178,6 +179,22 @@ def test_too_few_rows_with_power_are_no_model_of_power(small_dataset: Dataset) -
     few = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=1.0)
     with pytest.raises(DatasetError, match="too few rows with power"):
         train([small_dataset], [few], replace(QUICK_TRAINING, name="cold"))
+
+
+def test_a_collection_with_too_little_power_is_trained_without_it(
+    small_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody asked for power: it is left out, and said."""
+    columns = small_dataset.table.to_pydict()
+    columns |= {"regime": "sustained", "power_w": 300.0, "power_source": "energy_counter"}
+    lasting = dataset_of(len(GRID), **columns)
+    few = lasting.where(np.arange(len(GRID)) < 3)
+    artefact = train([concatenate([small_dataset, few])], [], replace(QUICK_TRAINING, name="cold"))
+    assert {estimator.target for estimator in artefact.estimators} == {"runtime"}
+    assert artefact.provenance["left_out"] == {"power of bf16 library": 3}
+    assert artefact.provenance["power"] == []
+    write_and_report(artefact, tmp_path / "cold.safetensors")
+    assert "left out: power of bf16 library: 3 rows, too few" in capsys.readouterr().out
 
 
 def test_the_runtime_under_load_is_learnt_where_enough_points_were_measured_both_ways(
