@@ -27,9 +27,11 @@ from .messages import COMPLETE, FAILING, RESTART, STOPPED, Ended
 from .point_runner import PointRunner, plain
 from .schedule import Schedule
 
-_SENSOR_CHECK_S = 5.0
-_CLOSING_S = 4.5
-"""Time that a last sentinel and idle power at the end take."""
+_SENSOR_CHECK_SLACK_S = 0.3
+"""Time that the sensor check takes beside its rest and its polling."""
+
+_LAST_SENTINEL_S = 1.8
+"""Time that timing a last sentinel and measuring its power takes."""
 
 _ENOUGH_TRIED = 20
 """Points and builds that must have been tried before the share that failed means anything."""
@@ -84,6 +86,10 @@ class Conductor:
         self._device, self._journal = runner.device, runner.journal
         self._end_s = math.inf
         self._has_warned = False
+        sensors = protocol.sensors
+        idle_power_s = sensors.quiet_s + sensors.check_idle_s
+        self._sensor_check_s = idle_power_s + sensors.check_spin_s + _SENSOR_CHECK_SLACK_S
+        self._closing_s = _LAST_SENTINEL_S + idle_power_s
 
     def run(self) -> Ended:
         """Measure until the plan is done or there is a reason to stop; return the end.
@@ -106,7 +112,7 @@ class Conductor:
     def _run(self) -> Ended:
         if not self._schedule.next_timing() and not self._schedule.next_power():
             return Ended(COMPLETE)
-        if self._clock.left_s() < _SENSOR_CHECK_S + _CLOSING_S:
+        if self._clock.left_s() < self._sensor_check_s + self._closing_s:
             return _OUT_OF_TIME
         self._check_sensors()
         if self._clock.budget_s is not None:
@@ -130,7 +136,7 @@ class Conductor:
         if self._restart and values is not None:
             self._runner.sensor_check = SensorCheck.from_json(values)
             return
-        self._runner.report("checking the sensors", _SENSOR_CHECK_S)
+        self._runner.report("checking the sensors", self._sensor_check_s)
         try:
             found = check_sensors(self._device, self._protocol)
         except DeviceError as error:
@@ -222,7 +228,7 @@ class Conductor:
     def _check_time(self, expected_s: float) -> None:
         if self._clock.should_stop():
             raise Stopped
-        if self._clock.left_s() < expected_s + _CLOSING_S:
+        if self._clock.left_s() < expected_s + self._closing_s:
             raise _EarlyEndError(_OUT_OF_TIME)
         if self._device.now_s() + expected_s > self._end_s:
             text = f"the sweep's budget of {self._clock.budget_s:g} s is used up"
@@ -246,7 +252,7 @@ class Conductor:
 
     def _close(self) -> None:
         """Measure a last sentinel and idle power, where there is time for them."""
-        if self._clock.left_s() < _CLOSING_S or not self._journal.state.next_sequence:
+        if self._clock.left_s() < self._closing_s or not self._journal.state.next_sequence:
             return
         self._end_s = math.inf
         try:
@@ -254,7 +260,7 @@ class Conductor:
         except _EarlyEndError:
             return
         self._journal.sync()
-        self._runner.report("idle power", _SENSOR_CHECK_S)
+        self._runner.report("idle power", self._sensor_check_s)
         found = recheck_idle(self._device, self._protocol.sensors, self._runner.sensor_check)
         self._journal.append("idle", when="end", power_w=plain(found.idle_end_power_w))
 
