@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,12 @@ settings.register_profile("dev", max_examples=100, **_SHARED)
 settings.register_profile("ci", max_examples=200, derandomize=True, **_SHARED)
 settings.register_profile("thorough", max_examples=5000, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_finish() -> None:
+    """Take what was collected out of the garbage collector's sight: it is thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=gp.available())
