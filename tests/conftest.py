@@ -18,12 +18,22 @@ from stand_ins.built_in import built_in  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
 
+SLOW = (
+    "slow: trains, compiles, starts processes or asks thousands of questions; left out by "
+    "-m 'not slow'"
+)
+
 _SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=100, **_SHARED)
 # The same examples on every run, so that a failure is the change's and not the dice's.
 settings.register_profile("ci", max_examples=200, derandomize=True, **_SHARED)
 settings.register_profile("thorough", max_examples=5000, **_SHARED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register marks here: the tests of a wheel are run where there is no pyproject.toml."""
+    config.addinivalue_line("markers", SLOW)
 
 
 def pytest_collection_finish() -> None:
