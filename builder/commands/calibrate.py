@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from .command import Command, add_sweep, positive
+from .plan import plan_asked_for
 
 _TO_CHOOSE = ("sweep", "gpu")
 _TO_CALIBRATE = ("measured", "name", "output")
@@ -52,18 +53,14 @@ def _choose(options: argparse.Namespace) -> int:
     from gpperf_lite._kernel import LIBRARY
 
     from ..calibrate import points_to_measure
-    from ..compile import uncompiled
     from ..files import write_text
-    from ..gpus import find_gpu
-    from ..plan import few_sweep, planned, read_sweep
+    from ..plan import few_sweep
 
-    sweep = read_sweep(options.sweep)
-    _, gpu = find_gpu(options.gpu)
-    plan = planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
+    plan = plan_asked_for(options)
     gemms = [point.gemm for point in plan.points if point.kernel == LIBRARY.name]
     base, dtype = read(artefact_path(options.base)), checked_dtype(options.dtype)
-    chosen = points_to_measure(gemms, dtype, base, gpu, options.choose)
-    text = few_sweep(chosen, sweep.name, gpu.name)
+    chosen = points_to_measure(gemms, dtype, base, plan.gpu, options.choose)
+    text = few_sweep(chosen, plan.sweep.name, plan.gpu.name)
     if options.output is None:
         print(text, end="")
     else:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from .command import Command, add_sweep
+
+if TYPE_CHECKING:
+    from ..plan import Plan
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -15,14 +19,21 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> int:
+def plan_asked_for(options: argparse.Namespace) -> Plan:
+    """Plan the sweep of --sweep on the GPU of --gpu, without compiling what --cubins lacks."""
     from ..compile import uncompiled
     from ..gpus import find_gpu
-    from ..plan import plan_json, plan_lines, planned, read_sweep
+    from ..plan import planned, read_sweep
 
     sweep = read_sweep(options.sweep)
     _, gpu = find_gpu(options.gpu)
-    plan = planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
+    return planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..plan import plan_json, plan_lines
+
+    plan = plan_asked_for(options)
     print(json.dumps(plan_json(plan)) if options.json else "\n".join(plan_lines(plan)))
     return 0
 

@@ -94,13 +94,9 @@ class CubinCache:
 
         `library`, which is not compiled, is None too.
         """
-        if not build.source:
-            return None
-        found = self.find(build.source, build.macros, target_of(build, architecture))
-        key, entry = found or ("", None)
-        if entry is None or entry.facts is None:
-            return None
-        return with_facts(build.kernel, entry.facts), entry.cubin, key
+        kernel, key = self.describe(build, architecture) or (build.kernel, "")
+        entry = self.read(key) if key else None
+        return None if entry is None else (kernel, entry.cubin, key)
 
     def describe(self, build: Build, architecture: str) -> tuple[Kernel, str] | None:
         """Return the described kernel and its key; None where `get` is None.
