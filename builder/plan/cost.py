@@ -89,8 +89,8 @@ def _count_within(costs_s: Sequence[float], limit_s: float) -> int:
 def guess_runtime_s(kernel: Kernel, gemm: Gemm, gpu: Gpu) -> float:
     """Return a rough guess of a runtime: a roofline at a part of the peaks, in whole waves.
 
-    The generic model errs far less, but plans get hardly better by it (1 % of a budget, as most of
-    a point's time is not its launches), and would change with every model that is trained.
+    The generic model errs far less, but plans get hardly better by it, as most of a point's time is
+    not its launches, and they would change with every model that is trained.
     Raises KeyError where the GPU's peak for the dtype is not known.
     """
     peak = gpu.peak_flops[gemm.dtype]
