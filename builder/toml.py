@@ -1,4 +1,4 @@
-"""Checked TOML: sweeps, recipes and facts of GPUs, read with the runtime's own checks of fields.
+"""Checked TOML: sweeps and recipes, read with the runtime's own checks of fields.
 
 An error names the file, the table, the key, what its value must be, and what it is.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from gpperf_lite._checked_json import Fields
-from gpperf_lite._errors import nearest, shown
+from gpperf_lite._errors import shown
 
 from .errors import BuilderError
 
@@ -22,9 +22,6 @@ else:
     import tomli as tomllib
 
 _Own = TypeVar("_Own", bound="Table")
-
-Readers = Mapping[str, Callable[[Any, str], Any]]
-"""By key, the reader of its value: called with the table and the key."""
 
 
 class Table(Fields):
@@ -40,15 +37,6 @@ class Table(Fields):
     def __init__(self, values: Any, path: str, error: type[BuilderError]) -> None:
         self._error = error
         super().__init__(values, path)
-
-    def read(self, readers: Readers, needed: Collection[str] = ()) -> dict[str, Any]:
-        """Return the value of every key that the table has, each by its reader.
-
-        No key without a reader is allowed, and those of `needed` must be there.
-        """
-        self._refuse_others(readers)
-        keys = [*self.values, *(key for key in needed if key not in self.values)]
-        return {key: readers[key](self, key) for key in keys}
 
     def tables(self: _Own, prefix: str = "") -> dict[str, _Own]:
         """Return the tables that are the values of this one, by key.
@@ -77,16 +65,6 @@ class Table(Fields):
     def path_of(self, name: str) -> str:
         """Return file, table and key, as an error names them."""
         return f"{self.path}: {_shown_key(name)}"
-
-    def _refuse_others(self, known: Collection[str]) -> None:
-        unknown = [key for key in self.values if key not in known]
-        if len(unknown) > 1:
-            self.fail(
-                f"{self.path} has unknown keys {shown(unknown, 120)}: allowed are {sorted(known)}"
-            )
-        for key in unknown:
-            allowed = f"{nearest(key[:40], known)} (allowed: {' '.join(known)})"
-            self.fail(f"{self.path}: unknown key {shown(key)}{allowed}")
 
 
 def read_toml(path: Path, noun: str, error: type[BuilderError]) -> Table:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from ._errors import nearest, shown
 from ._safetensors import is_unicode, refuse
 
 _Own = TypeVar("_Own", bound="Fields")
+
+Readers = Mapping[str, Callable[[Any, str], Any]]
+"""By name, the reader of a field's value: called with the fields and the name."""
 
 _LONGEST_TEXT = 512
 _TEXT = f"a text of 1 to {_LONGEST_TEXT} printable characters"
@@ -22,10 +25,12 @@ class Fields:
 
     Every method raises ArtefactError, with the path of the field, what it must be and what it is,
     where it is missing, of another type or out of range. `fail`, `within` and `path_of` are for
-    subclasses, which read other files by the same checks and raise other errors.
+    subclasses, which read other files by the same checks and raise other errors; joint: what their
+    paths have between an object and its field.
     """
 
     kind = "a JSON object"
+    joint = "."
     longest_list = 4096
 
     def __init__(self, values: Any, path: str) -> None:
@@ -36,6 +41,15 @@ class Fields:
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
+
+    def read(self, readers: Readers, needed: Collection[str] = ()) -> dict[str, Any]:
+        """Return the value of every field that is there, each by its reader.
+
+        No field without a reader is allowed, and those of `needed` must be there.
+        """
+        self._refuse_others(readers)
+        names = [*self.values, *(name for name in needed if name not in self.values)]
+        return {name: readers[name](self, name) for name in names}
 
     def text(self, name: str) -> str:
         """Return a text of 1 to 512 printable characters: none that a terminal would obey."""
@@ -171,7 +185,17 @@ class Fields:
     def path_of(self, name: str) -> str:
         """Return the path of a field, whose name the file may have chosen itself."""
         shown_name = name if name.isidentifier() else repr(name)
-        return f"{self.path}.{shown_name[:60]}"
+        return f"{self.path}{self.joint}{shown_name[:60]}"
+
+    def _refuse_others(self, known: Collection[str]) -> None:
+        unknown = [name for name in self.values if name not in known]
+        if len(unknown) > 1:
+            self.fail(
+                f"{self.path} has unknown keys {shown(unknown, 120)}: allowed are {sorted(known)}"
+            )
+        for name in unknown:
+            allowed = f"{nearest(name[:40], known)} (allowed: {' '.join(known)})"
+            self.fail(f"{self.path}: unknown key {shown(name)}{allowed}")
 
 
 def is_integer(value: Any, low: int, high: int) -> bool:

@@ -53,11 +53,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpperf_lite import Gemm
-from gpperf_lite._checked_json import is_integer, is_number
+from gpperf_lite._checked_json import Readers, is_integer, is_number
 from gpperf_lite._gemm import DTYPES, LARGEST, LAYOUTS
 
 from ..errors import BuilderError
-from ..toml import Readers, Table, read_toml
+from ..toml import Table, read_toml
 
 
 class SweepError(BuilderError, ValueError):

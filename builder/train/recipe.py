@@ -21,13 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gpperf_lite._checked_json import Readers
 from gpperf_lite._gemm import DTYPES
 from gpperf_lite._sealed import SCOPES
 
 from ..dataset import FOLDED
 from ..errors import RecipeError
 from ..importers import FORMATS
-from ..toml import Readers, Table, read_toml
+from ..toml import Table, read_toml
 
 RECIPE = Path(__file__).parents[1] / "models.toml"
 """The recipe of the built-in models."""
