@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 
 from ._errors import UnknownGpuError, nearest
 
@@ -14,6 +15,8 @@ GENERIC = "generic"
 _FOLDER = os.path.join(os.path.dirname(__file__), "models")
 
 _ALIASES = {
+    "a100": "a100_sxm",
+    "a100_sxm4_80gb": "a100_sxm",
     "h100": "h100_sxm",
     "h100_80gb_hbm3": "h100_sxm",
     "h200": "h200_sxm",
@@ -40,6 +43,11 @@ def short_name(name: str) -> str:
     return _ALIASES.get(short, short)
 
 
+def known_names(shorts: Collection[str]) -> list[str]:
+    """Return the names that people may type for GPUs of these short names, aliases included."""
+    return [*shorts, *(alias for alias, short in _ALIASES.items() if short in shorts)]
+
+
 def _built_in_path(name: str) -> str:
     """Return the path of a built-in model given by name, alias or NVML's name of its GPU.
 
@@ -49,7 +57,7 @@ def _built_in_path(name: str) -> str:
     path = os.path.join(_FOLDER, f"{short}{SUFFIX}")
     if not short or not os.path.isfile(path):
         known = available()
-        hint = nearest(short, [*known, *_ALIASES])
+        hint = nearest(short, known_names(known))
         raise UnknownGpuError(
             f"no built-in model {name!r}{hint} (there are: {', '.join(known) or 'none'}; "
             f"an artefact of your own is given by its path, ending in {SUFFIX}; for a GPU known by "

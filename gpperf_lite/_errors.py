@@ -2,7 +2,7 @@
 
 GpperfError
 |-- InputError               (also a ValueError)   an argument is not valid
-|-- UnknownGpuError          (also a LookupError)  no built-in model of that name
+|-- UnknownGpuError          (also a LookupError)  no built-in model, or no facts, of that GPU
 |-- UnknownKernelError       (also a LookupError)  the artefact does not know that kernel
 `-- ArtefactError            (also a ValueError)   a file is not a valid artefact
     |-- UnsupportedVersionError                    ... it needs a newer gpperf-lite
@@ -25,7 +25,7 @@ class InputError(GpperfError, ValueError):
 
 
 class UnknownGpuError(GpperfError, LookupError):
-    """There is no built-in model of that name, nor a file of that path."""
+    """There is no built-in model, nor a file, of that name; or there are no facts of that GPU."""
 
 
 class UnknownKernelError(GpperfError, LookupError):

@@ -47,6 +47,7 @@ RUNTIME_IMPORTS = {
         "_sealed",
     },
     "_builtin": {"_errors"},
+    "_gpu_facts": {"_builtin", "_checked_json", "_errors", "_gemm", "_gpu"},
     "_prediction": {"_arithmetic", "_domain", "_gemm", "_kernel"},
     "_kernel_model": {
         "_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_kernel",
@@ -65,7 +66,7 @@ RUNTIME_IMPORTS = {
 }  # fmt: skip
 
 # The packages of the builder, and which other packages each imports, functions' imports included.
-# `docs/architecture.md` has the same table. The ground (errors, files, gpus ...) is free to all.
+# `docs/architecture.md` has the same table. The ground (errors, files ...) is free to all.
 BUILDER_IMPORTS = {
     "commands": {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
@@ -102,7 +103,7 @@ BUILDER_IMPORTS = {
     "vocabulary": set(),
 }  # fmt: skip
 
-GROUND = {"errors", "files", "gpus", "markdown", "parallel", "toml"}
+GROUND = {"errors", "files", "markdown", "parallel", "toml"}
 """Modules on the builder's ground that every package may import; they import one another alone."""
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from gpperf_lite import Gpu
+from gpperf_lite import GpperfError, Gpu
 
 from ..device import Identity
 from ..errors import BuilderError
@@ -81,7 +81,7 @@ def _look(specs: Sequence[DeviceSpec], cubins: Path, connection: Connection) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         connection.send([_opened(spec, cubins) for spec in specs or _all_gpus()])
-    except BuilderError as error:
+    except GpperfError as error:
         connection.send(str(error))
 
 

@@ -133,7 +133,7 @@ def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
     if facts is None:
         raise DatasetError(f"the dataset does not hold the facts of its GPU {gpu!r}")
     if dtype not in facts.peak_flops:
-        raise DatasetError(f"{facts.name} has no peak for {dtype}: add it to builder/gpus.toml")
+        raise DatasetError(f"{facts.name} has no peak for {dtype}: add it to gpperf_lite/gpus.json")
 
 
 def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:

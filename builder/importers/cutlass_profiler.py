@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from gpperf_lite import InputError, Kernel
+from gpperf_lite._gpu_facts import find_gpu
 from gpperf_lite._kernel import Tile, operand_dtype
 
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
-from ..gpus import find_gpu
 from ..vocabulary import Flag, Regime
 from .cells import CsvRow, UnusableError, read_rows, scalar, seconds, sizes
 from .report import ImportReport

@@ -30,7 +30,8 @@ def import_table(
 
     gpu: short name of the GPU it was measured on; needed where the table does not say, refused
         where it says otherwise.
-    Raises SourceError where the file is missing or not of that format.
+    Raises SourceError where the file is missing or not of that format, UnknownGpuError where its
+    GPU is not in `gpperf_lite/gpus.json`.
     """
     if format_name not in FORMATS:
         raise SourceError(f"format must be one of {', '.join(FORMATS)} (got {format_name!r})")

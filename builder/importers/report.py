@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from gpperf_lite import Gpu
+from gpperf_lite._gpu_facts import find_gpu
 
 from ..errors import SourceError
 from ..files import sha256_of
-from ..gpus import find_gpu
 
 _MOST_NAMES = 5
 
@@ -70,7 +70,8 @@ class ImportReport:
 def one_gpu(path: Path, names: Iterable[str], asked: str | None) -> tuple[str, Gpu]:
     """Return the GPU that a source names, by its short name, and its facts.
 
-    Raises SourceError where it names none or several, or another than the one asked for.
+    Raises SourceError where it names none or several, or another than the one asked for, and
+    UnknownGpuError for one whose facts are not known.
     """
     found = sorted(set(names))
     if len(found) != 1:

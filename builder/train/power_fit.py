@@ -62,7 +62,7 @@ def check_power_limits(gpu: Gpu) -> None:
     if gpu.idle_power_w is None or gpu.power_limit_w is None:
         raise DatasetError(
             f"power of {gpu.name} needs its idle power and its limit: add idle_w and "
-            "power_limit_w to builder/gpus.toml, or leave power out"
+            "power_limit_w to gpperf_lite/gpus.json, or leave power out"
         )
 
 

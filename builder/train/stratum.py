@@ -263,7 +263,9 @@ def strata_of(
     numbers: dict[str, int] = {}
     for dtype, unit in sorted(set(zip(points.dtype, units, strict=True))):
         if dtype not in gpu.peak_flops:
-            raise DatasetError(f"{gpu.name} has no peak for {dtype}: add it to builder/gpus.toml")
+            raise DatasetError(
+                f"{gpu.name} has no peak for {dtype}: add it to gpperf_lite/gpus.json"
+            )
         part = points.where((points.dtype == dtype) & (units == unit))
         fold = folds(part, options.split, options.n_folds)
         if len(np.unique(fold)) < 2:

@@ -37,6 +37,12 @@ def test_an_unknown_gpu_is_refused_with_the_nearest_name() -> None:
         gp.load("")
 
 
+def test_an_alias_of_a_gpu_without_a_model_is_not_suggested() -> None:
+    with pytest.raises(gp.UnknownGpuError) as caught:
+        gp.load("a100_sxm4_80g")
+    assert "did you mean 'a100" not in str(caught.value)
+
+
 @pytest.mark.parametrize("source", [None, 3, ["h200"], b"h200"])
 def test_a_source_that_is_neither_name_nor_path_is_refused(source: object) -> None:
     with pytest.raises(gp.InputError, match="^source must be"):

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builder.dataset import Dataset, Points, table_of
-from builder.gpus import known_gpus
 from builder.train import LearnerOptions, TrainOptions
+from gpperf_lite._gpu_facts import known_gpus
 
 GPU = known_gpus()["h200_sxm"]
 QUICK_TRAINING = TrainOptions(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gpperf_lite import Gpu
+from gpperf_lite import Gpu, UnknownGpuError
+from gpperf_lite._gpu_facts import find_gpu
 
-from ...errors import SourceError
-from ...gpus import find_gpu
 from ..interface import Identity
 from .cards import Card
 from .driver import Driver
@@ -48,7 +47,7 @@ class GpuFacts(NamedTuple):
 
 
 def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFacts:
-    """Return the facts of a GPU: of the driver where it has them, else of `gpus.toml`.
+    """Return the facts of a GPU: of the driver where it has them, else of `gpus.json`.
 
     power_limit_w: the limit that NVML enforces, where it tells.
     """
@@ -100,15 +99,15 @@ def peaks_of(capability: tuple[int, int], sm_clocks_per_s: float) -> dict[str, f
 
 def _provenance(gpu: Gpu, stated: dict[str, float], power_limit_w: float | None) -> dict[str, str]:
     computed = [dtype for dtype in gpu.peak_flops if dtype not in stated]
-    peaks = [f"{' '.join(stated)}: data sheet (builder/gpus.toml)"] if stated else []
+    peaks = [f"{' '.join(stated)}: data sheet (gpperf_lite/gpus.json)"] if stated else []
     if computed:
         peaks.append(f"{' '.join(computed)}: operations per SM and clock, times SMs and clock")
-    limit = "NVML's enforced limit" if power_limit_w else "builder/gpus.toml"
+    limit = "NVML's enforced limit" if power_limit_w else "gpperf_lite/gpus.json"
     return {
         "sm_count, clock_hz, memory_bytes, l2_bytes, dram_bytes_per_s": "CUDA device attributes",
         "peak_flops": "; ".join(peaks),
         "power_limit_w": limit if gpu.power_limit_w else "not known",
-        "idle_power_w": "builder/gpus.toml" if gpu.idle_power_w else "not known",
+        "idle_power_w": "gpperf_lite/gpus.json" if gpu.idle_power_w else "not known",
     }
 
 
@@ -123,7 +122,7 @@ def _idle_power_w(known: Gpu | None, power_limit_w: float | None) -> float | Non
 def _known(name: str) -> Gpu | None:
     try:
         return find_gpu(name)[1]
-    except SourceError:
+    except UnknownGpuError:
         return None
 
 

@@ -7,9 +7,9 @@ import math
 from dataclasses import replace
 
 from gpperf_lite import Gemm, Gpu, Kernel
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._occupancy import obstacle_on
 
-from ...gpus import known_gpus
 from ..interface import Bound, Device, DeviceError, Identity, Mark
 from .board import Board, Work
 from .cost import Cost, cost_of, idle_power_of, power_limit_of, range_of

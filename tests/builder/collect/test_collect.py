@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from builder.collect.journal import Folder, Journal, JournalError, State, export
 from builder.collect.merge import MergeError
 from builder.collect.summary import summary_lines, summary_of
 from builder.collect.supervisor import BarProgress, Limits, QuietProgress, WorkerProcess
-from builder.collect.survey import Surveyed, SurveyError, one_model, survey
+from builder.collect.survey import Surveyed, SurveyError, _look, one_model, survey
 from builder.collect.worker import Ended, Heartbeat, Job, run_worker
 from builder.collect.worker.schedule import Schedule
 from builder.collect.worker.session_facts import ChangedError
@@ -36,6 +37,7 @@ from builder.device.simulated.faults import LaunchFault
 from builder.errors import BuilderError, DatasetError
 from builder.kernels import select
 from builder.plan import Plan, planned, read_sweep, shares
+from gpperf_lite import InputError
 
 ROOT = Path(__file__).parents[3]
 SWEEP = """
@@ -355,6 +357,23 @@ def test_a_survey_says_what_there_is(tmp_path: Path) -> None:
 def test_a_gpu_that_cannot_be_opened_is_an_error_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(BuilderError):
         survey([DeviceSpec(CUDA, "GPU-no-such")], tmp_path)
+
+
+class NotOpened(DeviceSpec):
+    """A GPU whose facts are refused by the runtime, such as those of a broken `gpus.json`."""
+
+    def open(self, cubins: Path = Path()) -> Any:
+        raise InputError("gpus.json: h200_sxm: sm_count must be a number")
+
+
+def test_facts_that_are_refused_are_the_reason_of_a_survey(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        _look([NotOpened(CUDA)], tmp_path, theirs)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ours.recv() == "gpus.json: h200_sxm: sm_count must be a number"
 
 
 def test_gpus_of_two_models_are_refused() -> None:

@@ -16,10 +16,10 @@ from builder.collect.merge import MergeError
 from builder.dataset import POINT, Dataset, write
 from builder.device.simulated import SimulatedDevice
 from builder.errors import DatasetError
-from builder.gpus import known_gpus
 from builder.measure import Protocol
 from builder.plan import Plan
 from gpperf_lite import Gpu, Kernel
+from gpperf_lite._gpu_facts import known_gpus
 
 PLAN = small_plan(6, 1)
 

@@ -19,12 +19,12 @@ from builder.compile.nvrtc import (
     installed_toolchain,
 )
 from builder.compile.ready import compiled
-from builder.gpus import known_gpus
 from builder.kernels import Build
 from builder.kernels.catalogue import catalogue
 from builder.plan.plan import plan_of
 from builder.plan.shares import planned
 from builder.plan.sweep import Group, Shapes, Size, Sweep
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._occupancy import obstacle_on
 
 GPU = known_gpus()["rtx4070"]

@@ -15,9 +15,9 @@ from builder.device.simulated.faults import LaunchFault
 from builder.device.simulated.traits import Traits
 from builder.doctor import probe
 from builder.doctor.probe import ProbeReport
-from builder.gpus import known_gpus
 from builder.measure import Protocol
 from gpperf_lite import Kernel
+from gpperf_lite._gpu_facts import known_gpus
 
 PARTS = ("gpu", "protocol", "sensors", "graph", "events", "power_cap", "points", "time")
 

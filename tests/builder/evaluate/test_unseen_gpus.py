@@ -15,7 +15,6 @@ import gpperf_lite as gp
 from builder.dataset import Dataset, Floats, points_of
 from builder.errors import DatasetError, RecipeError
 from builder.evaluate.unseen_gpus import curves_of
-from builder.gpus import known_gpus
 from builder.report.unseen import page_of
 from builder.train import (
     GenericOptions,
@@ -30,6 +29,7 @@ from builder.train.generic import train_generic
 from builder.train.generic_fit import kinds_of
 from builder.train.relative import fit_forest
 from gpperf_lite._generic import Generic, GenericEstimator, decode, encode, read, write
+from gpperf_lite._gpu_facts import known_gpus
 
 GPUS = {name: known_gpus()[name] for name in ("h100_sxm", "h200_sxm", "l40s")}
 SMALL = LearnerOptions(n_trees=20, depth=4, teacher=False)

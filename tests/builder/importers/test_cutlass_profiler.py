@@ -13,6 +13,7 @@ from stand_ins.tables import CUTLASS_COLUMNS, CUTLASS_KERNEL, cutlass_row, write
 from builder.dataset import Dataset, read, write
 from builder.errors import SourceError
 from builder.importers import ImportReport, import_table
+from gpperf_lite import UnknownGpuError
 from gpperf_lite._kernel import Tile
 
 TENSOROP = {
@@ -366,7 +367,7 @@ def test_the_gpu_must_be_named_and_known(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", CUTLASS_COLUMNS, [cutlass_row()])
     with pytest.raises(SourceError, match="name it with --gpu"):
         import_table(path, "cutlass-profiler")
-    with pytest.raises(SourceError, match="no facts of a GPU called 'rtx9'"):
+    with pytest.raises(UnknownGpuError, match="no facts of a GPU called 'rtx9'"):
         import_table(path, "cutlass-profiler", "rtx9")
 
 

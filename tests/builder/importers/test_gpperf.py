@@ -13,6 +13,7 @@ from stand_ins.tables import CUTLASS_KERNEL, study_record, write_study
 from builder.dataset import Dataset, points_of, read, write
 from builder.errors import SourceError
 from builder.importers import ImportReport, import_table, read_records
+from gpperf_lite import UnknownGpuError
 
 
 def imported(folder: Path, *records: str) -> tuple[Dataset, ImportReport]:
@@ -146,7 +147,7 @@ def test_a_file_that_is_not_the_studys_is_refused(tmp_path: Path, content: bytes
 def test_the_records_must_be_of_one_gpu_that_is_known(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="rows of one GPU"):
         imported(tmp_path, study_record(), study_record(gpu="NVIDIA L40S"))
-    with pytest.raises(SourceError, match="no facts of a GPU called 'GeForce 256'"):
+    with pytest.raises(UnknownGpuError, match="no facts of a GPU called 'GeForce 256'"):
         imported(tmp_path, study_record(gpu="GeForce 256"))
     path = write_study(tmp_path / "a.csv", [study_record()])
     assert import_table(path, "gpperf", "rtx4070")[1].taken == 1

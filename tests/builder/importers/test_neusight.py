@@ -12,6 +12,7 @@ from stand_ins.tables import NEUSIGHT_COLUMNS, neusight_row, write_csv
 from builder.dataset import Dataset, read, write
 from builder.errors import SourceError
 from builder.importers import ImportReport, import_table
+from gpperf_lite import UnknownGpuError
 
 
 def imported(
@@ -139,7 +140,7 @@ def test_a_table_must_be_of_one_gpu_that_is_known(tmp_path: Path) -> None:
         imported(tmp_path, [])
     with pytest.raises(SourceError, match="rows of one GPU.*Tesla P4.*Tesla V100"):
         imported(tmp_path, [neusight_row(), neusight_row(Device="Tesla P4")])
-    with pytest.raises(SourceError, match="no facts of a GPU called 'Tesla X'"):
+    with pytest.raises(UnknownGpuError, match="no facts of a GPU called 'Tesla X'"):
         imported(tmp_path, [neusight_row(Device="Tesla X")])
     with pytest.raises(SourceError, match="measured on Tesla V100-PCIE-32GB, not on t4"):
         imported(tmp_path, [neusight_row()], "t4")

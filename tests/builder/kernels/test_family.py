@@ -7,7 +7,6 @@ import pytest
 from builder.compile.cache import target_of
 from builder.device.simulated.cost import cost_of
 from builder.device.simulated.traits import Traits
-from builder.gpus import known_gpus
 from builder.kernels import Build, family_of, keeps_f16_sums, runs_on_tensor_cores
 from builder.kernels.catalogue import catalogue
 from builder.kernels.family import FAMILIES
@@ -15,6 +14,7 @@ from builder.measure import CorrectnessRules
 from builder.measure.correctness import awkward_gemms, limit_of
 from builder.plan import guess_runtime_s
 from builder.train import unit_of
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._kernel import _PATTERNS
 from gpperf_lite._kernel import FAMILIES as RUNTIME_FAMILIES
 from gpperf_lite._occupancy import _LEAST, obstacle_on

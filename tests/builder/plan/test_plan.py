@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.dataset import points_of
-from builder.gpus import known_gpus
 from builder.importers import import_table
 from builder.kernels import Build, select
 from builder.kernels.catalogue import catalogue
@@ -35,6 +34,7 @@ from builder.plan.plan import plan_of
 from builder.plan.sweep import Group, Range, Shapes, Size, SweepError
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._gemm import footprint_bytes
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._occupancy import least_capability, obstacle_on
 
 SWEEPS = Path(__file__).parents[3] / "cuda" / "sweeps"

@@ -96,7 +96,7 @@ def test_a_collection_measures_what_is_good_and_survives_what_is_not(tmp_path: P
     assert len(collection["sessions"]) == 3
     sources = collection["gpu_provenance"]
     assert sources["power_limit_w"] == "NVML's enforced limit"
-    assert "builder/gpus.toml" in sources["idle_power_w"]
+    assert "gpperf_lite/gpus.json" in sources["idle_power_w"]
     assert "times SMs and clock" in sources["peak_flops"]
     (gpu,) = dataset.gpus.values()
     assert gpu.name == "NVIDIA H200"

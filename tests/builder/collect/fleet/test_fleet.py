@@ -45,9 +45,9 @@ from builder.compile.nvrtc import (
 from builder.dataset import Dataset, read
 from builder.device.simulated import SimulatedDevice
 from builder.errors import BuilderError
-from builder.gpus import known_gpus
 from builder.kernels import Build
 from builder.plan import read_sweep
+from gpperf_lite._gpu_facts import known_gpus
 
 ROOT = Path(__file__).parents[4]
 SWEEP = """

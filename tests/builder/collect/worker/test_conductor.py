@@ -32,8 +32,8 @@ from builder.compile.cache import CachedCubin
 from builder.device import DeviceError
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import LaunchFault
-from builder.gpus import known_gpus
 from builder.plan import Plan, Point
+from gpperf_lite._gpu_facts import known_gpus
 
 NEVER_QUARANTINED = ruled(QUICK, sticky_errors=1_000_000)
 

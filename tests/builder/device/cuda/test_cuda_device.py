@@ -19,10 +19,10 @@ from builder.device.cuda.facts import peaks_of
 from builder.device.cuda.pools import ELEMENT_BYTES, INPUTS, OUTPUTS
 from builder.device.cuda.problem import LAUNCH, PROBLEM, launch_shape
 from builder.device.cuda.support import ELEMENT_TYPES, STAMP
-from builder.gpus import known_gpus
 from builder.kernels.catalogue import catalogue
 from gpperf_lite import Gpu
 from gpperf_lite._gemm import DTYPES
+from gpperf_lite._gpu_facts import known_gpus
 
 CARDS = [
     Card(0, "GPU-00112233-4455-6677-8899-aabbccddeeff", "NVIDIA H200", "0000:1B:00.0"),

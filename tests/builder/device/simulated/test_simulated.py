@@ -19,8 +19,8 @@ from builder.device import POWER_CAP, THERMAL, Bound, DeviceError, SensorError
 from builder.device.simulated import Faults, SimulatedDevice
 from builder.device.simulated.faults import FaultError, LaunchFault, Throttling
 from builder.device.simulated.traits import Traits
-from builder.gpus import known_gpus
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._occupancy import obstacle_on
 
 LIBRARY = Kernel.from_name("library")
