@@ -131,6 +131,7 @@ BUILDER_LIBRARIES = {
     "plan.shapes": {"scipy"},
     "toml": {"tomli"},
     "train.catboost_forest": {"catboost"},
+    "train.kept_fits": {"platformdirs"},
     "train.learner": {"catboost", "sklearn"},
     "train.physics": {"scipy"},
     "train.power_fit": {"scipy"},

@@ -27,6 +27,7 @@ _LIBRARIES = {
     "scikit-learn": "train, evaluate",
     "scipy": "train",
     "pyarrow": "import, datasets",
+    "platformdirs": "train",
     "rich": "progress bars",
 }
 

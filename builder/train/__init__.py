@@ -3,12 +3,14 @@
 `build_from_datasets` writes one model as `TrainOptions` say, `build_from_recipe` all models of a
 recipe (that of the built-in ones is `builder/models.toml`). `fit_runtime` fits the physical model,
 and the forest that corrects it, to `Points`; `errors_of` compares predictions with measured values.
-`hold_out_gpus` predicts each GPU by a generic model of the others.
+`hold_out_gpus` predicts each GPU by a generic model of the others. `KeptFits` finds again what was
+fitted before, so that a build which was stopped goes on.
 """
 
 from .generic import tables_of
 from .generic_fit import GenericOptions
 from .held_out_gpus import Case, HeldOut, hold_out_gpus, with_intervals
+from .kept_fits import KeptFits
 from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
 from .model_files import build_from_datasets, build_from_recipe, runtime_dataset
@@ -29,6 +31,7 @@ __all__ = [
     "GenericOptions",
     "GpuTable",
     "HeldOut",
+    "KeptFits",
     "Kernels",
     "LearnerOptions",
     "ModelRecipe",

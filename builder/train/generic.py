@@ -15,9 +15,10 @@ from gpperf_lite._generic import Generic
 
 from ..dataset import Dataset, concatenate
 from ..errors import DatasetError
-from ..parallel import Task, run_tasks
+from ..parallel import Task
 from .generic_fit import GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
 from .held_out_gpus import hold_out_gpus, measured_on
+from .kept_fits import KeptFits, run_kept
 from .provenance import stand_ins_among, versions_of
 from .relative import GpuTable, fit_relative, measured_library
 
@@ -25,13 +26,20 @@ _FEWEST_ROWS = 500
 
 
 def train_generic(
-    datasets: Sequence[Dataset], name: str, version: str, options: GenericOptions, n_workers: int
+    datasets: Sequence[Dataset],
+    name: str,
+    version: str,
+    options: GenericOptions,
+    n_workers: int,
+    kept: KeptFits | None = None,
 ) -> Generic:
     """Train the generic model on the library's runtimes of several GPUs.
 
+    kept: where finished fits are found and kept.
+
     Raises DatasetError where no dtype was measured on three GPUs whose facts are known.
     """
-    tables, left_out = tables_of(concatenate(list(datasets)), options.without, n_workers)
+    tables, left_out = tables_of(concatenate(list(datasets)), options.without, n_workers, kept)
     by_dtype = {
         dtype: [table for table in tables if table.dtype == dtype]
         for dtype in sorted({table.dtype for table in tables})
@@ -42,11 +50,12 @@ def train_generic(
         Task(f"{dtype}, {kind}", fit_kind, (by_dtype[dtype], kinds[dtype], kind, options))
         for dtype, kind in keys
     ]
-    fitted = list(zip(keys, run_tasks(fits, n_workers, f"training {name}"), strict=True))
+    found = run_kept(fits, n_workers, f"training {name}", kept)
+    fitted = list(zip(keys, found, strict=True))
     forests = {
         dtype: tuple(forest for (mine, _), forest in fitted if mine == dtype) for dtype in by_dtype
     }
-    outs = [out for _, _, out in hold_out_gpus(tables, {}, options, n_workers)]
+    outs = [out for _, _, out in hold_out_gpus(tables, {}, options, n_workers, kept)]
     gpus = {table.name: table.gpu for table in tables}
     estimators = [
         measured_on(
@@ -61,7 +70,10 @@ def train_generic(
 
 
 def tables_of(
-    dataset: Dataset, without: Mapping[str, Sequence[str]], n_workers: int
+    dataset: Dataset,
+    without: Mapping[str, Sequence[str]],
+    n_workers: int,
+    kept: KeptFits | None = None,
 ) -> tuple[list[GpuTable], dict[str, int]]:
     """Return the tables of a dataset, their constants fitted, and rows that were left out.
 
@@ -86,7 +98,7 @@ def tables_of(
             f"a generic model needs a dtype measured on three GPUs or more (got {counts})"
         )
     tasks = [Task(f"{t.name} {t.dtype}", fit_relative, (t,)) for t in tables]
-    constants = run_tasks(tasks, n_workers, "constants of each GPU")
+    constants = run_kept(tasks, n_workers, "constants of each GPU", kept)
     return [replace(t, constants=c) for t, c in zip(tables, constants, strict=True)], left_out
 
 

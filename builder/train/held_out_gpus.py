@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from gpperf_lite._forest import UNITS_PER_OCTAVE
+from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 from gpperf_lite._generic import Generic, GenericEstimator
 from gpperf_lite._interval import Interval
 from gpperf_lite._relative import distance
 
 from ..dataset import Floats
-from ..parallel import Task, run_tasks
+from ..parallel import Task
 from .generic_fit import NEAR, GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
 from .intervals import conformal_interval
+from .kept_fits import KeptFits, run_kept
 from .metrics import errors_of
 from .relative import KERNELS, GpuTable
 from .runtime_fit import RuntimeFit
@@ -61,6 +62,16 @@ class Case:
         return len(self.names) == 1
 
     @property
+    def rest(self) -> list[GpuTable]:
+        """The tables of the GPUs that are not held out."""
+        return [one for one in self.tables if one.name not in self.names]
+
+    @property
+    def distances(self) -> list[float]:
+        """The distance from the GPU to each of the rest, in octaves."""
+        return [distance(one.gpu, self.table.gpu, self.table.dtype) for one in self.rest]
+
+    @property
     def label(self) -> str:
         """GPU and dtype, for people."""
         return f"{self.table.name} {self.table.dtype}"
@@ -71,15 +82,19 @@ def hold_out_gpus(
     without: Mapping[str, Sequence[str]],
     options: GenericOptions,
     n_workers: int,
+    kept: KeptFits | None = None,
 ) -> list[tuple[Case, Generic, HeldOut]]:
     """Return each GPU held out, a model of the others, and its predictions of that GPU.
 
     Every GPU is held out once alone, and once with its whole generation where it has kin.
     """
     cases = [case for table in tables for case in _cases(tables, table, without)]
-    tasks = [Task(f"without {case.label}", _hold_out, (case, options)) for case in cases]
-    found = run_tasks(tasks, n_workers, "models of the other GPUs")
-    return [(case, *pair) for case, pair in zip(cases, found, strict=True)]
+    tasks = [_task(case, options) for case in cases]
+    forests = run_kept(tasks, n_workers, "models of the other GPUs", kept)
+    return [
+        (case, *_held_out(case, forest, options))
+        for case, forest in zip(cases, forests, strict=True)
+    ]
 
 
 def _cases(
@@ -101,14 +116,17 @@ def _generation(table: GpuTable) -> int:
     return table.gpu.compute_capability[0]
 
 
-def _hold_out(case: Case, options: GenericOptions) -> tuple[Generic, HeldOut]:
+def _task(case: Case, options: GenericOptions) -> Task[Forest]:
+    """Return the task of the forest that would answer for a case: others need not be trained."""
+    kinds = kinds_of(case.rest)
+    nearest = case.distances.index(min(case.distances))
+    arguments = (case.rest, kinds, kinds[nearest], options)
+    return Task(f"without {case.label}", fit_kind, arguments)
+
+
+def _held_out(case: Case, forest: Forest, options: GenericOptions) -> tuple[Generic, HeldOut]:
     """Return a model that never saw the GPUs of a case, and its predictions for the case's GPU."""
-    gpu, dtype = case.table.gpu, case.table.dtype
-    rest = [one for one in case.tables if one.name not in case.names]
-    distances = [distance(one.gpu, gpu, dtype) for one in rest]
-    kinds = kinds_of(rest)
-    # The forest that would answer: the others need not be trained.
-    forest = fit_kind(rest, kinds, kinds[distances.index(min(distances))], options)
+    gpu, dtype, rest = case.table.gpu, case.table.dtype, case.rest
     estimator = estimator_of(rest, (forest,), (0,) * len(rest), [one.name for one in rest])
     generic = generic_of("held_out", "1", [one.gpu for one in rest], [estimator], {}, {})
     asked = case.table.sample(options.test_rows)

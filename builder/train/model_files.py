@@ -15,46 +15,63 @@ from ..files import make_room
 from ..importers import import_table
 from .generic import train_generic
 from .generic_fit import GenericOptions
+from .kept_fits import KeptFits
 from .recipe import ModelRecipe, read_recipe
 from .stratum import TrainOptions
 from .training import train
 
 
 def build_from_recipe(
-    recipe: Path, sources: Path, folder: Path, only: Sequence[str] | None, n_workers: int
+    recipe: Path,
+    sources: Path,
+    folder: Path,
+    only: Sequence[str] | None,
+    n_workers: int,
+    kept: KeptFits | None = None,
 ) -> None:
-    """Build the models of a recipe into a folder; each file is written when it is whole."""
+    """Build the models of a recipe into a folder; each file is written when it is whole.
+
+    kept: where finished fits are found and kept. A line says which model of how many is built, and
+    another one how many of its fits were found.
+
+    Raises RecipeError where the recipe is not valid, or has no model of a name in `only`.
+    """
     models = read_recipe(recipe)
     unknown = sorted(set(only or ()) - {model.name for model in models})
     if unknown:
         raise RecipeError(f"{recipe} has no model {', '.join(unknown)}")
     folder.mkdir(parents=True, exist_ok=True)
-    for model in models:
+    chosen = [model for model in models if only is None or model.name in only]
+    for number, model in enumerate(chosen, 1):
+        print(f"model {number} of {len(chosen)}: {model.name}", flush=True)
         path = folder / f"{model.name}.safetensors"
-        if only is not None and model.name not in only:
-            continue
         if model.scope == "generic":
-            write_and_report_generic(build_generic(model, sources, n_workers), path)
+            write_and_report_generic(build_generic(model, sources, n_workers, kept), path)
         else:
-            artefact = build_model(model, sources, n_workers)
-            write_and_report(artefact, path)
+            write_and_report(build_model(model, sources, n_workers, kept), path)
+        if kept:
+            print(f"{model.name}: {kept.take_tally()}", flush=True)
 
 
-def build_model(model: ModelRecipe, sources: Path, n_workers: int) -> Artefact:
+def build_model(
+    model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
+) -> Artefact:
     """Import the sources of one model and train it."""
     options = TrainOptions(
         model.name, model.version, model.split, model.folds, stand_ins=model.stand_ins
     )
     runtime = [_import(sources / name, model.format) for name in model.runtime]
     power = [_import(sources / name, model.format) for name in model.power]
-    return train(runtime, power, options, n_workers)
+    return train(runtime, power, options, n_workers, kept)
 
 
-def build_generic(model: ModelRecipe, sources: Path, n_workers: int) -> Generic:
+def build_generic(
+    model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
+) -> Generic:
     """Import the sources of the generic model and train it."""
     datasets = [_import(sources / name, model.format) for name in model.runtime]
     options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
-    return train_generic(datasets, model.name, model.version, options, n_workers)
+    return train_generic(datasets, model.name, model.version, options, n_workers, kept)
 
 
 def runtime_dataset(model: ModelRecipe, sources: Path) -> Dataset:
@@ -71,12 +88,15 @@ def build_from_datasets(
     output: Path,
     options: TrainOptions,
     n_workers: int,
+    kept: KeptFits | None = None,
 ) -> None:
-    """Train one model from files of datasets; room for its file is made before anything else."""
+    """Train one model from files of datasets; room for its file is made before anything else.
+
+    kept: where finished fits are found and kept.
+    """
     make_room(output)
-    artefact = train(
-        [read(path) for path in datasets], [read(path) for path in power], options, n_workers
-    )
+    runtimes, powers = [read(path) for path in datasets], [read(path) for path in power]
+    artefact = train(runtimes, powers, options, n_workers, kept)
     write_and_report(artefact, output)
 
 

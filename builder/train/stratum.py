@@ -15,8 +15,9 @@ from gpperf_lite._forest import Forest
 
 from ..dataset import N_FOLDS, Dataset, Floats, Mask, Points, folds
 from ..errors import DatasetError
-from ..parallel import Task, run_tasks
+from ..parallel import Task
 from .intervals import conformal_interval, coverage_of, covered
+from .kept_fits import KeptFits, run_kept
 from .learner import LearnerOptions
 from .metrics import errors_of, slices
 from .physics import Constants, DescribedPoints, Kernels, describe_points, unit_of
@@ -226,7 +227,7 @@ def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -
 
 
 def fit_strata(
-    strata: Sequence[Stratum], n_workers: int, label: str
+    strata: Sequence[Stratum], n_workers: int, label: str, kept: KeptFits | None = None
 ) -> list[tuple[Stratum, RuntimeFits]]:
     """Return each stratum with its runtime fits; label: of the progress bar."""
     tasks: dict[tuple[str, int | None], Task[RuntimeFit]] = {}
@@ -238,7 +239,7 @@ def fit_strata(
             tasks[stratum.name, number] = Task(title, fit_runtime, (rest, *shared))
         whole = Task(f"{stratum.name}, all", fit_runtime, (stratum.points, *shared))
         tasks[stratum.name, None] = whole
-    fits = dict(zip(tasks, run_tasks(list(tasks.values()), n_workers, label), strict=True))
+    fits = dict(zip(tasks, run_kept(list(tasks.values()), n_workers, label, kept), strict=True))
     return [
         (
             stratum,

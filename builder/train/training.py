@@ -20,7 +20,8 @@ from gpperf_lite._estimator import Estimator
 
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
-from ..parallel import Task, run_tasks
+from ..parallel import Task
+from .kept_fits import KeptFits, run_kept
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
 from .stratum import RuntimeFits, Stratum, TrainOptions, fit_strata, strata_of
@@ -31,12 +32,13 @@ def train(
     power_datasets: list[Dataset],
     options: TrainOptions,
     n_workers: int = 1,
+    kept: KeptFits | None = None,
 ) -> Artefact:
     """Train a model of one GPU.
 
     datasets: measured runtimes; power_datasets: measured power, which may be the same. Without
     them power comes from the rows of `datasets` under lasting load, as far as these suffice; what
-    is left out is in the artefact's provenance.
+    is left out is in the artefact's provenance. kept: where finished fits are found and kept.
 
     Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
     none is usable, where nothing can be held out, or where the power that is asked for is too
@@ -58,7 +60,7 @@ def train(
     if power_datasets:
         check_power_limits(gpu)
         powered = power_points(power_datasets, points)
-    fitted = fit_strata(strata, n_workers, label)
+    fitted = fit_strata(strata, n_workers, label, kept)
     estimators = [stratum.runtime_estimator(fits) for stratum, fits in fitted]
     if len(sustained):
         lasting = points_of(sustained)
@@ -71,7 +73,7 @@ def train(
                 f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
                 f"hold out ({left_out}): leave --power out, or measure more"
             )
-        estimators += run_tasks(tasks, n_workers, f"{label}, power") if tasks else []
+        estimators += run_kept(tasks, n_workers, f"{label}, power", kept)
         power_datasets = power_datasets if tasks else []
     estimators.sort(key=lambda one: (one.dtype, _ORDER.index(one.target)))
     stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})

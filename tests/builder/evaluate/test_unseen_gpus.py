@@ -19,6 +19,7 @@ from builder.report.unseen import page_of
 from builder.train import (
     GenericOptions,
     GpuTable,
+    KeptFits,
     LearnerOptions,
     hold_out_gpus,
     library_points,
@@ -61,6 +62,18 @@ def dataset(gpus: Mapping[str, gp.Gpu] = GPUS, dtypes: Sequence[str] = ("bf16",)
 @pytest.fixture(scope="module")
 def generic() -> Generic:
     return train_generic([dataset()], "generic", "1", QUICK_GENERIC, 1)
+
+
+def test_kept_fits_make_the_same_generic_model_bit_for_bit(
+    generic: Generic, tmp_path: Path
+) -> None:
+    """The constants of three GPUs, the forest of each kind, and one for each GPU held out."""
+    kept = KeptFits(tmp_path)
+    n_kinds = len(generic.estimators[0].forests)
+    for n_found, n_new in ((0, 6 + n_kinds), (6 + n_kinds, 0)):
+        again = train_generic([dataset()], "generic", "1", QUICK_GENERIC, 1, kept)
+        assert encode(again) == encode(generic)
+        assert kept.take_tally().endswith(f"{n_found} of them found, {n_new} new")
 
 
 def trained_on(whole: Dataset, estimator: GenericEstimator) -> list[GpuTable]:
