@@ -61,6 +61,16 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", type=Path, default=RECIPE, help="a TOML of models")
 
 
+def add_fits(parser: argparse.ArgumentParser) -> None:
+    """Add --fits, the folder of kept fits; None for one of the user's cache folder."""
+    parser.add_argument(
+        "--fits",
+        type=Path,
+        help="folder where finished fits are kept, so that what was stopped goes on, by default "
+        "gpperf-lite/fits in the user's cache folder; deleting it is always safe",
+    )
+
+
 def positive(text: str) -> int:
     """Parse a whole number from 1 on."""
     return _at_least(1, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .command import Command, add_recipe, add_workers
+from .command import Command, add_fits, add_recipe, add_workers
 
 _MODELS = Path(__file__).parents[2] / "gpperf_lite" / "models"
 
@@ -15,14 +15,17 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="+", metavar="MODEL", help="models to build; else all")
     parser.add_argument("--output", type=Path, default=_MODELS, help="folder of the artefacts")
     add_workers(parser)
+    add_fits(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..train import build_from_recipe
+    from ..train import KeptFits, build_from_recipe
 
+    kept = KeptFits(options.fits)
+    print(f"finished fits are kept in {kept}; deleting it is always safe", flush=True)
     build_from_recipe(
-        options.recipe, options.sources, options.output, options.only, options.workers
+        options.recipe, options.sources, options.output, options.only, options.workers, kept
     )
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .command import Command, add_workers, folds
+from .command import Command, add_fits, add_workers, folds
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +20,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", type=folds, default=N_FOLDS, help="of the split")
     parser.add_argument("--output", type=Path, required=True, help="the artefact to write")
     add_workers(parser)
+    add_fits(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..train import TrainOptions, build_from_datasets
+    from ..train import KeptFits, TrainOptions, build_from_datasets
 
     build_from_datasets(
         options.dataset,
@@ -38,6 +39,7 @@ def _run(options: argparse.Namespace) -> int:
             simulated=options.simulated,
         ),
         options.workers,
+        KeptFits(options.fits),
     )
     return 0
 

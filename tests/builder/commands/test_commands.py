@@ -284,9 +284,17 @@ def test_a_recipe_builds_the_models_that_are_asked_for(
     )
     folder = tmp_path / "models"
     arguments = ["models", "build", "--recipe", recipe, "--sources", tmp_path, "--output", folder]
-    arguments += ["--workers", "1", "--only"]
+    arguments += ["--workers", "1", "--fits", tmp_path / "fits", "--only"]
+    capsys.readouterr()
     assert main([*map(str, arguments), "first"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith(f"finished fits are kept in {tmp_path / 'fits'} (0 files, 0.0 MB)")
+    assert (shown[1], shown[-1]) == ("model 1 of 1: first", "first: 3 fits, 0 of them found, 3 new")
     assert [path.name for path in folder.iterdir()] == ["first.safetensors"]
+    before = (folder / "first.safetensors").read_bytes()
+    assert main([*map(str, arguments), "first"]) == 0
+    assert capsys.readouterr().out.endswith("first: 3 fits, 3 of them found, 0 new\n")
+    assert (folder / "first.safetensors").read_bytes() == before
     assert gp.load(folder / "first.safetensors").name == "first"
     assert "has no model third" in refused(capsys, *arguments, "third")
     assert f"there is no file {tmp_path / 'none.csv'}" in refused(capsys, *arguments, "second")
