@@ -2,15 +2,17 @@
 
 `read` and `write` a `Dataset` (`docs/dataset.md` has its columns and flags). `points_of` takes the
 usable rows as numpy columns, `Points`; `folds` and `held_out` split these by whole groups, so that
-no row is predicted from another of its group.
+no row is predicted from another of its group. `measurements_of` puts the labels of several
+collections side by side, and has their consensus and the reference of errors.
 """
 
 from gpperf_lite._arithmetic import Floats
 
+from .consensus import FEWEST_FOR_REFERENCE, Measurements, measurements_of
 from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
 from .parquet import read_parquet
-from .points import Mask, Points, points_of
+from .points import Mask, Points, collections_of, points_of
 from .schema import (
     LONGEST_S,
     OWN_COLUMNS,
@@ -25,6 +27,7 @@ from .schema import (
 from .split import FOLDED, N_FOLDS, SPLITS, folds, held_out
 
 __all__ = [
+    "FEWEST_FOR_REFERENCE",
     "FOLDED",
     "LONGEST_S",
     "N_FOLDS",
@@ -39,11 +42,14 @@ __all__ = [
     "Dataset",
     "Floats",
     "Mask",
+    "Measurements",
     "Points",
+    "collections_of",
     "concatenate",
     "folds",
     "held_out",
     "is_storable",
+    "measurements_of",
     "points_of",
     "read",
     "read_parquet",

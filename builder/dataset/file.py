@@ -20,9 +20,10 @@ from ..errors import DatasetError
 from ..files import write_atomically
 from .dataset import Dataset
 from .parquet import read_parquet
-from .schema import LONGEST_S, POINT, SCHEMA_VERSION, SHORTEST_S
+from .schema import LONGEST_S, POINT, SCHEMA, SCHEMA_VERSION, SHORTEST_S, SINCE_VERSION_3
 
 _METADATA_KEY = b"gpperf_lite"
+_OLDEST_VERSION = 2
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -76,8 +77,11 @@ def _dataset(table: pa.Table, metadata: Any) -> Dataset:
     if not isinstance(metadata, dict) or type(metadata.get("schema_version")) is not int:
         raise DatasetError("its metadata must be a JSON object with a schema_version")
     version = metadata["schema_version"]
-    if version != SCHEMA_VERSION:
-        raise DatasetError(f"it has schema version {version}, this builder reads {SCHEMA_VERSION}")
+    if version == _OLDEST_VERSION:
+        table = _upgraded(table)
+    elif version != SCHEMA_VERSION:
+        known = f"{_OLDEST_VERSION} and {SCHEMA_VERSION}"
+        raise DatasetError(f"it has schema version {version}, this builder reads {known}")
     provenance = metadata.get("provenance")
     if not isinstance(provenance, list) or not all(isinstance(one, dict) for one in provenance):
         raise DatasetError("the provenance in its metadata must be a list of JSON objects")
@@ -88,6 +92,16 @@ def _dataset(table: pa.Table, metadata: Any) -> Dataset:
     dataset = Dataset(table, tuple(provenance), kernels, gpus)
     _check_values(dataset)
     return dataset
+
+
+def _upgraded(table: pa.Table) -> pa.Table:
+    """Return a table of version 2 with the columns that it lacks, null in every row."""
+    for name in SINCE_VERSION_3:
+        if name not in table.column_names:
+            field = SCHEMA.field(name)
+            empty = pa.nulls(table.num_rows, field.type)
+            table = table.add_column(SCHEMA.get_field_index(name), field, empty)
+    return table
 
 
 def _objects(metadata: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:

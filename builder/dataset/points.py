@@ -1,4 +1,4 @@
-"""Points: the usable rows of a dataset, repeats of one point joined, as numpy columns."""
+"""Points: the usable rows of a dataset, repeats of a point in a collection joined, as columns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gpperf_lite._arithmetic import Floats
 
 from ..errors import DatasetError
 from .dataset import Dataset
-from .schema import POINT
+from .schema import COLLECTION, POINT
 
 Mask = NDArray[np.bool_]
 
@@ -21,8 +21,9 @@ Mask = NDArray[np.bool_]
 class Points:
     """Columns of shape (n_points,), in a fixed order.
 
-    gpu, kernel, dtype, layout: texts; m, n, k, batch, alpha, beta, runtime_s, power_w,
-    power_window_s: float64; what is not known is NaN.
+    gpu, kernel, dtype, layout, collection: texts; m, n, k, batch, alpha, beta, runtime_s, power_w,
+    power_window_s: float64; what is not known is NaN. collection: who measured a point
+    ("vllm 0.24.0"), or several of them where `consensus` joined their labels.
     """
 
     gpu: NDArray[np.object_]
@@ -38,6 +39,7 @@ class Points:
     runtime_s: Floats
     power_w: Floats
     power_window_s: Floats
+    collection: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.m)
@@ -47,6 +49,17 @@ class Points:
         """Operations of each point: 2 m n k batch."""
         return 2.0 * self.m * self.n * self.k * self.batch
 
+    @property
+    def collections(self) -> tuple[str, ...]:
+        """The collections that measured some of the points, in order of their first."""
+        return tuple(dict.fromkeys(self.collection))
+
+    def keys(self) -> list[tuple[Any, ...]]:
+        """Return all that makes each point itself, whoever measured it: POINT without regime."""
+        names = [field.name for field in fields(self)]
+        columns = (getattr(self, name) for name in names[: names.index("runtime_s")])
+        return list(zip(*columns, strict=True))
+
     def where(self, keep: NDArray[Any]) -> Points:
         """Return some points: a bool mask of shape (n_points,) or indices."""
         chosen = {field.name: getattr(self, field.name)[keep] for field in fields(self)}
@@ -54,14 +67,17 @@ class Points:
 
 
 def points_of(dataset: Dataset) -> Points:
-    """Return the points of a dataset's usable rows; repeats of one point become their median.
+    """Return the points of a dataset's usable rows, apart for each collection.
+
+    Repeats of one point in one collection become their median.
 
     Raises DatasetError where no row is usable; it names the flags that keep rows out.
     """
     usable = dataset.usable()
     if not len(usable):
         raise DatasetError(f"the dataset has no usable row: {_reasons(dataset)}")
-    group, first = _repeats(usable)
+    collection = collections_of(usable)
+    group, first = _repeats(usable, collection)
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(len(first)))
 
@@ -81,7 +97,22 @@ def points_of(dataset: Dataset) -> Points:
         columns[name] = same(name, float)
     for name in ("runtime_s", "power_w", "power_window_s"):
         columns[name] = median(name)
-    return Points(**columns)
+    return Points(**columns, collection=collection[first])
+
+
+def collections_of(dataset: Dataset) -> NDArray[np.object_]:
+    """Return the collection of each row, object array of texts of shape (n_rows,).
+
+    Software, its version and the machine, as far as they are known; else the source's name.
+    """
+    parts = [dataset.column(name) for name in COLLECTION]
+    sources = dataset.column("source")
+    texts: dict[tuple[Any, ...], str] = {}
+    for key in set(zip(*parts, sources, strict=True)):
+        known = [str(part) for part in key[:-1] if part is not None]
+        texts[key] = " ".join(known) if key[0] is not None else str(key[-1])
+    rows = [texts[key] for key in zip(*parts, sources, strict=True)]
+    return np.array(rows, object)
 
 
 def _reasons(dataset: Dataset) -> str:
@@ -92,9 +123,11 @@ def _reasons(dataset: Dataset) -> str:
     return f"flags keep out all of its {len(dataset)} (docs/dataset.md): {', '.join(told)}"
 
 
-def _repeats(dataset: Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _repeats(
+    dataset: Dataset, collection: NDArray[np.object_]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the number of each row's point, and the first row of each point, in that order."""
-    columns = [dataset.column(name) for name in POINT]
+    columns = [*(dataset.column(name) for name in POINT), collection]
     numbers: dict[tuple[Any, ...], int] = {}
     group = np.empty(len(dataset), np.intp)
     first: list[int] = []

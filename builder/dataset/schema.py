@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Version 2 lacks `software`, `machine` and `timed`, which are null where it is read."""
 
 _TEXT, _TEXTS, _COUNT = pa.string(), pa.list_(pa.string()), pa.int64()
 _NUMBER, _NUMBERS, _TRUTH = pa.float64(), pa.list_(pa.float64()), pa.bool_()
@@ -31,7 +32,10 @@ class Column(NamedTuple):
 SOURCE_COLUMNS = (
     Column("gpu", _TEXT, "the GPU's short name, as in `gpperf models`"),
     Column("kernel", _TEXT, "the kernel's name (`library`, `cutlass_simt_sgemm_...`)"),
-    Column("provider", _TEXT, "who ran it (`torch.nn.functional.linear`, `cutlass_profiler`, ...)"),
+    Column("provider", _TEXT, "what ran it (`torch.nn.functional.linear`, `DeepGemmFp8Block...`)"),
+    Column("software", _TEXT, "the framework or tool that measured (`vllm`, `sglang`, ...)"),
+    Column("machine", _TEXT, "the machine that measured, where the source names it"),
+    Column("timed", _TEXT, "what the runtime spans, as in `Prediction.timed`"),
     Column("regime", _TEXT, "how it was run: see below"),
     Column("m", _COUNT, "rows of A and of the result"),
     Column("n", _COUNT, "columns of B and of the result"),
@@ -53,7 +57,7 @@ SOURCE_COLUMNS = (
     Column("temperature_c", _NUMBER, "while it ran; of our own rows, at the start"),
     Column("flags", _TEXTS, "doubts about the row, and circumstances of it: see below"),
     Column("source", _TEXT, "the file it came from"),
-    Column("source_version", _TEXT, "release of the software that measured"),
+    Column("source_version", _TEXT, "release of that software"),
     Column("source_row", _COUNT, "its line or row there, counted from 1"),
 )
 """Columns that any source may fill."""
@@ -87,6 +91,11 @@ SCHEMA = pa.schema([(one.name, one.type) for one in (*SOURCE_COLUMNS, *OWN_COLUM
 
 POINT = ("gpu", "kernel", "m", "n", "k", "batch", "dtype", "layout", "alpha", "beta", "regime")
 """The columns that make a row the same point as another."""
+
+COLLECTION = ("software", "source_version", "machine")
+"""The columns that make a row part of the same collection as another."""
+
+SINCE_VERSION_3 = ("software", "machine", "timed")
 
 SHORTEST_S, LONGEST_S = 1e-9, 1e6
 """No launch takes less or more: what lies beyond is no time, or one in another unit."""

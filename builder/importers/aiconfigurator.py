@@ -1,13 +1,14 @@
 """GEMM tables of NVIDIA's AIConfigurator (Parquet), one row a shape of one library kernel.
 
-What its vLLM collector does (github.com/ai-dynamo/aiconfigurator, collector/vllm/collect_gemm.py
-and collector/helper.py, read at commits 00e9bde and 006afd7): activations are m x k row-major,
-weights n x k, so the layout is `tn` and beta is 0. bf16 and fp8 cycle through six layers of
-different weights, fp8_block and nvfp4 run one layer again and again, quantising the activations
-on the way; fp8_block is launched eagerly, the others from a CUDA graph. With power, it repeats
-for 1 s (0.3 s where one pass takes under 0.1 ms) but at most 3,000 passes, and averages
-`nvmlDeviceGetPowerUsage`, itself a trailing average, from the first launch on: a window far under
-one second reads far too low. The window is not in the table; it follows from these rules.
+`docs/backends.md` says what its collectors for vLLM, SGLang and TensorRT-LLM time, and where that
+was read. Activations are m x k row-major, weights n x k, so the layout is `tn` and beta is 0.
+Labels that say another thing than what ran are mended here: TensorRT-LLM's `fp8_static` makes the
+very call of its `fp8`, and SGLang's `int8_wo` multiplies int8 by int8.
+
+With power, the collector repeats for 1 s (0.3 s where one pass takes under 0.1 ms) but at most
+3,000 passes, and averages `nvmlDeviceGetPowerUsage`, itself a trailing average, from the first
+launch on: a window far under one second reads far too low. The window is not in the table; it
+follows from these rules (collector/helper.py, read at commits 526f823 and 006afd7).
 """
 
 from __future__ import annotations
@@ -27,17 +28,31 @@ from ..vocabulary import Regime
 from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
-_TEXTS = ("version", "device", "kernel_source", "gemm_dtype")
+_TEXTS = ("framework", "version", "device", "kernel_source", "gemm_dtype")
 _SIZES = ("m", "n", "k")
 _OPTIONAL = ("power", "power_limit")
 _DTYPES = {
     "bfloat16": "bf16",
     "float16": "f16",
     "fp8": "fp8",
+    "fp8_static": "fp8_static",
     "fp8_block": "fp8_block",
     "nvfp4": "nvfp4",
+    "int8_wo": "int8_wo",
+    "int4_wo": "int4_wo",
+    "sq": "int8_sq",
 }
-_LAYERS = {"bf16": 6, "f16": 6, "fp8": 6, "fp8_block": 1, "nvfp4": 1}
+_FRAMEWORKS = {"vllm": "vllm", "sglang": "sglang", "trtllm": "trtllm"}
+_RELABELLED = {("trtllm", "fp8_static"): "fp8", ("sglang", "int8_wo"): "int8_sq"}
+"""Dtypes that were run, by framework, where the table's label says another."""
+
+_CUBLAS = ("bf16", "f16")
+"""Dtypes in which all frameworks run cuBLAS: they are collections of one kernel, `library`."""
+
+_GEMM_ALONE = {("sglang", "fp8_static")}
+_LAYER = {("trtllm", "int8_wo"), ("trtllm", "int4_wo"), ("trtllm", "int8_sq")}
+_LAYERS = {"fp8_block": 1, "nvfp4": 1}
+_USUAL_LAYERS = {"vllm": 6, "sglang": 6, "trtllm": 5}
 _MOST_PASSES = 3000
 
 
@@ -49,13 +64,17 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
     keep = _keep(columns, report)
     kept = {name: values[keep] for name, values in columns.items()}
     report.taken = int(keep.sum())
+    software = np.array([_framework(name) for name in kept["framework"]], object)
+    dtype = _ran(kept, software, report)
     rows: dict[str, Any] = {
         "gpu": short,
-        "kernel": "library",
+        "kernel": np.where(np.isin(dtype, _CUBLAS), "library", software),
         "provider": kept["kernel_source"],
+        "software": software,
+        "timed": np.array([_timed(*key) for key in zip(software, dtype, strict=True)], object),
         "regime": Regime.REPEATED,
         "batch": 1,
-        "dtype": np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object),
+        "dtype": dtype,
         "layout": "tn",
         "alpha": 1.0,
         "beta": 0.0,
@@ -67,30 +86,63 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
     }
     rows |= {name: kept[name].astype(np.int64) for name in _SIZES}
     if "power" in kept:
-        rows |= _power(kept, rows["runtime_s"], rows["dtype"])
+        rows |= _power(kept, rows["runtime_s"], _layers(software, dtype))
         report.notes.append("power_window_s follows from the collector's rules for repeating")
-    report.notes.append("read as layout tn, alpha 1, beta 0, batch 1, kernel 'library'")
+    report.notes.append("read as layout tn, alpha 1, beta 0, batch 1")
     table = table_of(rows, report.taken)
     return Dataset(table, (report.provenance(),), gpus={short: facts}), report
 
 
+def _framework(name: str) -> str:
+    return _FRAMEWORKS[name.lower()]
+
+
+def _ran(
+    kept: dict[str, NDArray[Any]], software: NDArray[Any], report: ImportReport
+) -> NDArray[np.object_]:
+    """Return the dtype that each row ran, of shape (n_rows,); tell where the label says another."""
+    dtype = np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object)
+    for (framework, label), ran in _RELABELLED.items():
+        rows = (software == framework) & (dtype == label)
+        if rows.any():
+            report.notes.append(f"{framework}'s {label} is {ran}: that is what it runs")
+            dtype[rows] = ran
+    return dtype
+
+
+def _timed(framework: str, dtype: str) -> str:
+    """Return the work that a row's runtime spans, as in `Prediction.timed`."""
+    if dtype in _CUBLAS or (framework, dtype) in _GEMM_ALONE:
+        return "gemm"
+    return "layer" if (framework, dtype) in _LAYER else "quantise+gemm"
+
+
+def _layers(software: NDArray[Any], dtype: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the number of layers that one pass of each row runs, of shape (n_rows,)."""
+    usual = np.array([_USUAL_LAYERS[name] for name in software], float)
+    few = np.array([_LAYERS.get(name, np.inf) for name in dtype], float)
+    return np.where(software == "vllm", np.minimum(usual, few), usual)
+
+
 def _power(
-    kept: dict[str, NDArray[Any]], runtime_s: NDArray[np.float64], dtype: NDArray[Any]
+    kept: dict[str, NDArray[Any]], runtime_s: NDArray[np.float64], layers: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the columns of power, each of shape (n_rows,); NaN where there is no reading."""
     known = np.isfinite(kept["power"]) & (kept["power"] > 0)
     columns = {
         "power_w": np.where(known, kept["power"], np.nan),
-        "power_window_s": np.where(known, power_window_s(runtime_s, dtype), np.nan),
+        "power_window_s": np.where(known, power_window_s(runtime_s, layers), np.nan),
     }
     if "power_limit" in kept:
         columns["power_limit_w"] = kept["power_limit"]
     return columns
 
 
-def power_window_s(runtime_s: NDArray[np.float64], dtype: NDArray[Any]) -> NDArray[np.float64]:
+def power_window_s(
+    runtime_s: NDArray[np.float64], layers: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return the time in s that each row ran while its power was averaged, shape (n_rows,)."""
-    one_pass = runtime_s * np.array([_LAYERS[name] for name in dtype], float)
+    one_pass = runtime_s * layers
     target = np.where(one_pass < 1e-4, 0.3, 1.0)
     passes = np.clip(np.floor(target / one_pass) + 1, 6, _MOST_PASSES)
     window: NDArray[np.float64] = passes * one_pass
@@ -130,6 +182,9 @@ def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> Mask:
     runtime_s = columns["latency"] / 1e3
     checks = {
         "no device": np.array([name is None for name in columns["device"]], bool),
+        "unknown framework": np.array(
+            [str(name).lower() not in _FRAMEWORKS for name in columns["framework"]], bool
+        ),
         "unknown gemm_dtype": np.array(
             [_DTYPES.get(name) is None for name in columns["gemm_dtype"]], bool
         ),

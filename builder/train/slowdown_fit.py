@@ -7,7 +7,7 @@ the GPU, and that decides how soon the cap binds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -40,13 +40,7 @@ def fit_slowdown(described: DescribedPoints, burst_s: Floats, sustained_s: Float
 
 def measured_both_ways(burst: Points, sustained: Points) -> tuple[Points, Floats]:
     """Return the sustained points of which one launch was measured too, and its runtime in s."""
-    names = [field.name for field in fields(Points)]
-    key_names = names[: names.index("runtime_s")]
-
-    def keys(points: Points) -> list[tuple[object, ...]]:
-        return list(zip(*(getattr(points, name) for name in key_names), strict=True))
-
-    burst_s = dict(zip(keys(burst), burst.runtime_s.tolist(), strict=True))
-    found = np.array([burst_s.get(key, np.nan) for key in keys(sustained)])
+    burst_s = dict(zip(burst.keys(), burst.runtime_s.tolist(), strict=True))
+    found = np.array([burst_s.get(key, np.nan) for key in sustained.keys()])  # noqa: SIM118
     known = np.isfinite(found)
     return sustained.where(known), found[known]

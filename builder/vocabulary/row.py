@@ -107,6 +107,14 @@ class Flag(_Word):
         True,
         "see the column `reason`",
     )
+    HOST_BOUND = (
+        "host_bound",
+        "the launch is as long as those of far smaller problems: its time is that of the host "
+        "which launched it",
+        True,
+        "runtime is the device's time; measure under a CUDA graph. Where a table has no other rows "
+        "of a kernel, they are learned from, and every prediction says so",
+    )
     MIG = (
         "mig",
         "the GPU is partitioned (MIG): power cannot be measured",
