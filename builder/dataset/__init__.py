@@ -12,7 +12,7 @@ from .consensus import FEWEST_FOR_REFERENCE, Measurements, measurements_of
 from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
 from .parquet import read_parquet
-from .points import Mask, Points, collections_of, points_of
+from .points import Mask, Points, collections_of, joined, points_of
 from .schema import (
     LONGEST_S,
     OWN_COLUMNS,
@@ -49,6 +49,7 @@ __all__ = [
     "folds",
     "held_out",
     "is_storable",
+    "joined",
     "measurements_of",
     "points_of",
     "read",

@@ -73,13 +73,17 @@ class Dataset:
 
     def simulated(self) -> Dataset:
         """Return the simulated rows as if a GPU had been measured: only where that is wanted."""
+        return self._with_lifted(Flag.SIMULATED)
+
+    def host_bound(self) -> Dataset:
+        """Return the host-bound rows as if the device had been timed: only where no others are."""
+        return self._with_lifted(Flag.HOST_BOUND)
+
+    def _with_lifted(self, lifted: Flag) -> Dataset:
+        """Return the rows with a flag, without it."""
         flags = self.flags()
-        rows = self.where(np.array([Flag.SIMULATED in row for row in flags], bool))
-        kept = [
-            [flag for flag in row if flag != Flag.SIMULATED]
-            for row in flags
-            if Flag.SIMULATED in row
-        ]
+        rows = self.where(np.array([lifted in row for row in flags], bool))
+        kept = [[flag for flag in row if flag != lifted] for row in flags if lifted in row]
         index = rows.table.schema.get_field_index("flags")
         column = pa.array(kept, SCHEMA.field("flags").type)
         return replace(rows, table=rows.table.set_column(index, SCHEMA.field("flags"), column))

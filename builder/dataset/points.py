@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -64,6 +65,15 @@ class Points:
         """Return some points: a bool mask of shape (n_points,) or indices."""
         chosen = {field.name: getattr(self, field.name)[keep] for field in fields(self)}
         return replace(self, **chosen)
+
+
+def joined(parts: Sequence[Points]) -> Points:
+    """Return the points of several parts, in order."""
+    columns = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Points)
+    }
+    return Points(**columns)
 
 
 def points_of(dataset: Dataset) -> Points:

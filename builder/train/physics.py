@@ -47,7 +47,7 @@ class DescribedPoints:
 def unit_of(kernel: Kernel) -> str:
     """Return the unit that a kernel runs on; kernels of one unit share their physical constants."""
     if physics_of(kernel) == "library":
-        return "library"
+        return kernel.name  # each back end runs kernels of its own
     if family_of(kernel).on_tensor_cores is not None:
         return kernel.family
     return "tensor cores" if runs_on_tensor_cores(kernel) else "CUDA cores"

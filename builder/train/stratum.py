@@ -1,29 +1,22 @@
-"""Strata: the points of one dtype and unit of kernels, and the estimators fitted to them."""
+"""Strata: the measurements of one dtype and unit of kernels, which share physical constants."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu
-from gpperf_lite._estimator import Estimator
-from gpperf_lite._forest import Forest
+from gpperf_lite._kernel import LIBRARIES, LIBRARY, VLLM
 
-from ..dataset import N_FOLDS, Dataset, Floats, Mask, Points, folds
+from ..dataset import N_FOLDS, Dataset, Mask, Measurements, Points, folds
 from ..errors import DatasetError
-from ..parallel import Task
-from .intervals import conformal_interval, coverage_of, covered
-from .kept_fits import KeptFits, run_kept
+from .back_ends import Labels, labels_by_unit
 from .learner import LearnerOptions
-from .metrics import errors_of, slices
-from .physics import Constants, DescribedPoints, Kernels, describe_points, unit_of
-from .power_fit import fit_power, widened_below
-from .runtime_fit import RuntimeFit, fit_runtime, trained_domain
-from .slowdown_fit import fit_slowdown, measured_both_ways
+from .physics import Constants, DescribedPoints, Kernels, describe_points
 
 _FEWEST_ROWS = 20
 """Rows measured under lasting load: with fewer, nothing can be learned of power or slowdown."""
@@ -33,51 +26,38 @@ _FEWEST_ROWS = 20
 class TrainOptions:
     """Options of training: the name and version of a model, and the way it is trained.
 
-    split, n_folds: how accuracy and intervals are measured; learner: None for the usual one, or
-    the small one where there are few rows; stand_ins: unmeasured dtypes and the measured ones
-    that answer for them; simulated: take simulated rows, and them alone.
+    split, n_folds: how accuracy and intervals are measured; n_held_out: the folds that are held
+    out in turn, where not all of them; learner: None for the usual one, or the small one where
+    there are few rows; stand_ins: unmeasured dtypes and the measured ones that answer for them;
+    simulated: take simulated rows, and them alone.
     """
 
     name: str = ""
     version: str = "1"
     split: str = "pair"
     n_folds: int = N_FOLDS
+    n_held_out: int | None = None
     learner: LearnerOptions | None = None
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = False
 
 
 @dataclass(frozen=True)
-class RuntimeFits:
-    """The runtime fits of one stratum: one without each fold, and one of all points."""
-
-    by_fold: Mapping[int, RuntimeFit]
-    whole: RuntimeFit
-
-    def without(self, number: int) -> RuntimeFit:
-        """Return the fit that never saw a fold; that of all points for a fold that has none."""
-        return self.by_fold.get(number, self.whole)
-
-
-@dataclass(frozen=True)
 class Stratum:
-    """The points of one dtype and one unit: kernels that share their physical constants.
+    """The measurements of one dtype and one unit: kernels that share their physical constants.
 
-    indices: of its kernels among all of the model; fold: of each point, from its group.
+    labels: by each collection; kernels: those that were measured; indices: of the kernels that it
+    answers for among all of the model; timed: see `Prediction.timed`.
     """
 
     unit: str
-    points: Points
+    dtype: str
+    labels: Labels
     gpu: Gpu
     kernels: Kernels
     indices: tuple[int, ...]
     options: TrainOptions
-    fold: NDArray[np.intp]
-
-    @property
-    def dtype(self) -> str:
-        """The dtype of all points."""
-        return str(self.points.dtype[0])
+    timed: str = ""
 
     @property
     def name(self) -> str:
@@ -85,9 +65,34 @@ class Stratum:
         return f"{self.dtype} {self.unit}"
 
     @property
+    def measured(self) -> Measurements:
+        """The labels of all collections, side by side."""
+        return self.labels.measured
+
+    @cached_property
+    def points(self) -> Points:
+        """Each point once, with the consensus of all collections."""
+        return self.labels.consensus()
+
+    @cached_property
+    def fold(self) -> NDArray[np.intp]:
+        """The fold of each point, from its group, shape (n_points,)."""
+        return self.folds_of(self.points)
+
+    @cached_property
     def numbers(self) -> list[int]:
         """The folds that occur."""
         return [int(number) for number in np.unique(self.fold)]
+
+    def without(self, out: Mask, collection: str | None = None) -> Points:
+        """Return points to train on: not those of a mask, and not what one collection measured.
+
+        Shifts and consensus are those of what is left. out: bool, shape (n_points,).
+        """
+        measured = self.measured.where(~out)
+        if collection is not None:
+            measured = measured.of([one for one in measured.collections if one != collection])
+        return measured.consensus(measured.shifts())
 
     def part_of(self, points: Points) -> Points:
         """Return the points, of some, that are in this stratum's dtype and of its kernels."""
@@ -96,187 +101,64 @@ class Stratum:
 
     def can_hold_out(self, part: Points) -> bool:
         """Return True where some of the points can be held out and enough are left to train on."""
-        return len(part) >= _FEWEST_ROWS and len(np.unique(self._folds_of(part))) > 1
+        return len(part) >= _FEWEST_ROWS and len(np.unique(self.folds_of(part))) > 1
 
-    def runtime_estimator(self, fits: RuntimeFits) -> Estimator:
-        """Return the estimator of the runtime, fitted to all points, judged by held-out folds."""
-        points, fold = self.points, self.fold
-        predicted_s = self._held_out_runtimes(points, fold, fits)
-        return self._estimator(
-            "runtime", fits.whole, points, fold, predicted_s, points.runtime_s, predicted_s
-        )
-
-    def sustained_estimator(self, sustained: Points, fits: RuntimeFits) -> Estimator | None:
-        """Return the estimator of the runtime under lasting load; None where too little is known.
-
-        sustained: points of any stratum that were measured under lasting load.
-        """
-        points, burst_s = measured_both_ways(self.points, self.part_of(sustained))
-        if not self.can_hold_out(points):
-            return None
-        fold = self._folds_of(points)
-        runtime_s = self._held_out_runtimes(points, fold, fits)
-
-        def predict(number: int, out: Mask) -> Floats:
-            fit, rest = fits.without(number), points.where(~out)
-            slowdown = fit_slowdown(self._described(rest, fit), burst_s[~out], rest.runtime_s)
-            return slowdown.predict(self._described(points.where(out), fit), runtime_s[out])
-
-        predicted_s = _held_out(fold, predict)
-        shipped = fit_slowdown(self._described(points, fits.whole), burst_s, points.runtime_s)
-        return self._estimator(
-            "sustained", shipped, points, fold, predicted_s, points.runtime_s, predicted_s
-        )
-
-    def power_estimator(self, points: Points, fits: RuntimeFits) -> Estimator:
-        """Return the estimator of power; a group is held out of runtime and power alike.
-
-        points: of this stratum, with power.
-        """
-        fold = self._folds_of(points)
-        runtime_s = self._held_out_runtimes(points, fold, fits)
-
-        def predict(number: int, out: Mask) -> Floats:
-            fit, rest = fits.without(number), points.where(~out)
-            power = fit_power(self._described(rest, fit), rest.runtime_s, rest.power_w, self.gpu)
-            return power.predict(self._described(points.where(out), fit), runtime_s[out], self.gpu)
-
-        predicted_w = _held_out(fold, predict)
-        described = self._described(points, fits.whole)
-        shipped = fit_power(described, points.runtime_s, points.power_w, self.gpu)
-        estimator = self._estimator(
-            "power", shipped, points, fold, predicted_w, points.power_w, runtime_s
-        )
-        interval = widened_below(estimator.interval, float(points.runtime_s.min()))
-        return estimator._replace(interval=interval)
-
-    def _folds_of(self, points: Points) -> NDArray[np.intp]:
+    def folds_of(self, points: Points) -> NDArray[np.intp]:
+        """Return the fold of points, of this stratum or not, shape (n_points,)."""
         return folds(points, self.options.split, self.options.n_folds)
 
-    def _described(self, points: Points, fit: RuntimeFit) -> DescribedPoints:
-        return describe_points(points, self.gpu, self.kernels, fit.constants)
-
-    def _held_out_runtimes(
-        self, points: Points, fold: NDArray[np.intp], fits: RuntimeFits
-    ) -> Floats:
-        """Return runtimes in s, of shape (n_points,), each by the fit that never saw its fold."""
-
-        def predict(number: int, out: Mask) -> Floats:
-            return fits.without(number).predict(points.where(out), self.gpu, self.kernels)[0]
-
-        return _held_out(fold, predict)
-
-    def _estimator(
-        self,
-        target: str,
-        shipped: _Fit,
-        points: Points,
-        fold: NDArray[np.intp],
-        predicted: Floats,
-        measured: Floats,
-        runtime_s: Floats,
-    ) -> Estimator:
-        """Return the estimator of a shipped fit, with its held-out accuracy and interval.
-
-        predicted, measured: the target of each point, where its fold was held out; runtime_s: its
-        predicted runtime, by whose regimes the interval differs. All of shape (n_points,).
-        """
-        misses = np.abs(np.log2(measured / predicted))
-        accuracy = _accuracy(self.options.split, points, predicted, measured)
-        accuracy |= coverage_of(covered(runtime_s, misses, fold, 0.9), points.flops)
-        return Estimator(
-            target,
-            self.dtype,
-            self.indices,
-            shipped.constants,
-            shipped.forest,
-            trained_domain(points),
-            conformal_interval(runtime_s, misses),
-            accuracy,
-        )
-
-
-class _Fit(Protocol):
-    """A fit that can be shipped."""
-
-    @property
-    def constants(self) -> Constants: ...
-
-    @property
-    def forest(self) -> Forest: ...
-
-
-def _held_out(fold: NDArray[np.intp], predict: Callable[[int, Mask], Floats]) -> Floats:
-    """Return predictions of shape (n_points,), fold by fold.
-
-    predict: takes the number of a fold and the mask of its points, and returns their predictions.
-    """
-    predicted = np.empty(len(fold))
-    for number in np.unique(fold):
-        out = fold == number
-        predicted[out] = predict(int(number), out)
-    return predicted
-
-
-def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
-    parts = {
-        name: errors_of(predicted[part], measured[part]).to_json()
-        for name, part in slices(points).items()
-    }
-    return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
-
-
-def fit_strata(
-    strata: Sequence[Stratum], n_workers: int, label: str, kept: KeptFits | None = None
-) -> list[tuple[Stratum, RuntimeFits]]:
-    """Return each stratum with its runtime fits; label: of the progress bar."""
-    tasks: dict[tuple[str, int | None], Task[RuntimeFit]] = {}
-    for stratum in strata:
-        shared = (stratum.gpu, stratum.kernels, stratum.options.learner)
-        for number in stratum.numbers:
-            rest = stratum.points.where(stratum.fold != number)
-            title = f"{stratum.name}, fold {number}"
-            tasks[stratum.name, number] = Task(title, fit_runtime, (rest, *shared))
-        whole = Task(f"{stratum.name}, all", fit_runtime, (stratum.points, *shared))
-        tasks[stratum.name, None] = whole
-    fits = dict(zip(tasks, run_kept(list(tasks.values()), n_workers, label, kept), strict=True))
-    return [
-        (
-            stratum,
-            RuntimeFits(
-                {number: fits[stratum.name, number] for number in stratum.numbers},
-                fits[stratum.name, None],
-            ),
-        )
-        for stratum in strata
-    ]
+    def described(self, points: Points, constants: Constants) -> DescribedPoints:
+        """Return points with the features that these constants give them."""
+        return describe_points(points, self.gpu, self.kernels, constants)
 
 
 def strata_of(
-    points: Points, dataset: Dataset, gpu: Gpu, options: TrainOptions, left_out: dict[str, int]
-) -> Iterator[Stratum]:
-    """Yield the strata of a table, by dtype and unit; those too small go to `left_out`.
+    dataset: Dataset, gpu: Gpu, options: TrainOptions, left_out: dict[str, int]
+) -> list[Stratum]:
+    """Return the strata of a dataset, by dtype and unit; those too small go to `left_out`.
 
-    Raises DatasetError where a dtype has no peak, or no stratum can be held out from itself.
+    Raises DatasetError where no row is usable, a dtype has no peak, or no stratum can be held out
+    from itself.
     """
-    kernels = {name: dataset.kernel(name) for name in sorted(set(points.kernel))}
-    units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
-    numbers: dict[str, int] = {}
-    for dtype, unit in sorted(set(zip(points.dtype, units, strict=True))):
-        if dtype not in gpu.peak_flops:
+    labels, timed = labels_by_unit(dataset), _timed(dataset)
+    strata, indices = [], dict[str, int]()
+    for (dtype, unit), mine in sorted(labels.items()):
+        if gpu.peak_of(dtype) is None:
             raise DatasetError(
                 f"{gpu.name} has no peak for {dtype}: add it to gpperf_lite/gpus.json"
             )
-        part = points.where((points.dtype == dtype) & (units == unit))
-        fold = folds(part, options.split, options.n_folds)
-        if len(np.unique(fold)) < 2:
-            left_out[f"runtime of {dtype} {unit}"] = len(part)
+        kernels = {name: dataset.kernel(name) for name in sorted(set(mine.points.kernel))}
+        stratum = Stratum(unit, dtype, mine, gpu, kernels, (), options, timed.get((dtype, unit), ""))
+        if len(stratum.numbers) < 2:
+            left_out[f"runtime of {stratum.name}"] = len(stratum.points)
             continue
-        mine = {name: kernels[name] for name in sorted(set(part.kernel))}
-        indices = tuple(numbers.setdefault(name, len(numbers)) for name in mine)
-        yield Stratum(unit, part, gpu, mine, indices, options, fold)
-    if not numbers:
+        numbers = [indices.setdefault(name, len(indices)) for name in _answered(stratum, labels)]
+        strata.append(replace(stratum, indices=tuple(numbers)))
+    if not strata:
         raise DatasetError(
             f"all rows are in one fold by {options.split}: nothing can be held out of "
             f"{left_out} (more groups, more folds or another split are needed)"
         )
+    return strata
+
+
+def _answered(stratum: Stratum, labels: Mapping[tuple[str, str], Labels]) -> list[str]:
+    """Return the names of the kernels that a stratum answers for, its own first.
+
+    Frameworks run cuBLAS for what is not quantised; `library` of a quantised dtype is vLLM's.
+    """
+    if stratum.unit == LIBRARY.name:
+        units = {unit for _, unit in labels}
+        return [one.name for one in LIBRARIES if one == LIBRARY or one.name in units]
+    if stratum.unit == VLLM.name and (stratum.dtype, LIBRARY.name) not in labels:
+        return [VLLM.name, LIBRARY.name]
+    return list(stratum.kernels)
+
+
+def _timed(dataset: Dataset) -> dict[tuple[str, str], str]:
+    """Return the work that was timed, by dtype and back end, where the rows say one thing alone."""
+    columns = (dataset.column(name) for name in ("dtype", "kernel", "timed"))
+    found: dict[tuple[str, str], set[str]] = {}
+    for dtype, kernel, timed in set(zip(*columns, strict=True)):
+        found.setdefault((dtype, kernel), set()).add(timed or "")
+    return {key: timed.pop() for key, timed in found.items() if len(timed) == 1}

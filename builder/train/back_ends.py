@@ -1,0 +1,157 @@
+"""Back ends: the measurements that stand for one of them, and what must be said of them.
+
+A back end is a framework that runs a dtype, in the release that was measured last. Older releases
+are further collections of it as long as they agree with that one; where they run another kernel
+they do not, and are left out. bf16 and f16 are cuBLAS whoever calls it: all are collections of one
+kernel, `library`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from gpperf_lite import Kernel
+from gpperf_lite._kernel import LIBRARIES, LIBRARY
+
+from ..dataset import Dataset, Measurements, Points, joined, measurements_of, points_of
+from .physics import unit_of
+
+FURTHEST = 0.10
+"""The mean distance from the newest collection up to which an older one is of the same kernel."""
+
+_FEWEST_SHARED = 20
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The points that one kernel is learned from, as each collection measured them.
+
+    left_out: collections that were not taken, with the reason; notes: texts that go with every
+    prediction.
+    """
+
+    points: Points
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def measured(self) -> Measurements:
+        """The labels of all collections, side by side."""
+        return measurements_of(self.points)
+
+    def consensus(self) -> Points:
+        """Return each point once, with the consensus of its collections."""
+        return self.measured.consensus(self.measured.shifts())
+
+
+def labels_by_unit(dataset: Dataset) -> dict[tuple[str, str], Labels]:
+    """Return the labels of each dtype and unit of a dataset, of one launch.
+
+    Rows whose time is the host's are no labels: other back ends that were timed without it fill
+    the gaps. Where there are none, and no other rows, they are taken with a note.
+
+    Raises DatasetError where no row is usable.
+    """
+    single = dataset.not_sustained()
+    hosts = single.host_bound()
+    bound = _by_unit(points_of(hosts), dataset) if len(hosts.usable()) else {}
+    timed = _by_unit(points_of(single), dataset) if len(single.usable()) or not bound else {}
+    labels = {key: labels_of(part, dataset.kernel(part.kernel[0])) for key, part in timed.items()}
+    whole = {key: one for key, one in labels.items() if key not in bound}
+    for (dtype, unit), part in bound.items():
+        kernel = dataset.kernel(part.kernel[0])
+        others = [
+            one
+            for (other, _), one in whole.items()
+            if other == dtype and is_back_end(dataset.kernel(one.points.kernel[0]))
+        ]
+        if is_back_end(kernel) and others:
+            own, longest_s = labels.get((dtype, unit)), float(part.runtime_s.max())
+            labels[dtype, unit] = filled(kernel.name, dtype, own, others, longest_s)
+        elif (dtype, unit) not in labels:
+            note = f"{dtype} of {unit} was measured with the host's time for a launch in it"
+            labels[dtype, unit] = replace(labels_of(part, kernel), notes=(note,))
+    return labels
+
+
+def _by_unit(points: Points, dataset: Dataset) -> dict[tuple[str, str], Points]:
+    """Return the points of each dtype and unit of kernels."""
+    units = {name: unit_of(dataset.kernel(name)) for name in set(points.kernel)}
+    unit = np.array([units[name] for name in points.kernel], object)
+    return {
+        (dtype, name): points.where((points.dtype == dtype) & (unit == name))
+        for dtype, name in sorted(set(zip(points.dtype, unit, strict=True)))
+    }
+
+
+def is_back_end(kernel: Kernel) -> bool:
+    """Return True for a framework, whose releases may run different kernels."""
+    return kernel in LIBRARIES and kernel != LIBRARY
+
+
+def labels_of(points: Points, kernel: Kernel) -> Labels:
+    """Return the labels of the points of one kernel, or of kernels that share their constants.
+
+    Of a back end, the first collection is the newest.
+    """
+    if not is_back_end(kernel):
+        return Labels(points)
+    measured = measurements_of(points)
+    newest, *older = measured.collections
+    apart = [_apart(measured.octaves[0], octaves) for octaves in measured.octaves[1:]]
+    left_out = {
+        name: f"it lies {far:.0%} from {newest}, as another kernel would"
+        for name, far in zip(older, apart, strict=True)
+        if far > FURTHEST
+    }
+    return Labels(points.where(~np.isin(points.collection, list(left_out))), left_out)
+
+
+def _apart(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the mean distance of a collection, shifted, from the first; infinite if unknown."""
+    ratio = (second - first)[np.isfinite(second - first)]
+    if ratio.size < _FEWEST_SHARED:
+        return float("inf")
+    return float(np.abs(np.exp2(ratio - np.median(ratio)) - 1.0).mean())
+
+
+def filled(
+    kernel: str, dtype: str, own: Labels | None, others: Sequence[Labels], floor_s: float
+) -> Labels:
+    """Return labels whose gaps are filled by what other back ends measured of the same dtype.
+
+    own: None where only the host's time was measured; others: at least one; floor_s: the longest
+    time that was the host's. What fills the gaps is shifted by one factor, that between both where
+    both were measured.
+    """
+    theirs = joined([one.points for one in others])
+    theirs = replace(theirs, kernel=np.full(len(theirs), kernel, object))
+    names = " and ".join(sorted({name.split()[0] for name in theirs.collections}))
+    if own is None:
+        note = f"{dtype} of {kernel} was timed only with its host: predicted as {names}'s"
+        return Labels(theirs, notes=(note,))
+    ours = own.consensus()
+    shift = _shift_between(ours, Labels(theirs).consensus())
+    known = set(ours.keys())
+    gaps = theirs.where(np.array([key not in known for key in theirs.keys()], bool))  # noqa: SIM118
+    gaps = replace(gaps, runtime_s=gaps.runtime_s * 2.0**shift)
+    note = (
+        f"{dtype} of {kernel} under {floor_s * 1e6:.0f} us was timed with its host: there it "
+        f"follows {names}'s, which was not"
+    )
+    return replace(own, points=joined([own.points, gaps]), notes=(*own.notes, note))
+
+
+def _shift_between(ours: Points, theirs: Points) -> float:
+    """Return the median of log2(ours / theirs) over the points of both; 0 where they are few."""
+    runtime_s = dict(zip(theirs.keys(), theirs.runtime_s.tolist(), strict=True))
+    ratios = [
+        mine_s / runtime_s[key]
+        for key, mine_s in zip(ours.keys(), ours.runtime_s.tolist(), strict=True)
+        if key in runtime_s
+    ]
+    return float(np.median(np.log2(ratios))) if len(ratios) >= _FEWEST_SHARED else 0.0

@@ -1,0 +1,180 @@
+"""Runtime fits of a stratum: of all its points, and without what is held out to judge them.
+
+A fold of groups is held out to know the error on groups that were never seen; a whole collection
+together with a fold, to know how far the next one who measures will be from the prediction. The
+latter are many, and on a smaller learner: what a collection deviates is far more than what that
+loses (`evaluate floor` shows both).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..dataset import Floats
+from ..parallel import Task
+from .kept_fits import KeptFits, run_kept
+from .learner import FEW_ROWS, LARGE, PLAIN, LearnerOptions
+from .runtime_fit import RuntimeFit, fit_runtime
+from .stratum import Stratum
+
+_FOLDS_LEFT_OUT = 2
+"""The folds that each collection is left out with, others for each."""
+
+_Key = tuple[int | None, str | None]
+
+
+@dataclass(frozen=True)
+class RuntimeFits:
+    """The runtime fits of one stratum.
+
+    whole: of all points; by_fold: without a fold; left_out: without a fold and all that one
+    collection measured, by fold and collection.
+    """
+
+    whole: RuntimeFit
+    by_fold: Mapping[int, RuntimeFit]
+    left_out: Mapping[tuple[int, str], RuntimeFit]
+
+    def without(self, number: int) -> RuntimeFit:
+        """Return the fit that never saw a fold; that of all points for a fold that has none."""
+        return self.by_fold.get(number, self.whole)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Points that were held out: predicted and measured runtimes in s, of shape (n_points,).
+
+    n_flops: of each point; group: what was held out with it, a fold or a collection.
+    """
+
+    predicted_s: Floats
+    measured_s: Floats
+    flops: Floats
+    group: np.ndarray
+
+    @property
+    def misses(self) -> Floats:
+        """Absolute errors in octaves, |log2(measured / predicted)|, of shape (n_points,)."""
+        misses: Floats = np.abs(np.log2(self.measured_s / self.predicted_s))
+        return misses
+
+
+def fit_strata(
+    strata: Sequence[Stratum],
+    powered: Sequence[str],
+    n_workers: int,
+    label: str,
+    kept: KeptFits | None = None,
+) -> list[tuple[Stratum, RuntimeFits]]:
+    """Return each stratum with its runtime fits.
+
+    powered: names of strata whose power will be learned too, from runtimes of every fold held
+    out; label: of the progress bar.
+    """
+    tasks = {
+        (stratum.name, *key): Task(title, fit_runtime, arguments)
+        for stratum in strata
+        for key, title, arguments in _fits_of(stratum, every_fold=stratum.name in powered)
+    }
+    fits = dict(zip(tasks, run_kept(list(tasks.values()), n_workers, label, kept), strict=True))
+    return [(stratum, _collected(stratum.name, fits)) for stratum in strata]
+
+
+def _fits_of(stratum: Stratum, *, every_fold: bool) -> Iterator[tuple[_Key, str, tuple[object, ...]]]:
+    """Yield the key, the title and the arguments of each fit of a stratum."""
+    asked = stratum.options.learner
+    learner = asked or usual_learner(stratum)
+    nothing = np.zeros(len(stratum.points), bool)
+    shared = (stratum.gpu, stratum.kernels)
+    yield (None, None), f"{stratum.name}, all", (stratum.without(nothing), *shared, learner)
+    for number in held_out_folds(stratum, every_fold=every_fold):
+        rest = stratum.without(stratum.fold == number)
+        yield (number, None), f"{stratum.name}, fold {number}", (rest, *shared, learner)
+    small = asked or (PLAIN if len(stratum.points) >= FEW_ROWS else None)
+    for number, name in left_out_of(stratum):
+        rest = stratum.without(stratum.fold == number, name)
+        yield (number, name), f"{stratum.name}, fold {number}, {name}", (rest, *shared, small)
+
+
+def usual_learner(stratum: Stratum) -> LearnerOptions | None:
+    """Return the learner of a stratum: None for that of few rows or one of the usual size.
+
+    What three collections agree on holds less noise, and is worth more trees.
+    """
+    is_large = len(stratum.points) >= FEW_ROWS and stratum.measured.least_for_reference >= 3
+    return LARGE if is_large and stratum.unit == "library" else None
+
+
+def held_out_folds(stratum: Stratum, *, every_fold: bool) -> list[int]:
+    """Return the folds that are held out in turn."""
+    return stratum.numbers[: None if every_fold else stratum.options.n_held_out]
+
+
+def left_out_of(stratum: Stratum) -> Iterator[tuple[int, str]]:
+    """Yield each fold and collection that are held out together: none where there is one alone."""
+    names, numbers = stratum.measured.collections, stratum.numbers
+    if len(names) < 2:
+        return
+    for at, name in enumerate(names):
+        step = _FOLDS_LEFT_OUT * at
+        for number in {numbers[(step + more) % len(numbers)] for more in range(_FOLDS_LEFT_OUT)}:
+            if _measured_in(stratum, number, name).any():
+                yield number, name
+
+
+def _measured_in(stratum: Stratum, number: int, name: str) -> np.ndarray:
+    """Return the mask of a fold's points that a collection measured, bool, shape (n_points,)."""
+    row = stratum.measured.octaves[stratum.measured.collections.index(name)]
+    inside: np.ndarray = np.isfinite(row) & (stratum.fold == number)
+    return inside
+
+
+def _collected(name: str, fits: Mapping[tuple[object, ...], RuntimeFit]) -> RuntimeFits:
+    mine = {key[1:]: fit for key, fit in fits.items() if key[0] == name}
+    by_fold, left_out = {}, {}
+    for (number, collection), fit in mine.items():
+        if isinstance(number, int) and isinstance(collection, str):
+            left_out[number, collection] = fit
+        elif isinstance(number, int):
+            by_fold[number] = fit
+    return RuntimeFits(mine[None, None], by_fold, left_out)
+
+
+def held_by_fold(stratum: Stratum, fits: RuntimeFits) -> Held:
+    """Return the points of the reference in the folds that were held out, by the fits without them.
+
+    The reference is that of all collections, each shifted by what the other folds say.
+    """
+    measured, parts = stratum.measured, []
+    for number, fit in fits.by_fold.items():
+        out = stratum.fold == number
+        reference_s = measured.reference(measured.shifts(~out))
+        where = out & np.isfinite(reference_s)
+        parts.append(_held(stratum, fit, where, reference_s[where], number))
+    return _joined(parts)
+
+
+def held_by_collection(stratum: Stratum, fits: RuntimeFits) -> Held:
+    """Return what each collection measured in the folds that were held out together with it."""
+    names, parts = stratum.measured.collections, []
+    for (number, name), fit in fits.left_out.items():
+        where = _measured_in(stratum, number, name)
+        measured_s = np.exp2(stratum.measured.octaves[names.index(name)][where])
+        parts.append(_held(stratum, fit, where, measured_s, names.index(name)))
+    return _joined(parts)
+
+
+def _held(
+    stratum: Stratum, fit: RuntimeFit, where: np.ndarray, measured_s: Floats, group: int
+) -> Held:
+    points = stratum.points.where(where)
+    predicted_s, _ = fit.predict(points, stratum.gpu, stratum.kernels)
+    return Held(predicted_s, measured_s, points.flops, np.full(len(points), group))
+
+
+def _joined(parts: Sequence[Held]) -> Held:
+    names = ("predicted_s", "measured_s", "flops", "group")
+    return Held(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
