@@ -169,7 +169,7 @@ def _stand_ins(entry: Fields, gpu: Gpu, estimators: tuple[Estimator, ...]) -> di
     measured = {estimator.dtype for estimator in estimators if estimator.target == "runtime"}
     stand_ins = {}
     for dtype in entry.values:
-        if dtype not in DTYPES or dtype in measured or dtype not in gpu.peak_flops:
+        if dtype not in DTYPES or dtype in measured or gpu.peak_of(dtype) is None:
             refuse(
                 f"{entry.path} must be of dtypes that were not measured and of which the GPU has "
                 f"a peak (got {dtype[:40]!r})"

@@ -67,7 +67,7 @@ def estimator_of(
     n_features: int,
 ) -> Estimator:
     target, dtype = entry.choice("target", TARGETS), entry.choice("dtype", tuple(DTYPES))
-    if dtype not in gpu.peak_flops:
+    if gpu.peak_of(dtype) is None:
         refuse(f"{entry.path}.dtype is {dtype}, of which its GPU has no peak")
     if target == "power" and not (gpu.idle_power_w and gpu.power_limit_w):
         refuse(f"{entry.path} predicts power, but its GPU has no idle power or no limit")

@@ -51,7 +51,7 @@ from ._gemm import DTYPES
 from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY
-from ._physics import CONSTANTS
+from ._physics import CONSTANTS, peak_flops_of
 from ._relative import FACTS, distance, is_column, multiplied_out, scale_of
 from ._safetensors import Array, refuse
 from ._sealed import read_with, scope_of, seal, unseal, write_atomically
@@ -109,11 +109,11 @@ class Generic:
         """
         if not isinstance(gpu, Gpu):
             raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
-        chosen = {one.dtype: one for one in self.estimators if one.dtype in gpu.peak_flops}
+        chosen = {one.dtype: one for one in self.estimators if gpu.peak_of(one.dtype)}
         seen, texts = gpu, []
         if not chosen:
             chosen = self._stood_in(gpu)
-            peaks = {one.dtype: gpu.peak_flops[dtype] for dtype, one in chosen.items()}
+            peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in chosen.items()}
             seen = replace(gpu, peak_flops=peaks)
             texts = [
                 f"{dtype} was not measured: predicted as {one.dtype}"
@@ -133,7 +133,7 @@ class Generic:
         stand_ins = {
             dtype: other
             for dtype, other in self.stand_ins.items()
-            if other in dtypes and dtype in gpu.peak_flops and dtype not in dtypes
+            if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
         }
         answering = [one.dtype for one in chosen.values()]
         remarks = (*self._remarks(seen, answering), *self._beyond(seen), *texts)
@@ -164,7 +164,7 @@ class Generic:
             dtype: one
             for dtype, other in self.stand_ins.items()
             for one in self.estimators
-            if dtype in gpu.peak_flops and one.dtype == other
+            if gpu.peak_of(dtype) and one.dtype == other
         }
 
     def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
@@ -222,7 +222,7 @@ class Generic:
     def _beyond(self, gpu: Gpu) -> list[str]:
         """Return a remark on each fact of a GPU that is beyond those of all measured GPUs."""
         texts = []
-        answering = [one for one in self.estimators if one.dtype in gpu.peak_flops]
+        answering = [one for one in self.estimators if gpu.peak_of(one.dtype)]
         for fact in _WATCHED:
             # Some facts differ from dtype to dtype, most are of the GPU alone.
             differs = fact.startswith("macs")
@@ -335,7 +335,7 @@ def _estimator(
     constants = entry.objects("constants")
     if not indices or len(set(indices)) != len(indices) or len(constants) != len(indices):
         refuse(f"{entry.path} must have constants of each of its GPUs, and each GPU once")
-    if any(dtype not in gpus[index].peak_flops for index in indices):
+    if any(gpus[index].peak_of(dtype) is None for index in indices):
         refuse(f"{entry.path}.dtype is {dtype}, of which one of its GPUs has no peak")
     names = [name for name, _, _ in CONSTANTS["library"]]
     forests = tuple(forest_of(one, tensors, n_columns) for one in entry.objects("forests"))

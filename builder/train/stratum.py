@@ -262,7 +262,7 @@ def strata_of(
     units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
     numbers: dict[str, int] = {}
     for dtype, unit in sorted(set(zip(points.dtype, units, strict=True))):
-        if dtype not in gpu.peak_flops:
+        if gpu.peak_of(dtype) is None:
             raise DatasetError(
                 f"{gpu.name} has no peak for {dtype}: add it to gpperf_lite/gpus.json"
             )

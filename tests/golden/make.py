@@ -3,8 +3,8 @@
     python tests/golden/make.py
 
 A format version that was released is in RELEASED: its files are never written again, because an
-artefact of that format, wherever it is, must go on giving the same bits. `rtx4070_1` and `h200_1` are
-built-in models of 0.1.0 and what they answered then; they cannot be written again.
+artefact of that format, wherever it is, must go on giving the same bits. `rtx4070_1` and `h200_1`
+are built-in models of 0.1.0 and what they answered then; they cannot be written again.
 """
 
 from __future__ import annotations
