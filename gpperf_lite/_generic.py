@@ -10,7 +10,7 @@ It is sealed as `_sealed` says, with a manifest of its own:
     bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
     near            in octaves: up to here a GPU counts as like one that was measured
     estimators      a list, each for the library's runtime in one dtype:
-        dtype, domain, accuracy     as in an artefact's (see `_estimator`)
+        dtype, domain, accuracy, timed, notes   as in an artefact's (see `_estimator`)
         gpus        indices into `gpus`: those that were measured in this dtype
         forests     a list, each as in an artefact's: one for each kind of GPU
         kinds       indices into `forests`: that of each of the GPUs
@@ -45,6 +45,8 @@ from ._estimator import (
     forest_of,
     forest_tensors,
     interval_of,
+    timed_and_notes,
+    timed_and_notes_to_json,
 )
 from ._forest import Forest
 from ._gemm import DTYPES
@@ -86,6 +88,8 @@ class GenericEstimator:
     interval_near: Interval
     interval_far: Interval
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    timed: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,8 @@ class Generic:
             domain,
             self._interval(one, min(distances)),
             one.accuracy,
+            one.timed,
+            one.notes,
         )
 
     def _weights(self, distances: list[float]) -> list[float]:
@@ -353,6 +359,7 @@ def _estimator(
         interval_of(entry.object("interval_near")),
         interval_of(entry.object("interval_far")),
         entry.free_form("accuracy"),
+        *timed_and_notes(entry),
     )  # fmt: skip
 
 
@@ -370,6 +377,7 @@ def _estimator_to_json(prefixes: list[str], one: GenericEstimator) -> dict[str, 
         "interval_near": one.interval_near.to_json(),
         "interval_far": one.interval_far.to_json(),
         "accuracy": dict(one.accuracy),
+        **timed_and_notes_to_json(one.timed, one.notes),
     }
 
 

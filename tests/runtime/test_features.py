@@ -21,7 +21,6 @@ from gpperf_lite._gemm import DTYPES
 from gpperf_lite._kernel import LIBRARY
 from gpperf_lite._physics import CONSTANTS, TILES, View
 
-
 CONSTANTS_OF_LIBRARY = [name for name, _, _ in CONSTANTS["library"]]
 
 
