@@ -1,13 +1,14 @@
 """The artefact: the file from which predictions for a GPU are made. Reader, writer, specification.
 
-It is sealed as `_sealed` says. Its manifest, format version 1, has these fields:
+It is sealed as `_sealed` says. Its manifest, format version 2, has these fields:
 
     format_version, needs, scope    see `_sealed`
     name, version   of the model ("h200_sxm", "2026.11")
     gpu             the fields of Gpu
     features        names, in order, of the columns that the forests look at: those of
                     `_features`, or the first of them
-    kernels         a list of the fields of Kernel; `library` is one of them where it is known
+    kernels         a list of the fields of Kernel. Those of family "library" are `library` itself
+                    and the back ends `vllm`, `sglang` and `trtllm`, the last three from format 2 on
     estimators      a list, each for one target, one dtype and some of the kernels: see `_estimator`
     stand_ins       {dtype: dtype}: an unmeasured dtype and the measured one that answers for it
     remarks         texts that go with every prediction; may be missing
@@ -39,7 +40,7 @@ from ._estimator import (
 from ._features import ALL_FEATURES, FEATURES
 from ._gemm import DTYPES
 from ._gpu import Gpu
-from ._kernel import LIBRARY, Kernel
+from ._kernel import LIBRARIES, Kernel
 from ._safetensors import Array, refuse
 from ._sealed import read_with, scope_of, seal, unseal, write_atomically
 
@@ -146,9 +147,13 @@ def _kernels(entries: list[Fields]) -> tuple[Kernel, ...]:
     kernels = tuple(kernel_of(entry) for entry in entries)
     if len({kernel.name for kernel in kernels}) != len(kernels):
         refuse("two kernels have the same name")
+    names = [library.name for library in LIBRARIES]
     for kernel in kernels:
-        if LIBRARY.name in (kernel.name, kernel.family) and kernel != LIBRARY:
-            refuse(f"{LIBRARY.name} must be a kernel of that name, of which nothing else is known")
+        if (kernel.family == "library" or kernel.name in names) and kernel not in LIBRARIES:
+            refuse(
+                f"a library must be a kernel called one of {' '.join(names)}, of which nothing "
+                "else is known"
+            )
     return kernels
 
 
@@ -169,7 +174,7 @@ def _stand_ins(entry: Fields, gpu: Gpu, estimators: tuple[Estimator, ...]) -> di
     measured = {estimator.dtype for estimator in estimators if estimator.target == "runtime"}
     stand_ins = {}
     for dtype in entry.values:
-        if dtype not in DTYPES or dtype in measured or dtype not in gpu.peak_flops:
+        if dtype not in DTYPES or dtype in measured or gpu.peak_of(dtype) is None:
             refuse(
                 f"{entry.path} must be of dtypes that were not measured and of which the GPU has "
                 f"a peak (got {dtype[:40]!r})"

@@ -127,6 +127,7 @@ def batch_of(
         in_domain=~(is_outside | has_remarks),
         notes=NotesByRow(len(runtime_s), tuple(r for r in reasons if r.where.any())),
         confidence=confidence,
+        timed=np.array([model.runtime.timed for model in models], object)[chosen],
     )
 
 
@@ -137,7 +138,7 @@ def _reasons(
     models: list[KernelModel],
     chosen: NDArray[np.intp],
 ) -> list[Reason]:
-    """Return the reasons why rows are outside the domain of the kernel chosen for them."""
+    """Return why rows are outside the domain of the kernel chosen for them, and other notes."""
     reasons: list[Reason] = []
     for number, model in enumerate(models):
         mine = chosen == number
@@ -145,6 +146,7 @@ def _reasons(
         if (mine & is_outside).any():
             strays = model.runtime.domain.strays(**sizes, base_s=base_s)
             reasons += [Reason(text, mine & (times > 1.0), times) for text, times in strays]
+        reasons += [Reason(text, mine) for text in model.notes]
     return reasons
 
 

@@ -3,7 +3,8 @@
     target      "runtime" (log2 of measured over physical), "power" (the same), or
                 "sustained" (log2 of the runtime under lasting load over that of one launch)
     dtype       of A and B
-    kernels     indices into the manifest's `kernels`
+    kernels     indices into the manifest's `kernels`; of libraries that share an estimator, the
+                first gives it its name
     constants   of the physical model (`_physics`), by name
     forest      {"bias": integer, "tensors": prefix}: tensors PREFIX.feature (U8, shape
                 (n_trees, depth)), PREFIX.threshold (F32, the same), PREFIX.leaves (I16,
@@ -14,6 +15,11 @@
                 one row of half-widths for each regime of size, in units of 1/8192 octave,
                 one column for each confidence; both rise
     accuracy    held-out figures, by split; free-form, shown by the card
+    timed       what was timed: "gemm", the GEMM alone on operands as they are; "quantise+gemm", the
+                quantising of A as well; "layer", one layer of an inference engine. May be missing:
+                not stated. From format 2 on, like notes
+    notes       texts that go with every prediction, and do not put it out of its domain as remarks
+                do; may be missing
 
 An entry is checked before any of it is used: every length, range and name, and that no tensor
 belongs to two forests. At most 4096 trees in a forest; what was measured took longer than 0 s.
@@ -39,6 +45,7 @@ from ._physics import CONSTANTS, physics_of
 from ._safetensors import Array, refuse
 
 TARGETS = ("runtime", "power", "sustained")
+TIMED = ("gemm", "quantise+gemm", "layer")
 SHORTEST_S, LONGEST_S = 1e-12, 1e9
 _LARGEST_BIAS = 1 << 20
 _MOST_TREES = 4096
@@ -47,7 +54,10 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Estimator(NamedTuple):
-    """The estimator of one target, dtype and group of kernels; fields are those of its entry."""
+    """The estimator of one target, dtype and group of kernels; fields are those of its entry.
+
+    timed: one of TIMED, or "" where that is not stated.
+    """
 
     target: str
     dtype: str
@@ -57,6 +67,8 @@ class Estimator(NamedTuple):
     domain: Domain
     interval: Interval
     accuracy: Mapping[str, Any] = {}
+    timed: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def estimator_of(
@@ -67,7 +79,7 @@ def estimator_of(
     n_features: int,
 ) -> Estimator:
     target, dtype = entry.choice("target", TARGETS), entry.choice("dtype", tuple(DTYPES))
-    if dtype not in gpu.peak_flops:
+    if gpu.peak_of(dtype) is None:
         refuse(f"{entry.path}.dtype is {dtype}, of which its GPU has no peak")
     if target == "power" and not (gpu.idle_power_w and gpu.power_limit_w):
         refuse(f"{entry.path} predicts power, but its GPU has no idle power or no limit")
@@ -88,7 +100,20 @@ def estimator_of(
         domain_of(entry.object("domain")),
         interval_of(entry.object("interval")),
         entry.free_form("accuracy"),
+        *timed_and_notes(entry),
     )
+
+
+def timed_and_notes(entry: Fields) -> tuple[str, tuple[str, ...]]:
+    """Return what an entry says was timed, and its notes: nothing where it has none."""
+    timed = entry.choice("timed", TIMED) if "timed" in entry else ""
+    return timed, tuple(entry.texts("notes")) if "notes" in entry else ()
+
+
+def timed_and_notes_to_json(timed: str, notes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the fields of an entry that hold what was timed, and notes: those that are known."""
+    known = {"timed": timed, "notes": list(notes)}
+    return {name: value for name, value in known.items() if value}
 
 
 def _constants(entry: Fields, physics: str) -> dict[str, float]:
@@ -176,6 +201,7 @@ def estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "domain": estimator.domain._asdict(),
         "interval": estimator.interval.to_json(),
         "accuracy": dict(estimator.accuracy),
+        **timed_and_notes_to_json(estimator.timed, estimator.notes),
     }
 
 

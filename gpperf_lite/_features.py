@@ -146,7 +146,8 @@ def describe(
     rows = m * batch
     mn, mk, nk = rows * n, rows * k, n * k * batch
     macs = mn * k
-    moved = (mk + nk) * view.operand_bytes + mn * (view.output_bytes * (1.0 + reads_c))
+    operands = (mk + nk) * view.b_bytes + mk * view.more_a_bytes
+    moved = operands + mn * (view.output_bytes * (1.0 + reads_c))
 
     kernel_row: tuple[Any, ...] = ()
     if view.own is None:
@@ -187,7 +188,7 @@ def describe(
         )
 
     compute_s = maximum(tiles_s, macs * view.s_per_mac)
-    footprint = moved + nk * (view.operand_bytes * view.rotation)
+    footprint = moved + nk * (view.b_bytes * view.rotation)
     misses = minimum(moved, maximum(footprint - view.resident_bytes, 0.0) * view.miss_growth)
     memory_s = misses * view.s_per_dram_byte + (moved - misses) * view.s_per_l2_byte
     longer, shorter = maximum(compute_s, memory_s), minimum(compute_s, memory_s)
@@ -269,7 +270,7 @@ def _own_tiles(
     places = sms * blocks
     rounds = (tiles + (places - 1.0)) // places
     steps = (k + (tile_k * slices - 1.0)) // (tile_k * slices)
-    loaded = (tile_m + tile_n) * view.operand_bytes
+    loaded = (tile_m + tile_n) * view.b_bytes + tile_m * view.more_a_bytes
     s_per_k = maximum(tile_m * tile_n * view.sm_s_per_mac, loaded * view.sm_s_per_byte)
     s_per_k = s_per_k + view.sm_s_per_k
     busy_s = maximum(waves * (k / slices * s_per_k), rounds * (steps * view.step_s))

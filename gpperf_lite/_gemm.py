@@ -18,27 +18,41 @@ LAYOUTS = ("nn", "nt", "tn", "tt")
 
 
 class DataType(NamedTuple):
-    """A dtype of A and B: bytes of one of their elements, scales included, and of one of C."""
+    """A dtype of A and B: bytes of one element of A, of B and of C, scales included.
+
+    No element of A takes fewer bytes than one of B. peak_of: the dtypes whose peak counts where a
+    GPU states none of this one, the first that it states.
+    """
 
     name: str
-    operand_bytes: float
+    a_bytes: float
+    b_bytes: float
     output_bytes: float
+    peak_of: tuple[str, ...] = ()
 
 
 DTYPES = {
     dtype.name: dtype
     for dtype in (
-        DataType("f64", 8.0, 8.0),
-        DataType("f32", 4.0, 4.0),
-        DataType("tf32", 4.0, 4.0),
-        DataType("f16", 2.0, 2.0),
-        DataType("bf16", 2.0, 2.0),
-        DataType("s8", 1.0, 4.0),
-        DataType("fp8", 1.0, 2.0),
+        DataType("f64", 8.0, 8.0, 8.0),
+        DataType("f32", 4.0, 4.0, 4.0),
+        DataType("tf32", 4.0, 4.0, 4.0),
+        DataType("f16", 2.0, 2.0, 2.0),
+        DataType("bf16", 2.0, 2.0, 2.0),
+        DataType("s8", 1.0, 1.0, 4.0),
+        # Scales of A that are found for each tensor or row, when the GEMM runs.
+        DataType("fp8", 1.0, 1.0, 2.0),
+        # Scales of A that are known beforehand.
+        DataType("fp8_static", 1.0, 1.0, 2.0, ("fp8",)),
         # One f32 scale for each block of 128.
-        DataType("fp8_block", 1.0 + 4.0 / 128.0, 2.0),
+        DataType("fp8_block", 1.0 + 4.0 / 128.0, 1.0 + 4.0 / 128.0, 2.0, ("fp8",)),
         # Two elements to a byte, and one fp8 scale for each block of 16.
-        DataType("nvfp4", 0.5 + 1.0 / 16.0, 2.0),
+        DataType("nvfp4", 0.5 + 1.0 / 16.0, 0.5 + 1.0 / 16.0, 2.0),
+        # Weights alone are integers: A is f16 or bf16, and so are the products.
+        DataType("int8_wo", 2.0, 1.0, 2.0, ("f16", "bf16")),
+        DataType("int4_wo", 2.0, 0.5, 2.0, ("f16", "bf16")),
+        # SmoothQuant: both are integers, and the result is scaled back.
+        DataType("int8_sq", 1.0, 1.0, 2.0, ("s8",)),
     )
 }
 
@@ -64,6 +78,11 @@ _ALIASES = {
     "fp8_e4m3": "fp8",
     "fp8_e5m2": "fp8",
     "fp4": "nvfp4",
+    "w8a16": "int8_wo",
+    "w4a16": "int4_wo",
+    "w8a8": "int8_sq",
+    "smoothquant": "int8_sq",
+    "sq": "int8_sq",
 }
 
 
@@ -72,8 +91,9 @@ class Gemm:
     """One GEMM: C[m, n] = alpha * A[m, k] B[k, n] + beta * C.
 
     m, n, k, batch: integers from 1 to 2**31 - 1 (an integral float is taken as one).
-    dtype: of A and B, one of `f64 f32 tf32 f16 bf16 s8 fp8 fp8_block nvfp4` or a usual
-        alias (`float16`, `half`, `bfloat16`, `int8`, `e4m3`, ...).
+    dtype: of A and B, one of `f64 f32 tf32 f16 bf16 s8 fp8 fp8_static fp8_block nvfp4
+        int8_wo int4_wo int8_sq` or a usual alias (`float16`, `half`, `bfloat16`, `int8`,
+        `e4m3`, `w4a16`, ...).
     layout: of A and B, one of `nn nt tn tt` (n = column-major, t = row-major).
     alpha, beta: finite numbers; whether beta is 0 decides whether C is read.
 
@@ -120,7 +140,7 @@ class Gemm:
 def footprint_bytes(gemm: Gemm) -> int:
     """Return the bytes of A, B and C together, of all GEMMs of a batch, rounded up."""
     dtype = DTYPES[gemm.dtype]
-    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * dtype.operand_bytes
+    operands = gemm.m * gemm.k * dtype.a_bytes + gemm.k * gemm.n * dtype.b_bytes
     return math.ceil(gemm.batch * (operands + gemm.m * gemm.n * dtype.output_bytes))
 
 

@@ -10,7 +10,7 @@ It is sealed as `_sealed` says, with a manifest of its own:
     bandwidth       in octaves: GPUs at this distance count e**-0.5 of one at none
     near            in octaves: up to here a GPU counts as like one that was measured
     estimators      a list, each for the library's runtime in one dtype:
-        dtype, domain, accuracy     as in an artefact's (see `_estimator`)
+        dtype, domain, accuracy, timed, notes   as in an artefact's (see `_estimator`)
         gpus        indices into `gpus`: those that were measured in this dtype
         forests     a list, each as in an artefact's: one for each kind of GPU
         kinds       indices into `forests`: that of each of the GPUs
@@ -45,13 +45,15 @@ from ._estimator import (
     forest_of,
     forest_tensors,
     interval_of,
+    timed_and_notes,
+    timed_and_notes_to_json,
 )
 from ._forest import Forest
 from ._gemm import DTYPES
 from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY
-from ._physics import CONSTANTS
+from ._physics import CONSTANTS, peak_flops_of
 from ._relative import FACTS, distance, is_column, multiplied_out, scale_of
 from ._safetensors import Array, refuse
 from ._sealed import read_with, scope_of, seal, unseal, write_atomically
@@ -86,6 +88,8 @@ class GenericEstimator:
     interval_near: Interval
     interval_far: Interval
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    timed: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,11 @@ class Generic:
         """
         if not isinstance(gpu, Gpu):
             raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
-        chosen = {one.dtype: one for one in self.estimators if one.dtype in gpu.peak_flops}
+        chosen = {one.dtype: one for one in self.estimators if gpu.peak_of(one.dtype)}
         seen, texts = gpu, []
         if not chosen:
             chosen = self._stood_in(gpu)
-            peaks = {one.dtype: gpu.peak_flops[dtype] for dtype, one in chosen.items()}
+            peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in chosen.items()}
             seen = replace(gpu, peak_flops=peaks)
             texts = [
                 f"{dtype} was not measured: predicted as {one.dtype}"
@@ -133,7 +137,7 @@ class Generic:
         stand_ins = {
             dtype: other
             for dtype, other in self.stand_ins.items()
-            if other in dtypes and dtype in gpu.peak_flops and dtype not in dtypes
+            if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
         }
         answering = [one.dtype for one in chosen.values()]
         remarks = (*self._remarks(seen, answering), *self._beyond(seen), *texts)
@@ -164,7 +168,7 @@ class Generic:
             dtype: one
             for dtype, other in self.stand_ins.items()
             for one in self.estimators
-            if dtype in gpu.peak_flops and one.dtype == other
+            if gpu.peak_of(dtype) and one.dtype == other
         }
 
     def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
@@ -181,6 +185,8 @@ class Generic:
             domain,
             self._interval(one, min(distances)),
             one.accuracy,
+            one.timed,
+            one.notes,
         )
 
     def _weights(self, distances: list[float]) -> list[float]:
@@ -222,7 +228,7 @@ class Generic:
     def _beyond(self, gpu: Gpu) -> list[str]:
         """Return a remark on each fact of a GPU that is beyond those of all measured GPUs."""
         texts = []
-        answering = [one for one in self.estimators if one.dtype in gpu.peak_flops]
+        answering = [one for one in self.estimators if gpu.peak_of(one.dtype)]
         for fact in _WATCHED:
             # Some facts differ from dtype to dtype, most are of the GPU alone.
             differs = fact.startswith("macs")
@@ -335,7 +341,7 @@ def _estimator(
     constants = entry.objects("constants")
     if not indices or len(set(indices)) != len(indices) or len(constants) != len(indices):
         refuse(f"{entry.path} must have constants of each of its GPUs, and each GPU once")
-    if any(dtype not in gpus[index].peak_flops for index in indices):
+    if any(gpus[index].peak_of(dtype) is None for index in indices):
         refuse(f"{entry.path}.dtype is {dtype}, of which one of its GPUs has no peak")
     names = [name for name, _, _ in CONSTANTS["library"]]
     forests = tuple(forest_of(one, tensors, n_columns) for one in entry.objects("forests"))
@@ -353,6 +359,7 @@ def _estimator(
         interval_of(entry.object("interval_near")),
         interval_of(entry.object("interval_far")),
         entry.free_form("accuracy"),
+        *timed_and_notes(entry),
     )  # fmt: skip
 
 
@@ -370,6 +377,7 @@ def _estimator_to_json(prefixes: list[str], one: GenericEstimator) -> dict[str, 
         "interval_near": one.interval_near.to_json(),
         "interval_far": one.interval_far.to_json(),
         "accuracy": dict(one.accuracy),
+        **timed_and_notes_to_json(one.timed, one.notes),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ._errors import InputError, as_float, shown
-from ._gemm import usual_dtype
+from ._gemm import DTYPES, usual_dtype
 
 L2_BYTES_PER_CLOCK_PER_SM = 64.0
 """Width of the port between one SM and L2, from Volta to Blackwell: an upper bound."""
@@ -87,6 +87,18 @@ class Gpu:
     def l2_bytes_per_s(self) -> float:
         """Peak bandwidth between L2 and all SMs together."""
         return L2_BYTES_PER_CLOCK_PER_SM * self.sm_count * self.clock_hz
+
+    def peak_of(self, dtype: str) -> float | None:
+        """Dense peak of a dtype in FLOP/s (or OP/s); None where it is not known.
+
+        Where none is stated, it is that of the dtype whose instructions multiply it: fp8 for
+        `fp8_static` and `fp8_block`, s8 for `int8_sq`, f16 or else bf16 for `int8_wo` and
+        `int4_wo`.
+        """
+        name = usual_dtype(dtype)
+        others = DTYPES[name].peak_of if name in DTYPES else ()
+        stated = (one for one in (name, *others) if one in self.peak_flops)
+        return next((self.peak_flops[one] for one in stated), None)
 
 
 def _checked_capability(value: object) -> tuple[int, int]:

@@ -34,9 +34,10 @@ class Kernel:
     """One GEMM kernel, as its name, its template and its compiler describe it.
 
     name: the one CUTLASS gives it; `tiled_sgemm_16` for the tiled kernel; `library` for
-        whatever cuBLAS and the frameworks choose.
-    family: one of `library tiled cutlass2 cutlass3`.
-    dtype: of A and B; None for `library`, which stands for a kernel of every dtype.
+        whatever cuBLAS and the frameworks choose, `vllm`, `sglang` or `trtllm` for whatever
+        that back end chooses.
+    family: one of `library tiled cutlass2 cutlass3`; back ends are of the first.
+    dtype: of A and B; None for the library, which stands for a kernel of every dtype.
     layout: of A and B (`nn nt tn tt`); None where the kernel takes any.
     alignment: elements that the contiguous extents of A and B must be a multiple of.
     tile, warp_tile, instruction: extents of the CTA's tile, a warp's, and one instruction's.
@@ -80,19 +81,21 @@ class Kernel:
     def from_name(cls, name: str) -> Kernel:
         """Return the kernel that a name describes.
 
-        Understands CUTLASS 2.x and 3.x names, `tiled_sgemm_16` and `library`.
+        Understands CUTLASS 2.x and 3.x names, `tiled_sgemm_16`, `library` and the back ends
+        `vllm`, `sglang` and `trtllm` (`tensorrt-llm` and `trt-llm` are the same).
         Raises InputError where the name is none of these.
         """
-        if name == "library":
-            return LIBRARY
         short = isinstance(name, str) and len(name) <= _LONGEST_NAME
+        if short and name in _LIBRARIES_BY_SPELLING:
+            return _LIBRARIES_BY_SPELLING[name]
         for pattern, make in _PATTERNS.values() if short else ():
             match = re.fullmatch(pattern, name)
             if match:
                 return make(name, match.groupdict())
         raise InputError(
-            "kernel name must be 'library', 'tiled_sgemm_16' or one that CUTLASS gives, such as "
-            f"'cutlass_simt_sgemm_128x128_8x2_nn_align1' (got {name!r:.120})"
+            "kernel name must be 'library', 'vllm', 'sglang', 'trtllm', 'tiled_sgemm_16' or one "
+            "that CUTLASS gives, such as 'cutlass_simt_sgemm_128x128_8x2_nn_align1' (got "
+            f"{name!r:.120})"
         )
 
     def obstacle(self, gemm: Gemm) -> str | None:
@@ -117,6 +120,25 @@ def contiguous_extents(gemm: Gemm) -> tuple[tuple[str, int], tuple[str, int]]:
 
 LIBRARY = Kernel("library", "library")
 """The kernel that cuBLAS or a framework chooses, whichever it is."""
+
+VLLM = Kernel("vllm", "library")
+SGLANG = Kernel("sglang", "library")
+TRTLLM = Kernel("trtllm", "library")
+
+LIBRARIES = (LIBRARY, VLLM, SGLANG, TRTLLM)
+"""The kernels of family "library": that of no certain back end, and that of each."""
+
+_LIBRARIES_BY_SPELLING = {
+    **{library.name: library for library in LIBRARIES},
+    **dict.fromkeys(("tensorrt-llm", "tensorrt_llm", "trt-llm", "trt_llm"), TRTLLM),
+}
+
+
+def usual_name(name: str) -> str:
+    """Return the name of a kernel in its usual spelling, which differs for back ends alone."""
+    library = _LIBRARIES_BY_SPELLING.get(name)
+    return name if library is None else library.name
+
 
 _LONGEST_NAME = 512
 

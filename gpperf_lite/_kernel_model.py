@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, NamedTuple
 
 from ._arithmetic import Arithmetic
@@ -41,6 +42,8 @@ class KernelModel:
     """The estimators of one kernel in one dtype and layout on one GPU, and its view of the physics.
 
     Or of many kernels that share their estimators, where `view` holds them side by side.
+    remarks, notes: texts that go with every prediction; those put it out of its domain, these do
+    not.
     """
 
     def __init__(
@@ -60,6 +63,9 @@ class KernelModel:
         self.power = power
         self.sustained = sustained
         self.remarks = remarks
+        used = [one for one in (runtime, power, sustained) if one is not None]
+        # Each once: what is true of a table is true of all that was learnt from it.
+        self.notes = tuple(dict.fromkeys(note for one in used for note in one.notes))
         self._power = (power_view_of(gpu, power.constants), power.interval) if power else None
         self.shortest_powered_s = power.domain.runtime_s[0] if power else 0.0
         self.power_remark = (
@@ -68,8 +74,13 @@ class KernelModel:
             if power
             else ""
         )
-        asked = [one.forest for one in (runtime, power, sustained) if one is not None]
-        self._forests = Forests(*asked)
+        self._forests = Forests(*(one.forest for one in used))
+
+    def noting(self, note: str) -> KernelModel:
+        """Return a model with the same answers and one note more, the first."""
+        other = copy(self)
+        other.notes = (note, *self.notes)
+        return other
 
     def answer(
         self,
@@ -142,6 +153,7 @@ def prediction_of(
     if outside > 1.0:
         notes += _domain_notes(model, gemm, base_s)
     in_domain = not notes
+    notes += model.notes
     if runtime_s < model.shortest_powered_s:
         notes += (model.power_remark,)
     return Prediction(
@@ -156,6 +168,7 @@ def prediction_of(
         in_domain,
         notes,
         confidence,
+        model.runtime.timed,
     )
 
 

@@ -113,7 +113,7 @@ def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
         )
     if blocks_per_sm(kernel, capability) == 0:
         return f"a block does not fit on an SM of {gpu.name}"
-    if kernel.dtype is not None and kernel.dtype not in gpu.peak_flops:
+    if kernel.dtype is not None and gpu.peak_of(kernel.dtype) is None:
         return f"{gpu.name} does not multiply {kernel.dtype}"
     return None
 

@@ -25,7 +25,7 @@ What a library chooses is not known, so it is taken to have the fastest of a few
 known kernel has its own, of which an SM holds `blocks` side by side; they share its arithmetic and
 its port to L2, and each waits for every step of its main loop:
 
-    s_per_k = max(tile_m * tile_n * sm_s_per_mac, (tile_m + tile_n) * operand bytes * sm_s_per_byte)
+    s_per_k = max(tile_m * tile_n * sm_s_per_mac, bytes of A and B in one step * sm_s_per_byte)
               + sm_s_per_k, for what a tile of any size costs
     rounds  = ceil(tiles / (sm_count * blocks)), steps = ceil(k / (tile_k * slices))
     t_tiles = max(waves * k / slices * s_per_k, rounds * steps * step_s) + rounds * tile_s
@@ -116,6 +116,7 @@ class Own(NamedTuple):
 class View:
     """One GPU, dtype and kernel as the formulas see them, in floats; `own` is None for the library.
 
+    b_bytes, more_a_bytes, output_bytes: of one element of B, by which one of A is wider, of C.
     macs_s: seconds for one multiply-add at the peak; l2_s, dram_s: for one byte at the peak.
     """
 
@@ -125,11 +126,12 @@ class View:
         """constants: those of an estimator of runtime, by name."""
         is_library = physics_of(kernel) == "library"
         self.own = None if is_library else _own(kernel, gpu)
-        self.operand_bytes = DTYPES[dtype].operand_bytes
-        self.output_bytes = DTYPES[dtype].output_bytes
+        _, a_bytes, self.b_bytes, self.output_bytes, _ = DTYPES[dtype]
+        # Where A is as wide as B this adds a zero, and the bits are those of one width for both.
+        self.more_a_bytes = a_bytes - self.b_bytes
         self.sm_count = float(gpu.sm_count)
         self.l2_bytes = gpu.l2_bytes
-        self.macs_s = 2.0 / gpu.peak_flops[dtype]
+        self.macs_s = 2.0 / peak_flops_of(gpu, dtype)
         self.l2_s = 1.0 / gpu.l2_bytes_per_s
         self.dram_s = 1.0 / gpu.dram_bytes_per_s
         self.a_is_row_major = float(layout[0] == "t")
@@ -157,6 +159,13 @@ class View:
             self.sm_s_per_k = constants["sm_s_per_k"]
             self.step_s = constants["step_s"]
             self.tile_s = constants["tile_s"]
+
+
+def peak_flops_of(gpu: Gpu, dtype: str) -> float:
+    """Return the peak of a dtype in FLOP/s, of which the GPU must have one."""
+    peak = gpu.peak_of(dtype)
+    assert peak is not None, f"{gpu.name} has no peak of {dtype}"
+    return peak
 
 
 def _own(kernel: Kernel, gpu: Gpu) -> Own:

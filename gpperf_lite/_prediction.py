@@ -30,6 +30,9 @@ class Prediction(NamedTuple):
     bound: "compute", "memory" or "latency": the largest part of the physical model's time.
     in_domain: True where the artefact was trained on GEMMs like this one.
     notes: the reasons where it was not, and other doubts, one text each.
+    timed: what runtime_s covers: "gemm", the GEMM alone on operands as they are; "quantise+gemm",
+        the quantising of A as well; "layer", one layer of an inference engine; "" where the
+        artefact does not say.
     """
 
     gemm: Gemm
@@ -43,6 +46,7 @@ class Prediction(NamedTuple):
     in_domain: bool
     notes: tuple[str, ...]
     confidence: float
+    timed: str = ""
 
     @property
     def energy_j(self) -> float | None:
@@ -72,6 +76,7 @@ class Prediction(NamedTuple):
         return {
             **{name: getattr(gemm, name) for name in Gemm.__slots__},
             "kernel": self.kernel.name,
+            "timed": self.timed,
             **{name: getattr(self, name) for name in FIELDS},
             "bound": self.bound,
             "in_domain": self.in_domain,
@@ -105,7 +110,7 @@ class PredictionBatch:
 
     runtime_s, sustained_runtime_s, power_w: float64 arrays of shape (n_rows,).
     runtime_interval_s, power_interval_w: float64 arrays of shape (n_rows, 2).
-    bound, kernel: arrays of texts of shape (n_rows,); in_domain: bool array of shape (n_rows,).
+    bound, kernel, timed: arrays of texts of shape (n_rows,); in_domain: bool array of that shape.
     notes: a tuple for each row. Power is None where the artefact does not know it.
     """
 
@@ -120,6 +125,7 @@ class PredictionBatch:
     in_domain: NDArray[np.bool_]
     notes: NotesByRow
     confidence: float
+    timed: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.runtime_s)

@@ -20,16 +20,17 @@ import numpy as np
 from ._features import FEATURES
 from ._forest import Forest
 from ._gpu import Gpu
+from ._physics import peak_flops_of
 
 FACTS: dict[str, Callable[[Gpu, str], float]] = {
     "sm_count": lambda gpu, dtype: float(gpu.sm_count),
     "clock_hz": lambda gpu, dtype: gpu.clock_hz,
     "l2_bytes": lambda gpu, dtype: gpu.l2_bytes,
     "dram_bytes_per_s": lambda gpu, dtype: gpu.dram_bytes_per_s,
-    "macs_per_s": lambda gpu, dtype: gpu.peak_flops[dtype] / 2.0,
-    "macs_per_dram_byte": lambda gpu, dtype: gpu.peak_flops[dtype] / 2.0 / gpu.dram_bytes_per_s,
+    "macs_per_s": lambda gpu, dtype: peak_flops_of(gpu, dtype) / 2.0,
+    "macs_per_dram_byte": lambda gpu, dtype: peak_flops_of(gpu, dtype) / 2.0 / gpu.dram_bytes_per_s,
     "macs_per_sm_clock": lambda gpu, dtype: (
-        gpu.peak_flops[dtype] / 2.0 / (gpu.sm_count * gpu.clock_hz)
+        peak_flops_of(gpu, dtype) / 2.0 / (gpu.sm_count * gpu.clock_hz)
     ),
     "dram_bytes_per_sm_clock": lambda gpu, dtype: (
         gpu.dram_bytes_per_s / (gpu.sm_count * gpu.clock_hz)
@@ -65,7 +66,7 @@ _LARGEST = np.finfo(np.float32).max
 
 def scale_of(constant: str, gpu: Gpu, dtype: str) -> float:
     """Return the scale of a physical constant on a GPU, its unit there; 1.0 if it is absolute."""
-    mac_s = 2.0 / gpu.peak_flops[dtype]
+    mac_s = 2.0 / peak_flops_of(gpu, dtype)
     tile = _TILE.fullmatch(constant)
     if tile:
         return int(tile[1]) * int(tile[2]) * gpu.sm_count * mac_s

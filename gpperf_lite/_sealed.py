@@ -8,7 +8,7 @@ It is a safetensors file (see `_safetensors`) whose `__metadata__` holds three t
 
 Every manifest has these fields; the others are those of its scope:
 
-    format_version  1
+    format_version  2; 1 is read as well
     needs           the oldest gpperf-lite that reads this format, for the text of the refusal
     scope           missing, or "gpu": a model of one GPU (see `_artefact`); "generic": a model of
                     no particular GPU (see `_generic`)
@@ -17,7 +17,11 @@ Every number of a manifest is finite and has its unit in its name. A file is rea
 64 MiB of it, and its version and checksum are checked before anything else; it is written whole or
 not at all.
 
-History of format versions: 1, gpperf-lite 0.1.0.
+History of format versions:
+
+    1   gpperf-lite 0.1.0
+    2   gpperf-lite 0.2.0: back ends among the kernels; `timed` and `notes` of an estimator; a dtype
+        may count by the peak of another (see `Gpu.peak_of`)
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ from ._gemm import LARGEST
 from ._safetensors import Array, refuse
 
 FORMAT = "gpperf-lite artefact"
-FORMAT_VERSION = 1
-NEEDS = "0.1.0"
+FORMAT_VERSION = 2
+NEEDS = "0.2.0"
 SCOPES = ("gpu", "generic")
 
 _T = TypeVar("_T")

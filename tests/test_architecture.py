@@ -40,7 +40,7 @@ RUNTIME_IMPORTS = {
         "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm", "_gpu",
         "_kernel", "_safetensors", "_sealed",
     },
-    "_relative": {"_features", "_forest", "_gpu"},
+    "_relative": {"_features", "_forest", "_gpu", "_physics"},
     "_generic": {
         "_artefact", "_checked_json", "_descriptions", "_domain", "_errors", "_estimator",
         "_forest", "_gemm", "_gpu", "_interval", "_kernel", "_physics", "_relative", "_safetensors",

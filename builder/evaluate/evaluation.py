@@ -132,7 +132,7 @@ def _check_facts(dataset: Dataset, gpu: str, dtype: str) -> None:
     facts = dataset.gpus.get(gpu)
     if facts is None:
         raise DatasetError(f"the dataset does not hold the facts of its GPU {gpu!r}")
-    if dtype not in facts.peak_flops:
+    if facts.peak_of(dtype) is None:
         raise DatasetError(f"{facts.name} has no peak for {dtype}: add it to gpperf_lite/gpus.json")
 
 

@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
-from gpperf_lite._physics import TILES, View, physics_of, side_by_side
+from gpperf_lite._physics import TILES, View, peak_flops_of, physics_of, side_by_side
 
 from ..dataset import Floats, Points
 from ..kernels import family_of, runs_on_tensor_cores
@@ -115,7 +115,7 @@ def speed_of_light(points: Points, gpu: Gpu, kernels: Kernels) -> Floats:
 
     At peak FLOP/s and peak bandwidth of L2 and of DRAM.
     """
-    mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
+    mac_s = 2.0 / peak_flops_of(gpu, str(points.dtype[0]))
     # The speed of light does not depend on the constants: any of both forms of physics will do.
     usual = _guess(1e-6, mac_s, gpu)
     usual |= _guess_of_tiles(mac_s, gpu, "library") | _guess_of_tiles(mac_s, gpu, "kernel")
@@ -172,7 +172,7 @@ class _Search:
 
 
 def _search_of(points: Points, gpu: Gpu, kernels: Kernels) -> _Search:
-    mac_s = 2.0 / gpu.peak_flops[str(points.dtype[0])]
+    mac_s = 2.0 / peak_flops_of(gpu, str(points.dtype[0]))
     guess = _guess(float(points.runtime_s.min()), mac_s, gpu)
     guess |= _guess_of_tiles(mac_s, gpu, physics_of(next(iter(kernels.values()))))
     start = np.log(np.array(list(guess.values())))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,8 +17,11 @@ from stand_ins.strategies import batches, layouts, sizes
 import gpperf_lite as gp
 from gpperf_lite._arithmetic import ARRAYS, SCALARS
 from gpperf_lite._features import ALL_FEATURES, FEATURES, GemmFeatures, describe
+from gpperf_lite._gemm import DTYPES
 from gpperf_lite._kernel import LIBRARY
 from gpperf_lite._physics import CONSTANTS, TILES, View
+
+CONSTANTS_OF_LIBRARY = [name for name, _, _ in CONSTANTS["library"]]
 
 
 def view(name: str, layout: str) -> View:
@@ -87,11 +92,27 @@ def tiles_over_waves(m: int, n: int, size: tuple[float, float, float]) -> tuple[
 
 def library_view(**constants: float) -> View:
     """Return a view of the library in which all constants but these are 0, launch_s aside."""
-    zeros = {name: 0.0 for name, _, _ in CONSTANTS["library"]}
+    zeros = dict.fromkeys(CONSTANTS_OF_LIBRARY, 0.0)
     return View(GPU, "f16", "tn", LIBRARY, zeros | {"launch_s": 1e-12} | constants)
 
 
 SIZE = (3001.0, 517.0, 770.0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(m=sizes, n=sizes, k=sizes, batch=batches)
+def test_the_bytes_are_those_of_a_b_and_c(m: int, n: int, k: int, batch: int, dtype: str) -> None:
+    """Of one width for A and B to the last bit, as they always were."""
+    _, a, b, c, _ = DTYPES[dtype]
+    gpu = replace(GPU, peak_flops={"s8": 1e12, **dict.fromkeys(DTYPES, 1e12)})
+    seen = View(gpu, dtype, "tn", LIBRARY, dict.fromkeys(CONSTANTS_OF_LIBRARY, 1e-9))
+    row = describe(float(m), float(n), float(k), float(batch), 1.0, seen, SCALARS).row
+    moved = row[list(FEATURES).index("bytes")]
+    mn, mk, nk = float(m) * batch * n, float(m) * batch * k, float(n) * k * batch
+    if a == b:
+        assert moved == (mk + nk) * a + mn * (c * 2.0)
+    exactly = batch * (Fraction(a) * m * k + Fraction(b) * n * k + 2 * Fraction(c) * m * n)
+    assert moved == pytest.approx(float(exactly), rel=1e-14)
 
 
 @pytest.mark.parametrize("name", [name for name in FEATURES if name.startswith("fill_")])

@@ -344,6 +344,18 @@ def test_a_footprint_of_scaled_blocks_counts_their_scales_in_whole_bytes() -> No
     assert footprint_bytes(Gemm(1, 1, 1, "nvfp4")) == 2 + 2
 
 
+def test_a_footprint_of_weights_alone_in_integers_counts_a_and_b_apart() -> None:
+    assert footprint_bytes(Gemm(2, 3, 5, "int8_wo")) == 2 * 2 * 5 + 5 * 3 + 2 * 2 * 3
+    assert footprint_bytes(Gemm(2, 4, 5, "w4a16")) == 2 * 2 * 5 + 5 * 4 / 2 + 2 * 2 * 4
+
+
+def test_no_element_of_a_takes_fewer_bytes_than_one_of_b() -> None:
+    """Only so does the sum of bytes in `_features` never fall where a size is doubled."""
+    assert all(dtype.a_bytes >= dtype.b_bytes > 0 for dtype in DTYPES.values())
+    unequal = [dtype.name for dtype in DTYPES.values() if dtype.a_bytes != dtype.b_bytes]
+    assert unequal == ["int8_wo", "int4_wo"]
+
+
 def test_another_dtype_keeps_everything_else() -> None:
     one = Gemm(2, 3, 4, "f16", "nt", 5, 6.0, 7.0)
     assert dataclasses.replace(one, dtype="float32") == Gemm(2, 3, 4, "f32", "nt", 5, 6.0, 7.0)

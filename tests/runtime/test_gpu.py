@@ -154,3 +154,27 @@ def test_a_gpu_is_hashable_picklable_and_immutable() -> None:
     assert changed(name="other") != GPU
     with pytest.raises(AttributeError):
         GPU.sm_count = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stated", "peak"),
+    [
+        ("bf16", {"bf16": 3e12, "f16": 4e12}, 3e12),
+        ("bf16", {"f16": 4e12}, None),
+        ("fp8_static", {"fp8": 5e12}, 5e12),
+        ("fp8_block", {"fp8": 5e12, "fp8_block": 6e12}, 6e12),
+        ("fp8_block", {"fp8": 5e12}, 5e12),
+        ("int8_wo", {"f16": 4e12, "bf16": 3e12, "s8": 9e12}, 4e12),
+        ("W8A16", {"bf16": 3e12}, 3e12),
+        ("int4_wo", {"bf16": 3e12, "int4_wo": 2e12}, 2e12),
+        ("int8_sq", {"s8": 9e12}, 9e12),
+        ("int8_sq", {"fp8": 5e12}, None),
+        ("nvfp4", {"fp8": 5e12}, None),
+        ("mxfp8", {"mxfp8": 7e12}, 7e12),
+        ("mxfp8", {"fp8": 5e12}, None),
+    ],
+)
+def test_a_dtype_without_a_peak_of_its_own_has_that_of_the_instructions_that_multiply_it(
+    dtype: str, stated: dict[str, float], peak: float | None
+) -> None:
+    assert changed(peak_flops=stated).peak_of(dtype) == peak

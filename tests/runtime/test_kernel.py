@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from gpperf_lite import Gemm, InputError, Kernel
 from gpperf_lite._gemm import DTYPES, LAYOUTS
-from gpperf_lite._kernel import LIBRARY, Tile, operand_dtype
+from gpperf_lite._kernel import LIBRARIES, TRTLLM, Tile, operand_dtype, usual_name
 
 # Name, dtype, layout, alignment, tile, stages, instruction.
 CUTLASS2: list[tuple[str, str, str, int, Tile, int, Tile | None]] = [
@@ -175,16 +175,40 @@ def test_a_name_of_a_tiled_kernel_is_understood(opcode: str, dtype: str, side: i
     assert (kernel.tile, kernel.threads, kernel.alignment) == (Tile(side, side, side), side**2, 1)
 
 
-def test_the_library_is_one_kernel_of_every_dtype() -> None:
-    assert Kernel.from_name("library") is LIBRARY
-    assert (LIBRARY.dtype, LIBRARY.layout, LIBRARY.tile) == (None, None, None)
+def test_a_library_is_one_kernel_of_every_dtype() -> None:
+    assert [library.name for library in LIBRARIES] == ["library", "vllm", "sglang", "trtllm"]
+    for library in LIBRARIES:
+        assert Kernel.from_name(library.name) is library
+        assert library.family == "library"
+        assert (library.dtype, library.layout, library.tile) == (None, None, None)
+
+
+@pytest.mark.parametrize("name", ["tensorrt-llm", "tensorrt_llm", "trt-llm", "trt_llm"])
+def test_a_back_end_is_found_by_any_usual_spelling(name: str) -> None:
+    assert Kernel.from_name(name) is TRTLLM
+    assert usual_name(name) == "trtllm"
+    assert usual_name(GOOD2) == GOOD2
 
 
 GOOD2 = "cutlass_simt_sgemm_128x128_8x2_nn_align1"
 GOOD3 = "cutlass3x_sm90_tensorop_gemm_f16_f16_f32_f16_f16_128x128x64_2x1x1_0_tnt_align8"
 
 MALFORMED: list[Any] = [
-    *["", " ", "Library", "library ", "cublas", "gemm", None, 1, True, b"library", ["library"]],
+    *[
+        "",
+        " ",
+        "Library",
+        "library ",
+        "VLLM",
+        "sg-lang",
+        "cublas",
+        "gemm",
+        None,
+        1,
+        True,
+        b"library",
+        ["library"],
+    ],
     *["tiled_sgemm_0", "tiled_sgemm_", "tiled_sgemm_016", "tiled_igemm_16", "tiled_sgemm_100"],
     *["tiled_sgemm_16 ", "tiled_sgemm_-1", "tiled_sgemm_1\u0666"],
     *[GOOD2.upper(), f" {GOOD2}", f"{GOOD2}\n", f"{GOOD2}_extra", GOOD2[:-1], GOOD2[8:]],
@@ -216,7 +240,7 @@ MALFORMED: list[Any] = [
 
 @pytest.mark.parametrize("name", MALFORMED, ids=lambda name: repr(name)[:60])
 def test_a_malformed_name_is_refused_with_what_is_allowed(name: Any) -> None:
-    with pytest.raises(InputError, match=r"^kernel name must be 'library', 'tiled_sgemm_16' or"):
+    with pytest.raises(InputError, match=r"^kernel name must be 'library', 'vllm', 'sglang',"):
         Kernel.from_name(name)
     with pytest.raises(ValueError, match="such as 'cutlass_simt_sgemm_128x128_8x2_nn_align1'"):
         Kernel.from_name(name)
@@ -259,7 +283,7 @@ def test_any_text_is_a_kernel_of_that_name_or_refused(name: str) -> None:
         kernel = Kernel.from_name(name)
     except InputError:
         return
-    assert kernel.name == name
+    assert kernel.name == usual_name(name)
     assert kernel.dtype in {None, *DTYPES}
 
 
@@ -356,10 +380,11 @@ def test_a_gemm_can_run_where_its_contiguous_extents_are_multiples(
     assert (kernel.obstacle(Gemm(m, n, k, "f16", layout)) is None) == fits
 
 
-def test_the_library_runs_everything() -> None:
+@pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.name)
+def test_a_library_runs_everything(library: Kernel) -> None:
     for dtype in DTYPES:
         for layout in LAYOUTS:
-            assert LIBRARY.obstacle(Gemm(1, 3, 7, dtype, layout)) is None
+            assert library.obstacle(Gemm(1, 3, 7, dtype, layout)) is None
 
 
 def test_a_kernel_is_hashable_picklable_and_immutable() -> None:

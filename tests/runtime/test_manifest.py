@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stand_ins.artefacts import kernels_artefact, remade, small_artefact
+from stand_ins.artefacts import back_ends_artefact, kernels_artefact, remade, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite import _safetensors
@@ -20,6 +20,7 @@ from gpperf_lite._physics import CONSTANTS
 
 SMALL = encode(small_artefact())
 KERNELS = encode(kernels_artefact())
+BACK_ENDS = encode(back_ends_artefact())
 Change = Callable[[dict[str, Any], dict[str, Any]], object]
 
 
@@ -69,6 +70,8 @@ OPTIONAL = {
     "needs",
     "f32",
     "fp8",
+    "timed",
+    "notes",
 }
 Path_ = tuple[Any, ...]
 
@@ -85,6 +88,7 @@ def fields_of(value: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
 
 PARTS = [(SMALL, (name,)) for name in manifest_of(SMALL)]
 PARTS += [(SMALL, ("estimators", 1)), (KERNELS, ("kernels",)), (KERNELS, ("estimators",))]
+PARTS += [(BACK_ENDS, ("kernels",)), (BACK_ENDS, ("estimators", 2))]
 FIELDS = [
     (data, path, value)
     for data, part in PARTS
@@ -117,6 +121,7 @@ def test_the_table_reaches_every_part_of_a_manifest() -> None:
         assert {name for name, _, _ in CONSTANTS[physics]} <= reached
     assert {field.name for field in dataclasses.fields(gp.Gpu)} <= reached
     assert {"tile", "alignment", "bf16", "half_widths", "tensors", "beta"} <= reached
+    assert {"timed", "notes"} <= reached
     assert {type(value) for _, _, value in FIELDS} == set(WRONG)
 
 
@@ -166,6 +171,8 @@ OUT_OF_RANGE: list[tuple[Path_, list[Any]]] = [
     ),
     ((*RUNTIME, "domain", "layouts"), [[], ["nx"], ["TN"], ["tn", "tn"], ["tn", 1], ["tn", ""]]),
     ((*RUNTIME, "domain", "beta"), ["one", "Zero"]),
+    ((*RUNTIME, "timed"), ["", "GEMM", "gemm+quantise", "kernel", "not stated"]),
+    ((*RUNTIME, "notes"), ["text", [""], ["a", 1], ["a\nb"], ["x" * 513], ["x"] * 4097]),
     ((*RUNTIME, "interval", "runtime_edges_s"), [[], [1e-5], [1e-3, 1e-5], [1e-5] * 2, [0, 1e10]]),
     ((*RUNTIME, "interval", "confidences"), [[], [0.5], [0.9, 0.5, 0.99], [0.5, 0.5, 0.9]]),
     ((*RUNTIME, "interval", "confidences"), [[0.5, 0.9, 1.01], [-0.1, 0.5, 0.9]]),
@@ -200,6 +207,9 @@ AT_THE_LIMIT: list[tuple[Path_, Any]] = [
     ((*RUNTIME, "interval", "half_widths"), [[0, 0, 0], [5, 5, 5], [0, 1, 2**20]]),
     ((*RUNTIME, "interval", "confidences"), [0.0, 0.5, 1.0]),
     (("stand_ins",), {}),
+    ((*RUNTIME, "timed"), "layer"),
+    ((*RUNTIME, "notes"), ["x" * 512, "b"]),
+    ((*RUNTIME, "notes"), []),
     (("name",), "x" * 512),
     (("name",), "Größe 模型"),
 ]
@@ -271,9 +281,48 @@ def test_the_library_beside_known_kernels_in_one_estimator_is_refused() -> None:
     assert "not both or none" in refusal(change, KERNELS)
 
 
-def test_a_library_of_which_more_is_said_is_refused() -> None:
+@pytest.mark.parametrize("number", range(4))
+def test_a_library_of_which_more_is_said_is_refused(number: int) -> None:
     for name, value in (("dtype", "bf16"), ("tile", [1, 2, 3]), ("layout", "tn"), ("stages", 2)):
-        assert "nothing else is known" in refusal(put(("kernels", 0, name), value))
+        reason = refusal(put(("kernels", number, name), value), BACK_ENDS)
+        assert "nothing else is known" in reason
+        assert "library vllm sglang trtllm" in reason
+
+
+@pytest.mark.parametrize("name", ["cublas", "VLLM", "trt-llm", "sglang2"])
+def test_a_library_of_another_name_is_refused(name: str) -> None:
+    assert "must be a kernel called one of" in refusal(put(("kernels", 1, "name"), name), BACK_ENDS)
+
+
+@pytest.mark.parametrize("name", ["library", "vllm", "sglang", "trtllm"])
+def test_a_known_kernel_with_the_name_of_a_library_is_refused(name: str) -> None:
+    assert "must be a kernel called one of" in refusal(put(("kernels", 0, "name"), name), KERNELS)
+
+
+def test_two_estimators_of_one_back_end_are_refused() -> None:
+    change = put(("estimators", 3, "kernels"), [2, 0])
+    assert "two estimators answer for" in refusal(change, BACK_ENDS)
+
+
+def test_a_dtype_may_count_by_the_peak_of_another() -> None:
+    """fp8_static by that of fp8, int8_wo by that of f16, or else of bf16; int8_sq by that of s8."""
+    assert {"fp8_static", "int8_wo", "s8"}.isdisjoint(decode(BACK_ENDS).gpu.peak_flops)
+
+    def without_f16(manifest: dict[str, Any], _: object) -> None:
+        del manifest["gpu"]["peak_flops"]["f16"], manifest["stand_ins"]["f16"]
+
+    model = gp.Model(decode(remade(BACK_ENDS, without_f16)))
+    assert model.predict(gp.Gemm(64, 64, 64, "int4_wo"), "trtllm").runtime_s > 0
+    change = put(("estimators", 6, "dtype"), "int8_sq")
+    assert "is int8_sq, of which its GPU has no peak" in refusal(change, BACK_ENDS)
+
+
+def test_what_was_timed_and_notes_are_read_as_they_were_written() -> None:
+    estimators = decode(BACK_ENDS).estimators
+    assert estimators == back_ends_artefact().estimators
+    assert (estimators[2].timed, estimators[2].notes) == ("quantise+gemm", ("scales are dynamic",))
+    assert {(one.timed, one.notes) for one in decode(SMALL).estimators} == {("", ())}
+    assert not {"timed", "notes"} & set(manifest_of(SMALL)["estimators"][0])
 
 
 @pytest.mark.parametrize(

@@ -58,13 +58,12 @@ def test_nothing_is_faster_than_light(name: str, data: st.DataObject) -> None:
     gpu = model.gpu
     kind = DTYPES[gemm.dtype]
     outputs = gemm.m * gemm.n * (2 if gemm.beta else 1)
-    moved = gemm.batch * (
-        (gemm.m * gemm.k + gemm.n * gemm.k) * kind.operand_bytes + outputs * kind.output_bytes
-    )
+    operands = gemm.m * gemm.k * kind.a_bytes + gemm.n * gemm.k * kind.b_bytes
+    moved = gemm.batch * (operands + outputs * kind.output_bytes)
     bandwidth = gpu.l2_bytes_per_s if moved <= gpu.l2_bytes else gpu.dram_bytes_per_s
     slack = 1 - 1e-12
     for runtime_s in (p.runtime_s, *p.runtime_interval_s):
-        assert runtime_s >= gemm.flops / gpu.peak_flops[gemm.dtype] * slack
+        assert runtime_s >= gemm.flops / gpu.peak_of(gemm.dtype) * slack
         assert runtime_s >= moved / bandwidth * slack
     if p.power_w is not None:
         assert p.power_interval_w is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_ins.artefacts import small_artefact
+from stand_ins.artefacts import remade, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite import _artefact, _safetensors, _sealed
@@ -148,6 +148,14 @@ def test_a_manifest_of_bottomless_nesting_is_refused() -> None:
 
 def test_a_newer_format_is_refused_naming_the_version_to_install() -> None:
     """Before the checksum is looked at, which a newer format may compute in another way."""
-    newer = {**manifest_of(SMALL), "format_version": 2, "needs": "3.1.4"}
+    version = _sealed.FORMAT_VERSION + 1
+    newer = {**manifest_of(SMALL), "format_version": version, "needs": "3.1.4"}
     with pytest.raises(gp.UnsupportedVersionError, match=r"gpperf-lite >= 3\.1\.4: upgrade with"):
         decode(with_metadata(manifest=json.dumps(newer), sha256="of another kind"))
+
+
+def test_format_2_is_written_and_both_formats_are_read() -> None:
+    manifest = manifest_of(SMALL)
+    assert (manifest["format_version"], manifest["needs"]) == (2, "0.2.0")
+    older = remade(SMALL, lambda values, _: values.update(format_version=1, needs="0.1.0"))
+    assert decode(older) == decode(SMALL)

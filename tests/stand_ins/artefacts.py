@@ -17,7 +17,7 @@ from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._gpu import Gpu
 from gpperf_lite._interval import Interval
-from gpperf_lite._kernel import LIBRARY, Kernel
+from gpperf_lite._kernel import LIBRARIES, LIBRARY, Kernel
 from gpperf_lite._physics import CONSTANTS
 
 GPU = Gpu(
@@ -89,6 +89,33 @@ def kernels_artefact(seed: int = 2, n_trees: int = 4, depth: int = 2) -> Artefac
         estimator(dice, "runtime", "f32", some, "kernel", n_trees, depth) for some in halves
     )
     return Artefact("kernels", "2", GPU, kernels, estimators, {}, {"seed": seed})
+
+
+def back_ends_artefact(seed: int = 4, n_trees: int = 3, depth: int = 2) -> Artefact:
+    """Return an artefact of all back ends, in dtypes that not all of them were measured in.
+
+    bf16 is shared by all; fp8 was measured of two, of which the library shares the first, and of a
+    third in another way; fp8_static and int8_wo were measured of one each.
+    """
+    dice = np.random.default_rng(seed)
+    library, vllm, sglang, trtllm = range(4)
+    parts: tuple[tuple[str, str, tuple[int, ...], str, tuple[str, ...]], ...] = (
+        ("runtime", "bf16", (library, vllm, sglang, trtllm), "gemm", ()),
+        ("power", "bf16", (library, vllm, sglang, trtllm), "gemm", ("power is of dice",)),
+        ("runtime", "fp8", (vllm, library), "quantise+gemm", ("scales are dynamic",)),
+        ("runtime", "fp8", (sglang,), "quantise+gemm", ()),
+        ("runtime", "fp8", (trtllm,), "layer", ()),
+        ("runtime", "fp8_static", (sglang,), "gemm", ()),
+        ("runtime", "int8_wo", (trtllm,), "layer", ("weights come from DRAM", "one sample each")),
+    )
+    estimators = tuple(
+        estimator(dice, target, dtype, kernels, "library", n_trees, depth)._replace(
+            timed=timed, notes=notes
+        )
+        for target, dtype, kernels, timed, notes in parts
+    )
+    stand_ins = {"f16": "bf16", "int4_wo": "int8_wo"}
+    return Artefact("back_ends", "3", GPU, LIBRARIES, estimators, stand_ins, {"seed": seed})
 
 
 def estimator(

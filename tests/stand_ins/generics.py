@@ -49,8 +49,10 @@ def generic_model(seed: int = 3, n_trees: int = 6, depth: int = 4) -> Generic:
             interval(),
             wide,
             {"split": "gpu", "mean_ape": 0.1},
+            timed,
+            notes,
         )
-        for dtype in ("bf16", "fp8")
+        for dtype, timed, notes in (("bf16", "", ()), ("fp8", "quantise+gemm", ("with scales",)))
     )
     return Generic(
         "generic", "1", gpus, COLUMNS, 0.35, 0.6, estimators, {"f16": "bf16"}, {"seed": seed}

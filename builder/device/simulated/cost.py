@@ -150,7 +150,7 @@ def _efficiency(gpu: Gpu, kernel: Kernel, gemm: Gemm, tile: Tile) -> float:
     """Return the share of an SM's peak that a full tile reaches."""
     vector_bytes = 16.0
     if kernel.family == "cutlass2":
-        vector_bytes = min(16.0, kernel.alignment * DTYPES[gemm.dtype].operand_bytes)
+        vector_bytes = min(16.0, kernel.alignment * DTYPES[gemm.dtype].b_bytes)
     is_simt = gemm.dtype in _SIMT_DTYPES
     base = {
         "library": 0.93 if is_simt else 0.8,
@@ -173,7 +173,7 @@ def _traffic(kernel: Kernel, gemm: Gemm, tile: Tile, tiles: int, depth: int) -> 
     shared_m, shared_n = (kernel.cluster.m, kernel.cluster.n) if kernel.cluster else (1, 1)
     # Beyond the edge of the matrix nothing is read.
     read_m, read_n = min(tile.m, gemm.m) / shared_n, min(tile.n, gemm.n) / shared_m
-    per_tile = (read_m + read_n) * depth * dtype.operand_bytes
-    operands = (gemm.m * gemm.k + gemm.k * gemm.n) * gemm.batch * dtype.operand_bytes
+    per_tile = (read_m * dtype.a_bytes + read_n * dtype.b_bytes) * depth
+    operands = (gemm.m * dtype.a_bytes + gemm.n * dtype.b_bytes) * gemm.k * gemm.batch
     results = gemm.m * gemm.n * gemm.batch * dtype.output_bytes * (2 if gemm.beta else 1)
     return tiles * per_tile + results, operands + results

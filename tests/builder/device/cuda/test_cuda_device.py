@@ -91,7 +91,7 @@ def test_results_are_of_the_type_that_every_kernel_of_the_catalogue_writes() -> 
 
 @pytest.mark.parametrize("dtype", INPUTS)
 def test_elements_in_the_pools_have_the_bytes_that_measuring_reckons_with(dtype: str) -> None:
-    assert ELEMENT_BYTES[INPUTS[dtype]] == DTYPES[dtype].operand_bytes
+    assert ELEMENT_BYTES[INPUTS[dtype]] == DTYPES[dtype].a_bytes == DTYPES[dtype].b_bytes
     assert ELEMENT_BYTES[OUTPUTS[dtype]] == DTYPES[dtype].output_bytes
 
 
