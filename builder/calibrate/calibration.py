@@ -37,7 +37,6 @@ from ..train import (
     errors_of,
     learn,
     library_points,
-    measured_library,
 )
 from .coordinates import coordinates, time_shares
 from .gaussian_process import fit_process
@@ -45,7 +44,7 @@ from .gaussian_process import fit_process
 FEWEST_POINTS = 8
 _UNMEASURED = 8000
 _CORRECTION = LearnerOptions(
-    n_trees=64, depth=8, learning_rate=0.2, l2_leaf_reg=1.0, column_share=0.5, teacher=False
+    n_trees=64, depth=8, learning_rate=0.2, l2_leaf_reg=1.0, column_share=0.5, teacher=None
 )
 _CONFIDENCE = 0.9
 _SEED = 3
@@ -66,7 +65,7 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
     Raises DatasetError where the rows are of several GPUs, of one whose facts are not known, or
     too few; InputError where the GPU has no peak of a dtype that the generic model knows.
     """
-    points = measured_library(dataset)
+    points = library_points(dataset)
     names = sorted(set(points.gpu))
     if len(names) != 1 or names[0] not in dataset.gpus:
         raise DatasetError(f"points must be of one GPU whose facts are known (got {names})")
@@ -143,7 +142,7 @@ def _unmeasured(domain: Domain, dtype: str) -> Points:
     # Weights have round extents; any number of rows can be asked for.
     step[:, 1:] = np.where(spread[:, 1:] >= 64.0, 64.0, 1.0)
     step[:, 0] = np.where(spread[:, 0] >= 64.0, step[:, 0], 1.0)
-    return library_points(np.maximum(np.rint(spread / step) * step, 1.0), dtype)
+    return points_at(np.maximum(np.rint(spread / step) * step, 1.0), dtype)
 
 
 def added(forest: Forest, more: Forest) -> Forest:

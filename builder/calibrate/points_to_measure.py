@@ -21,7 +21,7 @@ from gpperf_lite._generic import Generic
 
 from ..dataset import Points
 from ..errors import BuilderError
-from ..train import KERNELS, LAYOUT, describe_points, library_points
+from ..train import KERNELS, LAYOUT, describe_points, points_at
 from .coordinates import coordinates
 
 _MOST_CANDIDATES = 6000
@@ -66,7 +66,7 @@ def points_to_measure(
     shapes = {(one.m, one.n, one.k) for one in gemms if one.dtype == dtype and one.batch == 1}
     if not shapes:
         raise BuilderError(f"the plan must have points of the library in {dtype} to choose from")
-    points = library_points(np.array(sorted(shapes), float), dtype)
+    points = points_at(np.array(sorted(shapes), float), dtype)
     chosen = points.where(choose(points, generic, gpu, n_few))
     sizes = zip(chosen.m, chosen.n, chosen.k, strict=True)
     return [Gemm(int(m), int(n), int(k), dtype, LAYOUT) for m, n, k in sizes]

@@ -18,7 +18,7 @@ from gpperf_lite import Gpu, Model
 from ..dataset import Dataset, Floats, Mask, Points, concatenate, held_out, points_of, read
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
-from ..train import Errors, Kernels, errors_of, fit_runtime, slices, unit_of
+from ..train import Errors, Kernels, consensus_points, errors_of, fit_runtime, slices, unit_of
 from .baselines import nearest_predictions, roofline, study_predictions
 from .kernel_choice import ChoiceEfficiency, choice_of
 
@@ -103,7 +103,7 @@ def parts_of(dataset: Dataset) -> Iterator[tuple[Points, Gpu, Kernels]]:
 
     Raises DatasetError where a fact of a GPU is missing.
     """
-    points = points_of(dataset.not_sustained())
+    points = consensus_points(dataset)
     for gpu, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
         _check_facts(dataset, gpu, dtype)
         part = points.where((points.gpu == gpu) & (points.dtype == dtype))

@@ -7,6 +7,7 @@ and the forest that corrects it, to `Points`; `errors_of` compares predictions w
 fitted before, so that a build which was stopped goes on.
 """
 
+from .back_ends import consensus_points, library_points
 from .generic import tables_of
 from .generic_fit import GenericOptions
 from .held_out_gpus import Case, HeldOut, hold_out_gpus, with_intervals
@@ -16,7 +17,7 @@ from .metrics import Errors, errors_of, slices
 from .model_files import build_from_datasets, build_from_recipe, runtime_dataset
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
-from .relative import KERNELS, LAYOUT, GpuTable, clipped, library_points, measured_library
+from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
 from .runtime_fit import RuntimeFit, fit_runtime
 from .stratum import TrainOptions
 from .training import check_name
@@ -41,13 +42,14 @@ __all__ = [
     "build_from_recipe",
     "check_name",
     "clipped",
+    "consensus_points",
     "describe_points",
     "errors_of",
     "fit_runtime",
     "hold_out_gpus",
     "learn",
     "library_points",
-    "measured_library",
+    "points_at",
     "read_recipe",
     "runtime_dataset",
     "slices",

@@ -15,9 +15,10 @@ from functools import cached_property
 import numpy as np
 
 from gpperf_lite import Kernel
-from gpperf_lite._kernel import LIBRARIES, LIBRARY
+from gpperf_lite._kernel import LIBRARIES, LIBRARY, VLLM
 
-from ..dataset import Dataset, Measurements, Points, joined, measurements_of, points_of
+from ..dataset import Dataset, Floats, Measurements, Points, joined, measurements_of, points_of
+from ..errors import DatasetError
 from .physics import unit_of
 
 FURTHEST = 0.10
@@ -48,8 +49,43 @@ class Labels:
         return self.measured.consensus(self.measured.shifts())
 
 
+def library_points(dataset: Dataset) -> Points:
+    """Return the consensus of what `library` stands for in each dtype, on each GPU of a dataset.
+
+    That is vLLM's kernel where frameworks differ. Raises DatasetError where there is none.
+    """
+    parts = []
+    for labels in _each_gpu(dataset):
+        for (dtype, unit), mine in sorted(labels.items()):
+            usual = unit == VLLM.name and (dtype, LIBRARY.name) not in labels
+            if unit == LIBRARY.name or usual:
+                points = mine.consensus()
+                name = np.full(len(points), LIBRARY.name, object)
+                parts.append(replace(points, kernel=name))
+    if not parts:
+        raise DatasetError("no row is of the kernel 'library', or of 'vllm'")
+    return joined(parts)
+
+
+def consensus_points(dataset: Dataset) -> Points:
+    """Return each point of one launch once, with the consensus of those who measured it.
+
+    Raises DatasetError where no row is usable.
+    """
+    each = _each_gpu(dataset)
+    return joined([mine.consensus() for labels in each for _, mine in sorted(labels.items())])
+
+
+def _each_gpu(dataset: Dataset) -> list[dict[tuple[str, str], Labels]]:
+    gpu = dataset.column("gpu")
+    names = sorted(set(gpu))
+    if len(names) < 2:
+        return [labels_by_unit(dataset)]
+    return [labels_by_unit(dataset.where(gpu == name)) for name in names]
+
+
 def labels_by_unit(dataset: Dataset) -> dict[tuple[str, str], Labels]:
-    """Return the labels of each dtype and unit of a dataset, of one launch.
+    """Return the labels of each dtype and unit of one GPU's dataset, of one launch.
 
     Rows whose time is the host's are no labels: other back ends that were timed without it fill
     the gaps. Where there are none, and no other rows, they are taken with a note.
@@ -111,7 +147,7 @@ def labels_of(points: Points, kernel: Kernel) -> Labels:
     return Labels(points.where(~np.isin(points.collection, list(left_out))), left_out)
 
 
-def _apart(first: np.ndarray, second: np.ndarray) -> float:
+def _apart(first: Floats, second: Floats) -> float:
     """Return the mean distance of a collection, shifted, from the first; infinite if unknown."""
     ratio = (second - first)[np.isfinite(second - first)]
     if ratio.size < _FEWEST_SHARED:

@@ -16,11 +16,12 @@ from gpperf_lite._generic import Generic
 from ..dataset import Dataset, concatenate
 from ..errors import DatasetError
 from ..parallel import Task
+from .back_ends import library_points
 from .generic_fit import GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
 from .held_out_gpus import hold_out_gpus, measured_on
 from .kept_fits import KeptFits, run_kept
 from .provenance import stand_ins_among, versions_of
-from .relative import GpuTable, fit_relative, measured_library
+from .relative import GpuTable, fit_relative
 
 _FEWEST_ROWS = 500
 
@@ -79,12 +80,12 @@ def tables_of(
 
     Raises DatasetError where a GPU's facts are not known, or no dtype was measured on three GPUs.
     """
-    points = measured_library(dataset)
+    points = library_points(dataset)
     left_out: dict[str, int] = {}
     tables = []
     for name, dtype in sorted(set(zip(points.gpu, points.dtype, strict=True))):
         gpu = dataset.gpus.get(name)
-        if gpu is None or dtype not in gpu.peak_flops:
+        if gpu is None or gpu.peak_of(dtype) is None:
             raise DatasetError(f"the dataset does not hold the facts of {name!r} or its {dtype}")
         part = points.where((points.gpu == name) & (points.dtype == dtype))
         if len(part) < _FEWEST_ROWS or dtype in without.get(name, ()):

@@ -20,7 +20,7 @@ from .runtime_fit import trained_domain
 BANDWIDTH = 0.35
 NEAR = 0.6
 _ALIKE = 1.0
-_LEARNER = LearnerOptions(l2_leaf_reg=3.0, teacher=False)
+_LEARNER = LearnerOptions(n_trees=256, l2_leaf_reg=3.0, teacher=None)
 _UNKNOWN = Interval((), (0.9,), ((0,),))
 
 

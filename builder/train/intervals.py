@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,15 +74,69 @@ def _widths(misses: Floats) -> NDArray[np.int64]:
     return widths
 
 
-def covered(predicted_s: Floats, misses: Floats, fold: NDArray[np.intp], confidence: float) -> Mask:
-    """Return the mask of rows inside the interval of the other folds, bool, shape (n_rows,)."""
-    inside = np.zeros(len(misses), bool)
-    for number in np.unique(fold):
-        out = fold == number
+def covered(
+    predicted_s: Floats, misses: Floats, group: NDArray[np.intp], confidence: float
+) -> tuple[Mask, NDArray[np.int64]]:
+    """Return the mask of rows inside the interval of the other groups, and its half-widths.
+
+    bool and int64, of shape (n_rows,); half-widths in units of 1/8192 octave.
+    """
+    inside, half_widths = np.zeros(len(misses), bool), np.zeros(len(misses), np.int64)
+    for number in np.unique(group):
+        out = group == number
         interval = conformal_interval(predicted_s[~out], misses[~out])
-        half = interval.half_widths_at(predicted_s[out], confidence)
-        inside[out] = _widths(misses[out]) <= half
-    return inside
+        half_widths[out] = interval.half_widths_at(predicted_s[out], confidence)
+        inside[out] = _widths(misses[out]) <= half_widths[out]
+    return inside, half_widths
+
+
+def half_width_of(units: NDArray[np.int64]) -> float:
+    """Return the mean of half the range over the prediction, of half-widths in 1/8192 octave."""
+    octaves = units / UNITS_PER_OCTAVE
+    return float(np.mean((np.exp2(octaves) - np.exp2(-octaves)) / 2.0))
+
+
+@dataclass(frozen=True)
+class Excess:
+    """How much wider than around the reference intervals must be for the next measurement.
+
+    octaves: for each of CONFIDENCES, what is added to a half-width as errors that do not depend on
+    each other are: by squares.
+    """
+
+    octaves: tuple[float, ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[Floats, Floats]]) -> Excess:
+        """Return the median over kernels.
+
+        parts: of each, the misses of the reference and those of collections left out.
+        """
+        squares = [
+            [
+                max(_quantile(far, confidence) ** 2 - _quantile(near, confidence) ** 2, 0.0)
+                for confidence in CONFIDENCES
+            ]
+            for near, far in parts
+        ]
+        # No narrower at a higher confidence, whatever a median of several kernels says.
+        median = np.maximum.accumulate(np.median(np.sqrt(squares), axis=0))
+        return cls(tuple(float(octaves) for octaves in median))
+
+    def added_to(self, interval: Interval) -> Interval:
+        """Return an interval, each half-width wider by this excess."""
+        if interval.confidences != CONFIDENCES:
+            raise DatasetError("an excess is of the confidences that intervals are trained for")
+        added = [octaves * UNITS_PER_OCTAVE for octaves in self.octaves]
+        rows = tuple(
+            tuple(round(math.hypot(width, more)) for width, more in zip(row, added, strict=True))
+            for row in interval.half_widths
+        )
+        return Interval(interval.runtime_edges_s, interval.confidences, rows)
+
+
+def _quantile(misses: Floats, confidence: float) -> float:
+    return float(np.quantile(misses, confidence))
 
 
 def coverage_of(inside: Mask, flops: Floats) -> dict[str, float]:

@@ -21,7 +21,7 @@ POWER_WINDOW_S = 0.9
 """A power reading counts only where the load had run for this long: others read far too low."""
 
 _POWER_FOREST = LearnerOptions(
-    n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=False
+    n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=None
 )
 
 
@@ -40,8 +40,11 @@ class PowerFit:
         return power
 
 
-def power_points(datasets: list[Dataset], points: Points) -> Points:
-    """Return the points whose power was averaged over a window that is long enough."""
+def power_points(datasets: list[Dataset], runtimes: Dataset) -> Points:
+    """Return the points whose power was averaged over a window that is long enough.
+
+    runtimes: of the same GPU, and of all kernels whose power is asked for.
+    """
     data = concatenate(datasets)
     # Before repeats are joined: a median over windows of every length would mean nothing.
     power, window_s = data.column("power_w"), data.column("power_window_s")
@@ -52,9 +55,9 @@ def power_points(datasets: list[Dataset], points: Points) -> Points:
     if not long.any():
         raise DatasetError(f"no row holds power averaged over {POWER_WINDOW_S} s or longer")
     powered = points_of(data.where(long))
-    if set(powered.gpu) != set(points.gpu):
+    if set(powered.gpu) != set(runtimes.column("gpu")):
         raise DatasetError("power was measured on another GPU than runtime")
-    return powered.where(np.isin(powered.kernel, points.kernel))
+    return powered.where(np.isin(powered.kernel, list(set(runtimes.column("kernel")))))
 
 
 def check_power_limits(gpu: Gpu) -> None:

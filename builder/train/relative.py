@@ -18,7 +18,7 @@ from gpperf_lite._kernel import LIBRARY
 from gpperf_lite._physics import CONSTANTS
 from gpperf_lite._relative import COLUMNS, column_of, scale_of
 
-from ..dataset import Dataset, Floats, Points, points_of
+from ..dataset import Floats, Points
 from .learner import LearnerOptions, learn
 from .physics import Constants, DescribedPoints, describe_points, fit_constants
 
@@ -105,16 +105,10 @@ def clipped(octaves: Floats) -> Floats:
     return within
 
 
-def measured_library(dataset: Dataset) -> Points:
-    """Return the points of the library's kernels that were measured one launch at a time."""
-    single = dataset.not_sustained()
-    return points_of(single.where(single.column("kernel") == LIBRARY.name))
-
-
-def library_points(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:
+def points_at(sizes: Floats, dtype: str, layout: str = LAYOUT) -> Points:
     """Return points of the library at (m, n, k), float64 array of shape (n_points, 3)."""
     n_points = len(sizes)
-    texts = {"gpu": "", "kernel": "library", "dtype": dtype, "layout": layout}
+    texts = {"gpu": "", "kernel": "library", "dtype": dtype, "layout": layout, "collection": ""}
     numbers = {"batch": 1.0, "alpha": 1.0, "beta": 0.0}
     unknown = dict.fromkeys(("runtime_s", "power_w", "power_window_s"), np.nan)
     return Points(

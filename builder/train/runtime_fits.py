@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..dataset import Floats
+from ..dataset import Floats, Mask, Points, joined
 from ..parallel import Task
 from .kept_fits import KeptFits, run_kept
 from .learner import FEW_ROWS, LARGE, PLAIN, LearnerOptions
@@ -45,15 +46,15 @@ class RuntimeFits:
 
 @dataclass(frozen=True)
 class Held:
-    """Points that were held out: predicted and measured runtimes in s, of shape (n_points,).
+    """Points that were held out, with what was predicted and measured, of shape (n_points,).
 
-    n_flops: of each point; group: what was held out with it, a fold or a collection.
+    group: the number of what was held out with each, a fold or a collection.
     """
 
     predicted_s: Floats
     measured_s: Floats
-    flops: Floats
-    group: np.ndarray
+    points: Points
+    group: NDArray[np.intp]
 
     @property
     def misses(self) -> Floats:
@@ -83,20 +84,25 @@ def fit_strata(
     return [(stratum, _collected(stratum.name, fits)) for stratum in strata]
 
 
-def _fits_of(stratum: Stratum, *, every_fold: bool) -> Iterator[tuple[_Key, str, tuple[object, ...]]]:
+def _fits_of(
+    stratum: Stratum, *, every_fold: bool
+) -> Iterator[tuple[_Key, str, tuple[object, ...]]]:
     """Yield the key, the title and the arguments of each fit of a stratum."""
     asked = stratum.options.learner
-    learner = asked or usual_learner(stratum)
-    nothing = np.zeros(len(stratum.points), bool)
-    shared = (stratum.gpu, stratum.kernels)
-    yield (None, None), f"{stratum.name}, all", (stratum.without(nothing), *shared, learner)
-    for number in held_out_folds(stratum, every_fold=every_fold):
-        rest = stratum.without(stratum.fold == number)
-        yield (number, None), f"{stratum.name}, fold {number}", (rest, *shared, learner)
+    usual = asked or usual_learner(stratum)
     small = asked or (PLAIN if len(stratum.points) >= FEW_ROWS else None)
-    for number, name in left_out_of(stratum):
-        rest = stratum.without(stratum.fold == number, name)
-        yield (number, name), f"{stratum.name}, fold {number}, {name}", (rest, *shared, small)
+    keys: list[_Key] = [(None, None)]
+    keys += [(number, None) for number in held_out_folds(stratum, every_fold=every_fold)]
+    keys += left_out_of(stratum)
+    tasks = {}
+    for number, name in keys:
+        out = np.zeros(len(stratum.points), bool) if number is None else stratum.fold == number
+        points, learner = stratum.without(out, name), usual if name is None else small
+        title = f"{stratum.name}, without {number} {name}"
+        tasks[number, name] = Task(
+            title, fit_runtime, (points, stratum.gpu, stratum.kernels, learner)
+        )
+    return tasks
 
 
 def usual_learner(stratum: Stratum) -> LearnerOptions | None:
@@ -125,22 +131,21 @@ def left_out_of(stratum: Stratum) -> Iterator[tuple[int, str]]:
                 yield number, name
 
 
-def _measured_in(stratum: Stratum, number: int, name: str) -> np.ndarray:
+def _measured_in(stratum: Stratum, number: int, name: str) -> Mask:
     """Return the mask of a fold's points that a collection measured, bool, shape (n_points,)."""
     row = stratum.measured.octaves[stratum.measured.collections.index(name)]
-    inside: np.ndarray = np.isfinite(row) & (stratum.fold == number)
+    inside: Mask = np.isfinite(row) & (stratum.fold == number)
     return inside
 
 
-def _collected(name: str, fits: Mapping[tuple[object, ...], RuntimeFit]) -> RuntimeFits:
-    mine = {key[1:]: fit for key, fit in fits.items() if key[0] == name}
+def _collected(fits: Mapping[_Key, RuntimeFit]) -> RuntimeFits:
     by_fold, left_out = {}, {}
-    for (number, collection), fit in mine.items():
-        if isinstance(number, int) and isinstance(collection, str):
+    for (number, collection), fit in fits.items():
+        if number is not None and collection is not None:
             left_out[number, collection] = fit
-        elif isinstance(number, int):
+        elif number is not None:
             by_fold[number] = fit
-    return RuntimeFits(mine[None, None], by_fold, left_out)
+    return RuntimeFits(fits[None, None], by_fold, left_out)
 
 
 def held_by_fold(stratum: Stratum, fits: RuntimeFits) -> Held:
@@ -167,14 +172,16 @@ def held_by_collection(stratum: Stratum, fits: RuntimeFits) -> Held:
     return _joined(parts)
 
 
-def _held(
-    stratum: Stratum, fit: RuntimeFit, where: np.ndarray, measured_s: Floats, group: int
-) -> Held:
+def _held(stratum: Stratum, fit: RuntimeFit, where: Mask, measured_s: Floats, group: int) -> Held:
     points = stratum.points.where(where)
     predicted_s, _ = fit.predict(points, stratum.gpu, stratum.kernels)
-    return Held(predicted_s, measured_s, points.flops, np.full(len(points), group))
+    return Held(predicted_s, measured_s, points, np.full(len(points), group))
 
 
 def _joined(parts: Sequence[Held]) -> Held:
-    names = ("predicted_s", "measured_s", "flops", "group")
-    return Held(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return Held(
+        np.concatenate([part.predicted_s for part in parts]),
+        np.concatenate([part.measured_s for part in parts]),
+        joined([part.points for part in parts]),
+        np.concatenate([part.group for part in parts]),
+    )

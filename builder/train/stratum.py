@@ -46,8 +46,9 @@ class TrainOptions:
 class Stratum:
     """The measurements of one dtype and one unit: kernels that share their physical constants.
 
-    labels: by each collection; kernels: those that were measured; indices: of the kernels that it
-    answers for among all of the model; timed: see `Prediction.timed`.
+    labels: by each collection; kernels: those that were measured; answers: the kernels that it
+    answers for by their index among all of the model, its own first; timed: see
+    `Prediction.timed`.
     """
 
     unit: str
@@ -55,7 +56,7 @@ class Stratum:
     labels: Labels
     gpu: Gpu
     kernels: Kernels
-    indices: tuple[int, ...]
+    answers: Mapping[int, str]
     options: TrainOptions
     timed: str = ""
 
@@ -63,6 +64,11 @@ class Stratum:
     def name(self) -> str:
         """Dtype and unit, which no other stratum of the model shares."""
         return f"{self.dtype} {self.unit}"
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """The indices of the kernels that it answers for."""
+        return tuple(self.answers)
 
     @property
     def measured(self) -> Measurements:
@@ -128,12 +134,15 @@ def strata_of(
                 f"{gpu.name} has no peak for {dtype}: add it to gpperf_lite/gpus.json"
             )
         kernels = {name: dataset.kernel(name) for name in sorted(set(mine.points.kernel))}
-        stratum = Stratum(unit, dtype, mine, gpu, kernels, (), options, timed.get((dtype, unit), ""))
+        stratum = Stratum(
+            unit, dtype, mine, gpu, kernels, {}, options, timed.get((dtype, unit), "")
+        )
         if len(stratum.numbers) < 2:
             left_out[f"runtime of {stratum.name}"] = len(stratum.points)
             continue
-        numbers = [indices.setdefault(name, len(indices)) for name in _answered(stratum, labels)]
-        strata.append(replace(stratum, indices=tuple(numbers)))
+        names = _answered(stratum, labels)
+        answers = {indices.setdefault(name, len(indices)): name for name in names}
+        strata.append(replace(stratum, answers=answers))
     if not strata:
         raise DatasetError(
             f"all rows are in one fold by {options.split}: nothing can be held out of "

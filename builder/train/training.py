@@ -16,15 +16,16 @@ import numpy as np
 
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._artefact import Artefact
-from gpperf_lite._estimator import Estimator
 
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
 from ..parallel import Task
+from .estimators import excess_of, power_estimator, runtime_estimator, sustained_estimator
 from .kept_fits import KeptFits, run_kept
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
-from .stratum import RuntimeFits, Stratum, TrainOptions, fit_strata, strata_of
+from .runtime_fits import fit_strata
+from .stratum import Stratum, TrainOptions, strata_of
 
 
 def train(
@@ -48,40 +49,43 @@ def train(
     label = f"training {options.name}"
     data = concatenate(_chosen(datasets, options))
     power_datasets = _chosen(power_datasets, options)
-    points = points_of(data.not_sustained())
-    gpu = _one_gpu(data, points)
+    gpu = _one_gpu(data)
     left_out: dict[str, int] = {}
-    strata = list(strata_of(points, data, gpu, options, left_out))
+    strata = strata_of(data, gpu, options, left_out)
     sustained = data.sustained().usable()
     is_asked_for_power = bool(power_datasets)
     if not is_asked_for_power and _holds_power(sustained):
         power_datasets = [sustained]
-    powered = None
+    powered = {}
     if power_datasets:
         check_power_limits(gpu)
-        powered = power_points(power_datasets, points)
-    fitted = fit_strata(strata, n_workers, label, kept)
-    estimators = [stratum.runtime_estimator(fits) for stratum, fits in fitted]
-    if len(sustained):
-        lasting = points_of(sustained)
-        found = (stratum.sustained_estimator(lasting, fits) for stratum, fits in fitted)
-        estimators += [one for one in found if one is not None]
-    if powered is not None:
-        tasks = _power_tasks(fitted, powered, left_out)
-        if not tasks and is_asked_for_power:
+        powered = _powered(strata, power_points(power_datasets, data), left_out)
+        if not powered and is_asked_for_power:
             raise DatasetError(
                 f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
                 f"hold out ({left_out}): leave --power out, or measure more"
             )
-        estimators += run_kept(tasks, n_workers, f"{label}, power", kept)
-        power_datasets = power_datasets if tasks else []
-    estimators.sort(key=lambda one: (one.dtype, _ORDER.index(one.target)))
+        power_datasets = power_datasets if powered else []
+    fitted = fit_strata(strata, list(powered), n_workers, label, kept)
+    excess = excess_of(fitted)
+    estimators = [runtime_estimator(stratum, fits, excess) for stratum, fits in fitted]
+    if len(sustained):
+        lasting = points_of(sustained)
+        found = (sustained_estimator(stratum, lasting, fits) for stratum, fits in fitted)
+        estimators += [one for one in found if one is not None]
+    tasks = [
+        Task(stratum.name, power_estimator, (stratum, powered[stratum.name], fits))
+        for stratum, fits in fitted
+        if stratum.name in powered
+    ]
+    estimators += run_kept(tasks, n_workers, f"{label}, power", kept)
+    estimators.sort(key=lambda one: (one.dtype, one.kernels, _ORDER.index(one.target)))
     stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})
     return Artefact(
         options.name,
         options.version,
         gpu,
-        _kernels_in_order(strata),
+        _kernels_in_order(strata, data),
         tuple(estimators),
         stand_ins,
         _provenance(data, power_datasets, left_out, options),
@@ -92,18 +96,18 @@ _ORDER = ("runtime", "sustained", "power")
 """The order of the estimators of one dtype."""
 
 
-def _power_tasks(
-    fitted: Sequence[tuple[Stratum, RuntimeFits]], powered: Points, left_out: dict[str, int]
-) -> list[Task[Estimator]]:
-    """Return a task for each stratum that has enough points with power; count those left out."""
-    tasks = []
-    for stratum, fits in fitted:
+def _powered(
+    strata: Sequence[Stratum], powered: Points, left_out: dict[str, int]
+) -> dict[str, Points]:
+    """Return the points with power of each stratum that has enough of them; count the others."""
+    found = {}
+    for stratum in strata:
         part = stratum.part_of(powered)
         if stratum.can_hold_out(part):
-            tasks.append(Task(stratum.name, Stratum.power_estimator, (stratum, part, fits)))
+            found[stratum.name] = part
         elif len(part):
             left_out[f"power of {stratum.name}"] = len(part)
-    return tasks
+    return found
 
 
 def check_name(name: str) -> str:
@@ -121,21 +125,22 @@ def _holds_power(dataset: Dataset) -> bool:
     return bool(np.isfinite(dataset.column("power_w").astype(float)).any())
 
 
-def _one_gpu(dataset: Dataset, points: Points) -> Gpu:
-    names = sorted(set(points.gpu))
-    if len(names) != 1:
+def _one_gpu(dataset: Dataset) -> Gpu:
+    names = sorted(set(dataset.column("gpu")))
+    if len(names) > 1:
         raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")
-    gpu = dataset.gpus.get(names[0])
-    if gpu is None:
+    gpu = dataset.gpus.get(names[0]) if names else None
+    if names and gpu is None:
         raise DatasetError(f"the dataset does not hold the facts of its GPU {names[0]!r}")
+    if gpu is None:
+        raise DatasetError("the dataset has no row")
     return gpu
 
 
-def _kernels_in_order(strata: list[Stratum]) -> tuple[Kernel, ...]:
-    kernels: dict[str, Kernel] = {}
-    for stratum in strata:
-        kernels.update(stratum.kernels)
-    return tuple(kernels.values())
+def _kernels_in_order(strata: list[Stratum], dataset: Dataset) -> tuple[Kernel, ...]:
+    """Return the kernels that the strata answer for, in the order of their indices."""
+    names = {index: name for stratum in strata for index, name in stratum.answers.items()}
+    return tuple(dataset.kernel(names[index]) for index in sorted(names))
 
 
 def _provenance(

@@ -16,7 +16,7 @@ from gpperf_lite._gpu_facts import known_gpus
 
 GPU = known_gpus()["h200_sxm"]
 QUICK_TRAINING = TrainOptions(
-    "quick", split="pair", n_folds=2, learner=LearnerOptions(n_trees=8, depth=3, teacher=False)
+    "quick", split="pair", n_folds=2, learner=LearnerOptions(n_trees=8, depth=3, teacher=None)
 )
 """How to train in a fraction of a second."""
 
@@ -53,6 +53,7 @@ def points_at(sizes: Sequence[tuple[int, int, int]], **columns: Any) -> Points:
     m, n_, k = (np.array([size[axis] for size in sizes], float) for axis in range(3))
     texts = {"gpu": "h200_sxm", "kernel": "library", "dtype": "bf16", "layout": "tn"}
     numbers = {"batch": 1.0, "alpha": 1.0, "beta": 0.0, "runtime_s": 1e-5}
+    texts["collection"] = "test"
     unknown = {"power_w": np.nan, "power_window_s": np.nan}
     full: dict[str, Any] = {"m": m, "n": n_, "k": k}
     full |= {name: np.full(n, value, object) for name, value in texts.items()}

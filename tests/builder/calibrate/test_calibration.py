@@ -18,7 +18,7 @@ from builder.calibrate.gaussian_process import Assumed, _likeness, fit_process
 from builder.dataset import Dataset, Floats, Points, points_of
 from builder.dataset import write as write_dataset
 from builder.errors import DatasetError
-from builder.train import KERNELS, describe_points, errors_of, library_points
+from builder.train import KERNELS, describe_points, errors_of, points_at
 from gpperf_lite._artefact import Artefact, encode, write
 from gpperf_lite._generic import write as write_generic
 
@@ -41,7 +41,7 @@ def truth_s(points: Points) -> Floats:
 
 def measured(n_points: int, seed: int = 1, **columns: object) -> Dataset:
     """Return a dataset of points of the new GPU."""
-    points = library_points(sizes_of(n_points, seed), "bf16")
+    points = points_at(sizes_of(n_points, seed), "bf16")
     m, n, k = (getattr(points, name).astype(int).tolist() for name in "mnk")
     runtime_s = truth_s(points).tolist()
     values = {"gpu": "new", "m": m, "n": n, "k": k, "runtime_s": runtime_s, **columns}
@@ -55,7 +55,7 @@ def calibrated() -> Artefact:
 
 def test_few_points_find_the_factors_of_the_new_gpu(calibrated: Artefact) -> None:
     """On shapes that were not among them."""
-    asked = library_points(sizes_of(400, 5), "bf16")
+    asked = points_at(sizes_of(400, 5), "bf16")
     sheet = gp.Model(GENERIC.artefact_for(GPU))
     model = gp.Model(calibrated)
 

@@ -13,14 +13,14 @@ from builder.__main__ import main
 from builder.calibrate import choose, points_to_measure
 from builder.errors import BuilderError
 from builder.plan import few_sweep, read_sweep
-from builder.train import library_points
+from builder.train import points_at
 from gpperf_lite import Gemm
 from gpperf_lite._generic import write
 
 GENERIC = generic_model()
 ROOT = Path(__file__).parents[3]
 SIZES = np.exp2(np.random.default_rng(1).uniform(4, 13, (300, 3))).round()
-POINTS = library_points(SIZES, "bf16")
+POINTS = points_at(SIZES, "bf16")
 
 
 def test_as_many_are_chosen_as_asked_and_each_once() -> None:
@@ -50,7 +50,7 @@ def test_few_points_lie_nearer_to_all_others_than_points_at_random() -> None:
 
 
 def test_points_that_repeat_are_chosen_once() -> None:
-    same = library_points(np.repeat(SIZES[:5], 20, axis=0), "bf16")
+    same = points_at(np.repeat(SIZES[:5], 20, axis=0), "bf16")
     assert 1 <= len(choose(same, GENERIC, FAST, 30)) <= 30
 
 

@@ -22,7 +22,7 @@ from builder.train import (
     KeptFits,
     LearnerOptions,
     hold_out_gpus,
-    library_points,
+    points_at,
     read_recipe,
     tables_of,
 )
@@ -33,7 +33,7 @@ from gpperf_lite._generic import Generic, GenericEstimator, decode, encode, read
 from gpperf_lite._gpu_facts import known_gpus
 
 GPUS = {name: known_gpus()[name] for name in ("h100_sxm", "h200_sxm", "l40s")}
-SMALL = LearnerOptions(n_trees=20, depth=4, teacher=False)
+SMALL = LearnerOptions(n_trees=20, depth=4, teacher=None)
 QUICK_GENERIC = GenericOptions(SMALL, 200, 100, {"f16": "bf16", "s8": "fp8"})
 
 
@@ -195,8 +195,8 @@ def test_the_recipe_of_the_generic_model_says_its_scope(tmp_path: Path) -> None:
         read_recipe(tmp_path / "bad.toml")
 
 
-def test_library_points_have_no_label() -> None:
-    assert np.isnan(library_points(np.ones((2, 3)), "bf16").runtime_s).all()
+def test_points_at_have_no_label() -> None:
+    assert np.isnan(points_at(np.ones((2, 3)), "bf16").runtime_s).all()
 
 
 def test_the_written_model_reads_again(generic: Generic, tmp_path: Path) -> None:

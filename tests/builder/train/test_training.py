@@ -28,6 +28,7 @@ from builder.dataset import Dataset, concatenate
 from builder.errors import DatasetError
 from builder.importers import import_table
 from builder.train import LearnerOptions
+from builder.train.learner import Teacher
 from builder.train.model_files import write_and_report
 from builder.train.power_fit import POWER_WINDOW_S
 from builder.train.training import train
@@ -111,7 +112,7 @@ def test_accuracy_is_of_rows_that_were_held_out(small_dataset: Dataset) -> None:
         for time_s, odd in zip(columns["runtime_s"], slow, strict=True)
     ]
     odd = dataset_of(len(GRID), **columns)
-    options = replace(QUICK_TRAINING, learner=LearnerOptions(n_trees=64, depth=4, teacher=False))
+    options = replace(QUICK_TRAINING, learner=LearnerOptions(n_trees=64, depth=4, teacher=None))
     artefact = train([odd], [], replace(options, name="odd"))
     model = gp.Model(artefact)
     m, n, k = (list(axis) for axis in zip(*GRID, strict=True))
@@ -133,7 +134,9 @@ def test_training_again_gives_the_same_bytes_in_one_process_or_in_two(
 
 @pytest.mark.slow
 def test_the_teacher_is_as_repeatable_as_its_student(small_dataset: Dataset) -> None:
-    options = replace(QUICK_TRAINING, learner=LearnerOptions(n_trees=8, depth=3, teacher=True))
+    options = replace(
+        QUICK_TRAINING, learner=LearnerOptions(n_trees=8, depth=3, teacher=Teacher(16, n_random=4))
+    )
     few = small_dataset.where(small_dataset.column("m") >= 256)
     first, second = (encode(train([few], [], replace(options, name="taught"))) for _ in range(2))
     assert first == second

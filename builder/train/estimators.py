@@ -1,0 +1,219 @@
+"""Estimators of a stratum: its fits with their accuracy and their intervals, to be shipped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite._estimator import Estimator
+from gpperf_lite._forest import Forest
+from gpperf_lite._interval import Interval
+
+from ..dataset import Floats, Mask, Points
+from .intervals import Excess, conformal_interval, coverage_of, covered, half_width_of
+from .metrics import errors_of, slices
+from .physics import Constants
+from .power_fit import fit_power, widened_below
+from .runtime_fit import RuntimeFit, trained_domain
+from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold
+from .slowdown_fit import fit_slowdown, measured_both_ways
+from .stratum import Stratum
+
+
+class _Fit(Protocol):
+    """A fit that can be shipped."""
+
+    @property
+    def constants(self) -> Constants: ...
+
+    @property
+    def forest(self) -> Forest: ...
+
+
+def runtime_estimator(stratum: Stratum, fits: RuntimeFits, excess: Excess | None) -> Estimator:
+    """Return the estimator of the runtime, fitted to all points, judged by what was held out.
+
+    Its accuracy is that of held-out folds against the reference. Its interval is for the next
+    measurement: of collections left out together with folds, or where there is one collection
+    alone, of held-out folds, widened by `excess`.
+    """
+    held = held_by_fold(stratum, fits)
+    accuracy = _accuracy(stratum.options.split, held.points, held.predicted_s, held.measured_s)
+    accuracy |= _collections(stratum)
+    notes = stratum.labels.notes
+    if fits.left_out:
+        left_out = held_by_collection(stratum, fits)
+        interval = conformal_interval(left_out.predicted_s, left_out.misses)
+        accuracy |= _coverage(left_out)
+    else:
+        interval = conformal_interval(held.predicted_s, held.misses)
+        accuracy |= _coverage(held)
+        if excess is not None:
+            interval = excess.added_to(interval)
+            notes += (
+                f"one collection alone measured {stratum.dtype} of {stratum.unit}: its interval is "
+                "wider by how far collections of other kernels lie apart",
+            )
+    return _estimator("runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes)
+
+
+def excess_of(fitted: Sequence[tuple[Stratum, RuntimeFits]]) -> Excess | None:
+    """Return the excess of the next measurement over the reference; None where it is unknown."""
+    parts = []
+    for stratum, fits in fitted:
+        if fits.left_out and fits.by_fold:
+            far = held_by_collection(stratum, fits).misses
+            parts.append((held_by_fold(stratum, fits).misses, far))
+    return Excess.of(parts) if parts else None
+
+
+def sustained_estimator(stratum: Stratum, sustained: Points, fits: RuntimeFits) -> Estimator | None:
+    """Return the estimator of the runtime under lasting load; None where too little is known.
+
+    sustained: points of any stratum that were measured under lasting load.
+    """
+    points, burst_s = measured_both_ways(stratum.points, stratum.part_of(sustained))
+    if not stratum.can_hold_out(points):
+        return None
+    fold = stratum.folds_of(points)
+    runtime_s = _held_out_runtimes(stratum, points, fold, fits)
+
+    def predict(number: int, out: Mask) -> Floats:
+        constants, rest = fits.without(number).constants, points.where(~out)
+        slowdown = fit_slowdown(stratum.described(rest, constants), burst_s[~out], rest.runtime_s)
+        return slowdown.predict(stratum.described(points.where(out), constants), runtime_s[out])
+
+    held = Held(_held_out(fold, predict), points.runtime_s, points, fold)
+    described = stratum.described(points, fits.whole.constants)
+    shipped = fit_slowdown(described, burst_s, points.runtime_s)
+    return _judged("sustained", stratum, shipped, held, held.predicted_s)
+
+
+def power_estimator(stratum: Stratum, points: Points, fits: RuntimeFits) -> Estimator:
+    """Return the estimator of power; a group is held out of runtime and power alike.
+
+    points: of this stratum, with power.
+    """
+    gpu, fold = stratum.gpu, stratum.folds_of(points)
+    runtime_s = _held_out_runtimes(stratum, points, fold, fits)
+
+    def predict(number: int, out: Mask) -> Floats:
+        constants, rest = fits.without(number).constants, points.where(~out)
+        described = stratum.described(rest, constants)
+        power = fit_power(described, rest.runtime_s, rest.power_w, gpu)
+        return power.predict(stratum.described(points.where(out), constants), runtime_s[out], gpu)
+
+    held = Held(_held_out(fold, predict), points.power_w, points, fold)
+    described = stratum.described(points, fits.whole.constants)
+    shipped = fit_power(described, points.runtime_s, points.power_w, gpu)
+    estimator = _judged("power", stratum, shipped, held, runtime_s)
+    interval = widened_below(estimator.interval, float(points.runtime_s.min()))
+    return estimator._replace(interval=interval)
+
+
+def _judged(
+    target: str, stratum: Stratum, shipped: _Fit, held: Held, runtime_s: Floats
+) -> Estimator:
+    """Return an estimator with the accuracy and the interval of held-out folds.
+
+    runtime_s: the predicted runtimes, by whose regimes the interval differs, shape (n_points,).
+    """
+    interval = conformal_interval(runtime_s, held.misses)
+    accuracy = _accuracy(stratum.options.split, held.points, held.predicted_s, held.measured_s)
+    accuracy |= _coverage(held, runtime_s)
+    return _estimator(target, stratum, shipped, held.points, interval, accuracy, ())
+
+
+def _estimator(
+    target: str,
+    stratum: Stratum,
+    shipped: _Fit,
+    points: Points,
+    interval: Interval,
+    accuracy: dict[str, Any],
+    notes: tuple[str, ...],
+) -> Estimator:
+    return Estimator(
+        target,
+        stratum.dtype,
+        stratum.indices,
+        shipped.constants,
+        shipped.forest,
+        trained_domain(points),
+        interval,
+        accuracy,
+        stratum.timed,
+        notes,
+    )
+
+
+def _held_out_runtimes(
+    stratum: Stratum, points: Points, fold: NDArray[np.intp], fits: RuntimeFits
+) -> Floats:
+    """Return runtimes in s, of shape (n_points,), each by the fit that never saw its fold."""
+
+    def predict(number: int, out: Mask) -> Floats:
+        fit: RuntimeFit = fits.without(number)
+        return fit.predict(points.where(out), stratum.gpu, stratum.kernels)[0]
+
+    return _held_out(fold, predict)
+
+
+def _held_out(fold: NDArray[np.intp], predict: Callable[[int, Mask], Floats]) -> Floats:
+    """Return predictions of shape (n_points,), fold by fold.
+
+    predict: takes the number of a fold and the mask of its points, and returns their predictions.
+    """
+    predicted = np.empty(len(fold))
+    for number in np.unique(fold):
+        out = fold == number
+        predicted[out] = predict(int(number), out)
+    return predicted
+
+
+def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
+    parts = {
+        name: errors_of(predicted[part], measured[part]).to_json()
+        for name, part in slices(points).items()
+    }
+    return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
+
+
+def _coverage(held: Held, regimes_s: Floats | None = None) -> dict[str, float]:
+    """Return how the 90 % interval of all other groups holds each group, and how wide it is.
+
+    regimes_s: the predicted runtimes, where what is predicted is another thing.
+    """
+    runtime_s = held.predicted_s if regimes_s is None else regimes_s
+    inside, half_widths = covered(runtime_s, held.misses, held.group, 0.9)
+    by_group = [float(inside[held.group == one].mean()) for one in np.unique(held.group)]
+    return coverage_of(inside, held.points.flops) | {
+        "coverage_90": round(float(np.mean(by_group)), 4),
+        "coverage_90_least": round(min(by_group), 4),
+        "half_width_90": round(half_width_of(half_widths), 4),
+    }
+
+
+def _collections(stratum: Stratum) -> dict[str, Any]:
+    """Return the collections of a stratum, with their factors and distances from the reference."""
+    measured = stratum.measured
+    shifts = measured.shifts()
+    known = np.isfinite(measured.octaves).sum(axis=1)
+    return {
+        "against": measured.least_for_reference,
+        "collections": [
+            {
+                "name": name,
+                "n": int(n),
+                "factor": round(float(np.exp2(shift)), 4),
+                "distance": round(float(distance), 4) if np.isfinite(distance) else None,
+            }
+            for name, n, shift, distance in zip(
+                measured.collections, known, shifts, measured.distances(shifts), strict=True
+            )
+        ],
+        "left_out": stratum.labels.left_out,
+    }
