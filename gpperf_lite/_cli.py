@@ -185,18 +185,17 @@ def _run_card(options: argparse.Namespace) -> None:
     print(f"{card['name']}, version {card['version']}, for {gpu['name']}")
     print(f"kernels: {', '.join(card['kernels'])}")
     print("held-out accuracy (absolute percentage error):")
-    keys = ("target", "dtype", "kernels", "timed")
-    rows = [(*keys, "held out", "rows", "mean", "median", "p90", "90 % covers")]
+    names = "target, dtype, kernels, timed, held out, rows, mean, median, p90, 90 % covers"
+    rows = [names.split(", ")]
     for one in card["estimators"]:
         accuracy = one["accuracy"]
         errors = [_percent(accuracy.get(name)) for name in ("mean_ape", "median_ape", "p90_ape")]
         held_out = [_plain(accuracy.get(name, "-")) for name in ("split", "n")]
         covered = _percent(accuracy.get("coverage_90"))
-        kernels = " ".join(one["kernels"])
-        if len(kernels) > _LONGEST_NAMES:
-            kernels = str(len(one["kernels"]))
-        keys = (one["target"], one["dtype"], kernels, one["timed"] or "-")
-        rows.append((*keys, *held_out, *errors, covered))
+        some = " ".join(one["kernels"])
+        kernels = some if len(some) <= _LONGEST_NAMES else str(len(one["kernels"]))
+        keys = [one["target"], one["dtype"], kernels, one["timed"] or "-"]
+        rows.append([*keys, *held_out, *errors, covered])
     print("\n".join(f"  {line}" for line in _aligned(rows)))
     for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
         print(f"note: {note}")
