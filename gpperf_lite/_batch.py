@@ -138,7 +138,7 @@ def _reasons(
     models: list[KernelModel],
     chosen: NDArray[np.intp],
 ) -> list[Reason]:
-    """Return why rows are outside the domain of the kernel chosen for them, and other notes."""
+    """Return the reasons to doubt rows that the kernel chosen for them, or its domain, gives."""
     reasons: list[Reason] = []
     for number, model in enumerate(models):
         mine = chosen == number

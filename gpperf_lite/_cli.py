@@ -22,6 +22,7 @@ from ._sealed import write_atomically
 
 _DEFAULT_GPU = "h200_sxm"
 _MOST_ROWS = 1_000_000
+_LONGEST_NAMES = 32
 _SHOWN_ROWS = 200
 _MISTAKE, _INTERRUPTED = 2, 130
 
@@ -87,7 +88,7 @@ def _add_predict(commands: Any) -> None:
     example = "--m=1024:4096:256 --n=4096 --k=1024,4096 --dtype bf16 --gpu h200 --csv sweep.csv"
     parser = _command(commands, "predict", "predict one GEMM, or a sweep", example, _run_predict)
     _add_gemm(parser)
-    parser.add_argument("--kernel", help="kernel to predict for; the library's without it")
+    parser.add_argument("--kernel", help="kernel or back end (vllm ...); library without it")
     parser.add_argument("--csv", metavar="FILE", help="write a table of SI units; - for stdout")
 
 
@@ -184,14 +185,20 @@ def _run_card(options: argparse.Namespace) -> None:
     print(f"{card['name']}, version {card['version']}, for {gpu['name']}")
     print(f"kernels: {', '.join(card['kernels'])}")
     print("held-out accuracy (absolute percentage error):")
-    rows = [("target", "dtype", "held out", "rows", "mean", "median", "p90", "90 % covers")]
+    names = "target, dtype, kernels, timed, held out, rows, mean, median, p90, 90 % covers"
+    rows = [names.split(", ")]
     for one in card["estimators"]:
         accuracy = one["accuracy"]
         errors = [_percent(accuracy.get(name)) for name in ("mean_ape", "median_ape", "p90_ape")]
         held_out = [_plain(accuracy.get(name, "-")) for name in ("split", "n")]
         covered = _percent(accuracy.get("coverage_90"))
-        rows.append((one["target"], one["dtype"], *held_out, *errors, covered))
+        some = " ".join(one["kernels"])
+        kernels = some if len(some) <= _LONGEST_NAMES else str(len(one["kernels"]))
+        keys = [one["target"], one["dtype"], kernels, one["timed"] or "-"]
+        rows.append([*keys, *held_out, *errors, covered])
     print("\n".join(f"  {line}" for line in _aligned(rows)))
+    for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
+        print(f"note: {note}")
     for dtype, other in card["stand_ins"].items():
         print(f"{dtype} was not measured: it is predicted as {other}")
     for target in ("runtime", "power"):
@@ -292,6 +299,7 @@ def _as_text(model: Model, prediction: Prediction) -> str:
         ("GEMM", f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.dtype} {gemm.layout}"),
         ("GPU", f"{model.gpu.name} (model {model.name})"),
         ("kernel", prediction.kernel.name),
+        *([("timed", prediction.timed)] if prediction.timed else []),
         ("runtime", _ranged(prediction.runtime_s, prediction.runtime_interval_s, "s")),
         ("power", _ranged(prediction.power_w, prediction.power_interval_w, "W")),
         ("energy", _shown(prediction.energy_j, "J")),
@@ -336,6 +344,7 @@ _FIGURES: tuple[_Column, ...] = (
     ("power", lambda p: "-" if p.power_w is None else _shown(p.power_w, "W")),
     ("energy", lambda p: "-" if p.energy_j is None else _shown(p.energy_j, "J")),
     ("bound", lambda p: p.bound),
+    ("timed", lambda p: p.timed or "-"),
     ("in domain", lambda p: "yes" if p.in_domain else "no"),
 )
 

@@ -105,13 +105,13 @@ def estimator_of(
 
 
 def timed_and_notes(entry: Fields) -> tuple[str, tuple[str, ...]]:
-    """Return what an entry says was timed, and its notes: nothing where it has none."""
+    """Return the scope that an entry timed and its notes, empty where it states none."""
     timed = entry.choice("timed", TIMED) if "timed" in entry else ""
     return timed, tuple(entry.texts("notes")) if "notes" in entry else ()
 
 
 def timed_and_notes_to_json(timed: str, notes: tuple[str, ...]) -> dict[str, Any]:
-    """Return the fields of an entry that hold what was timed, and notes: those that are known."""
+    """Return the fields of an entry for what it timed and its notes, where it has them."""
     known = {"timed": timed, "notes": list(notes)}
     return {name: value for name, value in known.items() if value}
 

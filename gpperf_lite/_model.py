@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from ._errors import InputError, UnknownKernelError, nearest, shown
 from ._gemm import Gemm
 from ._gpu import Gpu
 from ._interval import checked_confidence
-from ._kernel import Kernel
+from ._kernel import LIBRARY, Kernel, usual_name
 from ._kernel_model import KernelModel, prediction_of
 from ._occupancy import obstacle_on
 from ._physics import View
@@ -74,7 +75,11 @@ class Model:
         self._measured = {dtype: dtype for dtype in sorted(measured)}
         for dtype, other in artefact.stand_ins.items():
             self._measured.setdefault(dtype, other)
-        self._kernel_models: dict[tuple[str, str, str, bool], KernelModel] = {}
+        # The back ends, `library` before all others: in this order they answer for no kernel.
+        back_ends = [kernel for kernel in artefact.kernels if kernel.family == "library"]
+        self._back_ends = sorted(back_ends, key=lambda kernel: kernel != LIBRARY)
+        # By the name of the kernel, None for no kernel.
+        self._kernel_models: dict[tuple[str | None, str, str, bool], KernelModel] = {}
         self._rankings: dict[tuple[str, str, bool], Ranking] = {}
 
     def __repr__(self) -> str:
@@ -112,6 +117,8 @@ class Model:
                 "trees": len(estimator.forest.feature),
                 "domain": estimator.domain._asdict(),
                 "accuracy": copy.deepcopy(dict(estimator.accuracy)),
+                "timed": estimator.timed,
+                "notes": list(estimator.notes),
             }
             for estimator in artefact.estimators
         ]
@@ -130,23 +137,23 @@ class Model:
     ) -> Prediction:
         """Predict one GEMM.
 
-        kernel: one of `kernels` or its name; without it, `library` where the artefact has that,
-            else the fastest of its kernels that can run the GEMM.
+        kernel: one of `kernels` or its name; without it, `library` where the artefact has that
+            for the dtype, else its first back end (`vllm`, `sglang`, `trtllm`) that it has for the
+            dtype, which a note names; else, of an artefact without `library`, the fastest of its
+            kernels that can run the GEMM.
         confidence: of the intervals, between 0 and 1.
 
         Raises InputError for a dtype that the artefact does not know or a confidence out of
         range, UnknownKernelError where no kernel, or not this one, can run the GEMM.
         """
         _check_gemm(gemm)
-        if kernel is None:
-            if "library" not in self._kernels:
-                return self.best(gemm, confidence=confidence)
-            kernel = "library"
         confidence = checked_confidence(confidence)
-        name = kernel if isinstance(kernel, str) else self._kernel(kernel).name
+        name = kernel if kernel is None or isinstance(kernel, str) else self._kernel(kernel).name
         model = self._kernel_models.get((name, gemm.dtype, gemm.layout, gemm.beta != 0.0))
         if model is None or model.kernel.alignment > 1:
             model = self._require_kernel_model(gemm, name)
+            if model is None:
+                return self.best(gemm, confidence=confidence)
         m, n, k, batch = float(gemm.m), float(gemm.n), float(gemm.k), float(gemm.batch)
         reads_c = 1.0 if gemm.beta else 0.0
         answer = model.answer(m, n, k, batch, reads_c, confidence, SCALARS)
@@ -162,10 +169,13 @@ class Model:
         """Predict a GEMM for every kernel that can run it, best first.
 
         objective: what is best: the least "runtime", "energy", "edp" or "power".
-        kernels: those to choose from, of `kernels`; all of them without it.
+        kernels: those to choose from, of `kernels`. Without it, all of them that timed the same
+            as `library`, or else as the first back end; back ends whose predictions are the same
+            are then there once, under the name of the one that was measured.
 
-        Raises InputError for an unknown objective or one that the artefact does not predict,
-        UnknownKernelError where no kernel can run the GEMM.
+        Raises InputError for an unknown objective or one that the artefact does not predict, and
+        for kernels that did not time the same (`Prediction.timed`); UnknownKernelError where no
+        kernel can run the GEMM.
         """
         _check_gemm(gemm)
         field = OBJECTIVES.get(objective) if isinstance(objective, str) else None
@@ -176,8 +186,10 @@ class Model:
         self._check_dtype(gemm.dtype)
         confidence = checked_confidence(confidence)
         chosen = None if kernels is None else [self._kernel(one) for one in kernels]
-        names = None if chosen is None else [kernel.name for kernel in chosen]
-        predictions = list(self._ranking_of(gemm).predictions(gemm, names, confidence))
+        ranking = self._ranking_of(gemm)
+        names = ranking.compared if chosen is None else [kernel.name for kernel in chosen]
+        ranking.check_comparable(names)
+        predictions = list(ranking.predictions(gemm, names, confidence))
         if not predictions:
             raise self._nothing_runs(gemm, self.kernels if chosen is None else chosen)
         if None in map(attrgetter(field), predictions):
@@ -206,7 +218,7 @@ class Model:
         """Predict many GEMMs of one dtype and layout; each row has the bits that `predict` gives.
 
         m, n, k, batch: whole numbers, scalars or arrays of shape (n_rows,).
-        Without a kernel, each row is for `library`, or for the fastest kernel that can run it.
+        Without a kernel, each row is for the one that `predict` takes.
 
         Raises InputError for anything invalid, naming the argument and the first bad row;
         UnknownKernelError where a row can be run by no kernel, or not by this one.
@@ -215,25 +227,20 @@ class Model:
         confidence = checked_confidence(confidence)
         sizes = sizes_of(m=m, n=n, k=k, batch=batch)
         self._check_dtype(example.dtype)
-        if kernel is None and "library" in self._kernels:
-            kernel = "library"
-        chosen = self.kernels if kernel is None else (self._kernel(kernel),)
-        models = [
-            model for one in chosen if (model := self._find_kernel_model(one, example)) is not None
-        ]
+        models = self._models_for(example, kernel)
         able = [able_rows(sizes, example, model.kernel) for model in models]
         runnable = np.any(able, axis=0) if models else np.zeros(len(sizes["m"]), bool)
         stuck = np.flatnonzero(~runnable)
-        if stuck.size:
-            m1, n1, k1 = (int(sizes[name][stuck[0]]) for name in ("m", "n", "k"))
-            raise self._nothing_runs(Gemm(m1, n1, k1, example.dtype, example.layout), chosen)
+        if stuck.size or not models:
+            m1, n1, k1 = (int(sizes[name][stuck[0]]) if stuck.size else 1 for name in "mnk")
+            raise self._nothing_runs(replace(example, m=m1, n=n1, k=k1), self._asked_for(kernel))
         reads_c = 1.0 if example.beta else 0.0
         answers = [answer_rows(model, sizes, reads_c, confidence) for model in models]
         return batch_of(sizes, models, answers, able, confidence)
 
     def _kernel(self, kernel: Kernel | str) -> Kernel:
         """Return the artefact's own kernel of that name, or raise UnknownKernelError."""
-        name = kernel.name if isinstance(kernel, Kernel) else str(kernel)
+        name = kernel.name if isinstance(kernel, Kernel) else usual_name(str(kernel))
         known = self._kernels.get(name)
         if known is None:
             some = ", ".join(list(self._kernels)[:6])
@@ -265,13 +272,57 @@ class Model:
             f"k={gemm.k} {gemm.dtype} {gemm.layout} ({some})"
         )
 
-    def _require_kernel_model(self, gemm: Gemm, name: str) -> KernelModel:
-        """Return the kernel model that answers for `gemm`, or raise an error with the reason."""
-        kernel = self._kernel(name)
+    def _models_for(self, example: Gemm, kernel: Kernel | str | None) -> list[KernelModel]:
+        """Return the kernel models that answer for GEMMs like `example`, of which the fastest is.
+
+        It is one, or none, but where no kernel is asked for and no back end answers.
+        """
+        if kernel is not None:
+            model = self._find_kernel_model(self._kernel(kernel), example)
+            return [] if model is None else [model]
+        default = self._default_model(example)
+        if default is not None or LIBRARY in self._back_ends:
+            return [] if default is None else [default]
+        names = self._ranking_of(example).compared
+        models = (self._find_kernel_model(one, example) for one in self.kernels)
+        return [one for one in models if one is not None and one.kernel.name in names]
+
+    def _default_model(self, gemm: Gemm) -> KernelModel | None:
+        """Return the model of `library`, or else of the first back end, that answers for `gemm`.
+
+        None where none does.
+        """
+        for kernel in self._back_ends:
+            model = self._find_kernel_model(kernel, gemm)
+            if model is not None:
+                if kernel != LIBRARY:
+                    text = f"{LIBRARY.name} was not measured for {gemm.dtype}: predicted for "
+                    model = model.noting(text + kernel.name)
+                self._kernel_models[None, gemm.dtype, gemm.layout, gemm.beta != 0.0] = model
+                return model
+        return None
+
+    def _asked_for(self, kernel: Kernel | str | None) -> tuple[Kernel, ...]:
+        """Return the kernels of which one must run a GEMM, where `kernel` was asked for."""
+        if kernel is not None:
+            return (self._kernel(kernel),)
+        return (LIBRARY,) if LIBRARY in self._back_ends else self.kernels
+
+    def _require_kernel_model(self, gemm: Gemm, name: str | None) -> KernelModel | None:
+        """Return the kernel model that answers for `gemm`, or raise an error with the reason.
+
+        None where no kernel was named, and it is the best of all that answers.
+        """
+        asked = self._asked_for(name)
         self._check_dtype(gemm.dtype)
-        model = self._find_kernel_model(kernel, gemm)
-        if model is None or kernel.obstacle(gemm) is not None:
-            raise self._nothing_runs(gemm, (kernel,))
+        if name is None:
+            model = self._default_model(gemm)
+            if model is None and LIBRARY not in self._back_ends:
+                return None
+        else:
+            model = self._find_kernel_model(asked[0], gemm)
+        if model is None or model.kernel.obstacle(gemm) is not None:
+            raise self._nothing_runs(gemm, asked)
         return model
 
     def _find_kernel_model(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
@@ -301,7 +352,8 @@ class Model:
             from ._ranking import Ranking  # of use to `rank` alone, which makes it once
 
             models = [self._find_kernel_model(kernel, gemm) for kernel in self.kernels]
-            self._rankings[key] = Ranking([model for model in models if model is not None])
+            answering = [model for model in models if model is not None]
+            self._rankings[key] = Ranking(answering, self.kernels)
         return self._rankings[key]
 
 

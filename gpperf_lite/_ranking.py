@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ._arithmetic import ARRAYS
+from ._errors import InputError
 from ._gemm import Gemm
-from ._kernel import contiguous_extents
+from ._kernel import LIBRARY, Kernel, contiguous_extents
 from ._kernel_model import KernelModel, prediction_of
 from ._physics import side_by_side
 from ._prediction import Prediction
@@ -20,27 +21,64 @@ class Ranking:
     """The models of many kernels, in groups that share their estimators.
 
     One GEMM is then one row for each kernel of a group, which costs little more than one kernel
-    alone, and gives the same bits.
+    alone, and gives the same bits. compared: the names of those that a ranking of all is of.
     """
 
-    def __init__(self, models: Sequence[KernelModel]) -> None:
+    def __init__(self, models: Sequence[KernelModel], kernels: Sequence[Kernel]) -> None:
+        """kernels: all of the artefact, in its order."""
         groups: dict[tuple[int, int, int], list[KernelModel]] = {}
         for model in models:
             key = (id(model.runtime), id(model.power), id(model.sustained))
             groups.setdefault(key, []).append(model)
         self._groups = [_Group(group) for group in groups.values()]
+        self._timed = {model.kernel.name: model.runtime.timed for model in models}
+        self.compared = _compared(models, kernels)
+
+    def check_comparable(self, names: Iterable[str]) -> None:
+        """Raise InputError where the kernels of some names timed different things."""
+        by_scope: dict[str, str] = {}
+        for name in names:
+            if self._timed.get(name):
+                by_scope.setdefault(self._timed[name], name)
+        if len(by_scope) > 1:
+            (one, first), (other, second), *_ = by_scope.items()
+            raise InputError(
+                f"kernels must all have timed the same (got {first!r}, which timed {one}, and "
+                f"{second!r}, which timed {other}): see docs/backends.md"
+            )
 
     def predictions(
-        self, gemm: Gemm, names: Iterable[str] | None, confidence: float
+        self, gemm: Gemm, names: Collection[str], confidence: float
     ) -> Iterator[Prediction]:
-        """Yield the prediction of every kernel that can run `gemm`, or of those named."""
-        wanted = None if names is None else set(names)
+        """Yield the prediction of each of the kernels named that can run `gemm`."""
         for group in self._groups:
-            chosen = group.able(gemm)
-            if wanted is not None:
-                chosen &= np.array([name in wanted for name in group.names])
+            chosen = group.able(gemm) & np.array([name in names for name in group.names])
             if chosen.any():
                 yield from group.predictions(gemm, np.flatnonzero(chosen), confidence)
+
+
+def _compared(models: Sequence[KernelModel], kernels: Sequence[Kernel]) -> frozenset[str]:
+    """Return the names of the kernels that can be compared with one another.
+
+    They timed the same as `library`, or else the first back end, or else the first kernel that
+    says what it timed. Of libraries that share an estimator, it is the first alone.
+    """
+    by_rank = sorted(
+        models, key=lambda one: (one.kernel != LIBRARY, one.kernel.family != "library")
+    )
+    timed = next((one.runtime.timed for one in by_rank if one.runtime.timed), "")
+    return frozenset(
+        one.kernel.name
+        for one in models
+        if one.runtime.timed in ("", timed)
+        and (one.kernel.family != "library" or one.kernel == _first_library(one, kernels))
+    )
+
+
+def _first_library(model: KernelModel, kernels: Sequence[Kernel]) -> Kernel:
+    """Return the library after which the estimator of a library's runtime is named."""
+    sharing = (kernels[index] for index in model.runtime.kernels)
+    return next(kernel for kernel in sharing if kernel.family == "library")
 
 
 class _Group:

@@ -53,7 +53,9 @@ RUNTIME_IMPORTS = {
         "_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_kernel",
         "_physics", "_prediction",
     },
-    "_ranking": {"_arithmetic", "_gemm", "_kernel", "_kernel_model", "_physics", "_prediction"},
+    "_ranking": {
+        "_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_physics", "_prediction",
+    },
     "_batch": {"_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_prediction"},
     "_model": {
         "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
