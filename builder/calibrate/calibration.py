@@ -37,6 +37,7 @@ from ..train import (
     errors_of,
     learn,
     library_points,
+    points_at,
 )
 from .coordinates import coordinates, time_shares
 from .gaussian_process import fit_process

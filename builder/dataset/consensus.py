@@ -54,7 +54,7 @@ class Measurements:
         """Return the measurements of some collections, and the points that any of them measured."""
         chosen = [self.collections.index(name) for name in collections]
         octaves = self.octaves[chosen]
-        known: Mask = np.isfinite(octaves).any(axis=0)
+        known = np.array(np.isfinite(octaves).any(axis=0), bool)
         return Measurements(self.points.where(known), tuple(collections), octaves[:, known])
 
     def where(self, keep: Mask) -> Measurements:

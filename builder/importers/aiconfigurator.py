@@ -42,7 +42,7 @@ _DTYPES = {
     "int4_wo": "int4_wo",
     "sq": "int8_sq",
 }
-_FRAMEWORKS = {"vllm": "vllm", "sglang": "sglang", "trtllm": "trtllm"}
+_FRAMEWORKS = ("vllm", "sglang", "trtllm")
 _RELABELLED = {("trtllm", "fp8_static"): "fp8", ("sglang", "int8_wo"): "int8_sq"}
 """Dtypes that were run, by framework, where the table's label says another."""
 
@@ -60,11 +60,13 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
     """Read one AIConfigurator GEMM table."""
     columns = _read(path)
     report = ImportReport("aiconfigurator", path, LICENCE, ", ".join(_known(columns["version"])))
+    # Its spelling says nothing: the same row may be there in both.
+    columns["framework"] = np.array([_lower(text) for text in columns["framework"]], object)
     short, facts = one_gpu(path, _known(columns["device"]), gpu)
     keep = _keep(columns, report)
     kept = {name: values[keep] for name, values in columns.items()}
     report.taken = int(keep.sum())
-    software = np.array([_framework(name) for name in kept["framework"]], object)
+    software = kept["framework"]
     dtype = _ran(kept, software, report)
     rows: dict[str, Any] = {
         "gpu": short,
@@ -93,8 +95,8 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
     return Dataset(table, (report.provenance(),), gpus={short: facts}), report
 
 
-def _framework(name: str) -> str:
-    return _FRAMEWORKS[name.lower()]
+def _lower(text: str | None) -> str | None:
+    return None if text is None else text.lower()
 
 
 def _ran(
@@ -183,7 +185,7 @@ def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> Mask:
     checks = {
         "no device": np.array([name is None for name in columns["device"]], bool),
         "unknown framework": np.array(
-            [str(name).lower() not in _FRAMEWORKS for name in columns["framework"]], bool
+            [name not in _FRAMEWORKS for name in columns["framework"]], bool
         ),
         "unknown gemm_dtype": np.array(
             [_DTYPES.get(name) is None for name in columns["gemm_dtype"]], bool

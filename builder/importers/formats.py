@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..dataset import Dataset
 from ..errors import SourceError
+from ..vocabulary import Flag
 from .aiconfigurator import import_aiconfigurator
 from .cutlass_profiler import import_cutlass_profiler
 from .gpperf import import_gpperf
+from .host_bound import flag_host_bound
 from .neusight import import_neusight
 from .report import ImportReport
 
@@ -38,6 +41,11 @@ def import_table(
     if not path.is_file():
         raise SourceError(f"there is no file {path}")
     try:
-        return FORMATS[format_name](path, gpu)
+        dataset, report = FORMATS[format_name](path, gpu)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    dataset, n_bound = flag_host_bound(dataset)
+    if n_bound:
+        report.flagged[Flag.HOST_BOUND] += n_bound
+        dataset = replace(dataset, provenance=(report.provenance(),))
+    return dataset, report

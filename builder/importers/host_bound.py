@@ -23,7 +23,7 @@ _SHORTEST_FLOOR_S = 30e-6
 """No launch under a graph takes so long for nothing."""
 
 _FAR_BELOW = 5.0
-_FLAT_OCTAVES = 0.6
+_FLAT_OCTAVES = 1.0
 _WIDE_OCTAVES = 2.0
 _FEWEST_ROWS = 30
 _ABOVE_FLOOR = 2.0

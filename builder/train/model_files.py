@@ -58,7 +58,12 @@ def build_model(
 ) -> Artefact:
     """Import the sources of one model and train it."""
     options = TrainOptions(
-        model.name, model.version, model.split, model.folds, stand_ins=model.stand_ins
+        model.name,
+        model.version,
+        model.split,
+        model.folds,
+        model.held_out,
+        stand_ins=model.stand_ins,
     )
     runtime = [_import(sources / name, model.format) for name in model.runtime]
     power = [_import(sources / name, model.format) for name in model.power]

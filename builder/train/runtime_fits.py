@@ -75,19 +75,16 @@ def fit_strata(
     powered: names of strata whose power will be learned too, from runtimes of every fold held
     out; label: of the progress bar.
     """
-    tasks = {
-        (stratum.name, *key): Task(title, fit_runtime, arguments)
-        for stratum in strata
-        for key, title, arguments in _fits_of(stratum, every_fold=stratum.name in powered)
-    }
-    fits = dict(zip(tasks, run_kept(list(tasks.values()), n_workers, label, kept), strict=True))
-    return [(stratum, _collected(stratum.name, fits)) for stratum in strata]
+    asked = [_fits_of(stratum, every_fold=stratum.name in powered) for stratum in strata]
+    tasks = [task for each in asked for task in each.values()]
+    fits = iter(run_kept(tasks, n_workers, label, kept))
+    # In the order of the tasks: as many for each stratum as it asked for.
+    found = [{key: next(fits) for key in each} for each in asked]
+    return [(stratum, _collected(mine)) for stratum, mine in zip(strata, found, strict=True)]
 
 
-def _fits_of(
-    stratum: Stratum, *, every_fold: bool
-) -> Iterator[tuple[_Key, str, tuple[object, ...]]]:
-    """Yield the key, the title and the arguments of each fit of a stratum."""
+def _fits_of(stratum: Stratum, *, every_fold: bool) -> dict[_Key, Task[RuntimeFit]]:
+    """Return the fits of a stratum, by the fold and the collection that each is without."""
     asked = stratum.options.learner
     usual = asked or usual_learner(stratum)
     small = asked or (PLAIN if len(stratum.points) >= FEW_ROWS else None)

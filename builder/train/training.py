@@ -129,11 +129,11 @@ def _one_gpu(dataset: Dataset) -> Gpu:
     names = sorted(set(dataset.column("gpu")))
     if len(names) > 1:
         raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")
-    gpu = dataset.gpus.get(names[0]) if names else None
-    if names and gpu is None:
-        raise DatasetError(f"the dataset does not hold the facts of its GPU {names[0]!r}")
+    if not names:
+        raise DatasetError("there is no usable row: there is no row at all")
+    gpu = dataset.gpus.get(names[0])
     if gpu is None:
-        raise DatasetError("the dataset has no row")
+        raise DatasetError(f"the dataset does not hold the facts of its GPU {names[0]!r}")
     return gpu
 
 
