@@ -19,7 +19,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stand_ins.artefacts import kernels_artefact, remade, sealed, small_artefact
+from stand_ins.artefacts import (
+    back_ends_artefact,
+    kernels_artefact,
+    remade,
+    sealed,
+    small_artefact,
+)
 
 import gpperf_lite as gp
 from gpperf_lite import _safetensors
@@ -31,6 +37,7 @@ ORIGINALS = [
     encode(small_artefact(n_trees=2, depth=2)),
     encode(small_artefact(seed=3, n_trees=1, depth=4, power=False)),
     encode(kernels_artefact(n_trees=2, depth=1)),
+    encode(back_ends_artefact(n_trees=1, depth=1)),
 ]
 N_FILES, N_CHUNKS = 4000, 8
 SMALL_FILE_BYTES, MOST_MEMORY_BYTES = 1 << 16, 1 << 26
@@ -50,6 +57,7 @@ def outcome(data: bytes) -> str:
     for dtype in model.dtypes:
         for kernel in model.kernels:
             check_predictions(model, dtype, kernel)
+        check_ranking(model, dtype)
     # What it says of itself can be written and read again.
     assert decode(encode(artefact)) == artefact
     return "valid"
@@ -76,6 +84,28 @@ def check_predictions(model: gp.Model, dtype: str, kernel: gp.Kernel) -> None:
         low, high = one.runtime_interval_s
         assert low <= one.runtime_s <= high
         assert many.runtime_s[row] == one.runtime_s
+
+
+def check_ranking(model: gp.Model, dtype: str) -> None:
+    """Assert that kernels are compared only with those that timed the same, best first.
+
+    And that without a kernel there is an answer, or a reason why not.
+    """
+    gemm = gp.Gemm(768, 768, 768, dtype)
+    try:
+        ranking = model.rank(gemm)
+        assert len({one.timed for one in ranking} - {""}) <= 1
+        assert len({one.kernel.name for one in ranking}) == len(ranking)
+        assert model.best(gemm) == ranking[0]
+        one = model.predict(gemm)
+    except gp.UnknownKernelError:
+        return
+    many = model.predict_batch(768, 768, 768, dtype)
+    assert (many.runtime_s[0], many.timed[0], many.notes[0]) == (
+        one.runtime_s,
+        one.timed,
+        one.notes,
+    )
 
 
 # --- ways to do damage -------------------------------------------------------------------------
@@ -107,7 +137,8 @@ NASTY: list[Any] = [
     *[0.0, -0.0, 0.5, 1.0, 1.5, -1.5, 1e-300, 5e-324, 1e300, -1e300, 1e9, 1e3, 1e-3],
     *[math.nan, math.inf, -math.inf],
     *["", "x", "tn", "bf16", "f32", "fp8", "power", "runtime", "library", "tiled", "0", "1"],
-    *["\ud800", "\x1b[2J", "\0", "a" * 1000, "\u202e", "é", "cutlass2"],
+    *["\ud800", "\x1b[2J", "\0", "a" * 1000, "\u202e", "é", "cutlass2", "vllm", "trtllm"],
+    *["gemm", "quantise+gemm", "layer", ["x", "y"], ["\x1b[2J"], [0, 1, 2, 3], [1, 0]],
     *[[], [0], [1, 2], [0.5, 1.0], [[1, 2, 3]], {}, {"a": 1}, [None], [{}], [[[[[[]]]]]]],
 ]
 
