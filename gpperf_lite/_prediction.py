@@ -32,7 +32,7 @@ class Prediction(NamedTuple):
     notes: the reasons where it was not, and other doubts, one text each.
     timed: what runtime_s covers: "gemm", the GEMM alone on operands as they are; "quantise+gemm",
         the quantising of A as well; "layer", one layer of an inference engine; "" where the
-        artefact does not say.
+        artefact does not say. docs/backends.md tells more.
     """
 
     gemm: Gemm

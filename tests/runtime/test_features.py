@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from stand_ins.artefacts import GPU
 from stand_ins.built_in import built_in
@@ -101,6 +101,9 @@ SIZE = (3001.0, 517.0, 770.0)
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(m=sizes, n=sizes, k=sizes, batch=batches)
+@example(m=2**31 - 1, n=2**30 + 12345, k=2**31 - 3, batch=1)
+@example(m=2**31 - 77, n=2**29 + 1, k=2**28 + 3, batch=3)
+@example(m=12_345_677, n=7_654_321, k=987_654_321, batch=1)
 def test_the_bytes_are_those_of_a_b_and_c(m: int, n: int, k: int, batch: int, dtype: str) -> None:
     """Of one width for A and B to the last bit, as they always were."""
     _, a, b, c, _ = DTYPES[dtype]
