@@ -27,8 +27,9 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
     """Return all rows of datasets (Parquet), journals (.jsonl) and folders of journals, in order.
 
     A point that was measured in two runs is there twice. allow: differences, of ALLOWABLE.
-    Raises MergeError where something else differs, one run is given twice or labels are repeated; DatasetError or
-    JournalError for a file that cannot be read, as of another schema version.
+    Raises MergeError where something else differs, one run is given twice or one file repeats the
+    labels of another; DatasetError or JournalError for a file that cannot be read, as of another
+    schema version.
     """
     unknown = sorted(set(allow) - set(ALLOWABLE))
     if unknown:

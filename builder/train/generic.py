@@ -13,7 +13,7 @@ from typing import Any
 
 from gpperf_lite._generic import Generic
 
-from ..dataset import Dataset, concatenate
+from ..dataset import Dataset, concatenate, counted_once
 from ..errors import DatasetError
 from ..parallel import Task
 from .back_ends import library_points
