@@ -57,7 +57,14 @@ def build_model(
     model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
 ) -> Artefact:
     """Import the sources of one model and train it."""
-    options = TrainOptions(
+    runtime = [_import(sources / name, model.format) for name in model.runtime]
+    power = [_import(sources / name, model.format) for name in model.power]
+    return train(runtime, power, options_of(model), n_workers, kept)
+
+
+def options_of(model: ModelRecipe) -> TrainOptions:
+    """Return the options that a recipe trains a model with."""
+    return TrainOptions(
         model.name,
         model.version,
         model.split,
@@ -65,9 +72,6 @@ def build_model(
         model.held_out,
         stand_ins=model.stand_ins,
     )
-    runtime = [_import(sources / name, model.format) for name in model.runtime]
-    power = [_import(sources / name, model.format) for name in model.power]
-    return train(runtime, power, options, n_workers, kept)
 
 
 def build_generic(

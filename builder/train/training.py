@@ -49,7 +49,7 @@ def train(
     label = f"training {options.name}"
     data = concatenate(_chosen(datasets, options))
     power_datasets = _chosen(power_datasets, options)
-    gpu = _one_gpu(data)
+    gpu = one_gpu(data)
     left_out: dict[str, int] = {}
     strata = strata_of(data, gpu, options, left_out)
     sustained = data.sustained().usable()
@@ -125,7 +125,8 @@ def _holds_power(dataset: Dataset) -> bool:
     return bool(np.isfinite(dataset.column("power_w").astype(float)).any())
 
 
-def _one_gpu(dataset: Dataset) -> Gpu:
+def one_gpu(dataset: Dataset) -> Gpu:
+    """Return the GPU of a dataset; raises DatasetError where there are several, or no facts."""
     names = sorted(set(dataset.column("gpu")))
     if len(names) > 1:
         raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")
