@@ -102,9 +102,24 @@ def test_back_ends_that_timed_other_things_are_no_rivals() -> None:
     for dataset in (
         concatenate([timed_by("vllm"), other]),
         concatenate([timed_by("vllm", timed=None), timed_by("sglang", timed=None)]),
+        concatenate([timed_by("vllm"), timed_by("library")]),
         timed_by("vllm"),
     ):
-        assert back_end_choices(dataset, fitted_by_factors(dataset, {"vllm": 1, "sglang": 1})) == []
+        factors = {"vllm": 1, "sglang": 1, "library": 1}
+        assert back_end_choices(dataset, fitted_by_factors(dataset, factors)) == []
+
+
+def test_a_release_that_ran_another_kernel_is_not_what_the_back_end_measured() -> None:
+    """The older one is four times faster on half of the shapes; the newer is what is chosen."""
+    odd = np.where(np.arange(len(GRID)) % 2, 1e-6, 4e-6)
+    newer = timed_by("vllm", 1.0, source_version="2", runtime_s=4e-6)
+    older = timed_by("vllm", 1.0, source_version="1", runtime_s=odd)
+    dataset = concatenate([newer, older, timed_by("sglang", runtime_s=3e-6)])
+    fitted = fitted_by_factors(dataset, {"vllm": 1, "sglang": 2})
+    assert [len(stratum.labels.left_out) for stratum, _ in fitted] == [0, 1]
+    (choice,) = back_end_choices(dataset, fitted)
+    assert (choice.mean, choice.p10) == (pytest.approx(0.75), pytest.approx(0.75))
+    assert choice.always_mean == pytest.approx(1.0)
 
 
 def test_what_fills_the_gaps_of_a_back_end_was_not_measured_by_it() -> None:

@@ -103,9 +103,9 @@ def test_back_ends_of_one_dtype_are_chosen_from(worth: ModelWorth) -> None:
 
 
 def test_distances_are_the_mean_over_both_orders_of_each_pair() -> None:
-    """Twice and half as long; the second and the third share nothing."""
-    octaves = np.array([[0.0, 0.0], [1.0, NAN], [NAN, -1.0]])
-    assert distance_between(octaves) == pytest.approx((1.0 + 0.5 + 0.5 + 1.0) / 4)
+    """Twice and four times as long as the first; the second and the third share nothing."""
+    octaves = np.array([[0.0, 0.0], [1.0, NAN], [NAN, 2.0]])
+    assert distance_between(octaves) == pytest.approx((1.0 + 0.5 + 3.0 + 0.75) / 4)
     assert np.isnan(distance_between(octaves[1:]))
     assert np.isnan(distance_between(octaves[:1]))
 

@@ -119,6 +119,9 @@ def test_the_summary_has_the_means_over_the_gpus_that_have_a_figure() -> None:
     bf16, _, vllm, *rest = collections.summary_lines(WORTHS)[2:]
     means = ("3.00%", "6.00%", "4.00%", "92.00%", "80.00%", "15.00%", "50.00%", "70.00%")
     assert bf16 == f"| bf16 | library | 2 | {' | '.join(means)} |"
+    alone = StratumWorth("bf16", "library", 1, ERRORS, float("nan"), float("nan"), None)
+    more = collections.summary_lines([*WORTHS, ModelWorth("alone", (alone,), None, ())])[2]
+    assert more == bf16.replace("| 2 | 3.00% |", "| 3 | 2.67% |")
     assert vllm == "| fp8 | vllm | 1 | 2.00% | - | - | - | - | - | - | - |"
     assert rest[-1] == (
         "Mean efficiency of the 2 choices of a back end: 98.00%; of always the same one: 85.00%."
