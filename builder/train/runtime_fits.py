@@ -156,7 +156,7 @@ def held_by_fold(stratum: Stratum, fits: RuntimeFits) -> Held:
         reference_s = measured.reference(measured.shifts(~out))
         where = out & np.isfinite(reference_s)
         parts.append(_held(stratum, fit, where, reference_s[where], number))
-    return _joined(parts)
+    return joined_held(parts)
 
 
 def held_by_collection(stratum: Stratum, fits: RuntimeFits) -> Held:
@@ -166,7 +166,7 @@ def held_by_collection(stratum: Stratum, fits: RuntimeFits) -> Held:
         where = _measured_in(stratum, number, name)
         measured_s = np.exp2(stratum.measured.octaves[names.index(name)][where])
         parts.append(_held(stratum, fit, where, measured_s, names.index(name)))
-    return _joined(parts)
+    return joined_held(parts)
 
 
 def _held(stratum: Stratum, fit: RuntimeFit, where: Mask, measured_s: Floats, group: int) -> Held:
@@ -175,7 +175,8 @@ def _held(stratum: Stratum, fit: RuntimeFit, where: Mask, measured_s: Floats, gr
     return Held(predicted_s, measured_s, points, np.full(len(points), group))
 
 
-def _joined(parts: Sequence[Held]) -> Held:
+def joined_held(parts: Sequence[Held]) -> Held:
+    """Return all points of several parts, in order."""
     return Held(
         np.concatenate([part.predicted_s for part in parts]),
         np.concatenate([part.measured_s for part in parts]),

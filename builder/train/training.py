@@ -20,8 +20,9 @@ from gpperf_lite._artefact import Artefact
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
 from ..parallel import Task
-from .estimators import excess_of, power_estimator, runtime_estimator, sustained_estimator
+from .estimators import excess_of, runtime_estimator, sustained_estimator
 from .kept_fits import KeptFits, run_kept
+from .power_estimator import power_estimator
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
 from .runtime_fits import fit_strata
