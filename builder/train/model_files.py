@@ -60,7 +60,15 @@ def build_model(
     model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
 ) -> Artefact:
     """Import the sources of one model and train it."""
-    options = TrainOptions(
+    runtime = [_import(sources / name, model.format) for name in model.runtime]
+    power = [_import(sources / name, model.format) for name in model.power]
+    boards = _boards(sources, model.boards, model.format) if model.boards else None
+    return train(runtime, power, options_of(model), n_workers, kept, boards)
+
+
+def options_of(model: ModelRecipe) -> TrainOptions:
+    """Return the options that a recipe trains a model with."""
+    return TrainOptions(
         model.name,
         model.version,
         model.split,
@@ -68,10 +76,6 @@ def build_model(
         model.held_out,
         stand_ins=model.stand_ins,
     )
-    runtime = [_import(sources / name, model.format) for name in model.runtime]
-    power = [_import(sources / name, model.format) for name in model.power]
-    boards = _boards(sources, model.boards, model.format) if model.boards else None
-    return train(runtime, power, options, n_workers, kept, boards)
 
 
 @cache
