@@ -80,14 +80,17 @@ class Measurements:
         return shifts
 
     def consensus(self, shifts: Floats) -> Points:
-        """Return the points, their runtimes the consensus of collections so shifted."""
-        who = self.points.collection
-        if len(self.collections) > 1:
-            who = np.full(len(self), CONSENSUS, object)
+        """Return the points, their runtimes the consensus of collections so shifted.
+
+        A single collection is left as it is, to the bit.
+        """
+        if len(self.collections) == 1 and self.points.collections == self.collections:
+            return self.points
+        who = CONSENSUS if len(self.collections) > 1 else self.collections[0]
         return replace(
             self.points,
             runtime_s=np.exp2(_median(self.octaves - shifts[:, None])),
-            collection=who,
+            collection=np.full(len(self), who, object),
         )
 
     def reference(self, shifts: Floats) -> Floats:
