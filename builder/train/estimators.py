@@ -183,7 +183,7 @@ def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -
 
 
 def _coverage(held: Held, regimes_s: Floats | None = None) -> dict[str, float]:
-    """Return how the 90 % interval of all other groups holds each group, and how wide it is.
+    """Return the coverage of each group by the 90 % interval of all others, and its width.
 
     regimes_s: the predicted runtimes, where what is predicted is another thing.
     """

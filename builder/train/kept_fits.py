@@ -44,7 +44,10 @@ RUNTIME = (
 )
 """The modules of the runtime that decide the result of a fit."""
 
-BUILDER = ("train/*.py", "kernels/*.py", "dataset/points.py", "dataset/split.py")
+BUILDER = (
+    *("train/*.py", "kernels/*.py"),
+    *("dataset/consensus.py", "dataset/points.py", "dataset/split.py"),
+)
 """The modules of the builder that do."""
 
 _MAGIC = b"gpkept01"

@@ -160,7 +160,7 @@ def held_by_fold(stratum: Stratum, fits: RuntimeFits) -> Held:
 
 
 def held_by_collection(stratum: Stratum, fits: RuntimeFits) -> Held:
-    """Return what each collection measured in the folds that were held out together with it."""
+    """Return the points that each collection measured in the folds held out together with it."""
     names, parts = stratum.measured.collections, []
     for (number, name), fit in fits.left_out.items():
         where = _measured_in(stratum, number, name)

@@ -130,7 +130,7 @@ def _one_gpu(dataset: Dataset) -> Gpu:
     if len(names) > 1:
         raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")
     if not names:
-        raise DatasetError("there is no usable row: there is no row at all")
+        raise DatasetError("there is no usable row: there is no row of this kind in it")
     gpu = dataset.gpus.get(names[0])
     if gpu is None:
         raise DatasetError(f"the dataset does not hold the facts of its GPU {names[0]!r}")
