@@ -68,8 +68,9 @@ def test_coverage_on_other_folds_is_near_the_confidence() -> None:
     predicted_s = np.exp(random.uniform(-12, -4, 5000))
     drawn, fold = np.abs(random.normal(0, 0.1, 5000)), random.integers(0, 5, 5000)
     for confidence in (0.5, 0.9, 0.99):
-        share = covered(predicted_s, drawn, fold, confidence).mean()
-        assert share == pytest.approx(confidence, abs=0.02)
+        inside, half_widths = covered(predicted_s, drawn, fold, confidence)
+        assert inside.mean() == pytest.approx(confidence, abs=0.02)
+        assert (inside == (np.rint(drawn * UNITS_PER_OCTAVE) <= half_widths)).all()
 
 
 def test_a_miss_of_many_octaves_is_as_wide_as_it_is() -> None:

@@ -26,8 +26,9 @@ from gpperf_lite._forest import Forest
 
 ROOT = Path(__file__).parents[3]
 FITS = [ROOT / "builder" / "train" / f"{name}.py" for name in (
-    "catboost_forest", "generic_fit", "intervals", "learner", "metrics", "physics", "power_fit",
-    "relative", "runtime_fit", "slowdown_fit", "stratum",
+    "back_ends", "catboost_forest", "estimators", "generic_fit", "intervals", "leaves", "learner",
+    "metrics", "physics", "power_fit", "relative", "runtime_fit", "runtime_fits", "slowdown_fit",
+    "stratum",
 )]  # fmt: skip
 ONLY_READ_AND_WRITTEN = {"_artefact", "_checked_json", "_errors", "_generic", "_safetensors"}
 """Modules of the runtime that fits import, and that decide no number of them."""
