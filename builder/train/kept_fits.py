@@ -1,7 +1,8 @@
 """Kept fits: what was fitted once is found again, so that a build which was stopped goes on.
 
 A fit is a call of a function. Its file is named by the SHA-256 of all that decides its result: the
-function, the arguments, the libraries, the machine, and the sources of `RUNTIME` and `BUILDER`.
+function, the arguments, the libraries, the machine, and the sources: of `fit_runtime`, which takes
+nearly all the time, those that it needs, of the others all of `RUNTIME` and `BUILDER`.
 So a change of any of them finds nothing, and no fit is ever taken for another. A file holds a magic
 number, the SHA-256 of its name and of all that follows, and the canonical form of the result as an
 npz; one that is damaged, or of another name, is fitted again. Nothing in it is executed.
@@ -38,16 +39,22 @@ T = TypeVar("T")
 _RESULTS = names_of(Domain, Estimator, Forest, Interval, RuntimeFit)
 """The classes of results, and of what they are made of."""
 
-RUNTIME = (
-    *("_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_interval"),
-    *("_kernel", "_occupancy", "_physics", "_relative"),
+RUNTIME_OF_RUNTIME_FITS = (
+    *("_arithmetic", "_domain", "_features", "_forest", "_gemm", "_gpu", "_kernel", "_occupancy"),
+    *("_physics",),
 )
-"""The modules of the runtime that decide the result of a fit."""
+"""The modules of the runtime that decide the result of `fit_runtime`."""
 
-BUILDER = (
-    *("train/*.py", "kernels/*.py"),
-    *("dataset/consensus.py", "dataset/points.py", "dataset/split.py"),
+BUILDER_OF_RUNTIME_FITS = (
+    *("train/catboost_forest.py", "train/learner.py", "train/leaves.py", "train/physics.py"),
+    *("train/runtime_fit.py", "kernels/*.py", "dataset/points.py"),
 )
+"""The modules of the builder that do."""
+
+RUNTIME = (*RUNTIME_OF_RUNTIME_FITS, "_estimator", "_interval", "_relative")
+"""The modules of the runtime that decide the result of any fit."""
+
+BUILDER = ("train/*.py", "kernels/*.py", "dataset/*.py")
 """The modules of the builder that do."""
 
 _MAGIC = b"gpkept01"
@@ -64,7 +71,7 @@ class KeptFits:
     """
 
     def __init__(
-        self, folder: Path | None = None, sources: Callable[[], str] | None = None
+        self, folder: Path | None = None, sources: Callable[[str], str] | None = None
     ) -> None:
         self.folder = folder or user_cache_path("gpperf-lite", appauthor=False) / "fits"
         self.n_found = self.n_fitted = 0
@@ -75,7 +82,7 @@ class KeptFits:
                 f"the folder of kept fits cannot be made ({error}): name another with --fits"
             ) from error
         self._sources_now = sources or sources_sha256
-        self._sources = self._sources_now()
+        self._sources = {name: self._sources_now(name) for name in ("", RuntimeFit.__module__)}
         self._libraries = versions_of("catboost", "numpy", "scikit-learn", "scipy")
 
     def __str__(self) -> str:
@@ -91,7 +98,8 @@ class KeptFits:
         name = f"{task.function.__module__}.{task.function.__qualname__}"
         if "<" in name:
             raise TypeError(f"a function of a module must make the fit (got {name})")
-        where = [self._sources, self._libraries, platform.machine()]
+        sources = self._sources.get(task.function.__module__, self._sources[""])
+        where = [sources, self._libraries, platform.machine()]
         return form_of([name, task.arguments, where]).sha256
 
     def find(self, keys: Sequence[str]) -> dict[str, Any]:
@@ -113,7 +121,7 @@ class KeptFits:
         Where that is impossible it is told and left: the build goes on. Raises TypeError for a
         result that could not be read again.
         """
-        if self._sources_now() != self._sources:
+        if any(self._sources_now(name) != before for name, before in self._sources.items()):
             _tell("a fit is not kept, because the sources were changed while it was made")
             return
         data = _packed(key, result)
@@ -160,11 +168,14 @@ def run_kept(
     return [results[key] for key in keys]
 
 
-def sources_sha256() -> str:
-    """Return the SHA-256 of the sources that decide the result of a fit, in hexadecimal."""
+def sources_sha256(module: str) -> str:
+    """Return the SHA-256 of the sources that decide the fits of a module, in hexadecimal."""
     runtime, builder = Path(gpperf_lite.__file__).parent, Path(__file__).parents[1]
-    paths = [runtime / f"{name}.py" for name in RUNTIME]
-    paths += [path for pattern in BUILDER for path in sorted(builder.glob(pattern))]
+    of_runtime = module == RuntimeFit.__module__
+    names = RUNTIME_OF_RUNTIME_FITS if of_runtime else RUNTIME
+    patterns = BUILDER_OF_RUNTIME_FITS if of_runtime else BUILDER
+    paths = [runtime / f"{name}.py" for name in names]
+    paths += [path for pattern in patterns for path in sorted(builder.glob(pattern))]
     texts = [[path.parent.name, path.name, path.read_text("utf-8")] for path in paths]
     return form_of(texts).sha256
 
