@@ -141,6 +141,8 @@ def labels_of(points: Points, kernel: Kernel) -> Labels:
     apart = [_apart(measured.octaves[0], octaves) for octaves in measured.octaves[1:]]
     left_out = {
         name: f"it lies {far:.0%} from {newest}, as another kernel would"
+        if np.isfinite(far)
+        else f"it shares too few points with {newest} to be compared"
         for name, far in zip(older, apart, strict=True)
         if far > FURTHEST
     }
