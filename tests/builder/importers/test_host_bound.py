@@ -59,9 +59,7 @@ def test_a_flat_floor_over_decades_of_sizes_is_the_hosts(seed: int, floor_s: flo
 
 @settings(max_examples=50)
 @given(seed=seeds, launch_s=st.floats(1e-6, 25e-6), share=st.floats(0.3, 1.0))
-def test_launches_under_a_graph_are_never_flagged(
-    seed: int, launch_s: float, share: float
-) -> None:
+def test_launches_under_a_graph_are_never_flagged(seed: int, launch_s: float, share: float) -> None:
     """Though small problems all take as long as a launch."""
     sizes = sizes_of(seed)
     dataset = rows(sizes, physical_s(sizes, launch_s, share))
