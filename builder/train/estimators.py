@@ -1,4 +1,4 @@
-"""Estimators of a stratum: its fits with their accuracy and their intervals, to be shipped."""
+"""Estimators of the runtime of a stratum: fits with their accuracy and intervals, to be shipped."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from ..dataset import Floats, Mask, Points
 from .intervals import Excess, conformal_interval, coverage_of, covered, half_width_of
 from .metrics import errors_of, slices
 from .physics import Constants
-from .power_fit import fit_power, widened_below
 from .runtime_fit import RuntimeFit, trained_domain
 from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold
 from .slowdown_fit import fit_slowdown, measured_both_ways
 from .stratum import Stratum
 
 
-class _Fit(Protocol):
+class Fit(Protocol):
     """A fit that can be shipped."""
 
     @property
-    def constants(self) -> Constants: ...
+    def constants(self) -> Constants:
+        """Constants of the physical model."""
 
     @property
-    def forest(self) -> Forest: ...
+    def forest(self) -> Forest:
+        """The forest that corrects it."""
 
 
 def runtime_estimator(stratum: Stratum, fits: RuntimeFits, excess: Excess | None) -> Estimator:
@@ -41,23 +42,25 @@ def runtime_estimator(stratum: Stratum, fits: RuntimeFits, excess: Excess | None
     alone, of held-out folds, widened by `excess`.
     """
     held = held_by_fold(stratum, fits)
-    accuracy = _accuracy(stratum.options.split, held.points, held.predicted_s, held.measured_s)
+    accuracy = accuracy_of(stratum.options.split, held.points, held.predicted_s, held.measured_s)
     accuracy |= _collections(stratum)
     notes = stratum.labels.notes
     if fits.left_out:
         left_out = held_by_collection(stratum, fits)
         interval = conformal_interval(left_out.predicted_s, left_out.misses)
-        accuracy |= _coverage(left_out)
+        accuracy |= coverage(left_out)
     else:
         interval = conformal_interval(held.predicted_s, held.misses)
-        accuracy |= _coverage(held)
+        accuracy |= coverage(held)
         if excess is not None:
             interval = excess.added_to(interval)
+            is_one = len(stratum.measured.collections) == 1
             notes += (
-                f"one collection alone measured {stratum.dtype} of {stratum.unit}: its interval is "
-                "wider by how far collections of other kernels lie apart",
+                f"{'one collection alone' if is_one else 'too few collections'} measured "
+                f"{stratum.dtype} of {stratum.unit}: its interval is wider by how far collections "
+                "of other kernels lie apart",
             )
-    return _estimator("runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes)
+    return estimator_of("runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes)
 
 
 def excess_of(fitted: Sequence[tuple[Stratum, RuntimeFits]]) -> Excess | None:
@@ -79,63 +82,42 @@ def sustained_estimator(stratum: Stratum, sustained: Points, fits: RuntimeFits) 
     if not stratum.can_hold_out(points):
         return None
     fold = stratum.folds_of(points)
-    runtime_s = _held_out_runtimes(stratum, points, fold, fits)
+    runtime_s = held_out_runtimes(stratum, points, fold, fits)
 
     def predict(number: int, out: Mask) -> Floats:
         constants, rest = fits.without(number).constants, points.where(~out)
         slowdown = fit_slowdown(stratum.described(rest, constants), burst_s[~out], rest.runtime_s)
         return slowdown.predict(stratum.described(points.where(out), constants), runtime_s[out])
 
-    held = Held(_held_out(fold, predict), points.runtime_s, points, fold)
+    held = Held(held_out(fold, predict), points.runtime_s, points, fold)
     described = stratum.described(points, fits.whole.constants)
     shipped = fit_slowdown(described, burst_s, points.runtime_s)
     return _judged("sustained", stratum, shipped, held, held.predicted_s)
 
 
-def power_estimator(stratum: Stratum, points: Points, fits: RuntimeFits) -> Estimator:
-    """Return the estimator of power; a group is held out of runtime and power alike.
-
-    points: of this stratum, with power.
-    """
-    gpu, fold = stratum.gpu, stratum.folds_of(points)
-    runtime_s = _held_out_runtimes(stratum, points, fold, fits)
-
-    def predict(number: int, out: Mask) -> Floats:
-        constants, rest = fits.without(number).constants, points.where(~out)
-        described = stratum.described(rest, constants)
-        power = fit_power(described, rest.runtime_s, rest.power_w, gpu)
-        return power.predict(stratum.described(points.where(out), constants), runtime_s[out], gpu)
-
-    held = Held(_held_out(fold, predict), points.power_w, points, fold)
-    described = stratum.described(points, fits.whole.constants)
-    shipped = fit_power(described, points.runtime_s, points.power_w, gpu)
-    estimator = _judged("power", stratum, shipped, held, runtime_s)
-    interval = widened_below(estimator.interval, float(points.runtime_s.min()))
-    return estimator._replace(interval=interval)
-
-
 def _judged(
-    target: str, stratum: Stratum, shipped: _Fit, held: Held, runtime_s: Floats
+    target: str, stratum: Stratum, shipped: Fit, held: Held, runtime_s: Floats
 ) -> Estimator:
     """Return an estimator with the accuracy and the interval of held-out folds.
 
     runtime_s: the predicted runtimes, by whose regimes the interval differs, shape (n_points,).
     """
     interval = conformal_interval(runtime_s, held.misses)
-    accuracy = _accuracy(stratum.options.split, held.points, held.predicted_s, held.measured_s)
-    accuracy |= _coverage(held, runtime_s)
-    return _estimator(target, stratum, shipped, held.points, interval, accuracy, ())
+    accuracy = accuracy_of(stratum.options.split, held.points, held.predicted_s, held.measured_s)
+    accuracy |= coverage(held, runtime_s)
+    return estimator_of(target, stratum, shipped, held.points, interval, accuracy, ())
 
 
-def _estimator(
+def estimator_of(
     target: str,
     stratum: Stratum,
-    shipped: _Fit,
+    shipped: Fit,
     points: Points,
     interval: Interval,
     accuracy: dict[str, Any],
     notes: tuple[str, ...],
 ) -> Estimator:
+    """Return an estimator of a fit; points: those that it was fitted to."""
     return Estimator(
         target,
         stratum.dtype,
@@ -150,7 +132,7 @@ def _estimator(
     )
 
 
-def _held_out_runtimes(
+def held_out_runtimes(
     stratum: Stratum, points: Points, fold: NDArray[np.intp], fits: RuntimeFits
 ) -> Floats:
     """Return runtimes in s, of shape (n_points,), each by the fit that never saw its fold."""
@@ -159,10 +141,10 @@ def _held_out_runtimes(
         fit: RuntimeFit = fits.without(number)
         return fit.predict(points.where(out), stratum.gpu, stratum.kernels)[0]
 
-    return _held_out(fold, predict)
+    return held_out(fold, predict)
 
 
-def _held_out(fold: NDArray[np.intp], predict: Callable[[int, Mask], Floats]) -> Floats:
+def held_out(fold: NDArray[np.intp], predict: Callable[[int, Mask], Floats]) -> Floats:
     """Return predictions of shape (n_points,), fold by fold.
 
     predict: takes the number of a fold and the mask of its points, and returns their predictions.
@@ -174,7 +156,8 @@ def _held_out(fold: NDArray[np.intp], predict: Callable[[int, Mask], Floats]) ->
     return predicted
 
 
-def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
+def accuracy_of(split: str, points: Points, predicted: Floats, measured: Floats) -> dict[str, Any]:
+    """Return the errors of predictions on held-out points, whole and by slice, in JSON values."""
     parts = {
         name: errors_of(predicted[part], measured[part]).to_json()
         for name, part in slices(points).items()
@@ -182,7 +165,7 @@ def _accuracy(split: str, points: Points, predicted: Floats, measured: Floats) -
     return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
 
 
-def _coverage(held: Held, regimes_s: Floats | None = None) -> dict[str, float]:
+def coverage(held: Held, regimes_s: Floats | None = None) -> dict[str, float]:
     """Return the coverage of each group by the 90 % interval of all others, and its width.
 
     regimes_s: the predicted runtimes, where what is predicted is another thing.

@@ -20,8 +20,9 @@ from gpperf_lite._artefact import Artefact
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
 from ..parallel import Task
-from .estimators import excess_of, power_estimator, runtime_estimator, sustained_estimator
+from .estimators import excess_of, runtime_estimator, sustained_estimator
 from .kept_fits import KeptFits, run_kept
+from .power_estimator import power_estimator
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
 from .runtime_fits import fit_strata
@@ -66,7 +67,9 @@ def train(
                 f"hold out ({left_out}): leave --power out, or measure more"
             )
         power_datasets = power_datasets if powered else []
-    fitted = fit_strata(strata, list(powered), n_workers, label, kept)
+    # What is learned from runtimes, power and slowdown, needs those of every fold held out.
+    built_on = [stratum.name for stratum in strata] if len(sustained) else list(powered)
+    fitted = fit_strata(strata, built_on, n_workers, label, kept)
     excess = excess_of(fitted)
     estimators = [runtime_estimator(stratum, fits, excess) for stratum, fits in fitted]
     if len(sustained):

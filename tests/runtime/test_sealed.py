@@ -123,7 +123,7 @@ def test_a_file_of_others_is_refused_as_that(data: bytes) -> None:
 def test_a_wrong_checksum_is_refused() -> None:
     for digest in (None, "", "0" * 64):
         with pytest.raises(gp.ArtefactError, match="checksum"):
-            decode(with_metadata(sha256=digest))
+            decode(with_metadata(blake2b=digest))
 
 
 def test_any_changed_byte_of_the_payload_is_noticed() -> None:
@@ -151,7 +151,7 @@ def test_a_newer_format_is_refused_naming_the_version_to_install() -> None:
     version = _sealed.FORMAT_VERSION + 1
     newer = {**manifest_of(SMALL), "format_version": version, "needs": "3.1.4"}
     with pytest.raises(gp.UnsupportedVersionError, match=r"gpperf-lite >= 3\.1\.4: upgrade with"):
-        decode(with_metadata(manifest=json.dumps(newer), sha256="of another kind"))
+        decode(with_metadata(manifest=json.dumps(newer), blake2b="of another kind"))
 
 
 def test_format_2_is_written_and_both_formats_are_read() -> None:

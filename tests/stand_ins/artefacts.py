@@ -191,6 +191,14 @@ def remade(data: bytes, change: Callable[[dict[str, Any], dict[str, Any]], objec
 
 def sealed(manifest: str, header: dict[str, Any], payload: bytes) -> bytes:
     """Return a file of these parts with a right checksum: by the specification, not by our code."""
-    digest = hashlib.sha256(manifest.encode() + payload).hexdigest()
-    metadata = {"format": "gpperf-lite artefact", "manifest": manifest, "sha256": digest}
+    data = manifest.encode() + payload
+    checksums = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "blake2b": hashlib.blake2b(data, digest_size=32).hexdigest(),
+    }
+    try:
+        kind = "sha256" if json.loads(manifest)["format_version"] == 1 else "blake2b"
+    except (ValueError, KeyError, TypeError):
+        kind = "blake2b"
+    metadata = {"format": "gpperf-lite artefact", "manifest": manifest, kind: checksums[kind]}
     return _safetensors.encode(metadata, payload, header)

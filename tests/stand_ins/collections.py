@@ -28,8 +28,10 @@ def collection(
     return dataset_of(len(sizes), runtime_s=runtime_s.tolist(), **{**known, **columns})
 
 
-def odd_times(seed: int, factor: float = 1.0, noise: float = 0.05) -> Floats:
+def odd_times(
+    seed: int, factor: float = 1.0, noise: float = 0.05, truth_s: Floats = TRUTH_S
+) -> Floats:
     """Return the times of a collection: a factor of its own, and noise on each size, in octaves."""
     random = np.random.default_rng(seed)
-    odd: Floats = factor * TRUTH_S * np.exp2(random.normal(0, noise, len(TRUTH_S)))
+    odd: Floats = factor * truth_s * np.exp2(random.normal(0, noise, len(truth_s)))
     return odd

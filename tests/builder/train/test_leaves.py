@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.dataset import Floats
+from builder.train.learner import Columns, LearnerOptions, learn
 from builder.train.leaves import with_refitted_leaves
-from builder.train.learner import LearnerOptions, learn
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 
 N_FEATURES = 3
@@ -25,13 +25,11 @@ def forest_of(seed: int, n_trees: int = 6, depth: int = 3, most: int = 800) -> F
     )
 
 
-def columns_of(seed: int, n_rows: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+def columns_of(seed: int, n_rows: int) -> Columns:
     return np.random.default_rng(seed).uniform(0, 1, (N_FEATURES, n_rows)).astype(np.float32)
 
 
-def octaves_of(
-    forest: Forest, columns: np.ndarray[tuple[int, int], np.dtype[np.float32]]
-) -> Floats:
+def octaves_of(forest: Forest, columns: Columns) -> Floats:
     return forest.sums_of(columns) / UNITS_PER_OCTAVE
 
 
