@@ -12,7 +12,9 @@ It is sealed as `_sealed` says. Its manifest, format version 2, has these fields
     estimators      a list, each for one target, one dtype and some of the kernels: see `_estimator`
     stand_ins       {dtype: dtype}: an unmeasured dtype and the measured one that answers for it
     remarks         texts that go with every prediction; may be missing
-    provenance      free-form: sources, licences, hashes, how it was measured and trained
+
+Provenance and accuracy are in the text of the card (see `_card`), in version 1 in `provenance` and
+in `accuracy` of each estimator.
 
 What a file says is checked before any of it is used: every length, range and name, that each
 tensor belongs to one forest, and that no two estimators answer for the same target, dtype and
@@ -27,6 +29,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ._card import Card, text_of
 from ._checked_json import Fields
 from ._descriptions import gpu_of, gpu_to_json, kernel_of, kernel_to_json
 from ._errors import ArtefactError, FeatureMismatchError
@@ -99,11 +102,11 @@ def encode(artefact: Artefact) -> bytes:
             for index, estimator in enumerate(artefact.estimators)
         ],
         "stand_ins": dict(artefact.stand_ins),
-        "provenance": dict(artefact.provenance),
     }
     if artefact.remarks:
         manifest["remarks"] = list(artefact.remarks)
-    return seal(manifest, tensors)
+    accuracy = [estimator.accuracy for estimator in artefact.estimators]
+    return seal(manifest, tensors, text_of(artefact.provenance, accuracy))
 
 
 def decode(data: bytes) -> Artefact:
@@ -111,23 +114,27 @@ def decode(data: bytes) -> Artefact:
 
     Raises ArtefactError with the reason.
     """
-    manifest, tensors = unseal(data)
+    manifest, tensors, card = unseal(data)
     if scope_of(manifest) == "generic":
         raise ArtefactError(
             "it is of no one GPU: say which, with load(..., gpu=gpperf_lite.Gpu(...))"
         )
     names = manifest.texts("features")
     _check_features(names)
-    return _artefact(manifest, tensors, len(names))
+    return _artefact(manifest, tensors, len(names), Card(card) if card else None)
 
 
-def _artefact(manifest: Fields, tensors: dict[str, Array], n_features: int) -> Artefact:
+def _artefact(
+    manifest: Fields, tensors: dict[str, Array], n_features: int, card: Card | None
+) -> Artefact:
     gpu = gpu_of(manifest.object("gpu"))
     kernels = _kernels(manifest.objects("kernels"))
     # Each forest takes its tensors away, so that no two can share one.
     estimators = tuple(
-        estimator_of(entry, gpu, kernels, tensors, n_features)
-        for entry in manifest.objects("estimators")
+        estimator_of(entry, gpu, kernels, tensors, n_features)._replace(
+            accuracy=entry.free_form("accuracy") if card is None else card.accuracy(index)
+        )
+        for index, entry in enumerate(manifest.objects("estimators"))
     )
     check_all_taken(tensors)
     _check_keys(estimators)
@@ -138,7 +145,7 @@ def _artefact(manifest: Fields, tensors: dict[str, Array], n_features: int) -> A
         kernels,
         estimators,
         _stand_ins(manifest.object("stand_ins"), gpu, estimators),
-        manifest.free_form("provenance"),
+        manifest.free_form("provenance") if card is None else card.provenance(),
         tuple(manifest.texts("remarks")) if "remarks" in manifest else (),
     )
 

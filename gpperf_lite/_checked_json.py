@@ -138,8 +138,10 @@ class Fields:
         """Return a list of lists of integers from `low` to `high`."""
 
         def is_row(row: Any) -> bool:
-            is_list = isinstance(row, list) and len(row) <= self.longest_list
-            return is_list and all(is_integer(item, low, high) for item in row)
+            if not isinstance(row, list) or len(row) > self.longest_list:
+                return False
+            # By types first, all at once: this is a third of what reading an artefact takes.
+            return not row or (set(map(type, row)) == {int} and low <= min(row) <= max(row) <= high)
 
         return tuple(map(tuple, self.each(name, is_row, f"a list of integers, {low} to {high},")))
 

@@ -14,7 +14,6 @@
     interval    {"runtime_edges_s": [...], "confidences": [...], "half_widths": [[...], ...]}:
                 one row of half-widths for each regime of size, in units of 1/8192 octave,
                 one column for each confidence; both rise
-    accuracy    held-out figures, by split; free-form, shown by the card
     timed       what was timed: "gemm", the GEMM alone on operands as they are; "quantise+gemm", the
                 quantising of A as well; "layer", one layer of an inference engine. May be missing:
                 not stated. From format 2 on, like notes
@@ -56,6 +55,7 @@ _Number = TypeVar("_Number", int, float)
 class Estimator(NamedTuple):
     """The estimator of one target, dtype and group of kernels; fields are those of its entry.
 
+    accuracy: held-out figures, by split; free-form, shown by the card.
     timed: one of TIMED, or "" where that is not stated.
     """
 
@@ -99,7 +99,7 @@ def estimator_of(
         forest_of(entry.object("forest"), tensors, n_seen),
         domain_of(entry.object("domain")),
         interval_of(entry.object("interval")),
-        entry.free_form("accuracy"),
+        {},
         *timed_and_notes(entry),
     )
 
@@ -200,7 +200,6 @@ def estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "forest": {"bias": estimator.forest.bias, "tensors": str(index)},
         "domain": estimator.domain._asdict(),
         "interval": estimator.interval.to_json(),
-        "accuracy": dict(estimator.accuracy),
         **timed_and_notes_to_json(estimator.timed, estimator.notes),
     }
 

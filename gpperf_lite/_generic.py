@@ -297,7 +297,7 @@ def decode(data: bytes) -> Generic:
 
     Raises ArtefactError with the reason, InputError for an artefact of a certain GPU.
     """
-    manifest, tensors = unseal(data)
+    manifest, tensors, _ = unseal(data)
     if scope_of(manifest) != "generic":
         raise InputError(
             "gpu must be left out for a model of a certain GPU: only the generic model takes one"

@@ -7,8 +7,8 @@ apart by predicted runtime, because short kernels are noisier than long ones.
 
 from __future__ import annotations
 
-import itertools
 import math
+import operator
 from bisect import bisect_right
 from typing import Any
 
@@ -151,7 +151,8 @@ def checked_confidence(confidence: object) -> float:
 
 
 def _rises(values: tuple[float, ...], highest: float, *, strictly: bool) -> bool:
-    """True for values from 0 to `highest` that rise, or at least do not fall."""
-    if not all(0 <= value <= highest for value in values):
+    """True for values from 0 to `highest` that rise, or at least do not fall; NaN never does."""
+    follows = operator.lt if strictly else operator.le
+    if not all(map(follows, values, values[1:])):
         return False
-    return all(a < b or (a == b and not strictly) for a, b in itertools.pairwise(values))
+    return not values or (0 <= values[0] <= highest and 0 <= values[-1] <= highest)

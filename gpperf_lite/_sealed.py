@@ -1,11 +1,12 @@
 """The sealed file: manifest and tensors in one container, with a version and a checksum.
 
-It is a safetensors file (see `_safetensors`) whose `__metadata__` holds three texts:
+It is a safetensors file (see `_safetensors`) whose `__metadata__` holds these texts:
 
     format     "gpperf-lite artefact"
     manifest   one JSON object, below
-    blake2b    BLAKE2b, 32 bytes, of the manifest's UTF-8 bytes followed by the payload, in
-               hexadecimal; version 1 has `sha256` in its place, a SHA-256 of the same
+    card       of scope "gpu": one JSON object, see `_card`; in version 1 a part of the manifest
+    blake2b    BLAKE2b, 32 bytes, of the UTF-8 bytes of manifest and card followed by the payload,
+               in hexadecimal; version 1 has `sha256` in its place, a SHA-256 of the same
 
 Every manifest has these fields; the others are those of its scope:
 
@@ -22,8 +23,8 @@ History of format versions:
 
     1   gpperf-lite 0.1.0
     2   gpperf-lite 0.2.0: back ends among the kernels; `timed` and `notes` of an estimator; a dtype
-        may count by the peak of another (see `Gpu.peak_of`); BLAKE2b, which takes a third of the
-        time of a SHA-256
+        may count by the peak of another (see `Gpu.peak_of`); what the card shows apart from the
+        manifest; BLAKE2b, which takes a third of the time of a SHA-256
 """
 
 from __future__ import annotations
@@ -91,8 +92,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         raise
 
 
-def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
+def seal(manifest: Mapping[str, Any], tensors: dict[str, Array], card: str = "") -> bytes:
     """Return the bytes of a file of these tensors and this manifest, to which the version is added.
+
+    card: the text of the card, where it is apart.
 
     Raises ArtefactError where the manifest holds what JSON cannot say, such as a NaN.
     """
@@ -102,12 +105,17 @@ def seal(manifest: Mapping[str, Any], tensors: dict[str, Array]) -> bytes:
     except (TypeError, ValueError) as error:
         raise ArtefactError(f"the artefact cannot be written as JSON: {error}") from error
     header, payload = _safetensors.pack(tensors)
-    metadata = {"format": FORMAT, "manifest": text, _CHECKSUM: _checksum(_CHECKSUM, text, payload)}
+    checksum = _checksum(_CHECKSUM, text + card, payload)
+    metadata = {"format": FORMAT, "manifest": text, _CHECKSUM: checksum}
+    if card:
+        metadata["card"] = card
     return _safetensors.encode(metadata, payload, header)
 
 
-def unseal(data: bytes) -> tuple[Fields, dict[str, Array]]:
-    """Return the manifest and the tensors of a file, its version and its checksum checked.
+def unseal(data: bytes) -> tuple[Fields, dict[str, Array], str]:
+    """Return manifest, tensors and card's text of a file, its version and its checksum checked.
+
+    The text is empty where the file has none.
 
     Raises ArtefactError with the reason, UnsupportedVersionError for a newer format.
     """
@@ -119,9 +127,10 @@ def unseal(data: bytes) -> tuple[Fields, dict[str, Array]]:
     manifest = Fields(_safetensors.loads(metadata["manifest"]), "manifest")
     # The version before the checksum: a newer format may compute it in another way.
     kind = _CHECKSUM if _version_of(manifest) > 1 else _CHECKSUM_1
-    if metadata.get(kind) != _checksum(kind, metadata["manifest"], payload):
+    card = metadata.get("card", "")
+    if metadata.get(kind) != _checksum(kind, metadata["manifest"] + card, payload):
         refuse("its checksum does not match: the file was changed or damaged")
-    return manifest, tensors
+    return manifest, tensors, card
 
 
 def scope_of(manifest: Fields) -> str:
@@ -141,9 +150,9 @@ def _version_of(manifest: Fields) -> int:
     return version
 
 
-def _checksum(kind: str, manifest: str, payload: bytes | memoryview) -> str:
+def _checksum(kind: str, texts: str, payload: bytes | memoryview) -> str:
     digest = _digest(kind)
-    digest.update(manifest.encode("utf-8"))
+    digest.update(texts.encode("utf-8"))
     digest.update(payload)
     checksum: str = digest.hexdigest()
     return checksum

@@ -17,12 +17,17 @@ import numpy as np
 from gpperf_lite import Kernel
 from gpperf_lite._kernel import LIBRARIES, LIBRARY, VLLM
 
-from ..dataset import Dataset, Floats, Measurements, Points, joined, measurements_of, points_of
+from ..dataset import Dataset, Measurements, Points, joined, measurements_of, points_of
 from ..errors import DatasetError
 from .physics import unit_of
 
 FURTHEST = 0.10
 """The mean distance from the newest collection up to which an older one is of the same kernel."""
+
+FURTHER_THAN_CUBLAS, FACTOR_FROM_CUBLAS = 2.5, 0.05
+"""The same where the collections lie apart themselves: by how many times the distance that they
+have where both ran cuBLAS, as long as their factor is no further from the one that they have
+there."""
 
 _FEWEST_SHARED = 20
 
@@ -96,7 +101,10 @@ def labels_by_unit(dataset: Dataset) -> dict[tuple[str, str], Labels]:
     hosts = single.host_bound()
     bound = _by_unit(points_of(hosts), dataset) if len(hosts.usable()) else {}
     timed = _by_unit(points_of(single), dataset) if len(single.usable()) or not bound else {}
-    labels = {key: labels_of(part, dataset.kernel(part.kernel[0])) for key, part in timed.items()}
+    cublas = timed.get(("bf16", LIBRARY.name))
+    labels = {
+        key: labels_of(part, dataset.kernel(part.kernel[0]), cublas) for key, part in timed.items()
+    }
     whole = {key: one for key, one in labels.items() if key not in bound}
     for (dtype, unit), part in bound.items():
         kernel = dataset.kernel(part.kernel[0])
@@ -129,32 +137,70 @@ def is_back_end(kernel: Kernel) -> bool:
     return kernel in LIBRARIES and kernel != LIBRARY
 
 
-def labels_of(points: Points, kernel: Kernel) -> Labels:
+def labels_of(points: Points, kernel: Kernel, cublas: Points | None = None) -> Labels:
     """Return the labels of the points of one kernel, or of kernels that share their constants.
 
-    Of a back end, the first collection is the newest.
+    Of a back end, the first collection is the newest. cublas: what the same collections measured
+    of cuBLAS, which is one kernel in all of them.
     """
     if not is_back_end(kernel):
         return Labels(points)
-    measured = measurements_of(points)
-    newest, *older = measured.collections
-    apart = [_apart(measured.octaves[0], octaves) for octaves in measured.octaves[1:]]
+    newest = points.collections[0]
+    usual = _apart_from(newest, cublas) if cublas is not None else {}
     left_out = {
-        name: f"it lies {far:.0%} from {newest}, as another kernel would"
-        if np.isfinite(far)
-        else f"it shares too few points with {newest} to be compared"
-        for name, far in zip(older, apart, strict=True)
-        if far > FURTHEST
+        name: apart.told(newest)
+        for name, apart in _apart_from(newest, points).items()
+        if not apart.is_of_one_kernel(usual.get(name))
     }
     return Labels(points.where(~np.isin(points.collection, list(left_out))), left_out)
 
 
-def _apart(first: Floats, second: Floats) -> float:
-    """Return the mean distance of a collection, shifted, from the first; infinite if unknown."""
-    ratio = (second - first)[np.isfinite(second - first)]
-    if ratio.size < _FEWEST_SHARED:
-        return float("inf")
-    return float(np.abs(np.exp2(ratio - np.median(ratio)) - 1.0).mean())
+@dataclass(frozen=True)
+class _Apart:
+    """The factor of a collection over another, in octaves, and the mean distance that it leaves."""
+
+    octaves: float
+    distance: float
+
+    def is_of_one_kernel(self, usual: _Apart | None) -> bool:
+        """Return True where it is near, or as near as two collections of one kernel are.
+
+        usual: of the same two where they ran one kernel.
+        """
+        if self.distance <= FURTHEST:
+            return True
+        return (
+            usual is not None
+            and np.isfinite(self.distance)
+            and self.distance <= FURTHER_THAN_CUBLAS * usual.distance
+            and abs(2.0 ** (self.octaves - usual.octaves) - 1.0) <= FACTOR_FROM_CUBLAS
+        )
+
+    def told(self, newest: str) -> str:
+        """Return the reason why it is not taken together with the newest."""
+        if not np.isfinite(self.distance):
+            return f"it shares too few points with {newest} to be compared"
+        return f"it lies {self.distance:.0%} from {newest}, as another kernel would"
+
+
+def _apart_from(newest: str, points: Points) -> dict[str, _Apart]:
+    """Return the distance of each other collection from one of them; empty where that has none.
+
+    A collection that shares too few points with it is infinitely far.
+    """
+    measured = measurements_of(points)
+    if newest not in measured.collections:
+        return {}
+    first, apart = measured.octaves[measured.collections.index(newest)], {}
+    for name, octaves in zip(measured.collections, measured.octaves, strict=True):
+        ratio = (octaves - first)[np.isfinite(octaves - first)]
+        if name == newest:
+            continue
+        apart[name] = _Apart(0.0, float("inf"))
+        if ratio.size >= _FEWEST_SHARED:
+            factor = float(np.median(ratio))
+            apart[name] = _Apart(factor, float(np.abs(np.exp2(ratio - factor) - 1.0).mean()))
+    return apart
 
 
 def filled(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from gpperf_lite._artefact import Artefact, write
@@ -13,6 +14,7 @@ from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
 from ..files import make_room
 from ..importers import import_table
+from .board_power import BoardPower, board_tables
 from .generic import train_generic
 from .generic_fit import GenericOptions
 from .kept_fits import KeptFits
@@ -67,7 +69,15 @@ def build_model(
     )
     runtime = [_import(sources / name, model.format) for name in model.runtime]
     power = [_import(sources / name, model.format) for name in model.power]
-    return train(runtime, power, options, n_workers, kept)
+    boards = _boards(sources, model.boards, model.format) if model.boards else None
+    return train(runtime, power, options, n_workers, kept, boards)
+
+
+@cache
+def _boards(sources: Path, names: tuple[str, ...], format_name: str) -> BoardPower:
+    """Return the power of boards; all models of a recipe share it."""
+    datasets = [import_table(sources / name, format_name)[0] for name in names]
+    return BoardPower(board_tables(datasets))
 
 
 def build_generic(

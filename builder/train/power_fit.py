@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,8 @@ class PowerFit:
 
     def predict(self, described: DescribedPoints, runtime_s: Floats, gpu: Gpu) -> Floats:
         """Return power in W of shape (n_points,) at predicted or measured runtimes."""
-        base_w = _power_base(gpu, self.constants, described, runtime_s)
+        use = (described.macs_s / runtime_s, described.dram_s / runtime_s)
+        base_w = power_of_shares(gpu, self.constants, *use)
         factor = powers_of_two(self.forest.sums_of(described.columns))
         power: Floats = np.clip(base_w * factor, gpu.idle_power_w, gpu.power_limit_w)
         return power
@@ -71,26 +73,42 @@ def check_power_limits(gpu: Gpu) -> None:
 
 def fit_power(described: DescribedPoints, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
     """Fit the constants and the forest of power, in W, to described points."""
-    # Long windows hold busy GPUs only, so the share at rest is bounded, not found.
-    start = np.array([0.05, 1.2, 0.8])
-    names = ("share_at_rest", "share_per_compute", "share_per_dram")
-
-    def residual(values: Floats) -> Floats:
-        constants = dict(zip(names, values.tolist(), strict=True))
-        error: Floats = np.log(_power_base(gpu, constants, described, runtime_s) / power)
-        return error
-
-    limits = ([0.0, 0.0, 0.0], [0.1, 10.0, 10.0])
-    result = least_squares(residual, start, bounds=limits, loss="soft_l1", f_scale=0.1)
-    constants = {n: float(f"{v:.5g}") for n, v in zip(names, result.x, strict=True)}
-    target = np.log2(power / _power_base(gpu, constants, described, runtime_s))
+    use = (described.macs_s / runtime_s, described.dram_s / runtime_s)
+    constants = fit_shares([(gpu, *use, power)])
+    target = np.log2(power / power_of_shares(gpu, constants, *use))
     return PowerFit(constants, learn(described.columns, target, _POWER_FOREST))
 
 
-def _power_base(
-    gpu: Gpu, constants: Constants, described: DescribedPoints, runtime_s: Floats
+def fit_shares(
+    tables: Sequence[tuple[Gpu, Floats, Floats, Floats]], most_at_rest: float = 0.1
+) -> Constants:
+    """Return the constants of power that fit tables best, each counting the same.
+
+    tables: a GPU, achieved over peak FLOP/s and over peak DRAM bytes/s, and power in W.
+    most_at_rest: long windows hold busy GPUs only, so the share at rest is bounded, not found.
+    """
+    start = np.array([min(0.05, most_at_rest / 2.0), 1.2, 0.8])
+    names = ("share_at_rest", "share_per_compute", "share_per_dram")
+    rows = len(tables[0][-1])
+
+    def residual(values: Floats) -> Floats:
+        constants = dict(zip(names, values.tolist(), strict=True))
+        errors = [
+            np.log(power_of_shares(gpu, constants, compute_use, dram_use) / power)
+            * np.sqrt(rows / len(power))
+            for gpu, compute_use, dram_use, power in tables
+        ]
+        return np.concatenate(errors)
+
+    limits = ([0.0, 0.0, 0.0], [most_at_rest, 10.0, 10.0])
+    result = least_squares(residual, start, bounds=limits, loss="soft_l1", f_scale=0.1)
+    return {n: float(f"{v:.5g}") for n, v in zip(names, result.x, strict=True)}
+
+
+def power_of_shares(
+    gpu: Gpu, constants: Constants, compute_use: Floats, dram_use: Floats
 ) -> Floats:
-    compute_use, dram_use = described.macs_s / runtime_s, described.dram_s / runtime_s
+    """Return power in W, of shape (n_points,), before any forest corrects it."""
     view = power_view_of(gpu, constants)
     base_w: Floats = base_power_w(view, compute_use, dram_use, np.minimum)
     return base_w

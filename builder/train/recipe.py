@@ -6,6 +6,8 @@ version              of the model, a text
 format               of its sources: a name of `importers.FORMATS`
 runtime, power       lists of files, below the folder of sources; power may be missing
                      where several are of one back end, the newest release comes first
+boards               tables with power, below the folder of sources: they tell the power of what has
+                     no table of its own, on the same board or another
 split, folds         the held-out parts, for accuracy and intervals
 held_out             the number of folds that are held out in turn, two at least; all of them where
                      it is missing
@@ -52,6 +54,7 @@ class ModelRecipe:
     scope: str = "gpu"
     without: dict[str, list[str]] = field(default_factory=dict)
     held_out: int | None = None
+    boards: tuple[str, ...] = ()
 
 
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
@@ -111,6 +114,7 @@ _KEYS: Readers = {
     "format": partial(Table.choice, allowed=tuple(FORMATS)),
     "runtime": _some_files,
     "power": _files,
+    "boards": _files,
     "split": partial(Table.choice, allowed=tuple(FOLDED)),
     "folds": partial(Table.integer, low=2, high=1_000_000),
     "held_out": partial(Table.integer, low=2, high=1_000_000),

@@ -158,6 +158,8 @@ def _answered(stratum: Stratum, labels: Mapping[tuple[str, str], Labels]) -> lis
     """
     if stratum.unit == LIBRARY.name:
         units = {unit for _, unit in labels}
+        # A collection's name begins with that of its software.
+        units |= {name.split()[0] for name in stratum.labels.points.collections}
         return [one.name for one in LIBRARIES if one == LIBRARY or one.name in units]
     if stratum.unit == VLLM.name and (stratum.dtype, LIBRARY.name) not in labels:
         return [VLLM.name, LIBRARY.name]

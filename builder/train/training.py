@@ -20,6 +20,7 @@ from gpperf_lite._artefact import Artefact
 from ..dataset import Dataset, Points, concatenate, points_of
 from ..errors import DatasetError
 from ..parallel import Task
+from .board_power import BoardPower
 from .estimators import excess_of, runtime_estimator, sustained_estimator
 from .kept_fits import KeptFits, run_kept
 from .power_estimator import power_estimator
@@ -35,12 +36,14 @@ def train(
     options: TrainOptions,
     n_workers: int = 1,
     kept: KeptFits | None = None,
+    boards: BoardPower | None = None,
 ) -> Artefact:
     """Train a model of one GPU.
 
     datasets: measured runtimes; power_datasets: measured power, which may be the same. Without
     them power comes from the rows of `datasets` under lasting load, as far as these suffice; what
-    is left out is in the artefact's provenance. kept: where finished fits are found and kept.
+    is left out is in the artefact's provenance. kept: where finished fits are found and kept;
+    boards: what tells the power of kernels that have none.
 
     Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
     none is usable, where nothing can be held out, or where the power that is asked for is too
@@ -82,6 +85,9 @@ def train(
         if stratum.name in powered
     ]
     estimators += run_kept(tasks, n_workers, f"{label}, power", kept)
+    if boards is not None and gpu.power_limit_w is not None:
+        gpu = boards.with_idle(gpu)
+        estimators += [boards.estimator(one) for one in strata if one.name not in powered]
     estimators.sort(key=lambda one: (one.dtype, one.kernels, _ORDER.index(one.target)))
     stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})
     return Artefact(

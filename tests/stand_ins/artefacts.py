@@ -186,12 +186,12 @@ def remade(data: bytes, change: Callable[[dict[str, Any], dict[str, Any]], objec
     metadata, tensors, _ = _safetensors.decode(data)
     manifest = json.loads(metadata["manifest"])
     change(manifest, tensors)
-    return sealed(json.dumps(manifest), *_safetensors.pack(tensors))
+    return sealed(json.dumps(manifest), *_safetensors.pack(tensors), metadata.get("card", ""))
 
 
-def sealed(manifest: str, header: dict[str, Any], payload: bytes) -> bytes:
+def sealed(manifest: str, header: dict[str, Any], payload: bytes, card: str = "") -> bytes:
     """Return a file of these parts with a right checksum: by the specification, not by our code."""
-    data = manifest.encode() + payload
+    data = manifest.encode() + card.encode() + payload
     checksums = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "blake2b": hashlib.blake2b(data, digest_size=32).hexdigest(),
@@ -201,4 +201,5 @@ def sealed(manifest: str, header: dict[str, Any], payload: bytes) -> bytes:
     except (ValueError, KeyError, TypeError):
         kind = "blake2b"
     metadata = {"format": "gpperf-lite artefact", "manifest": manifest, kind: checksums[kind]}
+    metadata |= {"card": card} if card else {}
     return _safetensors.encode(metadata, payload, header)

@@ -56,6 +56,34 @@ def test_an_older_release_that_cannot_be_compared_is_left_out() -> None:
     assert labels.left_out == {}
 
 
+def test_a_release_that_is_as_noisy_in_cublas_is_told_from_another_kernel() -> None:
+    """cuBLAS is one kernel in both, so what lies between them there is their noise and factor."""
+    noisy = [odd_times(seed, 1.2, noise=0.2) for seed in (1, 2)]
+    newest = [collection("vllm", "2"), quantised("vllm", "2")]
+    older = [
+        collection("vllm", "1", runtime_s=noisy[0]),
+        quantised("vllm", "1", runtime_s=noisy[1]),
+    ]
+    both = labels_by_unit(concatenate([*newest, *older]))["fp8", "vllm"]
+    assert both.measured.collections == ("vllm 2", "vllm 1")
+    # Without its cuBLAS, or where that lies near or by another factor, it is another kernel.
+    another = [
+        collection("vllm", "1", runtime_s=odd_times(1, 1.2, noise=0.02)),
+        collection("vllm", "1", runtime_s=odd_times(1, 0.5, noise=0.2)),
+    ]
+    for cublas in ([], *([one] for one in another)):
+        labels = labels_by_unit(concatenate([*newest, *cublas, older[1]]))["fp8", "vllm"]
+        assert list(labels.left_out) == ["vllm 1"]
+
+
+def test_few_points_in_cublas_too_are_no_likeness() -> None:
+    few = np.arange(len(GRID)) < 19
+    newest = [collection("vllm", "2"), quantised("vllm", "2")]
+    older = [one.where(few) for one in (collection("vllm", "1"), quantised("vllm", "1"))]
+    labels = labels_by_unit(concatenate([*newest, *older]))["fp8", "vllm"]
+    assert list(labels.left_out) == ["vllm 1"]
+
+
 def test_what_is_not_quantised_is_one_stratum_of_all_frameworks_however_far_apart() -> None:
     names = ("vllm", "sglang", "trtllm")
     library = [

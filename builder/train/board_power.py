@@ -1,0 +1,132 @@
+"""Power of what nobody measured, from boards whose power was.
+
+In shares of the range between idle and limit boards are alike: how much of its peak a kernel uses
+says most of what it draws. So the constants of power are fitted to all measured boards together,
+without a forest, and answer for kernels whose power has no table: of other dtypes on the same
+board, or of another board. What that is worth is measured on boards left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gpperf_lite import Gpu
+from gpperf_lite._estimator import Estimator
+
+from ..dataset import Dataset, Floats
+from ..errors import DatasetError
+from .catboost_forest import constant_forest
+from .intervals import conformal_interval
+from .metrics import errors_of
+from .physics import Constants, describe_points, fit_constants, unit_of
+from .power_fit import fit_shares, power_of_shares, power_points, widened_below
+from .runtime_fit import trained_domain
+from .stratum import Stratum
+
+_FEWEST_ROWS = 200
+_MOST_AT_REST = 0.5
+
+
+@dataclass(frozen=True)
+class BoardTable:
+    """Measured power of one kernel and dtype on one board; arrays of shape (n_points,).
+
+    compute_use, dram_use: achieved over peak; runtime_s: measured with the power.
+    """
+
+    gpu: Gpu
+    dtype: str
+    compute_use: Floats
+    dram_use: Floats
+    runtime_s: Floats
+    power_w: Floats
+
+
+def board_tables(datasets: Sequence[Dataset]) -> list[BoardTable]:
+    """Return the tables of boards whose idle power and limit are known."""
+    tables = []
+    for dataset in datasets:
+        (gpu,) = dataset.gpus.values()
+        points = power_points([dataset], dataset)
+        for name, dtype in sorted(set(zip(points.kernel, points.dtype, strict=True))):
+            part = points.where((points.kernel == name) & (points.dtype == dtype))
+            kernels = {name: dataset.kernel(name)}
+            if len(part) < _FEWEST_ROWS or unit_of(kernels[name]) != name:
+                continue
+            described = describe_points(part, gpu, kernels, fit_constants(part, gpu, kernels))
+            compute, dram = described.macs_s / part.runtime_s, described.dram_s / part.runtime_s
+            tables.append(BoardTable(gpu, dtype, compute, dram, part.runtime_s, part.power_w))
+    return tables
+
+
+class BoardPower:
+    """Constants of power that hold for any board, and how far they are off on boards left out."""
+
+    def __init__(self, tables: Sequence[BoardTable]) -> None:
+        self._tables = tables
+        names = sorted({table.gpu.name for table in tables})
+        if len(names) < 2:
+            raise DatasetError(
+                f"power of unmeasured boards needs tables of two boards or more (got {names})"
+            )
+        misses, runtimes, self.errors = [], [], {}
+        for name in names:
+            constants = _fitted([one for one in tables if one.gpu.name != name])
+            mine = [one for one in tables if one.gpu.name == name]
+            predicted = np.concatenate([_predicted(one, constants) for one in mine])
+            measured = np.concatenate([one.power_w for one in mine])
+            misses.append(np.abs(np.log2(measured / predicted)))
+            runtimes.append(np.concatenate([one.runtime_s for one in mine]))
+            self.errors[name] = errors_of(predicted, measured)
+        self.shortest_s = float(min(one.min() for one in runtimes))
+        self._interval = conformal_interval(np.concatenate(runtimes), np.concatenate(misses))
+
+    def with_idle(self, gpu: Gpu) -> Gpu:
+        """Return a GPU with an idle power: its own, or the median share of the measured boards."""
+        if gpu.idle_power_w is not None or gpu.power_limit_w is None:
+            return gpu
+        boards = {one.gpu.name: one.gpu for one in self._tables}.values()
+        shares = [(one.idle_power_w or 0.0) / (one.power_limit_w or 1.0) for one in boards]
+        return replace(gpu, idle_power_w=round(float(np.median(shares)) * gpu.power_limit_w, 1))
+
+    def estimator(self, stratum: Stratum) -> Estimator:
+        """Return the estimator of power of a stratum that has no table of power."""
+        own = [one for one in self._tables if one.gpu.name == stratum.gpu.name]
+        whose = "this board's of other kernels" if own else "other boards'"
+        note = (
+            f"power of {stratum.dtype} of {stratum.unit} was not measured on this board: it "
+            f"follows from {whose}, as a share between idle and limit"
+        )
+        if stratum.gpu.idle_power_w is None:
+            note += ", and so does its idle power"
+        domain = trained_domain(stratum.points)
+        longest_s = max(domain.runtime_s[1], self.shortest_s)
+        return Estimator(
+            "power",
+            stratum.dtype,
+            stratum.indices,
+            _fitted(own or self._tables),
+            constant_forest(0.0),
+            domain._replace(runtime_s=(float(f"{self.shortest_s:.4g}"), longest_s)),
+            widened_below(self._interval, self.shortest_s),
+            {
+                "split": "board",
+                "measured": False,
+                "boards": {name: errors.to_json() for name, errors in self.errors.items()},
+            },
+            stratum.timed,
+            (note,),
+        )
+
+
+def _fitted(tables: Sequence[BoardTable]) -> Constants:
+    """Return constants in which every table counts the same, however many rows it has."""
+    uses = [(one.gpu, one.compute_use, one.dram_use, one.power_w) for one in tables]
+    return fit_shares(uses, _MOST_AT_REST)
+
+
+def _predicted(table: BoardTable, constants: Constants) -> Floats:
+    return power_of_shares(table.gpu, constants, table.compute_use, table.dram_use)
