@@ -36,8 +36,9 @@ RUNTIME_IMPORTS = {
         "_checked_json", "_domain", "_errors", "_features", "_forest", "_gemm", "_gpu", "_interval",
         "_kernel", "_physics", "_safetensors",
     },
+    "_card": {"_checked_json", "_errors", "_safetensors"},
     "_artefact": {
-        "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm", "_gpu",
+        "_card", "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm", "_gpu",
         "_kernel", "_safetensors", "_sealed",
     },
     "_relative": {"_features", "_forest", "_gpu", "_physics"},

@@ -58,7 +58,7 @@ def test_an_older_release_that_cannot_be_compared_is_left_out() -> None:
 
 def test_a_release_that_is_as_noisy_in_cublas_is_told_from_another_kernel() -> None:
     """cuBLAS is one kernel in both, so what lies between them there is their noise and factor."""
-    noisy = [odd_times(seed, 1.2, noise=0.2) for seed in (1, 2)]
+    bf16_s, fp8_s = (odd_times(seed, 1.2, noise=0.2) for seed in (1, 2))
     newest = [collection("vllm", "2"), quantised("vllm", "2")]
     older = [
         collection("vllm", "1", runtime_s=noisy[0]),
