@@ -9,7 +9,7 @@ from typing import Any
 
 from gpperf_lite import Gpu, Kernel
 
-from ..dataset import Dataset, read
+from ..dataset import Dataset, copies_among, read, text_of
 from ..errors import DatasetError
 from ..files import sha256_of
 from .journal import SUFFIX, export_journal, joined
@@ -27,8 +27,9 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
     """Return all rows of datasets (Parquet), journals (.jsonl) and folders of journals, in order.
 
     A point that was measured in two runs is there twice. allow: differences, of ALLOWABLE.
-    Raises MergeError where something else differs, or one run is given twice; DatasetError or
-    JournalError for a file that cannot be read, as of another schema version.
+    Raises MergeError where something else differs, one run is given twice or one file repeats the
+    labels of another; DatasetError or JournalError for a file that cannot be read, as of another
+    schema version.
     """
     unknown = sorted(set(allow) - set(ALLOWABLE))
     if unknown:
@@ -46,7 +47,10 @@ def merge(paths: Sequence[Path], allow: Collection[str] = ()) -> Dataset:
     for name, values_of in _DIFFERENCES.items():
         if name not in allow:
             _check_same(name, parts, values_of)
-    return joined(_reconciled(list(parts.values()), allow))
+    whole = _reconciled(list(parts.values()), allow)
+    for copy in copies_among(whole):
+        raise MergeError(f"{text_of(copy, whole)}: give one of them")
+    return joined(whole)
 
 
 def _files(path: Path) -> list[Path]:

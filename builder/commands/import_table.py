@@ -19,7 +19,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..dataset import concatenate, write
+    from ..dataset import concatenate, counted_once, write
     from ..importers import import_table
 
     parts = []
@@ -27,6 +27,8 @@ def _run(options: argparse.Namespace) -> int:
         part, report = import_table(path, options.format, options.gpu)
         print("\n".join(report.lines()))
         parts.append(part)
+    parts, copies = counted_once(parts)
+    print("".join(f"counted once: {text}\n" for text in copies), end="")
     whole = concatenate(parts)
     write(whole, options.output)
     print(f"wrote {len(whole)} rows to {options.output}")

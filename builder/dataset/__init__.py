@@ -9,6 +9,7 @@ collections side by side, and has their consensus and the reference of errors.
 from gpperf_lite._arithmetic import Floats
 
 from .consensus import FEWEST_FOR_REFERENCE, Measurements, measurements_of
+from .copies import copies_among, counted_once, text_of
 from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
 from .parquet import read_parquet
@@ -48,6 +49,8 @@ __all__ = [
     "Points",
     "collections_of",
     "concatenate",
+    "copies_among",
+    "counted_once",
     "folds",
     "held_out",
     "is_storable",
@@ -57,5 +60,6 @@ __all__ = [
     "read",
     "read_parquet",
     "table_of",
+    "text_of",
     "write",
 ]

@@ -19,7 +19,7 @@ from gpperf_lite._estimator import Estimator
 from ..dataset import Dataset, Floats
 from ..errors import DatasetError
 from .catboost_forest import constant_forest
-from .intervals import conformal_interval
+from .intervals import conformal_interval, covered
 from .metrics import errors_of
 from .physics import Constants, describe_points, fit_constants, unit_of
 from .power_fit import fit_shares, power_of_shares, power_points, widened_below
@@ -72,17 +72,30 @@ class BoardPower:
             raise DatasetError(
                 f"power of unmeasured boards needs tables of two boards or more (got {names})"
             )
-        misses, runtimes, self.errors = [], [], {}
-        for name in names:
+        predicted, measured, runtimes, board = [], [], [], []
+        for number, name in enumerate(names):
             constants = _fitted([one for one in tables if one.gpu.name != name])
-            mine = [one for one in tables if one.gpu.name == name]
-            predicted = np.concatenate([_predicted(one, constants) for one in mine])
-            measured = np.concatenate([one.power_w for one in mine])
-            misses.append(np.abs(np.log2(measured / predicted)))
-            runtimes.append(np.concatenate([one.runtime_s for one in mine]))
-            self.errors[name] = errors_of(predicted, measured)
-        self.shortest_s = float(min(one.min() for one in runtimes))
-        self._interval = conformal_interval(np.concatenate(runtimes), np.concatenate(misses))
+            for one in tables:
+                if one.gpu.name == name:
+                    predicted.append(_predicted(one, constants))
+                    measured.append(one.power_w)
+                    runtimes.append(one.runtime_s)
+                    board.append(np.full(len(one.power_w), number))
+        runtime_s, group = np.concatenate(runtimes), np.concatenate(board)
+        predicted_w, measured_w = np.concatenate(predicted), np.concatenate(measured)
+        misses = np.abs(np.log2(measured_w / predicted_w))
+        self.shortest_s = float(runtime_s.min())
+        self._interval = conformal_interval(runtime_s, misses)
+        inside, _ = covered(runtime_s, misses, group, 0.9)
+        self.accuracy = {
+            "split": "board",
+            **errors_of(predicted_w, measured_w).to_json(),
+            "coverage_90": round(float(inside.mean()), 4),
+            "boards": {
+                name: errors_of(predicted_w[group == one], measured_w[group == one]).to_json()
+                for one, name in enumerate(names)
+            },
+        }
 
     def with_idle(self, gpu: Gpu) -> Gpu:
         """Return a GPU with an idle power: its own, or the median share of the measured boards."""
@@ -112,11 +125,7 @@ class BoardPower:
             constant_forest(0.0),
             domain._replace(runtime_s=(float(f"{self.shortest_s:.4g}"), longest_s)),
             widened_below(self._interval, self.shortest_s),
-            {
-                "split": "board",
-                "measured": False,
-                "boards": {name: errors.to_json() for name, errors in self.errors.items()},
-            },
+            self.accuracy,
             stratum.timed,
             (note,),
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from gpperf_lite._generic import Generic
 
-from ..dataset import Dataset, concatenate
+from ..dataset import Dataset, concatenate, counted_once
 from ..errors import DatasetError
 from ..parallel import Task
 from .back_ends import library_points
@@ -40,7 +40,8 @@ def train_generic(
 
     Raises DatasetError where no dtype was measured on three GPUs whose facts are known.
     """
-    tables, left_out = tables_of(concatenate(list(datasets)), options.without, n_workers, kept)
+    datasets, copies = counted_once(datasets)
+    tables, left_out = tables_of(concatenate(datasets), options.without, n_workers, kept)
     by_dtype = {
         dtype: [table for table in tables if table.dtype == dtype]
         for dtype in sorted({table.dtype for table in tables})
@@ -67,6 +68,7 @@ def train_generic(
     ]
     stand_ins = stand_ins_among(options.stand_ins, by_dtype)
     provenance = _provenance(datasets, left_out, list(gpus))
+    provenance |= {"copies": copies} if copies else {}
     return generic_of(name, version, list(gpus.values()), estimators, stand_ins, provenance)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._generic import Generic
@@ -128,6 +129,12 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
         )
     for part, n_rows in artefact.provenance.get("left_out", {}).items():
         print(f"  left out: {part}: {n_rows} rows, too few to hold any out")
+    _print_copies(artefact.provenance)
+
+
+def _print_copies(provenance: Mapping[str, Any]) -> None:
+    for text in provenance.get("copies", ()):
+        print(f"  counted once: {text}")
 
 
 def write_and_report_generic(generic: Generic, path: Path) -> None:
@@ -142,6 +149,7 @@ def write_and_report_generic(generic: Generic, path: Path) -> None:
                     f" mean {errors['mean_ape']:7.2%}  median {errors['median_ape']:7.2%}"
                     f"  p90 {errors['p90_ape']:7.2%}  bias {errors['bias']:+7.2%}"
                 )
+    _print_copies(generic.provenance)
 
 
 def _import(path: Path, format_name: str) -> Dataset:

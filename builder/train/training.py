@@ -17,7 +17,7 @@ import numpy as np
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._artefact import Artefact
 
-from ..dataset import Dataset, Points, concatenate, points_of
+from ..dataset import Dataset, Points, concatenate, counted_once, points_of
 from ..errors import DatasetError
 from ..parallel import Task
 from .board_power import BoardPower
@@ -51,7 +51,8 @@ def train(
     """
     check_name(options.name)
     label = f"training {options.name}"
-    data = concatenate(_chosen(datasets, options))
+    chosen, copies = counted_once(_chosen(datasets, options))
+    data = concatenate(chosen)
     power_datasets = _chosen(power_datasets, options)
     gpu = _one_gpu(data)
     left_out: dict[str, int] = {}
@@ -97,7 +98,7 @@ def train(
         _kernels_in_order(strata, data),
         tuple(estimators),
         stand_ins,
-        _provenance(data, power_datasets, left_out, options),
+        _provenance(data, power_datasets, left_out, options, copies),
     )
 
 
@@ -153,7 +154,11 @@ def _kernels_in_order(strata: list[Stratum], dataset: Dataset) -> tuple[Kernel, 
 
 
 def _provenance(
-    data: Dataset, power: list[Dataset], left_out: dict[str, int], options: TrainOptions
+    data: Dataset,
+    power: list[Dataset],
+    left_out: dict[str, int],
+    options: TrainOptions,
+    copies: list[str],
 ) -> dict[str, Any]:
     """Return the provenance of a model: sources of its rows, and all that decides its bits."""
     return {
@@ -164,4 +169,6 @@ def _provenance(
         "trained_with": versions_of("catboost", "numpy", "scikit-learn", "scipy"),
         "split": options.split,
         "folds": options.n_folds,
-    } | ({"simulated": True} if options.simulated else {})
+        **({"copies": copies} if copies else {}),
+        **({"simulated": True} if options.simulated else {}),
+    }
