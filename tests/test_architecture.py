@@ -38,8 +38,8 @@ RUNTIME_IMPORTS = {
     },
     "_card": {"_checked_json", "_errors", "_safetensors"},
     "_artefact": {
-        "_card", "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm", "_gpu",
-        "_kernel", "_safetensors", "_sealed",
+        "_card", "_checked_json", "_descriptions", "_errors", "_estimator", "_features", "_gemm",
+        "_gpu", "_kernel", "_safetensors", "_sealed",
     },
     "_relative": {"_features", "_forest", "_gpu", "_physics"},
     "_generic": {

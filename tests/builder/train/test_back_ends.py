@@ -61,8 +61,8 @@ def test_a_release_that_is_as_noisy_in_cublas_is_told_from_another_kernel() -> N
     bf16_s, fp8_s = (odd_times(seed, 1.2, noise=0.2) for seed in (1, 2))
     newest = [collection("vllm", "2"), quantised("vllm", "2")]
     older = [
-        collection("vllm", "1", runtime_s=noisy[0]),
-        quantised("vllm", "1", runtime_s=noisy[1]),
+        collection("vllm", "1", runtime_s=bf16_s),
+        quantised("vllm", "1", runtime_s=fp8_s),
     ]
     both = labels_by_unit(concatenate([*newest, *older]))["fp8", "vllm"]
     assert both.measured.collections == ("vllm 2", "vllm 1")
