@@ -15,6 +15,7 @@ from .file import read, write
 from .parquet import read_parquet
 from .points import Mask, Points, collections_of, joined, points_of
 from .schema import (
+    COLLECTION,
     LONGEST_S,
     OWN_COLUMNS,
     POINT,
@@ -28,6 +29,7 @@ from .schema import (
 from .split import FOLDED, N_FOLDS, SPLITS, folds, held_out
 
 __all__ = [
+    "COLLECTION",
     "FEWEST_FOR_REFERENCE",
     "FOLDED",
     "LONGEST_S",

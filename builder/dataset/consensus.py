@@ -25,6 +25,9 @@ CONSENSUS = "consensus"
 FEWEST_FOR_REFERENCE = 3
 """Collections of a point that make a reference, which errors are measured against."""
 
+_LEAST_SHARE = 0.1
+"""The share of points that must have so many collections for a reference to be made of them."""
+
 _FEWEST_SHARED = 20
 _ROUNDS = 8
 
@@ -68,8 +71,8 @@ class Measurements:
         shares too few of them with others has none.
         """
         octaves = self.octaves if learn_from is None else self.octaves[:, learn_from]
-        needed = min(FEWEST_FOR_REFERENCE, len(self.collections))
-        octaves = octaves[:, np.isfinite(octaves).sum(axis=0) >= max(needed, 2)]
+        counts = np.isfinite(octaves).sum(axis=0)
+        octaves = octaves[:, counts >= max(_least_of(counts), 2)]
         shifts = np.zeros(len(self.collections))
         shared = np.isfinite(octaves).sum(axis=1) >= _FEWEST_SHARED
         if shared.sum() < 2:
@@ -80,21 +83,24 @@ class Measurements:
         return shifts
 
     def consensus(self, shifts: Floats) -> Points:
-        """Return the points, their runtimes the consensus of collections so shifted."""
-        who = self.points.collection
-        if len(self.collections) > 1:
-            who = np.full(len(self), CONSENSUS, object)
+        """Return the points, their runtimes the consensus of collections so shifted.
+
+        A single collection is left as it is, to the bit.
+        """
+        if len(self.collections) == 1 and self.points.collections == self.collections:
+            return self.points
+        who = CONSENSUS if len(self.collections) > 1 else self.collections[0]
         return replace(
             self.points,
             runtime_s=np.exp2(_median(self.octaves - shifts[:, None])),
-            collection=who,
+            collection=np.full(len(self), who, object),
         )
 
     def reference(self, shifts: Floats) -> Floats:
         """Return the reference in s, shape (n_points,); NaN where too few collections measured.
 
         It is what errors are measured against: the median of log time over at least three
-        collections. Where no point has so many, it is that of those there are.
+        collections. Where nearly no point has so many, it is that of those there are.
         """
         runtime_s = np.exp2(_median(self.octaves - shifts[:, None]))
         return np.where(self.counts >= self.least_for_reference, runtime_s, np.nan)
@@ -102,7 +108,7 @@ class Measurements:
     @property
     def least_for_reference(self) -> int:
         """The number of collections that a point of the reference has at least."""
-        return min(FEWEST_FOR_REFERENCE, int(self.counts.max(initial=0)))
+        return _least_of(self.counts)
 
     def distances(self, shifts: Floats) -> Floats:
         """Return the mean distance of each collection, shifted, from the reference.
@@ -133,6 +139,14 @@ def measurements_of(points: Points, label: str = "runtime_s") -> Measurements:
     octaves = np.full((len(names), len(first)), np.nan)
     octaves[row, at] = np.log2(getattr(points, label))
     return Measurements(points.where(np.array(first, np.intp)), names, octaves)
+
+
+def _least_of(counts: NDArray[np.intp]) -> int:
+    """Return the number of collections that a tenth of the points have, three at most."""
+    if not len(counts):
+        return 0
+    most = np.sort(counts)[::-1][int(_LEAST_SHARE * (len(counts) - 1))]
+    return min(FEWEST_FOR_REFERENCE, int(most))
 
 
 def _median(octaves: Floats) -> Floats:

@@ -100,7 +100,8 @@ def _upgraded(table: pa.Table) -> pa.Table:
         if name not in table.column_names:
             field = SCHEMA.field(name)
             empty = pa.nulls(table.num_rows, field.type)
-            table = table.add_column(SCHEMA.get_field_index(name), field, empty)
+            index = min(SCHEMA.get_field_index(name), table.num_columns)
+            table = table.add_column(index, field, empty)
     return table
 
 

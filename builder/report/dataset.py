@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..dataset import OWN_COLUMNS, POINT, SCHEMA_VERSION, SOURCE_COLUMNS, Column
+from ..dataset import COLLECTION, OWN_COLUMNS, POINT, SCHEMA_VERSION, SOURCE_COLUMNS, Column
 from ..markdown import paragraph, table
 from ..vocabulary import Flag, Regime, Role, Status
 
@@ -25,8 +25,9 @@ not to be believed is there with its flags, and plays no part in any of the thre
 
 _RULES = (
     "Schema version {version}. What the source knows nothing about is null, never 0. Rows are of "
-    "the same point where they agree in {point}; several usable rows of one point count as one, "
-    "with their medians."
+    "the same point where they agree in {point}, and of the same collection where they agree in "
+    "{collection}, or where there is no `software`, in `source`; several usable rows of one point "
+    "in one collection count as one, with their medians."
 )
 
 _OWN = """
@@ -60,9 +61,10 @@ right: nothing in it says whether it is, and a few points fewer cost a model les
 
 def dataset_page() -> str:
     """Return the page as Markdown."""
-    point = ", ".join(f"`{name}`" for name in POINT)
+    point, collection = (", ".join(f"`{name}`" for name in names) for names in (POINT, COLLECTION))
+    rules = _RULES.format(version=SCHEMA_VERSION, point=point, collection=collection)
     parts = [
-        HEAD.format(rules="\n".join(paragraph(_RULES.format(version=SCHEMA_VERSION, point=point)))),
+        HEAD.format(rules="\n".join(paragraph(rules))),
         _columns(SOURCE_COLUMNS), _OWN, _columns(OWN_COLUMNS), _METADATA, _words(Regime),
         "\n## Roles\n\n", _words(Role), "\n## Statuses\n\n", _words(Status), _FLAGS, _flags(),
     ]  # fmt: skip

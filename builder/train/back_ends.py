@@ -151,7 +151,7 @@ def labels_of(points: Points, kernel: Kernel, cublas: Points | None = None) -> L
     newest = points.collections[0]
     usual = _apart_from(newest, cublas) if cublas is not None else {}
     left_out = {
-        name: f"it lies {apart.distance:.0%} from {newest}, as another kernel would"
+        name: apart.told(newest)
         for name, apart in _apart_from(newest, points).items()
         if not apart.is_of_one_kernel(usual.get(name))
     }
@@ -160,7 +160,7 @@ def labels_of(points: Points, kernel: Kernel, cublas: Points | None = None) -> L
 
 @dataclass(frozen=True)
 class _Apart:
-    """How far a collection lies from another: its factor in octaves, and the mean distance left."""
+    """The factor of a collection over another, in octaves, and the mean distance that it leaves."""
 
     octaves: float
     distance: float
@@ -174,13 +174,20 @@ class _Apart:
             return True
         return (
             usual is not None
+            and np.isfinite(self.distance)
             and self.distance <= FURTHER_THAN_CUBLAS * usual.distance
             and abs(2.0 ** (self.octaves - usual.octaves) - 1.0) <= FACTOR_FROM_CUBLAS
         )
 
+    def told(self, newest: str) -> str:
+        """Return the reason why it is not taken together with the newest."""
+        if not np.isfinite(self.distance):
+            return f"it shares too few points with {newest} to be compared"
+        return f"it lies {self.distance:.0%} from {newest}, as another kernel would"
+
 
 def _apart_from(newest: str, points: Points) -> dict[str, _Apart]:
-    """Return how far each other collection lies from one of them; empty where that has none.
+    """Return the distance of each other collection from one of them; empty where that has none.
 
     A collection that shares too few points with it is infinitely far.
     """

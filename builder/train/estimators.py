@@ -54,9 +54,11 @@ def runtime_estimator(stratum: Stratum, fits: RuntimeFits, excess: Excess | None
         accuracy |= coverage(held)
         if excess is not None:
             interval = excess.added_to(interval)
+            is_one = len(stratum.measured.collections) == 1
             notes += (
-                f"one collection alone measured {stratum.dtype} of {stratum.unit}: its interval is "
-                "wider by how far collections of other kernels lie apart",
+                f"{'one collection alone' if is_one else 'too few collections'} measured "
+                f"{stratum.dtype} of {stratum.unit}: its interval is wider by how far collections "
+                "of other kernels lie apart",
             )
     return estimator_of("runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes)
 
@@ -164,7 +166,7 @@ def accuracy_of(split: str, points: Points, predicted: Floats, measured: Floats)
 
 
 def coverage(held: Held, regimes_s: Floats | None = None) -> dict[str, float]:
-    """Return how the 90 % interval of all other groups holds each group, and how wide it is.
+    """Return the coverage of each group by the 90 % interval of all others, and its width.
 
     regimes_s: the predicted runtimes, where what is predicted is another thing.
     """

@@ -76,7 +76,8 @@ def learn(
     the teacher to label.
     """
     rows = columns.T
-    if np.ptp(target) == 0.0 or not np.ptp(rows, axis=0).any():
+    # CatBoost keeps targets as float32, and refuses those that are all equal.
+    if np.ptp(target.astype(np.float32)) == 0.0 or not np.ptp(rows, axis=0).any():
         return constant_forest(float(target.mean()))
     if options.teacher is not None:
         if unlabelled is not None:

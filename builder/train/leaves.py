@@ -52,7 +52,7 @@ def _membership(forest: Forest, columns: NDArray[np.float32]) -> csr_matrix:
 
 
 def _ridge(inside: csr_matrix, left: Floats) -> Floats:
-    """Return what to add to the leaves, by conjugate gradients on the normal equations."""
+    """Return the change of each leaf, by conjugate gradients on the normal equations."""
     across = inside.T.tocsr()
     residual = across @ left
     answer, direction = np.zeros(len(residual)), residual.copy()

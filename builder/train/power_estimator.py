@@ -70,7 +70,7 @@ def _fit(stratum: Stratum, points: Points, fits: RuntimeFits, number: int | None
 def _left_out(
     stratum: Stratum, measured: Measurements, fits: RuntimeFits, runtime_s: Floats
 ) -> tuple[Held, Floats]:
-    """Return what each collection read, by the others without the fold; and predicted runtimes."""
+    """Return the readings of each collection, by the others without the fold, and runtimes."""
     parts, regimes = [], []
     for name, without in _without_each(measured):
         octaves = measured.octaves[measured.collections.index(name)]

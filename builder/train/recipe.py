@@ -9,7 +9,8 @@ runtime, power       lists of files, below the folder of sources; power may be m
 boards               tables with power, below the folder of sources: they tell the power of what has
                      no table of its own, on the same board or another
 split, folds         the held-out parts, for accuracy and intervals
-held_out             the number of folds that are held out in turn; all of them where it is missing
+held_out             the number of folds that are held out in turn, two at least; all of them where
+                     it is missing
 stand_ins            unmeasured dtypes and the measured ones that answer for them
 scope                "gpu", or "generic": one model of many GPUs (split and folds are not used then)
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
@@ -116,7 +117,7 @@ _KEYS: Readers = {
     "boards": _files,
     "split": partial(Table.choice, allowed=tuple(FOLDED)),
     "folds": partial(Table.integer, low=2, high=1_000_000),
-    "held_out": partial(Table.integer, low=1, high=1_000_000),
+    "held_out": partial(Table.integer, low=2, high=1_000_000),
     "stand_ins": _stand_ins,
     "scope": partial(Table.choice, allowed=tuple(SCOPES)),
     "without": _without,

@@ -8,7 +8,7 @@ loses (`evaluate floor` shows both).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,9 @@ from .stratum import Stratum
 
 _FOLDS_LEFT_OUT = 2
 """The folds that each collection is left out with, others for each."""
+
+_LEAST_LEFT = 0.25
+"""The share of points that must be left to learn from where a collection is left out."""
 
 _Key = tuple[int | None, str | None]
 
@@ -65,17 +68,17 @@ class Held:
 
 def fit_strata(
     strata: Sequence[Stratum],
-    powered: Sequence[str],
+    built_on: Sequence[str],
     n_workers: int,
     label: str,
     kept: KeptFits | None = None,
 ) -> list[tuple[Stratum, RuntimeFits]]:
     """Return each stratum with its runtime fits.
 
-    powered: names of strata whose power will be learned too, from runtimes of every fold held
-    out; label: of the progress bar.
+    built_on: names of strata whose power or slowdown will be learned too, from runtimes of every
+    fold held out; label: of the progress bar.
     """
-    asked = [_fits_of(stratum, every_fold=stratum.name in powered) for stratum in strata]
+    asked = [_fits_of(stratum, every_fold=stratum.name in built_on) for stratum in strata]
     tasks = [task for each in asked for task in each.values()]
     fits = iter(run_kept(tasks, n_workers, label, kept))
     # In the order of the tasks: as many for each stratum as it asked for.
@@ -116,16 +119,31 @@ def held_out_folds(stratum: Stratum, *, every_fold: bool) -> list[int]:
     return stratum.numbers[: None if every_fold else stratum.options.n_held_out]
 
 
-def left_out_of(stratum: Stratum) -> Iterator[tuple[int, str]]:
-    """Yield each fold and collection that are held out together: none where there is one alone."""
-    names, numbers = stratum.measured.collections, stratum.numbers
-    if len(names) < 2:
-        return
-    for at, name in enumerate(names):
-        step = _FOLDS_LEFT_OUT * at
-        for number in {numbers[(step + more) % len(numbers)] for more in range(_FOLDS_LEFT_OUT)}:
-            if _measured_in(stratum, number, name).any():
-                yield number, name
+def left_out_of(stratum: Stratum) -> list[tuple[int, str]]:
+    """Return each fold and collection that are held out together.
+
+    None where there are not two that can be: the others must know enough to be learned from.
+    """
+    found = [
+        (number, name)
+        for at, name in enumerate(stratum.measured.collections)
+        for number in _folds_beside(stratum.numbers, at)
+        if _measured_in(stratum, number, name).any() and _can_miss(stratum, number, name)
+    ]
+    return found if len({name for _, name in found}) > 1 else []
+
+
+def _folds_beside(numbers: Sequence[int], at: int) -> set[int]:
+    """Return the folds that are held out with a collection, by its index."""
+    first = _FOLDS_LEFT_OUT * at
+    return {numbers[(first + more) % len(numbers)] for more in range(_FOLDS_LEFT_OUT)}
+
+
+def _can_miss(stratum: Stratum, number: int, name: str) -> bool:
+    """Return True where the other collections know enough of the other folds."""
+    others = [one != name for one in stratum.measured.collections]
+    known = np.isfinite(stratum.measured.octaves[others][:, stratum.fold != number])
+    return float(known.any(axis=0).mean()) >= _LEAST_LEFT
 
 
 def _measured_in(stratum: Stratum, number: int, name: str) -> Mask:
@@ -153,14 +171,15 @@ def held_by_fold(stratum: Stratum, fits: RuntimeFits) -> Held:
     measured, parts = stratum.measured, []
     for number, fit in fits.by_fold.items():
         out = stratum.fold == number
-        reference_s = measured.reference(measured.shifts(~out))
-        where = out & np.isfinite(reference_s)
+        reference_s = np.full(len(out), np.nan)
+        reference_s[out] = measured.where(out).reference(measured.shifts(~out))
+        where = np.isfinite(reference_s)
         parts.append(_held(stratum, fit, where, reference_s[where], number))
     return joined_held(parts)
 
 
 def held_by_collection(stratum: Stratum, fits: RuntimeFits) -> Held:
-    """Return what each collection measured in the folds that were held out together with it."""
+    """Return the points that each collection measured in the folds held out together with it."""
     names, parts = stratum.measured.collections, []
     for (number, name), fit in fits.left_out.items():
         where = _measured_in(stratum, number, name)

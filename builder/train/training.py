@@ -71,7 +71,9 @@ def train(
                 f"hold out ({left_out}): leave --power out, or measure more"
             )
         power_datasets = power_datasets if powered else []
-    fitted = fit_strata(strata, list(powered), n_workers, label, kept)
+    # What is learned from runtimes, power and slowdown, needs those of every fold held out.
+    built_on = [stratum.name for stratum in strata] if len(sustained) else list(powered)
+    fitted = fit_strata(strata, built_on, n_workers, label, kept)
     excess = excess_of(fitted)
     estimators = [runtime_estimator(stratum, fits, excess) for stratum, fits in fitted]
     if len(sustained):
@@ -139,7 +141,7 @@ def one_gpu(dataset: Dataset) -> Gpu:
     if len(names) > 1:
         raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")
     if not names:
-        raise DatasetError("there is no usable row: there is no row at all")
+        raise DatasetError("there is no usable row: there is no row of this kind in it")
     gpu = dataset.gpus.get(names[0])
     if gpu is None:
         raise DatasetError(f"the dataset does not hold the facts of its GPU {names[0]!r}")

@@ -31,6 +31,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
     """One row of a dataset, with or without what may be null."""
     row: dict[str, Any] = {name: draw(sizes) for name in ("m", "n", "k", "batch")}
     row |= {name: draw(texts) for name in ("gpu", "kernel", "provider", "regime", "source")}
+    row |= {name: draw(st.none() | texts) for name in ("software", "machine", "timed")}
     row["dtype"] = draw(st.sampled_from(["f64", "f32", "bf16", "nvfp4"]))
     row["layout"] = draw(st.sampled_from(["nn", "nt", "tn", "tt"]))
     row["alpha"], row["beta"] = draw(st.tuples(*[st.floats(-1e3, 1e3)] * 2))
@@ -175,13 +176,35 @@ def test_broken_metadata_is_refused(tmp_path: Path, text: str | bytes) -> None:
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("version", [0, 1, 10**30])
+@pytest.mark.parametrize("version", [0, 1, 4, 10**30])
 def test_another_schema_version_is_refused_and_named(tmp_path: Path, version: int) -> None:
     path = rewritten(
         tmp_path, dataset_of().table, json.dumps({**METADATA, "schema_version": version})
     )
-    with pytest.raises(DatasetError, match=f"version {version}, this builder reads 2"):
+    with pytest.raises(DatasetError, match=f"version {version}, this builder reads 2 and 3"):
         read(path)
+
+
+VERSION_2 = json.dumps({**METADATA, "schema_version": 2})
+SINCE = ["software", "machine", "timed"]
+
+
+def test_a_file_of_version_2_is_read_with_nulls_for_what_it_lacks(tmp_path: Path) -> None:
+    dataset = dataset_of(3, m=[1, 2, 3])
+    again = read(rewritten(tmp_path, dataset.table.drop_columns(SINCE), VERSION_2))
+    assert again.table.equals(dataset.table)
+    assert all(again.table.column(name).null_count == 3 for name in SINCE)
+    write(again, tmp_path / "3.parquet")
+    assert read(tmp_path / "3.parquet").table.equals(dataset.table)
+
+
+@pytest.mark.parametrize("names", [[], ["gpu"], ["timed"], ["m", "n", "k"]])
+def test_a_file_of_version_2_that_lacks_another_column_is_refused(
+    tmp_path: Path, names: list[str]
+) -> None:
+    """However few it has."""
+    with pytest.raises(DatasetError, match="must have the columns gpu"):
+        read(rewritten(tmp_path, dataset_of().table.select(names), VERSION_2))
 
 
 @pytest.mark.parametrize("name", SCHEMA.names)
@@ -331,6 +354,15 @@ def test_rows_under_lasting_load_are_parted_from_those_of_every_other_regime() -
     dataset = dataset_of(4, m=[1, 2, 3, 4], regime=["burst", "sustained", "repeated", "sustained"])
     assert dataset.sustained().column("m").tolist() == [2, 4]
     assert dataset.not_sustained().column("m").tolist() == [1, 3]
+
+
+def test_a_flag_is_lifted_from_the_rows_that_have_it_and_they_alone_are_left() -> None:
+    flags = [["host_bound"], [], ["coarse", "host_bound"], ["host_bound", "failed"], ["simulated"]]
+    dataset = dataset_of(5, m=[1, 2, 3, 4, 5], flags=flags)
+    assert dataset.usable().column("m").tolist() == [2]
+    assert dataset.host_bound().flags() == [[], ["coarse"], ["failed"]]
+    assert dataset.host_bound().usable().column("m").tolist() == [1, 3]
+    assert dataset.simulated().usable().column("m").tolist() == [5]
 
 
 def test_the_rows_that_each_flag_keeps_out_are_counted_the_most_frequent_first() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_ins.tables import dataset_of, points_at
 
-from builder.dataset import POINT, points_of
+from builder.dataset import POINT, collections_of, points_of
 from builder.errors import DatasetError
 
 
@@ -87,6 +87,35 @@ def test_rows_that_differ_in_what_makes_a_point_are_not_joined(
 
 def test_who_ran_it_does_not_make_another_point() -> None:
     assert len(points_of(dataset_of(2, provider=["a", "b"], source_row=[1, 2]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("known", "name"),
+    [
+        ({}, "test.csv"),
+        ({"source_version": "1.0"}, "test.csv"),
+        ({"software": "vllm"}, "vllm"),
+        ({"software": "vllm", "source_version": "0.24.0"}, "vllm 0.24.0"),
+        ({"software": "vllm", "source_version": "0.24.0", "machine": "a"}, "vllm 0.24.0 a"),
+        ({"software": "vllm", "machine": "a"}, "vllm a"),
+    ],
+)
+def test_a_collection_is_the_software_its_version_and_the_machine_or_else_the_source(
+    known: dict[str, str], name: str
+) -> None:
+    dataset = dataset_of(2, m=[1, 2], **known)
+    assert collections_of(dataset).tolist() == [name, name]
+    assert points_of(dataset).collections == (name,)
+
+
+@pytest.mark.parametrize("name", ["software", "source_version", "machine"])
+def test_repeats_are_joined_in_each_collection_apart(name: str) -> None:
+    known: dict[str, Any] = {"software": "vllm", "source_version": "1", "machine": "a"}
+    known[name] = ["x", "y", "y", "y"]
+    points = points_of(dataset_of(4, runtime_s=[9e-5, 1e-5, 2e-5, 4e-5], **known))
+    assert points.runtime_s.tolist() == [9e-5, 2e-5]
+    assert len(points.collections) == 2
+    assert len(set(points.keys())) == 1
 
 
 def test_a_dataset_without_a_usable_row_is_refused() -> None:

@@ -21,6 +21,7 @@ def points(rows: list[tuple[str, float, float]]) -> Points:
         "kernel": np.array(kernel, object),
         "dtype": np.full(n, "f32", object),
         "layout": np.full(n, "nn", object),
+        "collection": np.full(n, "a", object),
     }
     return Points(
         **texts, m=np.array(m, float), n=ones, k=ones, batch=ones, alpha=ones, beta=0 * ones,

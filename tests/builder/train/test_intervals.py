@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.errors import DatasetError
-from builder.train.intervals import CONFIDENCES, conformal_interval, coverage_of, covered
+from builder.train.intervals import (
+    CONFIDENCES,
+    Excess,
+    conformal_interval,
+    coverage_of,
+    covered,
+    half_width_of,
+)
 from gpperf_lite._forest import UNITS_PER_OCTAVE
+from gpperf_lite._interval import Interval
 
 misses = st.lists(st.floats(0, 6), min_size=1, max_size=80)
 
@@ -68,8 +76,9 @@ def test_coverage_on_other_folds_is_near_the_confidence() -> None:
     predicted_s = np.exp(random.uniform(-12, -4, 5000))
     drawn, fold = np.abs(random.normal(0, 0.1, 5000)), random.integers(0, 5, 5000)
     for confidence in (0.5, 0.9, 0.99):
-        share = covered(predicted_s, drawn, fold, confidence).mean()
-        assert share == pytest.approx(confidence, abs=0.02)
+        inside, half_widths = covered(predicted_s, drawn, fold, confidence)
+        assert inside.mean() == pytest.approx(confidence, abs=0.02)
+        assert (inside == (np.rint(drawn * UNITS_PER_OCTAVE) <= half_widths)).all()
 
 
 def test_a_miss_of_many_octaves_is_as_wide_as_it_is() -> None:
@@ -95,3 +104,46 @@ def test_coverage_of_the_worst_decile_is_that_of_the_tenth_most_often_missed() -
         "coverage_90": 0.96,
         "coverage_90_worst_decile": 0.6,
     }
+
+
+def excess_of(*parts: tuple[list[float], list[float]]) -> Excess:
+    return Excess.of([(np.array(near), np.array(far)) for near, far in parts])
+
+
+def test_an_excess_is_what_is_missing_by_squares_in_the_median_of_kernels() -> None:
+    """Errors of 3 around the reference and of 5 for the next one who measures: 4 are between."""
+    assert excess_of(([3.0] * 9, [5.0] * 9)).octaves == (4.0,) * len(CONFIDENCES)
+    three = excess_of(([3.0], [5.0]), ([3.0], [3.0]), ([0.0], [9.0]))
+    assert three.octaves == (4.0,) * len(CONFIDENCES)
+    assert excess_of(([5.0], [3.0])).octaves == (0.0,) * len(CONFIDENCES)
+
+
+@given(parts=st.lists(st.tuples(misses, misses), min_size=1, max_size=4), drawn=misses)
+def test_an_interval_with_an_excess_is_no_narrower_and_still_rises(
+    parts: list[tuple[list[float], list[float]]], drawn: list[float]
+) -> None:
+    excess = excess_of(*parts)
+    assert list(excess.octaves) == sorted(excess.octaves)
+    interval = conformal_interval(np.full(len(drawn), 1e-5), np.array(drawn))
+    (before,), (after,) = interval.half_widths, excess.added_to(interval).half_widths
+    units = [octaves * UNITS_PER_OCTAVE for octaves in excess.octaves]
+    assert after == pytest.approx(np.hypot(before, units), abs=0.5001)
+    assert all(wide >= narrow for wide, narrow in zip(after, before, strict=True))
+    assert list(after) == sorted(after)
+
+
+def test_every_regime_gets_the_excess_and_keeps_its_edges() -> None:
+    rows = tuple(tuple(range(first, first + len(CONFIDENCES))) for first in (0, 3000))
+    wide = excess_of(([0.0], [0.5])).added_to(Interval((1e-5,), CONFIDENCES, rows))
+    assert (wide.runtime_edges_s, wide.confidences) == ((1e-5,), CONFIDENCES)
+    assert [row[0] for row in wide.half_widths] == [4096, round(np.hypot(3000, 4096))]
+
+
+def test_an_interval_of_other_confidences_takes_no_excess() -> None:
+    with pytest.raises(DatasetError, match="of the confidences that intervals are trained for"):
+        excess_of(([0.0], [0.5])).added_to(Interval((), (0.9,), ((1,),)))
+
+
+def test_a_width_is_half_the_range_over_the_prediction() -> None:
+    """From a half to twice the prediction is a range of one and a half."""
+    assert half_width_of(np.array([UNITS_PER_OCTAVE, 0])) == pytest.approx((0.75 + 0.0) / 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +18,25 @@ from builder.dataset import Dataset
 from builder.errors import BuilderError
 from builder.importers import import_table
 from builder.parallel import Task
-from builder.train import KeptFits
-from builder.train.kept_fits import RUNTIME, run_kept
+from builder.train import KeptFits, fit_runtime
+from builder.train.estimators import power_estimator
+from builder.train.kept_fits import (
+    BUILDER,
+    BUILDER_OF_RUNTIME_FITS,
+    RUNTIME,
+    RUNTIME_OF_RUNTIME_FITS,
+    run_kept,
+)
 from builder.train.training import train
 from gpperf_lite._artefact import Artefact, encode
 from gpperf_lite._forest import Forest
 
 ROOT = Path(__file__).parents[3]
-FITS = [ROOT / "builder" / "train" / f"{name}.py" for name in (
-    "catboost_forest", "generic_fit", "intervals", "learner", "metrics", "physics", "power_fit",
-    "relative", "runtime_fit", "slowdown_fit", "stratum",
+TRAIN = ROOT / "builder" / "train"
+FITS = [TRAIN / f"{name}.py" for name in (
+    "back_ends", "catboost_forest", "estimators", "generic_fit", "intervals", "leaves", "learner",
+    "metrics", "physics", "power_fit", "relative", "runtime_fit", "runtime_fits", "slowdown_fit",
+    "stratum",
 )]  # fmt: skip
 ONLY_READ_AND_WRITTEN = {"_artefact", "_checked_json", "_errors", "_generic", "_safetensors"}
 """Modules of the runtime that fits import, and that decide no number of them."""
@@ -94,7 +103,7 @@ def test_equal_tasks_are_run_once_and_none_without_tasks(tmp_path: Path) -> None
 
 
 def test_another_function_argument_or_source_has_another_key(tmp_path: Path) -> None:
-    kept, changed = KeptFits(tmp_path), KeptFits(tmp_path, lambda: "other sources")
+    kept, changed = KeptFits(tmp_path), KeptFits(tmp_path, lambda _: "other sources")
     task = Task("fit", fit, ("a", 1))
     assert KeptFits(tmp_path).key(task) == kept.key(replace(task, label="of another name"))
     others = [
@@ -137,7 +146,7 @@ def folder_of_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_damaged_file_is_never_taken(
     where: int, flip: int, how: str, folder_of_one: Path
 ) -> None:
-    kept = KeptFits(folder_of_one, lambda: "")
+    kept = KeptFits(folder_of_one, lambda _: "")
     path = folder_of_one / "key.fit"
     data = bytearray(path.read_bytes())
     where %= len(data)
@@ -191,27 +200,61 @@ def test_what_is_fitted_while_the_sources_change_is_not_kept(
 ) -> None:
     """Processes that start later run the new sources."""
     sources = ["before"]
-    kept = KeptFits(tmp_path / "fits", lambda: sources[0])
+    kept = KeptFits(tmp_path / "fits", lambda _: sources[0])
     sources[0] = "after"
     assert run_kept(tasks_of(tmp_path, 1), 1, "fits", kept) == RESULTS[:1]
     assert "the sources were changed" in capsys.readouterr().err
     assert list(kept.folder.iterdir()) == []
 
 
-def modules_in(paths: Sequence[Path], pattern: str) -> set[str]:
-    found = {name for path in paths for name in re.findall(pattern, path.read_text())}
-    return found - ONLY_READ_AND_WRITTEN
+def modules_in(paths: Iterable[Path], pattern: str) -> set[str]:
+    return {name for path in paths for name in re.findall(pattern, path.read_text())}
+
+
+def closure(names: set[str], folder: Path, aside: Set[str]) -> set[str]:
+    """Return modules of a folder, and those that they import from it, save some."""
+    found: set[str] = set()
+    waiting = names - aside
+    while waiting:
+        found |= waiting
+        paths = [folder / f"{name}.py" for name in waiting]
+        waiting = modules_in(paths, r"from \.(\w+) import") - found - aside
+    return found
+
+
+def decisive(paths: Iterable[Path], aside: Set[str]) -> set[str]:
+    """Return the modules of the runtime that modules of the builder import, at one remove too."""
+    names = modules_in(paths, r"from gpperf_lite\.(\w+) import")
+    return closure(names, ROOT / "gpperf_lite", aside)
 
 
 def test_the_sources_that_decide_a_fit_are_all_in_its_key() -> None:
     """Every module of the runtime that a fit imports, itself or by way of another one."""
-    decisive: set[str] = set()
-    waiting = modules_in(FITS, r"from gpperf_lite\.(\w+) import")
-    while waiting - decisive:
-        decisive |= waiting
-        paths = [ROOT / "gpperf_lite" / f"{name}.py" for name in decisive]
-        waiting = modules_in(paths, r"from \.(\w+) import")
-    assert set(RUNTIME) == decisive
+    assert set(RUNTIME) == decisive(FITS, ONLY_READ_AND_WRITTEN)
+    assert {"train/*.py", "kernels/*.py", "dataset/*.py"} == set(BUILDER)
+
+
+def test_the_sources_that_decide_a_fit_of_the_runtime_are_all_in_its_key() -> None:
+    """An estimator is made of a fit, and intervals come after it."""
+    names = closure({"runtime_fit"}, TRAIN, set())
+    assert {f"train/{name}.py" for name in names} <= set(BUILDER_OF_RUNTIME_FITS)
+    fits = [TRAIN / f"{name}.py" for name in names]
+    aside = ONLY_READ_AND_WRITTEN | {"_estimator", "_interval"}
+    assert set(RUNTIME_OF_RUNTIME_FITS) == decisive(fits, aside)
+    faces = modules_in(fits, r"from \.\.(\w+) import")
+    assert faces == {"dataset", "kernels"}
+    assert {"dataset/points.py", "kernels/*.py"} <= set(BUILDER_OF_RUNTIME_FITS)
+
+
+def test_a_source_that_does_not_decide_a_fit_of_the_runtime_leaves_it_as_it_is(
+    tmp_path: Path,
+) -> None:
+    """The consensus is in the points that it is given; a stratum makes one itself."""
+    one = KeptFits(tmp_path, lambda module: module)
+    other = KeptFits(tmp_path, lambda module: module or "another consensus")
+    runtime, power = Task("", fit_runtime, (1,)), Task("", power_estimator, (1,))
+    assert one.key(runtime) == other.key(runtime)
+    assert one.key(power) != other.key(power)
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_what_is_needed_must_be_said(tmp_path: Path, key: str) -> None:
 
 def test_an_unknown_key_is_refused_with_those_that_are_allowed(tmp_path: Path) -> None:
     with pytest.raises(
-        RecipeError, match=r"unknown keys \['fold', 'name'\]: allowed are \['folds'"
+        RecipeError, match=r"unknown keys \['fold', 'name'\]: allowed are \['boards'"
     ):
         recipe(tmp_path, GOOD + 'fold = 5\nname = "x"\n')
 
