@@ -125,9 +125,9 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
     write(artefact, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
     for estimator in artefact.estimators:
-        accuracy = estimator.accuracy
+        accuracy, kernel = estimator.accuracy, artefact.kernels[estimator.kernels[0]].name
         print(
-            f"  {estimator.target:10}{estimator.dtype:10} by {accuracy['split']:6}"
+            f"  {estimator.target:10}{estimator.dtype:11}{kernel:9.40} by {accuracy['split']:6}"
             f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
             f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
         )
