@@ -131,6 +131,15 @@ class Fields:
 
     def numbers(self, name: str, low: float, high: float) -> tuple[float, ...]:
         """Return a list of numbers from `low` to `high`."""
+        known = self.values.get(name)
+        # All at once where all is well, which it is nearly always; else one by one, for the error.
+        if (
+            type(known) is list
+            and 0 < len(known) <= self.longest_list
+            and set(map(type, known)) <= _NUMBERS
+            and low <= min(known) <= max(known) <= high
+        ):
+            return tuple([value + 0.0 for value in known])
         values = self.each(name, lambda item: is_number(item, low, high), _a_number(low, high))
         return tuple(float(value) + 0.0 for value in values)
 
@@ -198,6 +207,9 @@ class Fields:
         for name in unknown:
             allowed = f"{nearest(name[:40], known)} (allowed: {' '.join(known)})"
             self.fail(f"{self.path}: unknown key {shown(name)}{allowed}")
+
+
+_NUMBERS = {int, float}
 
 
 def is_integer(value: Any, low: int, high: int) -> bool:
