@@ -44,9 +44,7 @@ class Card:
             self._parts = found
         parts = self._parts[name]
         if index >= len(parts):
-            raise ArtefactError(
-                f"not a valid artefact: card.{name} lacks an object, number {index}"
-            )
+            raise ArtefactError(f"not a valid artefact: card.{name} has no object number {index}")
         return parts[index]
 
 

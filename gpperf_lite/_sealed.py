@@ -127,7 +127,7 @@ def unseal(data: bytes) -> tuple[Fields, dict[str, Array], str]:
     manifest = Fields(_safetensors.loads(metadata["manifest"]), "manifest")
     # The version before the checksum: a newer format may compute it in another way.
     kind = _CHECKSUM if _version_of(manifest) > 1 else _CHECKSUM_1
-    card = metadata.get("card", "")
+    card = metadata.get("card", "") if kind == _CHECKSUM else ""
     if metadata.get(kind) != _checksum(kind, metadata["manifest"] + card, payload):
         refuse("its checksum does not match: the file was changed or damaged")
     return manifest, tensors, card

@@ -1,4 +1,4 @@
-"""The commands `evaluate methods`, `model`, `floor`, `tiles` and `study`."""
+"""The commands `evaluate methods`, `model`, `collections`, `floor`, `tiles` and `study`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command import Command, add_workers, positive
+from .command import Command, add_fits, add_recipe, add_workers, positive
 
 if TYPE_CHECKING:
     from ..dataset import Dataset
@@ -70,6 +70,29 @@ def _run_model(options: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_collections(parser: argparse.ArgumentParser) -> None:
+    add_recipe(parser)
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="models to evaluate; else all")
+    add_workers(parser)
+    add_fits(parser)
+    parser.set_defaults(run=_run_collections)
+
+
+def _run_collections(options: argparse.Namespace) -> int:
+    from ..evaluate import evaluate_collections
+    from ..report import collection_lines, summary_lines
+    from ..train import KeptFits
+
+    kept, worths = KeptFits(options.fits), []
+    asked = (options.recipe, options.sources, options.only, options.workers)
+    for worth in evaluate_collections(*asked, kept):
+        print(f"{worth.model}: {kept.take_tally()}\n")
+        print("\n".join(collection_lines([worth])), flush=True)
+        worths.append(worth)
+    print("\n".join(["Means over models:", "", *summary_lines(worths)]))
+    return 0
+
+
 def _configure_floor(parser: argparse.ArgumentParser) -> None:
     _add_datasets(parser)
     _add_dtypes(parser)
@@ -128,6 +151,12 @@ COMMAND = Command(
             "errors of an artefact on rows that it was not trained on",
             "h200.dataset.parquet --artefact h200",
             _configure_model,
+        ),
+        Command(
+            "collections",
+            "worth of a recipe's models to the next who measures: collections and pairs held out",
+            "--sources tables --only h200_sxm",
+            _configure_collections,
         ),
         Command(
             "floor",

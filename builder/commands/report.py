@@ -1,4 +1,7 @@
-"""The commands `report accuracy`, `unseen`, `noise`, `features` and `dataset`: generated pages."""
+"""The command `report`: generated pages.
+
+Of accuracy, collections, unseen GPUs, noise, features and dataset.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .command import Command, add_recipe, add_workers
+from .command import Command, add_fits, add_recipe, add_workers
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -19,28 +22,34 @@ def _configure(name: str, parser: argparse.ArgumentParser) -> None:
     if name in _MEASURED:
         add_recipe(parser)
         add_workers(parser)
+    if name in _FITTED:
+        add_fits(parser)
     parser.set_defaults(run=partial(_run, name))
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
     from .. import report
     from ..files import make_room, write_text
+    from ..train import KeptFits
 
     pages: dict[str, Callable[..., str]] = {
         "accuracy": report.accuracy_page,
+        "collections": report.collections_page,
         "unseen": report.unseen_page,
         "noise": report.noise_page,
         "features": report.feature_page,
         "dataset": report.dataset_page,
     }
     make_room(options.output)
-    arguments = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
-    write_text(options.output, pages[name](*arguments))
+    measured = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
+    fitted = (KeptFits(options.fits),) if name in _FITTED else ()
+    write_text(options.output, pages[name](*measured, *fitted))
     print(f"wrote {options.output}")
     return 0
 
 
-_MEASURED = ("accuracy", "unseen", "noise")
+_MEASURED = ("accuracy", "collections", "unseen", "noise")
+_FITTED = ("collections",)
 
 
 def _page(name: str, what: str) -> Command:
@@ -53,6 +62,7 @@ COMMAND = Command(
     "write a page of docs/ from the code, the built-in models and their tables",
     parts=(
         _page("accuracy", "docs/accuracy.md: held-out errors of all built-in models"),
+        _page("collections", "docs/collections.md: worth of the models to the next who measures"),
         _page("unseen", "docs/unseen.md: errors of the generic model on GPUs held out"),
         _page("noise", "docs/noise.md: the part of the errors that is noise in the tables"),
         _page("features", "docs/features.md: the features of the forests"),

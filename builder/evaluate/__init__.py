@@ -3,10 +3,15 @@
 `evaluate_methods` trains each of METHODS fold by fold, `evaluate_model` takes an artefact as it is;
 both return a `Score` for each GPU and dtype. `floors` shows the noise that no model can avoid,
 `curves` the accuracy on GPUs held out, `study_table` the original study reproduced, `tile_sizes`
-the tiled kernel by the side of its tile.
+the tiled kernel by the side of its tile. `evaluate_collections` shows the worth of the models of a
+recipe to the next person who measures.
 """
 
+from .back_end_choice import BackEndChoice
+from .device_time import DeviceTime
 from .evaluation import METHODS, Score, evaluate_methods, evaluate_model, read_datasets, score_lines
+from .held_out_collections import ModelWorth, StratumWorth, evaluate_collections
+from .interval_score import IntervalScore
 from .noise_floor import Floor, floors
 from .study import StudyRow, study_table
 from .tile_sizes import tile_lines, tile_sizes
@@ -16,11 +21,17 @@ __all__ = [
     "METHODS",
     "SHOWN",
     "TEST_ROWS",
+    "BackEndChoice",
     "Curve",
+    "DeviceTime",
     "Floor",
+    "IntervalScore",
+    "ModelWorth",
     "Score",
+    "StratumWorth",
     "StudyRow",
     "curves",
+    "evaluate_collections",
     "evaluate_methods",
     "evaluate_model",
     "floors",

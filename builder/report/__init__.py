@@ -1,10 +1,12 @@
-"""The generated pages of `docs/`: accuracy, unseen GPUs, noise, features, dataset.
+"""The generated pages of `docs/`: accuracy, collections, unseen GPUs, noise, features, dataset.
 
 Each `..._page` returns one page as Markdown. Those that are made of measured tables take the
-recipe of the built-in models, the folder of its sources, and a number of processes.
+recipe of the built-in models, the folder of its sources, and a number of processes; that of
+collections the kept fits, too.
 """
 
 from .accuracy import accuracy_page, study_lines
+from .collections import collection_lines, collections_page, summary_lines
 from .dataset import dataset_page
 from .features import feature_page
 from .noise import floor_lines, noise_page
@@ -12,10 +14,13 @@ from .unseen import unseen_page
 
 __all__ = [
     "accuracy_page",
+    "collection_lines",
+    "collections_page",
     "dataset_page",
     "feature_page",
     "floor_lines",
     "noise_page",
     "study_lines",
+    "summary_lines",
     "unseen_page",
 ]

@@ -23,11 +23,14 @@ HEAD = """# Accuracy
 
 Written by `python -m builder report accuracy --sources FOLDER`; do not edit.
 
-Errors are absolute percentage errors of rows whose whole group was held out of training: the group
-is an (n, k) pair for library kernels (another layer of a network) and an (m, n, k) shape for the
-RTX 4070. *Ours* is what the card of each built-in model says; the *study's forest* (nine features,
-a random forest of 100 trees of depth 6 a target) and the *roofline* (speed of light plus the
-fastest launch of the training rows) are held out by the same groups. NOTICE names the sources.
+Errors are absolute percentage errors of points whose whole group was held out of training: the
+group is an (n, k) pair for library kernels (another layer of a network) and an (m, n, k) shape for
+the RTX 4070. They are errors against the reference, which [backends.md](backends.md) defines;
+intervals are for the next measurement, and were tried on whole collections left out with the pairs
+([collections.md](collections.md)). *Ours* is what the card of each built-in model says; the
+*study's forest* (nine features, a random forest of 100 trees of depth 6 a target) and the
+*roofline* (speed of light plus the fastest launch of the training rows) are held out by the same
+groups. NOTICE names the sources.
 """
 
 
@@ -89,20 +92,20 @@ def _runtime(models: Iterable[Model], baselines: dict[tuple[str, str, str], Scor
     means = []
     for model in models:
         for one in _estimators(model, "runtime"):
-            accuracy = one["accuracy"]
+            accuracy, kernel = one["accuracy"], one["kernels"][0]
             ours = _percents(*(accuracy[key] for key in ("mean_ape", "median_ape", "p90_ape")))
+            scores = [baselines[name, model.name, one["dtype"]] for name in ("study", "roofline")]
             theirs = [
-                _percents(baselines[method, model.name, one["dtype"]].errors.mean_ape)[0]
-                for method in ("study", "roofline")
+                _percents(score.slices.get(kernel, score.errors).mean_ape)[0] for score in scores
             ]
-            covered = [
-                f"{accuracy[key]:.1%}" for key in ("coverage_90", "coverage_90_worst_decile")
-            ]
-            rows.append((model.name, one["dtype"], str(accuracy["n"]), *ours, *covered, *theirs))
+            keys = ("coverage_90", "coverage_90_least", "half_width_90")
+            covered = [f"{accuracy[key]:.1%}" for key in keys]
+            named = (model.name, one["dtype"], kernel if model.name != "rtx4070" else "CUTLASS")
+            rows.append((*named, str(accuracy["n"]), *ours, *covered, *theirs))
             if accuracy["split"] == "pair":
                 means.append(accuracy["mean_ape"])
-    head = ("model", "dtype", "rows", "mean", "median", "p90", "90 % interval covers")
-    more = ("in the worst tenth by FLOPs", "study's forest, mean", "roofline, mean")
+    head = ("model", "dtype", "kernel", "points", "mean", "median", "p90", "90 % interval holds")
+    more = ("the least", "half-width", "study's forest, mean", "roofline, mean")
     lines = table((*head, *more), rows)
     average = f"Average of the means over all {len(means)} library tables: {np.mean(means):.2%}."
     return [*lines, "", average]
@@ -115,31 +118,51 @@ def _slices(models: Iterable[Model]) -> list[str]:
         for one in _estimators(model, "runtime"):
             parts = one["accuracy"]["slices"]
             names += [name for name in parts if name not in names]
-            rows.append((model.name, one["dtype"], parts))
+            rows.append(((model.name, one["dtype"], one["kernels"][0]), parts))
     cells = [
-        (model, dtype, *(_percents(parts[n]["mean_ape"])[0] if n in parts else "-" for n in names))
-        for model, dtype, parts in rows
+        (*named, *(_percents(parts[n]["mean_ape"])[0] if n in parts else "-" for n in names))
+        for named, parts in rows
     ]
-    return table(("model", "dtype", *names), cells)
+    return table(("model", "dtype", "kernel", *names), cells)
 
 
 def _power(models: Iterable[Model]) -> list[str]:
-    rows = []
+    rows, boards = [], dict[str, Any]()
     for model in models:
         for one in _estimators(model, "power"):
             accuracy = one["accuracy"]
+            boards = accuracy.get("boards", boards)
+            if "boards" in accuracy:
+                continue
             figures = _percents(*(accuracy[key] for key in ("mean_ape", "median_ape", "p90_ape")))
             shortest = f"{one['domain']['runtime_s'][0] * 1e6:.0f} us"
-            rows.append((model.name, one["dtype"], str(accuracy["n"]), shortest, *figures))
+            named = (model.name, one["dtype"], one["kernels"][0])
+            agreeing = accuracy.get("median_ape_agreeing")
+            shown = "-" if agreeing is None else _percents(agreeing)[0]
+            covered = f"{accuracy['coverage_90']:.1%}"
+            rows.append((*named, str(accuracy["n"]), shortest, *figures, shown, covered))
     text = (
         "From readings whose averaging window was at least 0.9 s long; shorter ones read far too "
         "low and were not used, so that power of kernels shorter than the shortest one below "
         "follows from the physical model alone. Rows of one kernel differ by tens of percent for "
         "reasons that the tables do not hold (what was in memory, the power cap), so the mean is "
-        "far above the median."
+        "far above the median. Where two collections read the same point, the highest counts; "
+        "*agreeing* is the median error where they are within 3 % of each other, and intervals "
+        "were tried on each of them, left out with the pairs."
     )
-    head = ("model", "dtype", "rows", "shortest kernel", "mean", "median", "p90")
-    return [*paragraph(text), "", *table(head, rows)]
+    head = ("model", "dtype", "kernel", "points", "shortest kernel", "mean", "median", "p90")
+    lines = [*paragraph(text), "", *table((*head, "agreeing", "90 % interval holds"), rows)]
+    if not boards:
+        return lines
+    text = (
+        "What has no table of power is told from the boards that were measured, in shares of idle "
+        "and limit, and a note says so. Each of those boards, predicted from the others:"
+    )
+    cells = [
+        (name, str(one["n"]), *_percents(one["mean_ape"], one["median_ape"], one["p90_ape"]))
+        for name, one in boards.items()
+    ]
+    return [*lines, "", *paragraph(text), "", *table(("board", "points", *head[5:]), cells)]
 
 
 def _estimators(model: Model, target: str) -> list[dict[str, Any]]:

@@ -3,24 +3,28 @@
 `build_from_datasets` writes one model as `TrainOptions` say, `build_from_recipe` all models of a
 recipe (that of the built-in ones is `builder/models.toml`). `fit_runtime` fits the physical model,
 and the forest that corrects it, to `Points`; `errors_of` compares predictions with measured values.
-`hold_out_gpus` predicts each GPU by a generic model of the others. `KeptFits` finds again what was
+`hold_out_gpus` predicts each GPU by a generic model of the others. `fit_strata` makes the very fits
+that a model of `strata_of` is shipped and judged by; `held_by_fold` and `held_by_collection` have
+what these predicted of what they never saw. `KeptFits` finds again what was
 fitted before, so that a build which was stopped goes on.
 """
 
-from .back_ends import consensus_points, library_points
+from .back_ends import consensus_points, is_back_end, library_points
 from .generic import tables_of
 from .generic_fit import GenericOptions
 from .held_out_gpus import Case, HeldOut, hold_out_gpus, with_intervals
+from .intervals import covered
 from .kept_fits import KeptFits
 from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
-from .model_files import build_from_datasets, build_from_recipe, runtime_dataset
+from .model_files import build_from_datasets, build_from_recipe, options_of, runtime_dataset
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
 from .runtime_fit import RuntimeFit, fit_runtime
-from .stratum import TrainOptions
-from .training import check_name
+from .runtime_fits import Held, RuntimeFits, fit_strata, held_by_collection, held_by_fold
+from .stratum import Stratum, TrainOptions, strata_of
+from .training import check_name, one_gpu
 
 __all__ = [
     "KERNELS",
@@ -31,29 +35,40 @@ __all__ = [
     "Errors",
     "GenericOptions",
     "GpuTable",
+    "Held",
     "HeldOut",
     "KeptFits",
     "Kernels",
     "LearnerOptions",
     "ModelRecipe",
     "RuntimeFit",
+    "RuntimeFits",
+    "Stratum",
     "TrainOptions",
     "build_from_datasets",
     "build_from_recipe",
     "check_name",
     "clipped",
     "consensus_points",
+    "covered",
     "describe_points",
     "errors_of",
     "fit_runtime",
+    "fit_strata",
+    "held_by_collection",
+    "held_by_fold",
     "hold_out_gpus",
+    "is_back_end",
     "learn",
     "library_points",
+    "one_gpu",
+    "options_of",
     "points_at",
     "read_recipe",
     "runtime_dataset",
     "slices",
     "speed_of_light",
+    "strata_of",
     "tables_of",
     "unit_of",
     "with_intervals",

@@ -17,7 +17,7 @@ import numpy as np
 from gpperf_lite import Kernel
 from gpperf_lite._kernel import LIBRARIES, LIBRARY, VLLM
 
-from ..dataset import Dataset, Measurements, Points, joined, measurements_of, points_of
+from ..dataset import Dataset, Mask, Measurements, Points, joined, measurements_of, points_of
 from ..errors import DatasetError
 from .physics import unit_of
 
@@ -28,6 +28,9 @@ FURTHER_THAN_CUBLAS, FACTOR_FROM_CUBLAS = 2.5, 0.05
 """The same where the collections lie apart themselves: by how many times the distance that they
 have where both ran cuBLAS, as long as their factor is no further from the one that they have
 there."""
+
+FAR_ABOVE = 2.0
+"""The factor over what other back ends take of a shape from which on a time is the host's."""
 
 _FEWEST_SHARED = 20
 
@@ -210,7 +213,8 @@ def filled(
 
     own: None where only the host's time was measured; others: at least one; floor_s: the longest
     time that was the host's. What fills the gaps is shifted by one factor, that between both where
-    both were measured.
+    both were measured. Rows of `own` that take far longer than that are the host's as well: it may
+    compile a kernel when it is first asked for.
     """
     theirs = joined([one.points for one in others])
     theirs = replace(theirs, kernel=np.full(len(theirs), kernel, object))
@@ -218,8 +222,10 @@ def filled(
     if own is None:
         note = f"{dtype} of {kernel} was timed only with its host: predicted as {names}'s"
         return Labels(theirs, notes=(note,))
+    usual = Labels(theirs).consensus()
+    shift = _shift_between(own.consensus(), usual)
+    own = replace(own, points=own.points.where(~_far_above(own.points, usual, shift)))
     ours = own.consensus()
-    shift = _shift_between(ours, Labels(theirs).consensus())
     known = set(ours.keys())
     gaps = theirs.where(np.array([key not in known for key in theirs.keys()], bool))  # noqa: SIM118
     gaps = replace(gaps, runtime_s=gaps.runtime_s * 2.0**shift)
@@ -228,6 +234,17 @@ def filled(
         f"follows {names}'s, which was not"
     )
     return replace(own, points=joined([own.points, gaps]), notes=(*own.notes, note))
+
+
+def _far_above(points: Points, usual: Points, shift: float) -> Mask:
+    """Return the mask of points that took far longer than the usual time of their shape, shifted.
+
+    bool, of shape (n_points,).
+    """
+    usual_s = dict(zip(usual.keys(), (usual.runtime_s * 2.0**shift).tolist(), strict=True))
+    expected = np.array([usual_s.get(key, np.inf) for key in points.keys()])  # noqa: SIM118
+    far: Mask = points.runtime_s > FAR_ABOVE * expected
+    return far
 
 
 def _shift_between(ours: Points, theirs: Points) -> float:

@@ -60,7 +60,15 @@ def build_model(
     model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
 ) -> Artefact:
     """Import the sources of one model and train it."""
-    options = TrainOptions(
+    runtime = [_import(sources / name, model.format) for name in model.runtime]
+    power = [_import(sources / name, model.format) for name in model.power]
+    boards = _boards(sources, model.boards, model.format) if model.boards else None
+    return train(runtime, power, options_of(model), n_workers, kept, boards)
+
+
+def options_of(model: ModelRecipe) -> TrainOptions:
+    """Return the options that a recipe trains a model with."""
+    return TrainOptions(
         model.name,
         model.version,
         model.split,
@@ -68,10 +76,6 @@ def build_model(
         model.held_out,
         stand_ins=model.stand_ins,
     )
-    runtime = [_import(sources / name, model.format) for name in model.runtime]
-    power = [_import(sources / name, model.format) for name in model.power]
-    boards = _boards(sources, model.boards, model.format) if model.boards else None
-    return train(runtime, power, options, n_workers, kept, boards)
 
 
 @cache
@@ -121,9 +125,9 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
     write(artefact, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
     for estimator in artefact.estimators:
-        accuracy = estimator.accuracy
+        accuracy, kernel = estimator.accuracy, artefact.kernels[estimator.kernels[0]].name
         print(
-            f"  {estimator.target:10}{estimator.dtype:10} by {accuracy['split']:6}"
+            f"  {estimator.target:10}{estimator.dtype:11}{kernel:9.40} by {accuracy['split']:6}"
             f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
             f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
         )

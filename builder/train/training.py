@@ -54,7 +54,7 @@ def train(
     chosen, copies = counted_once(_chosen(datasets, options))
     data = concatenate(chosen)
     power_datasets = _chosen(power_datasets, options)
-    gpu = _one_gpu(data)
+    gpu = one_gpu(data)
     left_out: dict[str, int] = {}
     strata = strata_of(data, gpu, options, left_out)
     sustained = data.sustained().usable()
@@ -135,7 +135,8 @@ def _holds_power(dataset: Dataset) -> bool:
     return bool(np.isfinite(dataset.column("power_w").astype(float)).any())
 
 
-def _one_gpu(dataset: Dataset) -> Gpu:
+def one_gpu(dataset: Dataset) -> Gpu:
+    """Return the GPU of a dataset; raises DatasetError where there are several, or no facts."""
     names = sorted(set(dataset.column("gpu")))
     if len(names) > 1:
         raise DatasetError(f"a model is of one GPU; these rows are of {', '.join(names)}")

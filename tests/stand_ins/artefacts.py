@@ -190,16 +190,20 @@ def remade(data: bytes, change: Callable[[dict[str, Any], dict[str, Any]], objec
 
 
 def sealed(manifest: str, header: dict[str, Any], payload: bytes, card: str = "") -> bytes:
-    """Return a file of these parts with a right checksum: by the specification, not by our code."""
-    data = manifest.encode() + card.encode() + payload
-    checksums = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "blake2b": hashlib.blake2b(data, digest_size=32).hexdigest(),
-    }
+    """Return a file of these parts with a right checksum: by the specification, not by our code.
+
+    A file of version 1 has no card.
+    """
     try:
-        kind = "sha256" if json.loads(manifest)["format_version"] == 1 else "blake2b"
+        is_first = json.loads(manifest)["format_version"] == 1
     except (ValueError, KeyError, TypeError):
-        kind = "blake2b"
-    metadata = {"format": "gpperf-lite artefact", "manifest": manifest, kind: checksums[kind]}
+        is_first = False
+    card = "" if is_first else card
+    data = manifest.encode() + card.encode() + payload
+    metadata = {"format": "gpperf-lite artefact", "manifest": manifest}
     metadata |= {"card": card} if card else {}
+    if is_first:
+        metadata["sha256"] = hashlib.sha256(data).hexdigest()
+    else:
+        metadata["blake2b"] = hashlib.blake2b(data, digest_size=32).hexdigest()
     return _safetensors.encode(metadata, payload, header)

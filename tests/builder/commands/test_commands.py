@@ -82,7 +82,9 @@ def test_the_example_of_each_command_can_be_parsed(
     example = shown_by(capsys, *words).splitlines()[-1].split()[4:]
     example = [str(tmp_path / word) if "." in word else word for word in example]
     if "--sources" in example:
-        example += ["--recipe", str(tmp_path / "none"), "--output", str(tmp_path / "page")]
+        example += ["--recipe", str(tmp_path / "none")]
+    if words[0] in ("models", "report"):
+        example += ["--output", str(tmp_path / "page")]
     assert refused(capsys, *example).startswith("error: there is no")
 
 
@@ -143,7 +145,9 @@ def test_a_former_spelling_is_refused_with_the_new_one(
         (["evaluate", "methods", "a.parquet", "--method", "magic"], "invalid choice: 'magic'"),
         (["evaluate", "model", "a.parquet"], "required: --artefact"),
         (["evaluate", "tiles", "a.parquet"], "required: --dtype"),
+        (["evaluate", "collections"], "required: --sources"),
         (["report", "accuracy"], "required: --sources"),
+        (["report", "collections"], "required: --sources"),
         (["models", "build"], "required: --sources"),
         (["probe", "--gpu", "0", "--simulate", "1"], "give one of them"),
         (["plan", "--sweep", "a.toml"], "--gpu"),
@@ -171,6 +175,7 @@ def test_a_file_that_is_not_there_is_named(
         ("models", "build", "--recipe", none, "--sources", tmp_path, "--output", output),
         ("evaluate", "methods", none, "--method", "study"),
         ("evaluate", "model", none, "--artefact", "h200"),
+        ("evaluate", "collections", "--recipe", none, "--sources", tmp_path),
         ("evaluate", "floor", none),
         ("evaluate", "tiles", none, "--dtype", "f32"),
         ("evaluate", "study", none),

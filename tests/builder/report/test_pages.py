@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.dataset import N_FOLDS, Dataset
 from builder.errors import RecipeError, SourceError
-from builder.evaluate import floors
-from builder.report import accuracy, accuracy_page, noise, noise_page, unseen, unseen_page
+from builder.evaluate import (
+    BackEndChoice,
+    DeviceTime,
+    IntervalScore,
+    ModelWorth,
+    StratumWorth,
+    floors,
+)
+from builder.report import (
+    accuracy,
+    accuracy_page,
+    collections,
+    collections_page,
+    noise,
+    noise_page,
+    unseen,
+    unseen_page,
+)
+from builder.train import Errors
 
 ROOT = Path(__file__).parents[3]
 RECIPE = ROOT / "builder" / "models.toml"
@@ -37,7 +55,7 @@ def test_the_page_of_noise_has_a_line_for_each_floor(small_dataset: Dataset) -> 
     assert [line.split(" | ")[2] for line in lines] == [floor.what for floor in found]
 
 
-@pytest.mark.parametrize("page", [accuracy_page, noise_page, unseen_page])
+@pytest.mark.parametrize("page", [accuracy_page, collections_page, noise_page, unseen_page])
 def test_a_table_that_is_not_there_is_named(page: object, tmp_path: Path) -> None:
     assert callable(page)
     with pytest.raises(SourceError, match=f"there is no file {tmp_path}"):
@@ -52,3 +70,66 @@ def test_the_page_of_noise_needs_the_models_that_it_shows(tmp_path: Path) -> Non
     )
     with pytest.raises(RecipeError, match="has no model b200_sxm, h200_sxm"):
         noise_page(recipe, tmp_path, 1)
+
+
+ERRORS = Errors(40, 0.02, 0.01, 0.04, 0.0, 1.0)
+SCORE = IntervalScore(3, 0.9, 0.8, 0.1, 0.5, 0.7)
+WORTHS = [
+    ModelWorth(
+        "first",
+        (
+            StratumWorth("bf16", "library", 3, ERRORS, 0.08, 0.06, SCORE),
+            StratumWorth("fp8", "vllm", 1, ERRORS, float("nan"), float("nan"), None),
+        ),
+        DeviceTime("fp8_block", "vllm", ("sglang", "trtllm"), 30, 1.1, 1.5),
+        (BackEndChoice("fp8", "gemm", ("sglang", "vllm"), 20, 0.99, 0.95, 0.9, 0.7),),
+    ),
+    ModelWorth(
+        "second",
+        (
+            StratumWorth(
+                "bf16", "library", 2, replace(ERRORS, mean_ape=0.04), 0.04, 0.02,
+                replace(SCORE, inside=0.94, half_width=0.2),
+            ),
+            StratumWorth("bf16", "tiled", 1, ERRORS, float("nan"), float("nan"), None),
+        ),
+        None,
+        (BackEndChoice("fp8", "gemm", ("sglang", "vllm"), 20, 0.97, 0.9, 0.8, 0.6),),
+    ),
+]  # fmt: skip
+
+
+def test_the_page_of_collections_has_a_row_for_all_that_is_known() -> None:
+    page = collections.page_of(WORTHS)
+    assert page.startswith(collections.HEAD)
+    assert "Written by `python -m builder report collections --sources FOLDER`" in page
+    for row in (
+        "| first | bf16 | library | 3 | 40 | 2.00% | 1.00% | 4.00% | 8.00% | 6.00% |",
+        "| first | fp8 | vllm | 1 | 40 | 2.00% | 1.00% | 4.00% | - | - |",
+        "| first | bf16 | library | 3 | 90.00% | 80.00% | 10.00% | 50.00% | 70.00% |",
+        "| first | fp8_block | vllm | sglang trtllm | 30 | 1.100 | 1.500 |",
+        "| first | fp8 | gemm | sglang vllm | 20 | 99.00% | 95.00% | 90.00% | 70.00% |",
+    ):
+        assert page.splitlines().count(row) == 1, row
+    widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
+    assert widths == {11, 10, 8, 12}
+
+
+def test_the_summary_has_the_means_over_the_gpus_that_have_a_figure() -> None:
+    bf16, _, vllm, *rest = collections.summary_lines(WORTHS)[2:]
+    means = ("3.00%", "6.00%", "4.00%", "92.00%", "80.00%", "15.00%", "50.00%", "70.00%")
+    assert bf16 == f"| bf16 | library | 2 | {' | '.join(means)} |"
+    alone = StratumWorth("bf16", "library", 1, ERRORS, float("nan"), float("nan"), None)
+    more = collections.summary_lines([*WORTHS, ModelWorth("alone", (alone,), None, ())])[2]
+    assert more == bf16.replace("| 2 | 3.00% |", "| 3 | 2.67% |")
+    assert vllm == "| fp8 | vllm | 1 | 2.00% | - | - | - | - | - | - | - |"
+    assert rest[-1] == (
+        "Mean efficiency of the 2 choices of a back end: 98.00%; of always the same one: 85.00%."
+    )
+
+
+def test_a_section_without_a_row_is_left_out() -> None:
+    alone = ModelWorth("alone", (WORTHS[1].strata[1],), None, ())
+    titles = [line for line in collections.page_of([alone]).splitlines() if line[:3] == "## "]
+    assert titles == ["## Runtime", "## Summary"]
+    assert not any("efficiency" in line for line in collections.summary_lines([alone]))

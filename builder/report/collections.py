@@ -1,0 +1,185 @@
+"""docs/collections.md: the worth of the built-in models to the next person who measures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..evaluate import (
+    BackEndChoice,
+    DeviceTime,
+    IntervalScore,
+    ModelWorth,
+    StratumWorth,
+    evaluate_collections,
+)
+from ..markdown import paragraph, table
+from ..train import KeptFits
+
+HEAD = """# What a model is worth to the next person who measures
+
+Written by `python -m builder report collections --sources FOLDER`; do not edit.
+
+Several collections measured most dtypes of most GPUs: other people, machines and releases. So it
+can be asked how well a model foretells what somebody else will measure, and not only the table
+that it was trained on. The fits are those that `models build` judges a model by, on the pairs of
+(n, k), or shapes of the RTX 4070, that they never saw. `evaluate collections` prints the same
+figures.
+"""
+
+RUNTIME = (
+    "Errors of pairs held out, against the reference of all collections (three or more, where "
+    "there are so many). *Apart* is the mean distance of one collection from another on the same "
+    "pairs, as they stand; *aligned*, with each multiplied by its own factor, as in the "
+    "reference. That is as far as measuring repeats itself."
+)
+
+INTERVALS = (
+    "90 % intervals on each collection left out together with pairs, calibrated on the other "
+    "collections. *Inside* is the mean over collections of the share inside, *least* that of the "
+    "one that has the least. *Half-width* is half the width over the prediction. The *score* is "
+    "the width, plus 20 times how far a measurement lies outside, over the prediction; the lower, "
+    "the better. *One width* is the score of one half-width for all rows, calibrated in the same "
+    "way."
+)
+
+DEVICE_TIME = (
+    "fp8_block of vLLM, which `library` is in this dtype, on pairs held out: the factor, up or "
+    "down, between the prediction and the consensus of the other back ends, as far as these were "
+    "timed without their host. They run other kernels, so it is no error; a model that had "
+    "learned the host's time would be off by many times."
+)
+
+CHOICE = (
+    "The back end that is predicted to be the fastest, among those that timed the same, on shapes "
+    "of pairs held out that all of them measured: the runtime of the fastest over that of the "
+    "chosen. *Always the same one* is the back end that was best on average on the other folds. "
+    "Where two are equal, the slower one counts as chosen."
+)
+
+SUMMARY = (
+    "Means over GPUs of the figures above; of *apart*, *inside* and what follows it, over those "
+    "GPUs that have them."
+)
+
+
+def collections_page(
+    recipe: Path, sources: Path, n_workers: int, kept: KeptFits | None = None
+) -> str:
+    """Return the page as Markdown. Takes as long as the fits that are not kept.
+
+    recipe: of the built-in models; sources: the folder of their tables.
+    Raises SourceError where a source of the recipe is missing.
+    """
+    return page_of(list(evaluate_collections(recipe, sources, None, n_workers, kept)))
+
+
+def page_of(worths: Sequence[ModelWorth]) -> str:
+    """Return the page of some models as Markdown."""
+    parts = [HEAD.rstrip()]
+    for title, text, lines in (*_sections(worths), ("Summary", SUMMARY, summary_lines(worths))):
+        parts += ["", f"## {title}", "", *paragraph(text), "", *lines]
+    return "\n".join(parts) + "\n"
+
+
+def collection_lines(worths: Sequence[ModelWorth]) -> list[str]:
+    """Return the tables of some models as lines of Markdown, each with its title."""
+    return [line for title, _, lines in _sections(worths) for line in (f"{title}:", "", *lines, "")]
+
+
+def summary_lines(worths: Sequence[ModelWorth]) -> list[str]:
+    """Return the means over models as lines of Markdown: a table, and a line on back ends."""
+    strata = [stratum for worth in worths for stratum in worth.strata]
+    head = ("dtype", "back end", "GPUs", "mean error", "apart", "aligned", *_INTERVAL_HEAD)
+    rows = []
+    for dtype, unit in sorted({(one.dtype, one.unit) for one in strata}):
+        mine = [one for one in strata if (one.dtype, one.unit) == (dtype, unit)]
+        rows.append((dtype, unit, str(len(mine)), *_means(mine)))
+    lines = table(head, rows)
+    choices = [choice for worth in worths for choice in worth.choices]
+    if choices:
+        ours, always = (
+            float(np.mean([getattr(choice, name) for choice in choices]))
+            for name in ("mean", "always_mean")
+        )
+        text = f"Mean efficiency of the {len(choices)} choices of a back end: {ours:.2%}; of always"
+        lines += ["", *paragraph(f"{text} the same one: {always:.2%}.")]
+    return lines
+
+
+def _means(strata: Sequence[StratumWorth]) -> tuple[str, ...]:
+    """Return the cells of the means over strata of one dtype and unit."""
+    intervals = [one.intervals for one in strata if one.intervals is not None]
+    distances = (
+        _percent(_mean(one.apart for one in strata)),
+        _percent(_mean(one.apart_aligned for one in strata)),
+    )
+    scores = [_mean(getattr(one, name) for one in intervals) for name in _INTERVAL_FIELDS]
+    error = _mean(one.errors.mean_ape for one in strata)
+    return (_percent(error), *distances, *(_percent(score) for score in scores))
+
+
+_INTERVAL_FIELDS = ("inside", "least", "half_width", "score", "score_of_one_width")
+_INTERVAL_HEAD = ("inside", "least", "half-width", "score", "of one width")
+
+
+def _sections(worths: Sequence[ModelWorth]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield title, text and table of each section that has rows."""
+    strata = [(worth.model, stratum) for worth in worths for stratum in worth.strata]
+    of_pair = ("model", "dtype", "back end")
+    head = (*of_pair, "collections", "rows", "mean", "median", "p90", "apart", "aligned")
+    yield "Runtime", RUNTIME, table(head, [_runtime_cells(*one) for one in strata])
+    intervals = [
+        _interval_cells(model, one, one.intervals) for model, one in strata if one.intervals
+    ]
+    if intervals:
+        columns = (*of_pair, "collections", *_INTERVAL_HEAD)
+        yield "Intervals", INTERVALS, table(columns, intervals)
+    times = [
+        _device_time_cells(worth.model, worth.device_time) for worth in worths if worth.device_time
+    ]
+    if times:
+        factors = ("median factor", "p90 factor")
+        rows = table((*of_pair, "against", "rows", *factors), times)
+        yield "Device time of fp8_block", DEVICE_TIME, rows
+    choices = [_choice_cells(worth.model, choice) for worth in worths for choice in worth.choices]
+    if choices:
+        choice_head = ("model", "dtype", "timed", "back ends", "shapes", "mean", "p10")
+        more = ("always the same one, mean", "p10 of it")
+        yield "Choice of a back end", CHOICE, table((*choice_head, *more), choices)
+
+
+def _runtime_cells(model: str, one: StratumWorth) -> tuple[str, ...]:
+    errors = one.errors
+    figures = (errors.mean_ape, errors.median_ape, errors.p90_ape, one.apart, one.apart_aligned)
+    counts = (f"{one.n_collections}", f"{errors.n}")
+    return (model, one.dtype, one.unit, *counts, *(_percent(figure) for figure in figures))
+
+
+def _interval_cells(model: str, one: StratumWorth, score: IntervalScore) -> tuple[str, ...]:
+    figures = (getattr(score, name) for name in _INTERVAL_FIELDS)
+    cells = (_percent(figure) for figure in figures)
+    return (model, one.dtype, one.unit, f"{score.n_collections}", *cells)
+
+
+def _device_time_cells(model: str, one: DeviceTime) -> tuple[str, ...]:
+    factors = (f"{one.median:.3f}", f"{one.p90:.3f}")
+    return (model, one.dtype, one.back_end, " ".join(one.others), f"{one.n}", *factors)
+
+
+def _choice_cells(model: str, one: BackEndChoice) -> tuple[str, ...]:
+    figures = (one.mean, one.p10, one.always_mean, one.always_p10)
+    head = (model, one.dtype, one.timed, " ".join(one.back_ends), f"{one.n_shapes}")
+    return (*head, *(_percent(figure) for figure in figures))
+
+
+def _mean(values: Iterable[float]) -> float:
+    """Return the mean of what is known; NaN where nothing is."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2%}" if np.isfinite(value) else "-"
