@@ -25,6 +25,7 @@ from builder.train.kept_fits import (
     BUILDER_OF_RUNTIME_FITS,
     RUNTIME,
     RUNTIME_OF_RUNTIME_FITS,
+    _code_of,
     run_kept,
 )
 from builder.train.training import train
@@ -278,3 +279,11 @@ def test_kept_fits_make_the_same_artefact_bit_for_bit(
         assert kept.take_tally() == tally
     next(tmp_path.glob("*.fit")).write_bytes(b"")
     assert encode(train([small_dataset], [], options, 1, kept)) == encode(small_artefact)
+
+
+def test_words_about_the_code_do_not_decide_a_fit() -> None:
+    plain = "X = 1\n\ndef f(x):\n    return x + X\n"
+    told = '"""A module."""\n\nX = 1\n"""A constant."""\n\ndef f(x):  # adds\n    """Add."""\n'
+    assert _code_of(plain) == _code_of(told + "    return x + X\n")
+    for other in (told + "    return x - X\n", told.replace("X = 1", "X = 2") + "    return x + X"):
+        assert _code_of(plain) != _code_of(other)
