@@ -83,12 +83,7 @@ class Measurements:
         return shifts
 
     def consensus(self, shifts: Floats) -> Points:
-        """Return the points, their runtimes the consensus of collections so shifted.
-
-        A single collection is left as it is, to the bit.
-        """
-        if len(self.collections) == 1 and self.points.collections == self.collections:
-            return self.points
+        """Return the points, their runtimes the consensus of collections so shifted."""
         who = CONSENSUS if len(self.collections) > 1 else self.collections[0]
         return replace(
             self.points,

@@ -19,7 +19,6 @@ from builder.errors import BuilderError
 from builder.importers import import_table
 from builder.parallel import Task
 from builder.train import KeptFits, fit_runtime
-from builder.train.estimators import power_estimator
 from builder.train.kept_fits import (
     BUILDER,
     BUILDER_OF_RUNTIME_FITS,
@@ -28,6 +27,7 @@ from builder.train.kept_fits import (
     _code_of,
     run_kept,
 )
+from builder.train.power_estimator import power_estimator
 from builder.train.training import train
 from gpperf_lite._artefact import Artefact, encode
 from gpperf_lite._forest import Forest
