@@ -40,12 +40,13 @@ class Labels:
     """The points that one kernel is learned from, as each collection measured them.
 
     left_out: collections that were not taken, with the reason; notes: texts that go with every
-    prediction.
+    prediction; is_filled: whether other kernels stand in for some of the points.
     """
 
     points: Points
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    is_filled: bool = False
 
     @cached_property
     def measured(self) -> Measurements:
@@ -221,19 +222,21 @@ def filled(
     names = " and ".join(sorted({name.split()[0] for name in theirs.collections}))
     if own is None:
         note = f"{dtype} of {kernel} was timed only with its host: predicted as {names}'s"
-        return Labels(theirs, notes=(note,))
+        return Labels(theirs, notes=(note,), is_filled=True)
     usual = Labels(theirs).consensus()
     shift = _shift_between(own.consensus(), usual)
-    own = replace(own, points=own.points.where(~_far_above(own.points, usual, shift)))
+    if shift is not None:
+        own = replace(own, points=own.points.where(~_far_above(own.points, usual, shift)))
     ours = own.consensus()
     known = set(ours.keys())
     gaps = theirs.where(np.array([key not in known for key in theirs.keys()], bool))  # noqa: SIM118
-    gaps = replace(gaps, runtime_s=gaps.runtime_s * 2.0**shift)
+    gaps = replace(gaps, runtime_s=gaps.runtime_s * 2.0 ** (shift or 0.0))
     note = (
         f"{dtype} of {kernel} under {floor_s * 1e6:.0f} us was timed with its host: there it "
         f"follows {names}'s, which was not"
     )
-    return replace(own, points=joined([own.points, gaps]), notes=(*own.notes, note))
+    points = joined([own.points, gaps])
+    return replace(own, points=points, notes=(*own.notes, note), is_filled=True)
 
 
 def _far_above(points: Points, usual: Points, shift: float) -> Mask:
@@ -247,12 +250,12 @@ def _far_above(points: Points, usual: Points, shift: float) -> Mask:
     return far
 
 
-def _shift_between(ours: Points, theirs: Points) -> float:
-    """Return the median of log2(ours / theirs) over the points of both; 0 where they are few."""
+def _shift_between(ours: Points, theirs: Points) -> float | None:
+    """Return the median of log2(ours / theirs) over the points of both; None where they are few."""
     runtime_s = dict(zip(theirs.keys(), theirs.runtime_s.tolist(), strict=True))
     ratios = [
         mine_s / runtime_s[key]
         for key, mine_s in zip(ours.keys(), ours.runtime_s.tolist(), strict=True)
         if key in runtime_s
     ]
-    return float(np.median(np.log2(ratios))) if len(ratios) >= _FEWEST_SHARED else 0.0
+    return float(np.median(np.log2(ratios))) if len(ratios) >= _FEWEST_SHARED else None

@@ -105,29 +105,36 @@ class BoardPower:
         shares = [(one.idle_power_w or 0.0) / (one.power_limit_w or 1.0) for one in boards]
         return replace(gpu, idle_power_w=round(float(np.median(shares)) * gpu.power_limit_w, 1))
 
-    def estimator(self, stratum: Stratum) -> Estimator:
-        """Return the estimator of power of a stratum that has no table of power."""
-        own = [one for one in self._tables if one.gpu.name == stratum.gpu.name]
+    def estimators(self, strata: Sequence[Stratum]) -> list[Estimator]:
+        """Return the estimators of power of strata that have no table of power, one for a dtype."""
+        by_dtype: dict[str, list[Stratum]] = {}
+        for stratum in strata:
+            by_dtype.setdefault(stratum.dtype, []).append(stratum)
+        return [self._estimator(part) for part in by_dtype.values()]
+
+    def _estimator(self, strata: Sequence[Stratum]) -> Estimator:
+        """Return the estimator of power of strata of one dtype."""
+        gpu, dtype = strata[0].gpu, strata[0].dtype
+        own = [one for one in self._tables if one.gpu.name == gpu.name]
         whose = "this board's of other kernels" if own else "other boards'"
         note = (
-            f"power of {stratum.dtype} of {stratum.unit} was not measured on this board: it "
-            f"follows from {whose}, as a share between idle and limit"
+            f"power of {dtype} of {', '.join(one.unit for one in strata)} was not measured on this "
+            f"board: it follows from {whose}, as a share between idle and limit"
         )
-        if stratum.gpu.idle_power_w is None:
+        if gpu.idle_power_w is None:
             note += ", and so does its idle power"
-        domain = trained_domain(stratum.points)
+        domain = trained_domain(strata[0].points)
         longest_s = max(domain.runtime_s[1], self.shortest_s)
         return Estimator(
             "power",
-            stratum.dtype,
-            stratum.indices,
+            dtype,
+            tuple(sorted(index for one in strata for index in one.indices)),
             _fitted(own or self._tables),
             constant_forest(0.0),
             domain._replace(runtime_s=(float(f"{self.shortest_s:.4g}"), longest_s)),
             widened_below(self._interval, self.shortest_s),
             self.accuracy,
-            stratum.timed,
-            (note,),
+            notes=(note,),
         )
 
 

@@ -67,7 +67,8 @@ def excess_of(fitted: Sequence[tuple[Stratum, RuntimeFits]]) -> Excess | None:
     """Return the excess of the next measurement over the reference; None where it is unknown."""
     parts = []
     for stratum, fits in fitted:
-        if fits.left_out and fits.by_fold:
+        # Other kernels that stand in lie further apart than collections of one kernel do.
+        if fits.left_out and fits.by_fold and not stratum.labels.is_filled:
             far = held_by_collection(stratum, fits).misses
             parts.append((held_by_fold(stratum, fits).misses, far))
     return Excess.of(parts) if parts else None

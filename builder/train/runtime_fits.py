@@ -24,7 +24,7 @@ from .stratum import Stratum
 _FOLDS_LEFT_OUT = 2
 """The folds that each collection is left out with, others for each."""
 
-_LEAST_LEFT = 0.25
+_LEAST_LEFT = 0.6
 """The share of points that must be left to learn from where a collection is left out."""
 
 _Key = tuple[int | None, str | None]

@@ -88,7 +88,7 @@ def train(
     estimators += run_kept(tasks, n_workers, f"{label}, power", kept)
     if boards is not None and gpu.power_limit_w is not None:
         gpu = boards.with_idle(gpu)
-        estimators += [boards.estimator(one) for one in strata if one.name not in powered]
+        estimators += boards.estimators([one for one in strata if one.name not in powered])
     estimators.sort(key=lambda one: (one.dtype, one.kernels, _ORDER.index(one.target)))
     stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})
     return Artefact(
