@@ -182,7 +182,7 @@ def sources_sha256(module: str) -> str:
 
 
 def _code_of(source: str) -> str:
-    """Return what a source does: its syntax tree without docstrings, which decide nothing."""
+    """Return the syntax tree of a source without docstrings, which decide nothing."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

@@ -78,6 +78,17 @@ def test_times_that_spread_as_the_problems_do_are_never_flagged(
     assert flag_host_bound(rows(sizes, runtime_s))[1] == 0
 
 
+@settings(max_examples=30)
+@given(seed=seeds, smallest=st.integers(8, 10))
+def test_a_kernel_that_is_far_from_the_peak_is_not_its_host(seed: int, smallest: int) -> None:
+    """A hundredth of it leaves many problems far below the shortest time, and they spread."""
+    sizes = np.exp2(np.random.default_rng(seed).uniform(smallest, 14, (400, 3))).round()
+    runtime_s = physical_s(sizes, 5e-6, 0.01)
+    assert np.quantile(runtime_s, 0.05) > 30e-6
+    assert (least_s(sizes) < np.quantile(runtime_s, 0.05) / 5).sum() > 30
+    assert flag_host_bound(rows(sizes, runtime_s))[1] == 0
+
+
 def test_equal_problems_that_take_equally_long_are_no_floor() -> None:
     """A kernel that is slow at one small size tells nothing of the host."""
     sizes = np.tile([16.0, 256.0, 256.0], (100, 1))

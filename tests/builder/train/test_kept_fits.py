@@ -35,9 +35,9 @@ from gpperf_lite._forest import Forest
 ROOT = Path(__file__).parents[3]
 TRAIN = ROOT / "builder" / "train"
 FITS = [TRAIN / f"{name}.py" for name in (
-    "back_ends", "catboost_forest", "estimators", "generic_fit", "intervals", "leaves", "learner",
-    "metrics", "physics", "power_fit", "relative", "runtime_fit", "runtime_fits", "slowdown_fit",
-    "stratum",
+    "back_ends", "board_power", "catboost_forest", "estimators", "generic_fit", "intervals",
+    "leaves", "learner", "metrics", "physics", "power_estimator", "power_fit", "relative",
+    "runtime_fit", "runtime_fits", "slowdown_fit", "stratum",
 )]  # fmt: skip
 ONLY_READ_AND_WRITTEN = {"_artefact", "_checked_json", "_errors", "_generic", "_safetensors"}
 """Modules of the runtime that fits import, and that decide no number of them."""
