@@ -54,7 +54,7 @@ def copies_among(datasets: Sequence[Dataset]) -> list[Copy]:
                 same = np.isin(rows, theirs)
                 if same.sum() > _SHARE * min(len(rows), len(theirs)):
                     mask = np.zeros(len(datasets[at]), bool)
-                    mask[np.flatnonzero(datasets[at].column("dtype") == dtype)[same]] = True
+                    mask[_labelled(datasets[at], dtype)[same]] = True
                     found.append(Copy(at, of, dtype, int(same.sum()), mask))
                     break
     return found
@@ -92,5 +92,11 @@ def _marks(dataset: Dataset) -> dict[str, NDArray[np.uint64]]:
     for column, mixer in zip([*columns, runtime_s.view(np.uint64)], _MIXERS, strict=True):
         total = (total ^ column) * np.uint64(mixer)
         total ^= total >> np.uint64(29)
-    dtype = dataset.column("dtype")
-    return {name: total[dtype == name] for name in sorted(set(dtype))}
+    names = sorted(set(dataset.column("dtype")))
+    return {name: total[_labelled(dataset, name)] for name in names}
+
+
+def _labelled(dataset: Dataset, dtype: str) -> NDArray[np.intp]:
+    """Return the indices of a dtype's rows that have a runtime: failed ones are all alike."""
+    known = np.isfinite(dataset.column("runtime_s").astype(float))
+    return np.flatnonzero((dataset.column("dtype") == dtype) & known)

@@ -64,3 +64,8 @@ def test_two_measurements_are_no_copies_even_by_a_coarse_clock(ticks: float) -> 
 
 def test_a_few_rows_say_nothing() -> None:
     assert not copies_among([table(1, 50), table(1, 50)])
+
+
+def test_rows_that_failed_are_no_copies_of_each_other() -> None:
+    failed = {"runtime_s": np.full(400, np.nan), "m": np.arange(1, 401)}
+    assert not copies_among([dataset_of(400, **failed), dataset_of(400, **failed)])
