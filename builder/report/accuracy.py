@@ -105,6 +105,8 @@ def _runtime(models: Iterable[Model], baselines: dict[tuple[str, str, str], Scor
             theirs = ["-" if one is None else _percents(one.errors.mean_ape)[0] for one in scores]
             keys = ("coverage_90", "coverage_90_least", "half_width_90")
             covered = [f"{accuracy[key]:.1%}" for key in keys]
+            if len(accuracy["collections"]) < 2:
+                covered[1] = "-"
             named = (model.name, one["dtype"], kernel if model.name != "rtx4070" else "CUTLASS")
             rows.append((*named, str(accuracy["n"]), *ours, *covered, *theirs))
             if accuracy["split"] == "pair":
