@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -137,6 +138,7 @@ class Fields:
             type(known) is list
             and 0 < len(known) <= self.longest_list
             and set(map(type, known)) <= _NUMBERS
+            and not any(map(math.isnan, known))
             and low <= min(known) <= max(known) <= high
         ):
             return tuple([value + 0.0 for value in known])

@@ -200,7 +200,7 @@ def broken_manifest(dice: random.Random, data: bytes) -> bytes:
     metadata, tensors, _ = _safetensors.decode(data)
     header, payload = _safetensors.pack(tensors)
     text = broken_bytes(dice, metadata["manifest"].encode()).decode("utf-8", "replace")
-    return sealed(text, header, payload)
+    return sealed(text, header, payload, metadata["card"])
 
 
 def spoiled_header(dice: random.Random, data: bytes) -> bytes:
@@ -208,13 +208,13 @@ def spoiled_header(dice: random.Random, data: bytes) -> bytes:
     metadata, tensors, _ = _safetensors.decode(data)
     header, payload = _safetensors.pack(tensors)
     spoil(dice, header)
-    return sealed(metadata["manifest"], header, payload)
+    return sealed(metadata["manifest"], header, payload, metadata["card"])
 
 
 def broken_payload(dice: random.Random, data: bytes) -> bytes:
     metadata, tensors, _ = _safetensors.decode(data)
     header, payload = _safetensors.pack(tensors)
-    return sealed(metadata["manifest"], header, broken_bytes(dice, payload))
+    return sealed(metadata["manifest"], header, broken_bytes(dice, payload), metadata["card"])
 
 
 def scrambled_payload(dice: random.Random, data: bytes) -> bytes:
@@ -224,7 +224,7 @@ def scrambled_payload(dice: random.Random, data: bytes) -> bytes:
     changed = bytearray(payload)
     for _ in range(dice.choice([1, 3, 30])):
         changed[dice.randrange(len(changed))] = dice.randrange(256)
-    return sealed(metadata["manifest"], header, bytes(changed))
+    return sealed(metadata["manifest"], header, bytes(changed), metadata["card"])
 
 
 def spoiled_tensors(dice: random.Random, data: bytes) -> bytes:
@@ -428,7 +428,7 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "many features": lambda: wide(["m"] * 4096, "features"),
     "many peaks": lambda: wide({f"d{i}": 1e12 for i in range(50_000)}, "gpu", "peak_flops"),
     "long name": lambda: wide("n" * 1_000_000, "name"),
-    "nested provenance": lambda: wide(json.loads('{"a":' * 400 + "1" + "}" * 400), "provenance"),
+    "nested name": lambda: wide(json.loads('{"a":' * 400 + "1" + "}" * 400), "name"),
 }
 
 

@@ -37,7 +37,10 @@ def test_an_unknown_gpu_is_refused_with_the_nearest_name() -> None:
         gp.load("")
 
 
-def test_an_alias_of_a_gpu_without_a_model_is_not_suggested() -> None:
+def test_an_alias_is_suggested_where_its_gpu_has_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(gp.UnknownGpuError, match="did you mean 'a100_sxm4_80gb'"):
+        gp.load("a100_sxm4_80g")
+    monkeypatch.setattr("gpperf_lite._builtin.available", lambda: ("h200_sxm",))
     with pytest.raises(gp.UnknownGpuError) as caught:
         gp.load("a100_sxm4_80g")
     assert "did you mean 'a100" not in str(caught.value)

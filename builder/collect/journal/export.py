@@ -91,6 +91,8 @@ def _row(
         "gpu": facts["gpu"],
         "kernel": begin["kernel"],
         "provider": PROVIDER,
+        "software": PROVIDER,
+        "timed": "gemm",
         "regime": begin["regime"],
         "role": begin["role"],
         "build": begin["key"],

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stand_ins.collections import TRUTH_S, collection, odd_times
+from stand_ins.collected import TRUTH_S, collection, odd_times
 from stand_ins.tables import GPU, GRID, QUICK_TRAINING
 
 from builder.dataset import Dataset, Floats, concatenate, folds, points_of
