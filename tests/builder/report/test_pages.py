@@ -37,6 +37,7 @@ RECIPE = ROOT / "builder" / "models.toml"
     ("name", "head"),
     [
         ("accuracy", accuracy.HEAD),
+        ("collections", collections.HEAD),
         ("unseen", unseen.HEAD.format(rows=unseen.TEST_ROWS)),
         ("noise", noise.HEAD.format(n_folds=N_FOLDS)),
     ],
