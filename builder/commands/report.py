@@ -49,7 +49,7 @@ def _run(name: str, options: argparse.Namespace) -> int:
 
 
 _MEASURED = ("accuracy", "collections", "unseen", "noise")
-_FITTED = ("collections",)
+_FITTED = ("collections", "unseen")
 
 
 def _page(name: str, what: str) -> Command:

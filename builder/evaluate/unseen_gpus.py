@@ -27,6 +27,7 @@ from ..train import (
     GenericOptions,
     GpuTable,
     HeldOut,
+    KeptFits,
     RuntimeFit,
     errors_of,
     hold_out_gpus,
@@ -57,8 +58,12 @@ class Curve:
     coverage: dict[int, float]
 
 
-def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
+def curves(
+    recipe: Path, sources: Path, n_workers: int, kept: KeptFits | None = None
+) -> list[Curve]:
     """Return the errors of a recipe's generic model on each of its GPUs, held out.
+
+    kept: where finished fits are found and kept: `models build` holds out the same GPUs.
 
     Raises RecipeError where the recipe has no generic model.
     """
@@ -66,8 +71,9 @@ def curves(recipe: Path, sources: Path, n_workers: int) -> list[Curve]:
     if not models:
         raise RecipeError(f"{recipe} has no model of scope 'generic'")
     (model,) = models[:1]
-    tables, _ = tables_of(runtime_dataset(model, sources), {}, n_workers)
-    return curves_of(hold_out_gpus(tables, model.without, GenericOptions(), n_workers), n_workers)
+    options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
+    tables, _ = tables_of(runtime_dataset(model, sources), {}, n_workers, kept)
+    return curves_of(hold_out_gpus(tables, model.without, options, n_workers, kept), n_workers)
 
 
 def curves_of(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..evaluate import SHOWN, TEST_ROWS, Curve, curves
 from ..markdown import table
+from ..train import KeptFits
 
 HEAD = """# GPUs that were never measured, or hardly
 
@@ -22,13 +23,13 @@ most, none of the shapes that it was calibrated with.
 """
 
 
-def unseen_page(recipe: Path, sources: Path, n_workers: int) -> str:
-    """Return the page as Markdown. Takes long: many models are trained.
+def unseen_page(recipe: Path, sources: Path, n_workers: int, kept: KeptFits | None = None) -> str:
+    """Return the page as Markdown. Takes long, but for the fits that are kept.
 
     recipe: with one generic model; sources: the folder of its tables.
     Raises RecipeError where the recipe has no generic model, SourceError where a table is missing.
     """
-    return page_of(curves(recipe, sources, n_workers))
+    return page_of(curves(recipe, sources, n_workers, kept))
 
 
 def page_of(found: Sequence[Curve]) -> str:
