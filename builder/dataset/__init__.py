@@ -8,7 +8,7 @@ collections side by side, and has their consensus and the reference of errors.
 
 from gpperf_lite._arithmetic import Floats
 
-from .consensus import FEWEST_FOR_REFERENCE, Measurements, measurements_of
+from .consensus import FEWEST_FOR_REFERENCE, FEWEST_SHARED, Measurements, measurements_of
 from .copies import copies_among, counted_once, text_of
 from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
@@ -31,6 +31,7 @@ from .split import FOLDED, N_FOLDS, SPLITS, folds, held_out
 __all__ = [
     "COLLECTION",
     "FEWEST_FOR_REFERENCE",
+    "FEWEST_SHARED",
     "FOLDED",
     "LONGEST_S",
     "N_FOLDS",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite._arithmetic import Floats
 
-from .points import Mask, Points
+from .points import Mask, Points, numbered
 
 CONSENSUS = "consensus"
 """The collection of points whose labels several collections gave."""
@@ -28,7 +28,9 @@ FEWEST_FOR_REFERENCE = 3
 _LEAST_SHARE = 0.1
 """The share of points that must have so many collections for a reference to be made of them."""
 
-_FEWEST_SHARED = 20
+FEWEST_SHARED = 20
+"""Points that two collections must share to be compared."""
+
 _ROUNDS = 8
 
 
@@ -74,7 +76,7 @@ class Measurements:
         counts = np.isfinite(octaves).sum(axis=0)
         octaves = octaves[:, counts >= max(_least_of(counts), 2)]
         shifts = np.zeros(len(self.collections))
-        shared = np.isfinite(octaves).sum(axis=1) >= _FEWEST_SHARED
+        shared = np.isfinite(octaves).sum(axis=1) >= FEWEST_SHARED
         if shared.sum() < 2:
             return shifts
         for _ in range(_ROUNDS):
@@ -87,7 +89,7 @@ class Measurements:
         who = CONSENSUS if len(self.collections) > 1 else self.collections[0]
         return replace(
             self.points,
-            runtime_s=np.exp2(_median(self.octaves - shifts[:, None])),
+            runtime_s=self._middle_s(shifts),
             collection=np.full(len(self), who, object),
         )
 
@@ -97,8 +99,13 @@ class Measurements:
         It is what errors are measured against: the median of log time over at least three
         collections. Where nearly no point has so many, it is that of those there are.
         """
-        runtime_s = np.exp2(_median(self.octaves - shifts[:, None]))
-        return np.where(self.counts >= self.least_for_reference, runtime_s, np.nan)
+        known = self.counts >= self.least_for_reference
+        return np.where(known, self._middle_s(shifts), np.nan)
+
+    def _middle_s(self, shifts: Floats) -> Floats:
+        """Return the median of what the collections say, so shifted, in s, shape (n_points,)."""
+        middle_s: Floats = np.exp2(_median(self.octaves - shifts[:, None]))
+        return middle_s
 
     @property
     def least_for_reference(self) -> int:
@@ -121,19 +128,11 @@ def measurements_of(points: Points, label: str = "runtime_s") -> Measurements:
     label: "runtime_s" or "power_w".
     """
     names = points.collections
-    numbers: dict[tuple[object, ...], int] = {}
-    first: list[int] = []
-    at = np.empty(len(points), np.intp)
-    for index, key in enumerate(points.keys()):
-        number = numbers.setdefault(key, len(numbers))
-        if number == len(first):
-            first.append(index)
-        at[index] = number
-    rows = {name: row for row, name in enumerate(names)}
-    row = np.array([rows[name] for name in points.collection], np.intp)
+    at, first = numbered(points.keys())
+    row, _ = numbered(points.collection.tolist())
     octaves = np.full((len(names), len(first)), np.nan)
     octaves[row, at] = np.log2(getattr(points, label))
-    return Measurements(points.where(np.array(first, np.intp)), names, octaves)
+    return Measurements(points.where(first), names, octaves)
 
 
 def _least_of(counts: NDArray[np.intp]) -> int:

@@ -63,11 +63,12 @@ def copies_among(datasets: Sequence[Dataset]) -> list[Copy]:
 def counted_once(datasets: Sequence[Dataset]) -> tuple[list[Dataset], list[str]]:
     """Return datasets without the rows that repeat an earlier one, and a text for each copy."""
     copies = copies_among(datasets)
+    keep = [np.ones(len(dataset), bool) for dataset in datasets]
+    for copy in copies:
+        keep[copy.at] &= ~copy.rows
     kept = [
-        dataset.where(~np.any([copy.rows for copy in copies if copy.at == at], axis=0))
-        if any(copy.at == at for copy in copies)
-        else dataset
-        for at, dataset in enumerate(datasets)
+        dataset if rows.all() else dataset.where(rows)
+        for dataset, rows in zip(datasets, keep, strict=True)
     ]
     return kept, [text_of(copy, datasets) for copy in copies]
 

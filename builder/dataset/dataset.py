@@ -84,9 +84,14 @@ class Dataset:
         flags = self.flags()
         rows = self.where(np.array([lifted in row for row in flags], bool))
         kept = [[flag for flag in row if flag != lifted] for row in flags if lifted in row]
-        index = rows.table.schema.get_field_index("flags")
-        column = pa.array(kept, SCHEMA.field("flags").type)
-        return replace(rows, table=rows.table.set_column(index, SCHEMA.field("flags"), column))
+        return rows.with_flags(kept)
+
+    def with_flags(self, flags: Sequence[Sequence[str]]) -> Dataset:
+        """Return the same rows with these flags in place of theirs."""
+        field = SCHEMA.field("flags")
+        column = pa.array([list(row) for row in flags], field.type)
+        index = SCHEMA.get_field_index("flags")
+        return replace(self, table=self.table.set_column(index, field, column))
 
     def where(self, keep: NDArray[np.bool_]) -> Dataset:
         """Return the rows where `keep`, bool array of shape (n_rows,), is true."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -138,10 +138,18 @@ def _repeats(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the number of each row's point, and the first row of each point, in that order."""
     columns = [*(dataset.column(name) for name in POINT), collection]
-    numbers: dict[tuple[Any, ...], int] = {}
-    group = np.empty(len(dataset), np.intp)
+    return numbered(list(zip(*columns, strict=True)))
+
+
+def numbered(keys: Sequence[Hashable]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the number of each key, and the index of the first of each number.
+
+    intp arrays of shape (n_keys,) and (n_numbers,); numbers rise in the order of appearance.
+    """
+    numbers: dict[Hashable, int] = {}
+    group = np.empty(len(keys), np.intp)
     first: list[int] = []
-    for index, key in enumerate(zip(*columns, strict=True)):
+    for index, key in enumerate(keys):
         number = numbers.setdefault(key, len(numbers))
         if number == len(first):
             first.append(index)

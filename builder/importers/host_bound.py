@@ -9,10 +9,8 @@ microseconds, whatever the host.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from gpperf_lite._gemm import DTYPES
 
@@ -44,10 +42,7 @@ def flag_host_bound(dataset: Dataset) -> tuple[Dataset, int]:
         [*row, Flag.HOST_BOUND] if is_bound else row
         for row, is_bound in zip(dataset.flags(), bound, strict=True)
     ]
-    field = dataset.table.schema.field("flags")
-    index = dataset.table.schema.get_field_index("flags")
-    column = pa.array(flags, field.type)
-    return replace(dataset, table=dataset.table.set_column(index, field, column)), int(bound.sum())
+    return dataset.with_flags(flags), int(bound.sum())
 
 
 def host_floor_s(runtime_s: Floats, least_s: Floats) -> float | None:

@@ -17,7 +17,16 @@ import numpy as np
 from gpperf_lite import Kernel
 from gpperf_lite._kernel import LIBRARIES, LIBRARY, VLLM
 
-from ..dataset import Dataset, Mask, Measurements, Points, joined, measurements_of, points_of
+from ..dataset import (
+    FEWEST_SHARED,
+    Dataset,
+    Mask,
+    Measurements,
+    Points,
+    joined,
+    measurements_of,
+    points_of,
+)
 from ..errors import DatasetError
 from .physics import unit_of
 
@@ -31,8 +40,6 @@ there."""
 
 FAR_ABOVE = 2.0
 """The factor over what other back ends take of a shape from which on a time is the host's."""
-
-_FEWEST_SHARED = 20
 
 
 @dataclass(frozen=True)
@@ -105,7 +112,8 @@ def labels_by_unit(dataset: Dataset) -> dict[tuple[str, str], Labels]:
     hosts = single.host_bound()
     bound = _by_unit(points_of(hosts), dataset) if len(hosts.usable()) else {}
     timed = _by_unit(points_of(single), dataset) if len(single.usable()) or not bound else {}
-    cublas = timed.get(("bf16", LIBRARY.name))
+    shared = timed.get(("bf16", LIBRARY.name))
+    cublas = None if shared is None else measurements_of(shared)
     labels = {
         key: labels_of(part, dataset.kernel(part.kernel[0]), cublas) for key, part in timed.items()
     }
@@ -141,7 +149,7 @@ def is_back_end(kernel: Kernel) -> bool:
     return kernel in LIBRARIES and kernel != LIBRARY
 
 
-def labels_of(points: Points, kernel: Kernel, cublas: Points | None = None) -> Labels:
+def labels_of(points: Points, kernel: Kernel, cublas: Measurements | None = None) -> Labels:
     """Return the labels of the points of one kernel, or of kernels that share their constants.
 
     Of a back end, the first collection is the newest. cublas: what the same collections measured
@@ -153,7 +161,7 @@ def labels_of(points: Points, kernel: Kernel, cublas: Points | None = None) -> L
     usual = _apart_from(newest, cublas) if cublas is not None else {}
     left_out = {
         name: apart.told(newest)
-        for name, apart in _apart_from(newest, points).items()
+        for name, apart in _apart_from(newest, measurements_of(points)).items()
         if not apart.is_of_one_kernel(usual.get(name))
     }
     return Labels(points.where(~np.isin(points.collection, list(left_out))), left_out)
@@ -187,12 +195,11 @@ class _Apart:
         return f"it lies {self.distance:.0%} from {newest}, as another kernel would"
 
 
-def _apart_from(newest: str, points: Points) -> dict[str, _Apart]:
+def _apart_from(newest: str, measured: Measurements) -> dict[str, _Apart]:
     """Return the distance of each other collection from one of them; empty where that has none.
 
     A collection that shares too few points with it is infinitely far.
     """
-    measured = measurements_of(points)
     if newest not in measured.collections:
         return {}
     first, apart = measured.octaves[measured.collections.index(newest)], {}
@@ -201,7 +208,7 @@ def _apart_from(newest: str, points: Points) -> dict[str, _Apart]:
         if name == newest:
             continue
         apart[name] = _Apart(0.0, float("inf"))
-        if ratio.size >= _FEWEST_SHARED:
+        if ratio.size >= FEWEST_SHARED:
             factor = float(np.median(ratio))
             apart[name] = _Apart(factor, float(np.abs(np.exp2(ratio - factor) - 1.0).mean()))
     return apart
@@ -258,4 +265,4 @@ def _shift_between(ours: Points, theirs: Points) -> float | None:
         for key, mine_s in zip(ours.keys(), ours.runtime_s.tolist(), strict=True)
         if key in runtime_s
     ]
-    return float(np.median(np.log2(ratios))) if len(ratios) >= _FEWEST_SHARED else None
+    return float(np.median(np.log2(ratios))) if len(ratios) >= FEWEST_SHARED else None

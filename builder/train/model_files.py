@@ -60,8 +60,9 @@ def build_model(
     model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
 ) -> Artefact:
     """Import the sources of one model and train it."""
-    runtime = [_import(sources / name, model.format) for name in model.runtime]
-    power = [_import(sources / name, model.format) for name in model.power]
+    names = dict.fromkeys((*model.runtime, *model.power))
+    read_once = {name: _import(sources / name, model.format) for name in names}
+    runtime, power = ([read_once[name] for name in part] for part in (model.runtime, model.power))
     boards = _boards(sources, model.boards, model.format) if model.boards else None
     return train(runtime, power, options_of(model), n_workers, kept, boards)
 

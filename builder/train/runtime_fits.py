@@ -2,8 +2,7 @@
 
 A fold of groups is held out to know the error on groups that were never seen; a whole collection
 together with a fold, to know how far the next one who measures will be from the prediction. The
-latter are many, and on a smaller learner: what a collection deviates is far more than what that
-loses (`evaluate floor` shows both).
+latter are many, and on a smaller learner, whose larger errors make intervals a little wider.
 """
 
 from __future__ import annotations
