@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -132,15 +132,9 @@ class Fields:
 
     def numbers(self, name: str, low: float, high: float) -> tuple[float, ...]:
         """Return a list of numbers from `low` to `high`."""
-        known = self.values.get(name)
+        known: Any = self.values.get(name)
         # All at once where all is well, which it is nearly always; else one by one, for the error.
-        if (
-            type(known) is list
-            and 0 < len(known) <= self.longest_list
-            and set(map(type, known)) <= _NUMBERS
-            and not any(map(math.isnan, known))
-            and low <= min(known) <= max(known) <= high
-        ):
+        if self._is_list_of(known, _NUMBERS, low, high):
             return tuple([value + 0.0 for value in known])
         values = self.each(name, lambda item: is_number(item, low, high), _a_number(low, high))
         return tuple(float(value) + 0.0 for value in values)
@@ -149,12 +143,22 @@ class Fields:
         """Return a list of lists of integers from `low` to `high`."""
 
         def is_row(row: Any) -> bool:
-            if not isinstance(row, list) or len(row) > self.longest_list:
-                return False
-            # By types first, all at once: this is a third of what reading an artefact takes.
-            return not row or (set(map(type, row)) == {int} and low <= min(row) <= max(row) <= high)
+            return self._is_list_of(row, _INTEGERS, low, high)
 
         return tuple(map(tuple, self.each(name, is_row, f"a list of integers, {low} to {high},")))
+
+    def _is_list_of(self, values: Any, types: frozenset[type], low: float, high: float) -> bool:
+        """Return True for a list of numbers of some types from `low` to `high`; NaN is none.
+
+        All at once, which takes a third of the time that it takes to look at each.
+        """
+        if type(values) is not list or len(values) > self.longest_list:
+            return False
+        return not values or (
+            types.issuperset(map(type, values))
+            and not any(map(operator.ne, values, values))
+            and low <= min(values) <= max(values) <= high
+        )
 
     def object(self: _Own, name: str) -> _Own:
         """Return the fields of an object."""
@@ -211,7 +215,7 @@ class Fields:
             self.fail(f"{self.path}: unknown key {shown(name)}{allowed}")
 
 
-_NUMBERS = {int, float}
+_INTEGERS, _NUMBERS = frozenset({int}), frozenset({int, float})
 
 
 def is_integer(value: Any, low: int, high: int) -> bool:
