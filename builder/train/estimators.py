@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,21 +34,38 @@ class Fit(Protocol):
         """The forest that corrects it."""
 
 
-def runtime_estimator(stratum: Stratum, fits: RuntimeFits, excess: Excess | None) -> Estimator:
+class Judged(NamedTuple):
+    """The fits of a stratum with the points that were held out to judge them.
+
+    held: in folds; next_ones: what collections measured that were left out, None where none was.
+    """
+
+    stratum: Stratum
+    fits: RuntimeFits
+    held: Held
+    next_ones: Held | None
+
+
+def judged(stratum: Stratum, fits: RuntimeFits) -> Judged:
+    """Return the fits of a stratum, judged: every fit predicts what it never saw."""
+    next_ones = held_by_collection(stratum, fits) if fits.left_out else None
+    return Judged(stratum, fits, held_by_fold(stratum, fits), next_ones)
+
+
+def runtime_estimator(mine: Judged, excess: Excess | None) -> Estimator:
     """Return the estimator of the runtime, fitted to all points, judged by what was held out.
 
     Its accuracy is that of held-out folds against the reference. Its interval is for the next
     measurement: of collections left out together with folds, or where there is one collection
     alone, of held-out folds, widened by `excess`.
     """
-    held = held_by_fold(stratum, fits)
+    stratum, fits, held, next_ones = mine
     accuracy = accuracy_of(stratum.options.split, held.points, held.predicted_s, held.measured_s)
     accuracy |= _collections(stratum)
     notes = stratum.labels.notes
-    if fits.left_out:
-        left_out = held_by_collection(stratum, fits)
-        interval = conformal_interval(left_out.predicted_s, left_out.misses)
-        accuracy |= coverage(left_out)
+    if next_ones is not None:
+        interval = conformal_interval(next_ones.predicted_s, next_ones.misses)
+        accuracy |= coverage(next_ones)
     else:
         interval = conformal_interval(held.predicted_s, held.misses)
         accuracy |= coverage(held)
@@ -63,14 +80,14 @@ def runtime_estimator(stratum: Stratum, fits: RuntimeFits, excess: Excess | None
     return estimator_of("runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes)
 
 
-def excess_of(fitted: Sequence[tuple[Stratum, RuntimeFits]]) -> Excess | None:
+def excess_of(strata: Sequence[Judged]) -> Excess | None:
     """Return the excess of the next measurement over the reference; None where it is unknown."""
-    parts = []
-    for stratum, fits in fitted:
-        # Other kernels that stand in lie further apart than collections of one kernel do.
-        if fits.left_out and fits.by_fold and not stratum.labels.is_filled:
-            far = held_by_collection(stratum, fits).misses
-            parts.append((held_by_fold(stratum, fits).misses, far))
+    # Other kernels that stand in lie further apart than collections of one kernel do.
+    parts = [
+        (one.held.misses, one.next_ones.misses)
+        for one in strata
+        if one.next_ones is not None and not one.stratum.labels.is_filled
+    ]
     return Excess.of(parts) if parts else None
 
 

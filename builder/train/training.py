@@ -21,7 +21,7 @@ from ..dataset import Dataset, Points, concatenate, counted_once, points_of
 from ..errors import DatasetError
 from ..parallel import Task
 from .board_power import BoardPower
-from .estimators import excess_of, runtime_estimator, sustained_estimator
+from .estimators import excess_of, judged, runtime_estimator, sustained_estimator
 from .kept_fits import KeptFits, run_kept
 from .power_estimator import power_estimator
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
@@ -74,8 +74,9 @@ def train(
     # What is learned from runtimes, power and slowdown, needs those of every fold held out.
     built_on = [stratum.name for stratum in strata] if len(sustained) else list(powered)
     fitted = fit_strata(strata, built_on, n_workers, label, kept)
-    excess = excess_of(fitted)
-    estimators = [runtime_estimator(stratum, fits, excess) for stratum, fits in fitted]
+    strata_judged = [judged(stratum, fits) for stratum, fits in fitted]
+    excess = excess_of(strata_judged)
+    estimators = [runtime_estimator(one, excess) for one in strata_judged]
     if len(sustained):
         lasting = points_of(sustained)
         found = (sustained_estimator(stratum, lasting, fits) for stratum, fits in fitted)

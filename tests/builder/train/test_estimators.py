@@ -11,7 +11,7 @@ from stand_ins.tables import GPU, GRID, QUICK_TRAINING, gemm_ms
 
 import gpperf_lite as gp
 from builder.dataset import Dataset, concatenate
-from builder.train.estimators import excess_of, runtime_estimator
+from builder.train.estimators import excess_of, judged, runtime_estimator
 from builder.train.intervals import CONFIDENCES, Excess, conformal_interval
 from builder.train.learner import LearnerOptions
 from builder.train.runtime_fits import (
@@ -86,7 +86,7 @@ def test_the_next_collection_is_in_the_interval_as_often_as_that_says(artefact: 
 @pytest.mark.slow
 def test_the_interval_comes_from_collections_that_were_left_out() -> None:
     ((stratum, fits),) = fitted(*several(4))
-    estimator = runtime_estimator(stratum, fits, Excess((9.0,) * len(CONFIDENCES)))
+    estimator = runtime_estimator(judged(stratum, fits), Excess((9.0,) * len(CONFIDENCES)))
     held = held_by_collection(stratum, fits)
     assert estimator.interval == conformal_interval(held.predicted_s, held.misses)
     near = held_by_fold(stratum, fits)
@@ -105,26 +105,26 @@ def test_the_interval_comes_from_collections_that_were_left_out() -> None:
 def test_one_collection_alone_is_widened_by_how_far_others_lie_apart_and_says_so() -> None:
     alone = collection("vllm", kernel="vllm", dtype="fp8", runtime_s=odd_times(9, noise=0.02))
     both = fitted(*several(4), alone)
-    excess = excess_of(both)
+    excess = excess_of([judged(*one) for one in both])
     assert excess is not None
     assert max(excess.octaves) > 0.0
     (library, _), (vllm, fits) = both
     assert (library.name, vllm.name) == ("bf16 library", "fp8 vllm")
     held = held_by_fold(vllm, fits)
     before = conformal_interval(held.predicted_s, held.misses)
-    estimator = runtime_estimator(vllm, fits, excess)
+    estimator = runtime_estimator(judged(vllm, fits), excess)
     assert estimator.interval == excess.added_to(before)
     assert estimator.interval.half_widths > before.half_widths
     assert estimator.notes == (
         "one collection alone measured fp8 of vllm: its interval is wider by how far collections "
         "of other kernels lie apart",
     )
-    untold = runtime_estimator(vllm, fits, None)
+    untold = runtime_estimator(judged(vllm, fits), None)
     assert (untold.interval, untold.notes) == (before, ())
-    assert excess_of(both[1:]) is None
+    assert excess_of([judged(*one) for one in both[1:]]) is None
     few = collection("sglang", runtime_s=odd_times(1)).where(np.arange(len(GRID)) < 3)
     ((uneven, uneven_fits),) = fitted(collection("vllm"), few)
-    (note,) = runtime_estimator(uneven, uneven_fits, excess).notes
+    (note,) = runtime_estimator(judged(uneven, uneven_fits), excess).notes
     assert note.startswith("too few collections measured bf16 of library: its interval is wider")
 
 
