@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from gpperf_lite._checked_json import Fields
+from gpperf_lite._checked_json import Fields, parsed_file
 from gpperf_lite._errors import shown
 
 from .errors import BuilderError
@@ -73,16 +73,11 @@ def read_toml(path: Path, noun: str, error: type[BuilderError]) -> Table:
     noun: the kind of file, in words. Raises `error` where it is missing, cannot be read or is no
     TOML.
     """
-    try:
-        with path.open("rb") as file:
-            return Table(tomllib.load(file), str(path), error)
-    except FileNotFoundError as cause:
-        raise error(f"there is no {noun} {path}") from cause
-    except OSError as cause:
-        raise error(f"cannot read the {noun} {path}: {cause.strerror}") from cause
-    # Broken TOML, or text that is not UTF-8; both are ValueErrors.
-    except (ValueError, RecursionError) as cause:
-        raise error(f"{path} is no valid TOML ({cause})") from cause
+
+    def parse(data: bytes) -> Any:
+        return tomllib.loads(data.decode("utf-8"))
+
+    return Table(parsed_file(path, parse, noun, "TOML", error), str(path), error)
 
 
 def _shown_key(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -216,6 +217,30 @@ class Fields:
 
 
 _INTEGERS, _NUMBERS = frozenset({int}), frozenset({int, float})
+
+
+def parsed_file(
+    path: str | os.PathLike[str],
+    parse: Callable[[bytes], Any],
+    noun: str,
+    language: str,
+    error: type[Exception],
+) -> Any:
+    """Return the contents of a file, as `parse` makes them of its bytes.
+
+    noun: the kind of file, in words; language: that it is written in. Raises `error` where it is
+    missing, cannot be read, or `parse` raises a ValueError, as for text that is not UTF-8.
+    """
+    where = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            return parse(file.read())
+    except FileNotFoundError as cause:
+        raise error(f"there is no {noun} {where}") from cause
+    except OSError as cause:
+        raise error(f"cannot read the {noun} {where}: {cause.strerror}") from cause
+    except (ValueError, RecursionError) as cause:
+        raise error(f"{where} is no valid {language} ({cause})") from cause
 
 
 def is_integer(value: Any, low: int, high: int) -> bool:

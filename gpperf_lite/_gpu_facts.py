@@ -27,7 +27,7 @@ from functools import cache
 from typing import Any, NamedTuple, NoReturn
 
 from ._builtin import known_names, short_name
-from ._checked_json import Fields
+from ._checked_json import Fields, parsed_file
 from ._errors import InputError, UnknownGpuError, nearest, shown
 from ._gemm import DTYPES, usual_dtype
 from ._gpu import LIMITS, Gpu
@@ -85,17 +85,10 @@ class _Facts(Fields):
 
 
 def _parsed(path: str | os.PathLike[str]) -> Any:
-    where = os.fspath(path)
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file, object_pairs_hook=_unique)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file of GPUs {where}") from error
-    except OSError as error:
-        raise InputError(f"cannot read the file of GPUs {where}: {error.strerror}") from error
-    # Broken JSON, or text that is not UTF-8; both are ValueErrors.
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is no valid JSON ({error})") from error
+    def parse(data: bytes) -> Any:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+
+    return parsed_file(path, parse, "file of GPUs", "JSON", InputError)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
