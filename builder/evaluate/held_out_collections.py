@@ -6,14 +6,13 @@ judged by, so that after `models build` all of them are found among the kept one
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Floats
+from ..dataset import FEWEST_FOR_REFERENCE
 from ..errors import RecipeError
 from ..train import (
     Errors,
@@ -34,25 +33,29 @@ from ..train import (
 from .back_end_choice import BackEndChoice, back_end_choices
 from .device_time import DeviceTime, device_time
 from .interval_score import IntervalScore, interval_score
+from .other_collections import FromOthers, from_others, held_by_others
+from .repeatability import Repeatability, repeatability_of
 
 
 @dataclass(frozen=True)
 class StratumWorth:
     """The worth of one stratum of a model: a dtype of one back end, or unit of kernels.
 
-    errors: of pairs held out, against the reference of n_collections; apart: the mean distance
-    between two collections on these pairs, as they stand; apart_aligned: with each shifted by its
-    factor, as in the reference; both NaN where no two measured a point. intervals: None where fewer
-    than two collections were left out.
+    errors: of pairs held out, against the reference of n_collections; repeatability: of these on
+    the same pairs. intervals: of the model, None where fewer than two collections were left out;
+    least: of the collection that has the least inside, None without intervals. by_others: the
+    intervals of the consensus of the other collections in the place of the model, None where fewer
+    than three measured.
     """
 
     dtype: str
     unit: str
     n_collections: int
     errors: Errors
-    apart: float
-    apart_aligned: float
-    intervals: IntervalScore | None
+    repeatability: Repeatability
+    intervals: IntervalScore | None = None
+    least: FromOthers | None = None
+    by_others: IntervalScore | None = None
 
 
 @dataclass(frozen=True)
@@ -112,26 +115,24 @@ def stratum_worth(stratum: Stratum, fits: RuntimeFits) -> StratumWorth:
     """Return the worth of one stratum."""
     held, measured = held_by_fold(stratum, fits), stratum.measured
     octaves = measured.octaves[:, np.isin(stratum.fold, list(fits.by_fold))]
-    return StratumWorth(
+    known = StratumWorth(
         stratum.dtype,
         stratum.unit,
         len(measured.collections),
         errors_of(held.predicted_s, held.measured_s),
-        distance_between(octaves),
-        distance_between(octaves - measured.shifts()[:, None]),
-        interval_score(held_by_collection(stratum, fits)) if fits.left_out else None,
+        repeatability_of(octaves, measured.shifts(), measured.least_for_reference),
     )
+    return _with_intervals(known, stratum, fits) if fits.left_out else known
 
 
-def distance_between(octaves: Floats) -> float:
-    """Return the mean relative distance of one collection from another; NaN where none share any.
-
-    octaves: log2 of the labels, shape (n_collections, n_points), NaN where not measured. It is the
-    mean over ordered pairs of collections, so that it does not matter which of two is the first.
-    """
-    means = []
-    for one, other in itertools.permutations(octaves, 2):
-        apart = (other - one)[np.isfinite(other - one)]
-        if apart.size:
-            means.append(np.abs(np.exp2(apart) - 1.0).mean())
-    return float(np.mean(means)) if means else float("nan")
+def _with_intervals(worth: StratumWorth, stratum: Stratum, fits: RuntimeFits) -> StratumWorth:
+    """Return the worth of a stratum together with that of its intervals."""
+    names = stratum.measured.collections
+    intervals = interval_score(held_by_collection(stratum, fits), names)
+    others = held_by_others(stratum, fits.left_out)
+    least = by_others = None
+    if intervals is not None and others is not None:
+        least = from_others(others, names.index(intervals.least_of))
+        if len(names) >= FEWEST_FOR_REFERENCE:
+            by_others = interval_score(others, names)
+    return replace(worth, intervals=intervals, least=least, by_others=by_others)

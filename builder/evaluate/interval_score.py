@@ -8,6 +8,8 @@ better. All is over the prediction here, so that short and long kernels count al
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,32 +22,39 @@ from ..train import Held, covered
 
 CONFIDENCE = 0.9
 
+LEAST_INSIDE = 0.8
+"""The share inside that no collection should be under."""
+
 
 @dataclass(frozen=True)
 class IntervalScore:
     """The 90 % intervals of one stratum on n_collections that they were not calibrated on.
 
-    inside: the share of measurements inside, the mean over collections; least: in the collection
-    that has the least inside; half_width: half the width over the prediction; score: the interval
-    score over the prediction; score_of_one_width: that of one half-width for all rows, calibrated
-    in the same way. All but `least` are means over collections of the mean of their rows.
+    inside: the share of measurements inside, the mean over collections; least, least_of: in the
+    collection that has the least inside, and its name; half_width: half the width over the
+    prediction; half_width_for_least: that of intervals all widened by one factor, until no
+    collection has less than LEAST_INSIDE inside; score: the interval score over the prediction;
+    score_of_one_width: that of one half-width for all rows, calibrated in the same way. All but
+    `least` are means over collections of the mean of their rows.
     """
 
     n_collections: int
     inside: float
     least: float
+    least_of: str
     half_width: float
+    half_width_for_least: float
     score: float
     score_of_one_width: float
 
 
-def interval_score(held: Held) -> IntervalScore | None:
+def interval_score(held: Held, collections: Sequence[str]) -> IntervalScore | None:
     """Return the score of intervals on each collection, calibrated on all others.
 
-    None where fewer than two collections were held out.
+    collections: the names of the groups, by number. None where fewer than two were held out.
     """
-    n_collections = len(np.unique(held.group))
-    if n_collections < 2:
+    groups = np.unique(held.group)
+    if len(groups) < 2:
         return None
     ratio = held.measured_s / held.predicted_s
     inside, units = covered(held.predicted_s, held.misses, held.group, CONFIDENCE)
@@ -53,17 +62,32 @@ def interval_score(held: Held) -> IntervalScore | None:
     _, one_width = covered(np.ones(len(ratio)), held.misses, held.group, CONFIDENCE)
     low, high = ends_of(units)
     shares = _means(held.group, inside.astype(float))
+    wider = max(_wider(held.misses[held.group == one], units[held.group == one]) for one in groups)
+    widened = np.maximum(units, 1).astype(float) * max(wider, 1.0)
     return IntervalScore(
-        n_collections,
+        len(groups),
         float(shares.mean()),
         float(shares.min()),
-        float(_means(held.group, (high - low) / 2.0).mean()),
+        collections[groups[shares.argmin()]],
+        _half_width(held.group, units),
+        _half_width(held.group, widened),
         float(_means(held.group, relative_scores(ratio, low, high)).mean()),
         float(_means(held.group, relative_scores(ratio, *ends_of(one_width))).mean()),
     )
 
 
-def ends_of(units: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _wider(misses: Floats, units: NDArray[np.int64]) -> float:
+    """Return the factor on half-widths that brings LEAST_INSIDE of the rows inside."""
+    needed = np.sort(misses * UNITS_PER_OCTAVE / np.maximum(units, 1))
+    return float(needed[math.ceil(LEAST_INSIDE * len(needed)) - 1])
+
+
+def _half_width(group: NDArray[np.intp], units: NDArray[np.int64] | Floats) -> float:
+    low, high = ends_of(units)
+    return float(_means(group, (high - low) / 2.0).mean())
+
+
+def ends_of(units: NDArray[np.int64] | Floats) -> tuple[Floats, Floats]:
     """Return the ends of intervals over their prediction, two arrays of shape (n_rows,).
 
     units: half-widths in 1/8192 octave, shape (n_rows,).

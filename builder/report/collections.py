@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluate import (
+    LEAST_INSIDE,
     BackEndChoice,
     DeviceTime,
     IntervalScore,
@@ -33,7 +34,13 @@ RUNTIME = (
     "Errors of pairs held out, against the reference of all collections (three or more, where "
     "there are so many). *Apart* is the mean distance of one collection from another on the same "
     "pairs, as they stand; *aligned*, with each multiplied by its own factor, as in the "
-    "reference. That is as far as measuring repeats itself."
+    "reference. That is as far as measuring repeats itself. *Repeat*, where three or more "
+    "measured, is how far a consensus does: the mean distance of that of one half of the "
+    "collections from that of the other, aligned, over all ways to halve them. *At best* is what "
+    "a perfect prediction would still be off: about half of that, as the reference has all "
+    "collections, the prediction no noise, and errors that do not depend on each other add by "
+    "squares. Where three to five measured it is rather less: a median outvotes what one alone "
+    "has odd, and half of so few cannot."
 )
 
 INTERVALS = (
@@ -42,7 +49,19 @@ INTERVALS = (
     "one that has the least. *Half-width* is half the width over the prediction. The *score* is "
     "the width, plus 20 times how far a measurement lies outside, over the prediction; the lower, "
     "the better. *One width* is the score of one half-width for all rows, calibrated in the same "
-    "way."
+    "way. *Least of* names the collection that has the least inside; its *factor* is what it "
+    "measured over the consensus of the others, the median; its *distance*, how far from them it "
+    "lies once divided by that."
+)
+
+BY_OTHERS = (
+    "The same without a model, where three or more measured: the prediction is the consensus of "
+    "the other collections at the very points, all pairs known, and its intervals are calibrated "
+    "as those above. What falls outside here does so by who measured, not by a model. *For 80 %* "
+    "is the half-width once all intervals are widened by one factor, so that no collection has "
+    "less than 80 % inside. These figures bound intervals of this kind, whose width knows the "
+    "runtime and no more. Where few others measured, their consensus has vagaries of its own, "
+    "which a model smooths: it can then be the better one."
 )
 
 DEVICE_TIME = (
@@ -60,8 +79,8 @@ CHOICE = (
 )
 
 SUMMARY = (
-    "Means over GPUs of the figures above; of *apart*, *inside* and what follows it, over those "
-    "GPUs that have them."
+    "Means over GPUs of the figures above, each over the GPUs that have it. The second table has "
+    "those of intervals: of the models, and of the *others*, which is without a model."
 )
 
 
@@ -90,14 +109,23 @@ def collection_lines(worths: Sequence[ModelWorth]) -> list[str]:
 
 
 def summary_lines(worths: Sequence[ModelWorth]) -> list[str]:
-    """Return the means over models as lines of Markdown: a table, and a line on back ends."""
-    strata = [stratum for worth in worths for stratum in worth.strata]
-    head = ("dtype", "back end", "GPUs", "mean error", "apart", "aligned", *_INTERVAL_HEAD)
-    rows = []
-    for dtype, unit in sorted({(one.dtype, one.unit) for one in strata}):
-        mine = [one for one in strata if (one.dtype, one.unit) == (dtype, unit)]
-        rows.append((dtype, unit, str(len(mine)), *_means(mine)))
-    lines = table(head, rows)
+    """Return the means over models as lines of Markdown: of errors, of intervals, of choices."""
+    by_kernel: dict[tuple[str, str], list[StratumWorth]] = {}
+    for worth in worths:
+        for one in worth.strata:
+            by_kernel.setdefault((one.dtype, one.unit), []).append(one)
+    errors = [(*kernel, *_mean_errors(mine)) for kernel, mine in sorted(by_kernel.items())]
+    lines = table(("dtype", "back end", "GPUs", "mean error", *_DISTANCES.values()), errors)
+    judged = {kernel: [one for one in mine if one.intervals] for kernel, mine in by_kernel.items()}
+    intervals = [
+        (*kernel, *_mean_intervals(mine)) for kernel, mine in sorted(judged.items()) if mine
+    ]
+    if intervals:
+        others = (f"others, {name}" for name in _BY_OTHERS.values())
+        lines += [
+            "",
+            *table(("dtype", "back end", "GPUs", *_INTERVALS.values(), *others), intervals),
+        ]
     choices = [choice for worth in worths for choice in worth.choices]
     if choices:
         ours, always = (
@@ -109,34 +137,60 @@ def summary_lines(worths: Sequence[ModelWorth]) -> list[str]:
     return lines
 
 
-def _means(strata: Sequence[StratumWorth]) -> tuple[str, ...]:
-    """Return the cells of the means over strata of one dtype and unit."""
-    intervals = [one.intervals for one in strata if one.intervals is not None]
-    distances = (
-        _percent(_mean(one.apart for one in strata)),
-        _percent(_mean(one.apart_aligned for one in strata)),
-    )
-    scores = [_mean(getattr(one, name) for one in intervals) for name in _INTERVAL_FIELDS]
+def _mean_errors(strata: Sequence[StratumWorth]) -> tuple[str, ...]:
+    """Return the cells of the mean errors of strata of one dtype and unit."""
     error = _mean(one.errors.mean_ape for one in strata)
-    return (_percent(error), *distances, *(_percent(score) for score in scores))
+    distances = _means([one.repeatability for one in strata], _DISTANCES)
+    return (f"{len(strata)}", _percent(error), *distances)
 
 
-_INTERVAL_FIELDS = ("inside", "least", "half_width", "score", "score_of_one_width")
-_INTERVAL_HEAD = ("inside", "least", "half-width", "score", "of one width")
+def _mean_intervals(strata: Sequence[StratumWorth]) -> tuple[str, ...]:
+    """Return the cells of the mean intervals of strata of one dtype and unit."""
+    ours = _means([one.intervals for one in strata], _INTERVALS)
+    return (f"{len(strata)}", *ours, *_means([one.by_others for one in strata], _BY_OTHERS))
+
+
+def _means(known: Sequence[object], names: Iterable[str]) -> list[str]:
+    """Return the cells of the means of some attributes over all that is not None."""
+    return [
+        _percent(_mean(getattr(one, name) for one in known if one is not None)) for name in names
+    ]
+
+
+_DISTANCES = {"apart": "apart", "aligned": "aligned", "repeat": "repeat", "at_best": "at best"}
+"""The attributes of a Repeatability that are shown, and what each is called."""
+
+_BY_OTHERS = {
+    "inside": "inside",
+    "least": "least",
+    "half_width": "half-width",
+    "half_width_for_least": f"for {LEAST_INSIDE:.0%}".replace("%", " %"),
+    "score": "score",
+}
+"""The attributes of an IntervalScore that are shown of other collections."""
+
+_INTERVALS = {name: _BY_OTHERS[name] for name in ("inside", "least", "half_width", "score")} | {
+    "score_of_one_width": "of one width"
+}
+"""The attributes of an IntervalScore that are shown of a model."""
 
 
 def _sections(worths: Sequence[ModelWorth]) -> Iterator[tuple[str, str, list[str]]]:
     """Yield title, text and table of each section that has rows."""
     strata = [(worth.model, stratum) for worth in worths for stratum in worth.strata]
     of_pair = ("model", "dtype", "back end")
-    head = (*of_pair, "collections", "rows", "mean", "median", "p90", "apart", "aligned")
+    head = (*of_pair, "collections", "rows", "mean", "median", "p90", *_DISTANCES.values())
     yield "Runtime", RUNTIME, table(head, [_runtime_cells(*one) for one in strata])
     intervals = [
         _interval_cells(model, one, one.intervals) for model, one in strata if one.intervals
     ]
     if intervals:
-        columns = (*of_pair, "collections", *_INTERVAL_HEAD)
+        columns = (*of_pair, "collections", *_INTERVALS.values(), "least of", "factor", "distance")
         yield "Intervals", INTERVALS, table(columns, intervals)
+    others = [_others_cells(model, one, one.by_others) for model, one in strata if one.by_others]
+    if others:
+        columns = (*of_pair, "collections", *_BY_OTHERS.values(), "least of")
+        yield "Intervals without a model", BY_OTHERS, table(columns, others)
     times = [
         _device_time_cells(worth.model, worth.device_time) for worth in worths if worth.device_time
     ]
@@ -153,15 +207,26 @@ def _sections(worths: Sequence[ModelWorth]) -> Iterator[tuple[str, str, list[str
 
 def _runtime_cells(model: str, one: StratumWorth) -> tuple[str, ...]:
     errors = one.errors
-    figures = (errors.mean_ape, errors.median_ape, errors.p90_ape, one.apart, one.apart_aligned)
     counts = (f"{one.n_collections}", f"{errors.n}")
-    return (model, one.dtype, one.unit, *counts, *(_percent(figure) for figure in figures))
+    figures = (_percent(part) for part in (errors.mean_ape, errors.median_ape, errors.p90_ape))
+    return (model, one.dtype, one.unit, *counts, *figures, *_cells(one.repeatability, _DISTANCES))
 
 
 def _interval_cells(model: str, one: StratumWorth, score: IntervalScore) -> tuple[str, ...]:
-    figures = (getattr(score, name) for name in _INTERVAL_FIELDS)
-    cells = (_percent(figure) for figure in figures)
-    return (model, one.dtype, one.unit, f"{score.n_collections}", *cells)
+    head = (model, one.dtype, one.unit, f"{score.n_collections}")
+    factor = distance = "-"
+    if one.least is not None and np.isfinite(one.least.factor):
+        factor, distance = f"{one.least.factor:.3f}", _percent(one.least.distance)
+    return (*head, *_cells(score, _INTERVALS), score.least_of, factor, distance)
+
+
+def _others_cells(model: str, one: StratumWorth, score: IntervalScore) -> tuple[str, ...]:
+    head = (model, one.dtype, one.unit, f"{score.n_collections}")
+    return (*head, *_cells(score, _BY_OTHERS), score.least_of)
+
+
+def _cells(known: object, names: Iterable[str]) -> list[str]:
+    return [_percent(getattr(known, name)) for name in names]
 
 
 def _device_time_cells(model: str, one: DeviceTime) -> tuple[str, ...]:

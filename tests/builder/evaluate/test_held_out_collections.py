@@ -13,11 +13,9 @@ import gpperf_lite as gp
 from builder.__main__ import main
 from builder.errors import RecipeError
 from builder.evaluate import ModelWorth, evaluate_collections
-from builder.evaluate.held_out_collections import distance_between
 from builder.report import collection_lines, collections_page, summary_lines
 from builder.train import KeptFits, build_from_recipe
 
-NAN = np.nan
 COLLECTIONS = {"VLLM 0.24.0": 1.0, "SGLang 0.5.14": 1.1, "TRTLLM 1.3.0": 0.8}
 """Who measured, and the factor that each lies from the first."""
 
@@ -89,10 +87,35 @@ def test_collections_lie_apart_by_their_factors_and_by_noise_alone_once_aligned(
 ) -> None:
     factors = list(COLLECTIONS.values())
     between = [abs(a / b - 1.0) for a in factors for b in factors if a != b]
-    bf16, *alone = worth.strata
+    bf16, *alone = (one.repeatability for one in worth.strata)
     assert bf16.apart == pytest.approx(np.mean(between), abs=0.02)
-    assert 0.02 < bf16.apart_aligned < 0.06
-    assert all(np.isnan([one.apart, one.apart_aligned]).all() for one in alone)
+    assert 0.02 < bf16.aligned < 0.06
+    assert bf16.aligned > bf16.repeat > bf16.at_best > 0.01
+    assert all(np.isnan([one.apart, one.aligned, one.repeat, one.at_best]).all() for one in alone)
+
+
+def test_the_collection_that_is_covered_least_is_named_with_its_distance_from_the_others(
+    worth: ModelWorth,
+) -> None:
+    bf16, *alone = worth.strata
+    assert bf16.intervals is not None
+    assert bf16.least is not None
+    factors = {name.lower(): factor for name, factor in COLLECTIONS.items()}
+    own = factors.pop(bf16.intervals.least_of)
+    assert bf16.least.factor == pytest.approx(own / np.sqrt(np.prod([*factors.values()])), rel=0.05)
+    assert 0.01 < bf16.least.distance < 0.06
+    assert [one.least for one in alone] == [None, None]
+
+
+def test_intervals_stand_beside_those_without_a_model(worth: ModelWorth) -> None:
+    """That knows the very points, and misses by factors and noise alone."""
+    bf16, *alone = worth.strata
+    assert bf16.intervals is not None
+    assert bf16.by_others is not None
+    assert bf16.by_others.n_collections == bf16.intervals.n_collections == 3
+    assert 0.0 < bf16.by_others.half_width < bf16.intervals.half_width
+    assert bf16.by_others.score < bf16.intervals.score
+    assert [one.by_others for one in alone] == [None, None]
 
 
 def test_back_ends_of_one_dtype_are_chosen_from(worth: ModelWorth) -> None:
@@ -100,14 +123,6 @@ def test_back_ends_of_one_dtype_are_chosen_from(worth: ModelWorth) -> None:
     assert (choice.dtype, choice.back_ends) == ("fp8", ("sglang", "vllm"))
     assert choice.n_shapes == worth.strata[1].errors.n
     assert worth.device_time is None
-
-
-def test_distances_are_the_mean_over_both_orders_of_each_pair() -> None:
-    """Twice and four times as long as the first; the second and the third share nothing."""
-    octaves = np.array([[0.0, 0.0], [1.0, NAN], [NAN, 2.0]])
-    assert distance_between(octaves) == pytest.approx((1.0 + 0.5 + 3.0 + 0.75) / 4)
-    assert np.isnan(distance_between(octaves[1:]))
-    assert np.isnan(distance_between(octaves[:1]))
 
 
 def test_the_command_prints_what_the_page_says(
@@ -121,7 +136,7 @@ def test_the_command_prints_what_the_page_says(
     tables = [line for line in shown if line.startswith("|")]
     lines = [*collection_lines([worth]), *summary_lines([worth])]
     assert tables == [line for line in lines if line.startswith("|")]
-    assert sum(line.startswith("| small |") for line in tables) == 3 + 1 + 1
+    assert sum(line.startswith("| small |") for line in tables) == 3 + 1 + 1 + 1
 
 
 def test_models_that_are_no_model_of_one_gpu_are_refused(sources: Path) -> None:

@@ -16,6 +16,9 @@ HALF = np.sqrt(2.0) - np.sqrt(0.5)
 """The width, over the prediction, of an interval that is half an octave to each side."""
 
 
+NAMES = ("first", "second", "third", "fourth")
+
+
 def held(
     octaves: Sequence[float], group: Sequence[int], predicted_s: Sequence[float] | float = 1e-5
 ) -> Held:
@@ -27,15 +30,41 @@ def held(
 
 def test_a_collection_is_judged_by_intervals_of_the_others_and_all_count_alike() -> None:
     """Two rows of one are judged by half an octave, four of the other by one octave."""
-    score = interval_score(held([0.0, 1.0, 0.5, 0.5, -0.5, -0.5], [0, 0, 1, 1, 1, 1]))
+    score = interval_score(held([0.0, 1.0, 0.5, 0.5, -0.5, -0.5], [0, 0, 1, 1, 1, 1]), NAMES)
     assert score is not None
     assert score.n_collections == 2
     assert score.inside == pytest.approx((0.5 + 1.0) / 2)
-    assert score.least == 0.5
+    assert (score.least, score.least_of) == (0.5, "first")
     assert score.half_width == pytest.approx((HALF / 2 + 1.5 / 2) / 2)
     outside = 20.0 * (2.0 - np.sqrt(2.0)) / 2
     assert score.score == pytest.approx((HALF + outside + 1.5) / 2)
     assert score.score_of_one_width == score.score
+
+
+def test_intervals_are_widened_until_four_fifths_of_the_least_covered_are_inside() -> None:
+    """Half an octave holds three of its five; all must be twice as wide for the fourth."""
+    octaves = [0.1, 0.2, 0.5, 1.0, 3.0, *[0.5] * 5]
+    score = interval_score(held(octaves, [2] * 5 + [3] * 5), NAMES)
+    assert score is not None
+    assert (score.least, score.least_of) == (0.6, "third")
+    assert score.half_width == pytest.approx((HALF / 2 + (8.0 - 0.125) / 2) / 2)
+    assert score.half_width_for_least == pytest.approx((0.75 + (64.0 - 1 / 64) / 2) / 2)
+
+
+def test_intervals_that_hold_enough_are_not_made_narrower() -> None:
+    score = interval_score(held([0.1, 0.1, 0.1, 0.1, 0.5] * 2, [0] * 5 + [1] * 5), NAMES)
+    assert score is not None
+    assert score.least == 1.0
+    assert score.half_width_for_least == score.half_width == pytest.approx(HALF / 2)
+
+
+def test_intervals_of_no_width_are_widened_too() -> None:
+    """From the least width that there is, where all others measured what was predicted."""
+    score = interval_score(held([0.0] * 5 + [0.01] * 5, [0] * 5 + [1] * 5), NAMES)
+    assert score is not None
+    assert (score.least, score.least_of) == (0.0, "second")
+    least, others = (np.sinh(octaves * np.log(2.0)) for octaves in (0.01, 0.01 * 82))
+    assert score.half_width_for_least == pytest.approx((least + others) / 2, rel=0.01)
 
 
 def test_a_miss_costs_as_much_below_as_above_in_the_unit_of_the_prediction() -> None:
@@ -54,7 +83,9 @@ def test_widths_by_regime_are_worth_more_than_one_width_where_the_noise_differs(
     """Short kernels miss by an octave, long ones by half: one width must be an octave for both."""
     octaves = np.tile(np.repeat([1.0, 0.5], 200), 2)
     predicted_s = np.tile(np.repeat([1e-5, 1e-3], 200), 2)
-    score = interval_score(held(octaves.tolist(), np.repeat([0, 1], 400).tolist(), predicted_s))
+    score = interval_score(
+        held(octaves.tolist(), np.repeat([0, 1], 400).tolist(), predicted_s), NAMES
+    )
     assert score is not None
     assert score.inside == score.least == 1.0
     assert score.score == pytest.approx((1.5 + HALF) / 2)
@@ -62,4 +93,4 @@ def test_widths_by_regime_are_worth_more_than_one_width_where_the_noise_differs(
 
 
 def test_one_collection_alone_has_no_others_to_be_judged_by() -> None:
-    assert interval_score(held([0.0, 1.0], [3, 3])) is None
+    assert interval_score(held([0.0, 1.0], [3, 3]), NAMES) is None
