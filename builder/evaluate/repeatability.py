@@ -3,7 +3,7 @@
 What a collection has of its own no model can know, and some of it is left in a consensus. How much
 is seen by halving the collections: the consensus of one half is as far from that of the other as
 both have vagaries. A reference of all has half of them, in squares, and a perfect prediction none,
-so that these two are about half as far apart. Where few measured they are nearer than that: a
+so that these two are about half as far apart; and nearer than that where few measured, since a
 median of three outvotes what one alone has odd, and halves of three cannot.
 """
 
@@ -24,14 +24,12 @@ class Repeatability:
 
     apart: of two collections as they stand; aligned: with each shifted by its factor, as in the
     reference. repeat: of the consensus of one half of them from that of the other, aligned, over
-    all ways to halve them; at_best: of a perfect prediction from the reference of all, as `repeat`
-    implies, rather too much than too little; both NaN where fewer than three measured.
+    all ways to halve them; NaN where fewer than three measured, too.
     """
 
     apart: float
     aligned: float
     repeat: float
-    at_best: float
 
 
 def repeatability_of(octaves: Floats, shifts: Floats, fewest: int) -> Repeatability:
@@ -43,29 +41,21 @@ def repeatability_of(octaves: Floats, shifts: Floats, fewest: int) -> Repeatabil
     """
     aligned = octaves - shifts[:, None]
     of_reference = aligned[:, np.isfinite(aligned).sum(axis=0) >= fewest]
-    halved = list(_halved(of_reference)) if len(octaves) >= FEWEST_FOR_REFERENCE else []
-    repeat = [distance_of(octaves) for octaves, _ in halved]
-    # By squares: of a and b collections, 1/a + 1/b lies between both, 1/(a + b) in all together.
-    at_best = [distance_of(octaves * share) for octaves, share in halved]
-    return Repeatability(
-        distance_between(octaves), distance_between(aligned), _mean(repeat), _mean(at_best)
-    )
+    enough = len(octaves) >= FEWEST_FOR_REFERENCE
+    repeat = [distance_of(octaves) for octaves in _between_halves(of_reference)] if enough else []
+    return Repeatability(distance_between(octaves), distance_between(aligned), _mean(repeat))
 
 
-def _halved(octaves: Floats) -> Iterator[tuple[Floats, Floats]]:
+def _between_halves(octaves: Floats) -> Iterator[Floats]:
     """Yield, for each way to halve the collections, the octaves between the consensus of both.
 
-    Of shape (n_points,), of points that both know, with the share sqrt(a b) / (a + b) of each, a
-    and b being the numbers of collections in the halves that measured it.
+    Of shape (n_points,), of points that both know.
     """
-    numbers = range(len(octaves))
-    for chosen in itertools.combinations(numbers, len(octaves) // 2):
+    for chosen in itertools.combinations(range(len(octaves)), len(octaves) // 2):
         one, other = octaves[list(chosen)], np.delete(octaves, chosen, axis=0)
-        a, b = (np.isfinite(half).sum(axis=0) for half in (one, other))
-        both = (a > 0) & (b > 0)
+        both = np.isfinite(one).any(axis=0) & np.isfinite(other).any(axis=0)
         if both.any():
-            first, second = (np.nanmedian(half[:, both], axis=0) for half in (one, other))
-            yield second - first, (np.sqrt(a * b) / (a + b))[both]
+            yield np.nanmedian(other[:, both], axis=0) - np.nanmedian(one[:, both], axis=0)
 
 
 def distance_between(octaves: Floats) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +36,11 @@ RUNTIME = (
     "pairs, as they stand; *aligned*, with each multiplied by its own factor, as in the "
     "reference. That is as far as measuring repeats itself. *Repeat*, where three or more "
     "measured, is how far a consensus does: the mean distance of that of one half of the "
-    "collections from that of the other, aligned, over all ways to halve them. *At best* is what "
-    "a perfect prediction would still be off: about half of that, as the reference has all "
-    "collections, the prediction no noise, and errors that do not depend on each other add by "
-    "squares. Where three to five measured it is rather less: a median outvotes what one alone "
-    "has odd, and half of so few cannot."
+    "collections from that of the other, aligned, over all ways to halve them. A perfect "
+    "prediction would still be off from the reference by about half of that: the reference has "
+    "all collections, the prediction no noise, and errors that do not depend on each other add by "
+    "squares. Where few measured it would be less: a median outvotes what one alone has odd, and "
+    "half of a few cannot."
 )
 
 INTERVALS = (
@@ -51,17 +51,17 @@ INTERVALS = (
     "the better. *One width* is the score of one half-width for all rows, calibrated in the same "
     "way. *Least of* names the collection that has the least inside; its *factor* is what it "
     "measured over the consensus of the others, the median; its *distance*, how far from them it "
-    "lies once divided by that."
+    "lies once divided by that, on points that they know."
 )
 
 BY_OTHERS = (
     "The same without a model, where three or more measured: the prediction is the consensus of "
-    "the other collections at the very points, all pairs known, and its intervals are calibrated "
-    "as those above. What falls outside here does so by who measured, not by a model. *For 80 %* "
-    "is the half-width once all intervals are widened by one factor, so that no collection has "
-    "less than 80 % inside. These figures bound intervals of this kind, whose width knows the "
-    "runtime and no more. Where few others measured, their consensus has vagaries of its own, "
-    "which a model smooths: it can then be the better one."
+    "the other collections at the very points, as far as they know them, with all pairs known, "
+    "and its intervals are calibrated as those above. What falls outside here does so by who "
+    "measured, not by a model. *For 80 %* is the half-width once all intervals are widened by one "
+    "factor, so that no collection has less than 80 % inside. These figures bound intervals of "
+    "this kind, whose width knows the runtime and no more. Where few others measured, their "
+    "consensus has vagaries of its own, which a model smooths: it can then be the better one."
 )
 
 DEVICE_TIME = (
@@ -78,10 +78,7 @@ CHOICE = (
     "Where two are equal, the slower one counts as chosen."
 )
 
-SUMMARY = (
-    "Means over GPUs of the figures above, each over the GPUs that have it. The second table has "
-    "those of intervals: of the models, and of the *others*, which is without a model."
-)
+SUMMARY = "Means over GPUs of the figures above, each over the GPUs that have it."
 
 
 def collections_page(
@@ -110,22 +107,15 @@ def collection_lines(worths: Sequence[ModelWorth]) -> list[str]:
 
 def summary_lines(worths: Sequence[ModelWorth]) -> list[str]:
     """Return the means over models as lines of Markdown: of errors, of intervals, of choices."""
-    by_kernel: dict[tuple[str, str], list[StratumWorth]] = {}
-    for worth in worths:
-        for one in worth.strata:
-            by_kernel.setdefault((one.dtype, one.unit), []).append(one)
-    errors = [(*kernel, *_mean_errors(mine)) for kernel, mine in sorted(by_kernel.items())]
-    lines = table(("dtype", "back end", "GPUs", "mean error", *_DISTANCES.values()), errors)
-    judged = {kernel: [one for one in mine if one.intervals] for kernel, mine in by_kernel.items()}
-    intervals = [
-        (*kernel, *_mean_intervals(mine)) for kernel, mine in sorted(judged.items()) if mine
-    ]
-    if intervals:
-        others = (f"others, {name}" for name in _BY_OTHERS.values())
-        lines += [
-            "",
-            *table(("dtype", "back end", "GPUs", *_INTERVALS.values(), *others), intervals),
-        ]
+    strata = [one for worth in worths for one in worth.strata]
+    lines = table(_head("mean error", *_DISTANCES), _mean_rows(strata, _mean_errors))
+    for title, names, means_of in (
+        ("Of the intervals:", _INTERVALS, _mean_intervals),
+        ("Of those without a model:", _BY_OTHERS, _mean_by_others),
+    ):
+        rows = _mean_rows(strata, means_of)
+        if rows:
+            lines += ["", title, "", *table(_head(*names.values()), rows)]
     choices = [choice for worth in worths for choice in worth.choices]
     if choices:
         ours, always = (
@@ -137,28 +127,49 @@ def summary_lines(worths: Sequence[ModelWorth]) -> list[str]:
     return lines
 
 
-def _mean_errors(strata: Sequence[StratumWorth]) -> tuple[str, ...]:
-    """Return the cells of the mean errors of strata of one dtype and unit."""
+def _head(*names: str) -> tuple[str, ...]:
+    return ("dtype", "back end", "GPUs", *names)
+
+
+def _mean_rows(
+    strata: Sequence[StratumWorth],
+    means_of: Callable[[Sequence[StratumWorth]], tuple[int, Sequence[str]]],
+) -> list[tuple[str, ...]]:
+    """Return the rows of a table of means over the strata of each dtype and unit.
+
+    means_of: the number of those that have the figures, and the cells; no row where that is none.
+    """
+    rows = []
+    for dtype, unit in sorted({(one.dtype, one.unit) for one in strata}):
+        n, cells = means_of([one for one in strata if (one.dtype, one.unit) == (dtype, unit)])
+        if n:
+            rows.append((dtype, unit, f"{n}", *cells))
+    return rows
+
+
+def _mean_errors(strata: Sequence[StratumWorth]) -> tuple[int, list[str]]:
     error = _mean(one.errors.mean_ape for one in strata)
     distances = _means([one.repeatability for one in strata], _DISTANCES)
-    return (f"{len(strata)}", _percent(error), *distances)
+    return len(strata), [_percent(error), *distances]
 
 
-def _mean_intervals(strata: Sequence[StratumWorth]) -> tuple[str, ...]:
-    """Return the cells of the mean intervals of strata of one dtype and unit."""
-    ours = _means([one.intervals for one in strata], _INTERVALS)
-    return (f"{len(strata)}", *ours, *_means([one.by_others for one in strata], _BY_OTHERS))
+def _mean_intervals(strata: Sequence[StratumWorth]) -> tuple[int, list[str]]:
+    known = [one.intervals for one in strata if one.intervals]
+    return len(known), _means(known, _INTERVALS)
+
+
+def _mean_by_others(strata: Sequence[StratumWorth]) -> tuple[int, list[str]]:
+    known = [one.by_others for one in strata if one.by_others]
+    return len(known), _means(known, _BY_OTHERS)
 
 
 def _means(known: Sequence[object], names: Iterable[str]) -> list[str]:
-    """Return the cells of the means of some attributes over all that is not None."""
-    return [
-        _percent(_mean(getattr(one, name) for one in known if one is not None)) for name in names
-    ]
+    """Return the cells of the means of some attributes, each over all that are finite."""
+    return [_percent(_mean(getattr(one, name) for one in known)) for name in names]
 
 
-_DISTANCES = {"apart": "apart", "aligned": "aligned", "repeat": "repeat", "at_best": "at best"}
-"""The attributes of a Repeatability that are shown, and what each is called."""
+_DISTANCES = ("apart", "aligned", "repeat")
+"""The attributes of a Repeatability, which are shown as they are called."""
 
 _BY_OTHERS = {
     "inside": "inside",
@@ -179,7 +190,7 @@ def _sections(worths: Sequence[ModelWorth]) -> Iterator[tuple[str, str, list[str
     """Yield title, text and table of each section that has rows."""
     strata = [(worth.model, stratum) for worth in worths for stratum in worth.strata]
     of_pair = ("model", "dtype", "back end")
-    head = (*of_pair, "collections", "rows", "mean", "median", "p90", *_DISTANCES.values())
+    head = (*of_pair, "collections", "rows", "mean", "median", "p90", *_DISTANCES)
     yield "Runtime", RUNTIME, table(head, [_runtime_cells(*one) for one in strata])
     intervals = [
         _interval_cells(model, one, one.intervals) for model, one in strata if one.intervals
