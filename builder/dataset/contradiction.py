@@ -9,7 +9,7 @@ from gpperf_lite._arithmetic import Floats
 
 
 def slower_than_larger(sizes: NDArray[np.floating | np.integer], runtime_s: Floats) -> Floats:
-    """Return how many times as long as the fastest larger GEMM each took, shape (n_gemms,).
+    """Return the runtime of each GEMM over that of the fastest larger one, shape (n_gemms,).
 
     Larger is larger in one size or more, and smaller in none; 0 where there is no such GEMM.
     sizes: of one kernel's GEMMs, shape (n_gemms, 3); runtime_s: in s, shape (n_gemms,).

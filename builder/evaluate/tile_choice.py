@@ -143,8 +143,8 @@ def claims(costs: TileCosts) -> list[tuple[str, str]]:
     return [
         (f"up to {CLAIMED_SPEEDUP} times faster than a baseline", _largest(choices)),
         *_consistent_claim(costs),
-        (f"with {-CLAIMED_POWER_CHANGE:.0%} less power", "on that GEMM " + _beside(there)),
-        ("both at once", "on " + _beside(both)),
+        (f"with {-CLAIMED_POWER_CHANGE:.0%} less power", _beside("on that GEMM", there)),
+        ("both at once", _beside("on", both)),
         (
             f"{tile_name(CLAIMED_SIDE)} is best",
             f"fastest: {_tally(raced)}; least power: {_tally(powers)}",
@@ -169,7 +169,7 @@ def _beside_sides(costs: TileCosts) -> list[TileChoice]:
 
 
 def _largest(choices: list[TileChoice]) -> str:
-    return "up to " + _beside({one: f"{one.largest_speedup:.2f} times" for one in choices})
+    return _beside("up to", {one: f"{one.largest_speedup:.2f} times" for one in choices})
 
 
 def _powers(costs: TileCosts, key: GemmKey, times: dict[int, float]) -> dict[int, float]:
@@ -178,10 +178,10 @@ def _powers(costs: TileCosts, key: GemmKey, times: dict[int, float]) -> dict[int
     return {side: power_w for side, power_w in found.items() if power_w is not None}
 
 
-def _beside(found: dict[TileChoice, str]) -> str:
+def _beside(before: str, found: dict[TileChoice, str]) -> str:
     """Return a finding for each baseline in words."""
     told = [f"{text} beside {one.baseline}" for one, text in found.items()]
-    return ", ".join(told) or "- (not measured)"
+    return f"{before} {', '.join(told)}" if told else "not measured"
 
 
 def _tally(figures: dict[GemmKey, dict[int, float]]) -> str:

@@ -231,7 +231,7 @@ class _Launches(NamedTuple):
         return self.flops / self.runtime_s
 
     def contradictions(self) -> Floats:
-        """Return how many times as long as a larger launch of its tile each took, or 0."""
+        """Return the runtime of each over that of the fastest larger launch of its tile, or 0."""
         times = np.zeros(len(self.side))
         for side in set(self.side.tolist()):
             mine = self.side == side
@@ -291,7 +291,7 @@ def _note_on_rates(launches: _Launches) -> str:
 
 
 def _notes_on_power(launches: _Launches) -> Iterator[str]:
-    """Yield how power goes with the length of the launch, by the fastest tile."""
+    """Yield the powers of the fastest tile's shortest and longest launch, if there are two."""
     long = launches.where(launches.flops >= _SHORT_FLOPS)
     if len(set(long.runtime_s.tolist())) < 2:
         return
@@ -300,8 +300,8 @@ def _notes_on_power(launches: _Launches) -> Iterator[str]:
     order = mine.runtime_s.argsort()
     first, last = order[0], order[-1]
     yield (
-        f"by tiles of {side}x{side}, that power is {mine.power_w[first]:.1f} W where the launch took "
-        f"{mine.runtime_s[first]:.3f} s, {mine.power_w[last]:.1f} W where it took "
+        f"by tiles of {side}x{side}, that power is {mine.power_w[first]:.1f} W where the launch "
+        f"took {mine.runtime_s[first]:.3f} s, {mine.power_w[last]:.1f} W where it took "
         f"{mine.runtime_s[last]:.3f} s: the launch's share of the process is in it"
     )
 
