@@ -112,14 +112,27 @@ def _configure_tiles(parser: argparse.ArgumentParser) -> None:
     _add_datasets(parser)
     parser.add_argument("--dtype", required=True, help="of the tiled kernels, such as f32")
     parser.add_argument("--baseline", type=positive, help="side to compare with; else the smallest")
+    parser.add_argument(
+        "--cold",
+        choices=("long", "all"),
+        help="take first launches of processes, which nothing else does, with the power of their "
+        "process: those above resolution, or all",
+    )
     parser.set_defaults(run=_run_tiles)
 
 
 def _run_tiles(options: argparse.Namespace) -> int:
-    from ..evaluate import tile_lines, tile_sizes
+    from ..evaluate import cold_tile_costs, tile_costs
+    from ..report import tile_lines
 
     dtype, options.dtype = options.dtype, None
-    print("\n".join(tile_lines(tile_sizes(_read(options), dtype, options.baseline))))
+    dataset = _read(options)
+    if options.cold:
+        costs = cold_tile_costs(dataset, dtype, with_short=options.cold == "all")
+        print("first launches of processes, and the power of those: to compare tiles, no more")
+    else:
+        costs = tile_costs(dataset, dtype)
+    print("\n".join(tile_lines(costs, options.baseline)))
     return 0
 
 
@@ -166,7 +179,7 @@ COMMAND = Command(
         ),
         Command(
             "tiles",
-            "speed, power and energy of the tiled kernel by the side of its tile",
+            "the tiled kernel by its tile, the worth of choosing one, and the study's claims of it",
             "quick.dataset.parquet --dtype f32",
             _configure_tiles,
         ),

@@ -1,6 +1,6 @@
 """The command `report`: generated pages.
 
-Of accuracy, collections, unseen GPUs, noise, features and dataset.
+Of accuracy, collections, unseen GPUs, noise, tiles, features and dataset.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 
 def _configure(name: str, parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of a page; those that are measured need the recipe's tables."""
+    """Declare the arguments of a page; most of the measured ones need the recipe's tables."""
     page = _DOCS / f"{name}.md"
     parser.add_argument("--output", type=Path, default=page, help=f"else docs/{page.name}")
     if name in _MEASURED:
         add_recipe(parser)
         add_workers(parser)
+    if name == "tiles":
+        parser.add_argument("table", type=Path, metavar="CSV", help="the GPPerf study's times")
     if name in _FITTED:
         add_fits(parser)
     parser.set_defaults(run=partial(_run, name))
@@ -37,13 +39,15 @@ def _run(name: str, options: argparse.Namespace) -> int:
         "collections": report.collections_page,
         "unseen": report.unseen_page,
         "noise": report.noise_page,
+        "tiles": report.tiles_page,
         "features": report.feature_page,
         "dataset": report.dataset_page,
     }
     make_room(options.output)
     measured = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
     fitted = (KeptFits(options.fits),) if name in _FITTED else ()
-    write_text(options.output, pages[name](*measured, *fitted))
+    named = (options.table,) if name == "tiles" else ()
+    write_text(options.output, pages[name](*measured, *fitted, *named))
     print(f"wrote {options.output}")
     return 0
 
@@ -52,9 +56,9 @@ _MEASURED = ("accuracy", "collections", "unseen", "noise")
 _FITTED = ("collections", "unseen")
 
 
-def _page(name: str, what: str) -> Command:
-    example = "--sources tables" if name in _MEASURED else f"--output docs/{name}.md"
-    return Command(name, what, example, partial(_configure, name))
+def _page(name: str, what: str, example: str = "") -> Command:
+    usual = "--sources tables" if name in _MEASURED else f"--output docs/{name}.md"
+    return Command(name, what, example or usual, partial(_configure, name))
 
 
 COMMAND = Command(
@@ -65,6 +69,11 @@ COMMAND = Command(
         _page("collections", "docs/collections.md: worth of the models to the next who measures"),
         _page("unseen", "docs/unseen.md: errors of the generic model on GPUs held out"),
         _page("noise", "docs/noise.md: the part of the errors that is noise in the tables"),
+        _page(
+            "tiles",
+            "docs/tiles.md: the GPPerf study's claims on tiles, on its own rows",
+            "execution_times_all.csv",
+        ),
         _page("features", "docs/features.md: the features of the forests"),
         _page("dataset", "docs/dataset.md: columns, regimes, roles, statuses and flags of rows"),
     ),

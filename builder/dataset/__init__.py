@@ -3,12 +3,14 @@
 `read` and `write` a `Dataset` (`docs/dataset.md` has its columns and flags). `points_of` takes the
 usable rows as numpy columns, `Points`; `folds` and `held_out` split these by whole groups, so that
 no row is predicted from another of its group. `measurements_of` puts the labels of several
-collections side by side, and has their consensus and the reference of errors.
+collections side by side, and has their consensus and the reference of errors. `slower_than_larger`
+finds times that contradict one another.
 """
 
 from gpperf_lite._arithmetic import Floats
 
 from .consensus import FEWEST_FOR_REFERENCE, FEWEST_SHARED, Measurements, measurements_of
+from .contradiction import slower_than_larger
 from .copies import copies_among, counted_once, text_of
 from .dataset import Dataset, concatenate, is_storable
 from .file import read, write
@@ -60,6 +62,7 @@ __all__ = [
     "points_of",
     "read",
     "read_parquet",
+    "slower_than_larger",
     "table_of",
     "text_of",
     "write",

@@ -79,11 +79,20 @@ class Dataset:
         """Return the host-bound rows as if the device had been timed: only where no others are."""
         return self._with_lifted(Flag.HOST_BOUND)
 
-    def _with_lifted(self, lifted: Flag) -> Dataset:
-        """Return the rows with a flag, without it."""
+    def cold(self, with_short: bool = False) -> Dataset:
+        """Return the first launches of processes as if they were warm, with the process's power.
+
+        with_short: those below resolution, too. Only to compare such rows with one another.
+        """
+        short = (Flag.BELOW_RESOLUTION,) if with_short else ()
+        return self._with_lifted(Flag.COLD, Flag.PROCESS_POWER, *short)
+
+    def _with_lifted(self, lifted: Flag, *others: Flag) -> Dataset:
+        """Return the rows with a flag, without it and without some others."""
         flags = self.flags()
         rows = self.where(np.array([lifted in row for row in flags], bool))
-        kept = [[flag for flag in row if flag != lifted] for row in flags if lifted in row]
+        gone = {lifted, *others}
+        kept = [[flag for flag in row if flag not in gone] for row in flags if lifted in row]
         return rows.with_flags(kept)
 
     def with_flags(self, flags: Sequence[Sequence[str]]) -> Dataset:

@@ -3,7 +3,8 @@
 `evaluate_methods` trains each of METHODS fold by fold, `evaluate_model` takes an artefact as it is;
 both return a `Score` for each GPU and dtype. `floors` shows the noise that no model can avoid,
 `curves` the accuracy on GPUs held out, `study_table` the original study reproduced, `tile_sizes`
-the tiled kernel by the side of its tile. `evaluate_collections` shows the worth of the models of a
+the tiled kernel by the side of its tile, `tile_choices` the worth of choosing one, and `claims`
+the study's beside it. `evaluate_collections` shows the worth of the models of a
 recipe to the next person who measures, beside how far those who measured agree.
 """
 
@@ -16,13 +17,26 @@ from .noise_floor import Floor, floors
 from .other_collections import FromOthers
 from .repeatability import Repeatability
 from .study import StudyRow, study_table
-from .tile_sizes import tile_lines, tile_sizes
+from .study_tiles import StudyTiles, study_tiles
+from .tile_choice import (
+    CHOICE_HEAD,
+    SLOWEST,
+    TileChoice,
+    choice_cells,
+    claims,
+    tile_choices,
+)
+from .tile_costs import TileCosts, cold_tile_costs, tile_costs
+from .tile_sizes import SIZE_HEAD, TileSize, size_cells, tile_sizes
 from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
 
 __all__ = [
+    "CHOICE_HEAD",
     "LEAST_INSIDE",
     "METHODS",
     "SHOWN",
+    "SIZE_HEAD",
+    "SLOWEST",
     "TEST_ROWS",
     "BackEndChoice",
     "Curve",
@@ -35,6 +49,13 @@ __all__ = [
     "Score",
     "StratumWorth",
     "StudyRow",
+    "StudyTiles",
+    "TileChoice",
+    "TileCosts",
+    "TileSize",
+    "choice_cells",
+    "claims",
+    "cold_tile_costs",
     "curves",
     "evaluate_collections",
     "evaluate_methods",
@@ -42,7 +63,10 @@ __all__ = [
     "floors",
     "read_datasets",
     "score_lines",
+    "size_cells",
     "study_table",
-    "tile_lines",
+    "study_tiles",
+    "tile_choices",
+    "tile_costs",
     "tile_sizes",
 ]

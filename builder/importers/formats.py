@@ -12,6 +12,7 @@ from ..vocabulary import Flag
 from .aiconfigurator import import_aiconfigurator
 from .cutlass_profiler import import_cutlass_profiler
 from .gpperf import import_gpperf
+from .gpperf_tiles import import_gpperf_tiles
 from .host_bound import flag_host_bound
 from .neusight import import_neusight
 from .report import ImportReport
@@ -22,6 +23,7 @@ FORMATS: dict[str, Importer] = {
     "aiconfigurator": import_aiconfigurator,
     "cutlass-profiler": import_cutlass_profiler,
     "gpperf": import_gpperf,
+    "gpperf-tiles": import_gpperf_tiles,
     "neusight": import_neusight,
 }
 
@@ -47,5 +49,5 @@ def import_table(
     dataset, n_bound = flag_host_bound(dataset)
     if n_bound:
         report.flagged[Flag.HOST_BOUND] += n_bound
-        dataset = replace(dataset, provenance=(report.provenance(),))
+        dataset = replace(dataset, provenance=(report.provenance(), *dataset.provenance[1:]))
     return dataset, report

@@ -1,8 +1,8 @@
-"""The generated pages of `docs/`: accuracy, collections, unseen GPUs, noise, features, dataset.
+"""The generated pages of `docs/`: accuracy, collections, unseen GPUs, noise, tiles and others.
 
 Each `..._page` returns one page as Markdown. Those that are made of measured tables take the
 recipe of the built-in models, the folder of its sources, and a number of processes; that of
-collections the kept fits, too.
+collections the kept fits, too; that of tiles the study's table.
 """
 
 from .accuracy import accuracy_page, study_lines
@@ -10,6 +10,7 @@ from .collections import collection_lines, collections_page, summary_lines
 from .dataset import dataset_page
 from .features import feature_page
 from .noise import floor_lines, noise_page
+from .tiles import tile_lines, tiles_page
 from .unseen import unseen_page
 
 __all__ = [
@@ -22,5 +23,7 @@ __all__ = [
     "noise_page",
     "study_lines",
     "summary_lines",
+    "tile_lines",
+    "tiles_page",
     "unseen_page",
 ]

@@ -93,6 +93,14 @@ class Flag(_Word):
         False,
         "so long a launch needs no average",
     )
+    COLD = (
+        "cold",
+        "the first launch of a process, not warmed up: loading the kernel and raising the clocks "
+        "may be in its runtime",
+        True,
+        "launch before you time; 'python -m builder evaluate tiles --cold all' compares such rows "
+        "with one another",
+    )
     DRIFT = (
         "drift",
         "it lies between two measurements of one sentinel that differ by more than the protocol "
@@ -135,6 +143,13 @@ class Flag(_Word):
         False,
         "under lasting load that is what is measured; a burst that meets the cap will meet it "
         "wherever it runs",
+    )
+    PROCESS_POWER = (
+        "process_power",
+        "its power is the board's average over the life of a process, in which the launch was "
+        "a part of unknown length",
+        True,
+        "it is no kernel's power; measure while launch follows launch",
     )
     REJECTED = (
         "rejected",

@@ -247,3 +247,38 @@ def write_study(path: Path, records: Iterable[str]) -> Path:
     """Write the study's raw file: its header is glued to the first record."""
     path.write_text(STUDY_HEADER + "\n".join(records) + "\n")
     return path
+
+
+TILE_TIMES = "M,N,K,Tile Size,Execution Time"
+TILE_POWERS = "M,N,K,Tile Size,Average Power Usage (W)"
+TILES = {
+    "64,64,32,8": ("5.9", "30.5"),
+    "64,64,32,16": ("40.0", "31.0"),
+    "64,128,32,8": ("6.1", "30.0"),
+    "64,128,32,16": ("6.3", "30.25"),
+    "9000,9000,1000,1": ("8000", "90"),
+    "9000,9000,1000,8": ("400", "60"),
+    "9000,9000,1000,16": ("100", "50"),
+    "9000,9000,9000,1": ("80000", "90"),
+    "9000,9000,9000,8": ("1800", "100"),
+    "9000,9000,9000,16": ("1000", "80"),
+    "9000,9000,9000,32": ("1100", "70"),
+}
+"""Time in ms and power in W, as the study writes them, by M, N, K and tile; invented."""
+
+
+def write_tiles(
+    folder: Path,
+    times: Iterable[str] | None = None,
+    powers: Iterable[str] | None = None,
+    heads: tuple[str, str] = (TILE_TIMES, TILE_POWERS),
+) -> Path:
+    """Write the study's two tables of its tiles, of TILES or of these lines; return the times'."""
+    lines = {
+        "execution_times_a.csv": [f"{key},{ms}" for key, (ms, _) in TILES.items()],
+        "power_usage_results_a.csv": [f"{key},{watts}" for key, (_, watts) in TILES.items()],
+    }
+    for (name, usual), head, given in zip(lines.items(), heads, (times, powers), strict=True):
+        chosen = usual if given is None else given
+        (folder / name).write_text("\n".join([head, *chosen]) + "\n")
+    return folder / "execution_times_a.csv"

@@ -18,6 +18,7 @@ from stand_ins.tables import (
     write_csv,
     write_parquet,
     write_study,
+    write_tiles,
 )
 
 import gpperf_lite as gp
@@ -145,9 +146,11 @@ def test_a_former_spelling_is_refused_with_the_new_one(
         (["evaluate", "methods", "a.parquet", "--method", "magic"], "invalid choice: 'magic'"),
         (["evaluate", "model", "a.parquet"], "required: --artefact"),
         (["evaluate", "tiles", "a.parquet"], "required: --dtype"),
+        (["evaluate", "tiles", "a.parquet", "--dtype", "f32", "--cold"], "--cold: expected one"),
         (["evaluate", "collections"], "required: --sources"),
         (["report", "accuracy"], "required: --sources"),
         (["report", "collections"], "required: --sources"),
+        (["report", "tiles"], "required: CSV"),
         (["models", "build"], "required: --sources"),
         (["probe", "--gpu", "0", "--simulate", "1"], "give one of them"),
         (["plan", "--sweep", "a.toml"], "--gpu"),
@@ -180,6 +183,7 @@ def test_a_file_that_is_not_there_is_named(
         ("evaluate", "tiles", none, "--dtype", "f32"),
         ("evaluate", "study", none),
         ("report", "accuracy", "--recipe", none, "--sources", tmp_path, "--output", output),
+        ("report", "tiles", none, "--output", output),
         ("calibrate", "--measured", none, "--name", "a", "--output", output),
         ("calibrate", "--choose", "9", "--sweep", none, "--gpu", "h200"),
         ("plan", "--sweep", none, "--gpu", "h200"),
@@ -322,6 +326,22 @@ def test_evaluate_shows_the_studys_table(
     assert len(lines) == 2 + 6
     assert {line.count("|") for line in lines} == {9}
     assert lines[-1].startswith("| ours | runtime | shapes | 9 |")
+
+
+def test_evaluate_compares_cold_tiles_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "tiles.parquet"
+    arguments = ("--format", "gpperf-tiles", "--gpu", "rtx4070", "--output", str(output))
+    assert main(["import", str(write_tiles(tmp_path)), *arguments]) == 0
+    asked = ["evaluate", "tiles", str(output), "--dtype", "f32"]
+    assert "evaluate tiles --cold all" in refused(capsys, *asked)
+    assert main([*asked, "--cold", "long"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("first launches of processes")
+    assert "16x16 is best: fastest: 16x16 on 2 of 2 GEMMs" in shown
+    assert main([*asked, "--cold", "all", "--baseline", "8"]) == 0
+    assert "16x16 is best: fastest: 16x16 on 2 of 4 GEMMs, 8x8 on 2" in capsys.readouterr().out
 
 
 def test_report_writes_the_page_of_features(

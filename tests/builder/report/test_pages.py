@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stand_ins.tables import TILES, write_tiles
 
 from builder.dataset import N_FOLDS, Dataset
-from builder.errors import RecipeError, SourceError
+from builder.errors import DatasetError, RecipeError, SourceError
 from builder.evaluate import (
     BackEndChoice,
     DeviceTime,
@@ -26,6 +27,8 @@ from builder.report import (
     collections_page,
     noise,
     noise_page,
+    tiles,
+    tiles_page,
     unseen,
     unseen_page,
 )
@@ -56,6 +59,34 @@ def test_the_page_of_noise_has_a_line_for_each_floor(small_dataset: Dataset) -> 
     assert page.endswith("|\n")
     lines = [line for line in page.splitlines() if line.startswith("| h200_sxm |")]
     assert [line.split(" | ")[2] for line in lines] == [floor.what for floor in found]
+
+
+def test_the_page_of_tiles_begins_as_the_code_says_and_has_each_claim(tmp_path: Path) -> None:
+    page = tiles_page(write_tiles(tmp_path))
+    assert page.startswith(tiles.HEAD)
+    assert (ROOT / "docs" / "tiles.md").read_text().startswith(tiles.HEAD)
+    lines = page.splitlines()
+    for line in (
+        "- cold launches, at most 1.62 TFLOP/s (5.6% of the data sheet's peak)",
+        "Tiles beside 1x1:",
+        "| 16x16 | 256 | - | - | 6 | 100% | 2 | 80.00 | 80.00 | 2 | 0.72 | - |",
+        "| 8x8 | 2 | 2.90 | 4.00 | 9000x9000x1000 | 16x16 | -16.7% | -18.3% | -20.0% | 0 |",
+        "Tiles beside 8x8:",
+        "| 16x16 | 256 | - | - | 6 | 100% | 4 | 1.38 | 4.00 | 2 | 0.92 | - |",
+    ):
+        assert lines.count(line) == 1, line
+    assert sum(line.startswith("| 16x16 is best |") for line in lines) == 2
+
+
+def test_the_page_of_tiles_needs_two_tiles_that_outweigh_their_loading(tmp_path: Path) -> None:
+    short = [f"{key},{ms}" for key, (ms, _) in TILES.items() if key.startswith("64")]
+    with pytest.raises(DatasetError, match="no usable row: .*below_resolution"):
+        tiles_page(write_tiles(tmp_path, short))
+
+
+def test_the_page_of_tiles_is_that_of_the_studys_tables(shared_data: Path) -> None:
+    page = tiles_page(shared_data / "gpperf" / "execution_times_all.csv")
+    assert (ROOT / "docs" / "tiles.md").read_text() == page
 
 
 @pytest.mark.parametrize("page", [accuracy_page, collections_page, noise_page, unseen_page])
