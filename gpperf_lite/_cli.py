@@ -16,8 +16,8 @@ from . import __version__
 from ._builtin import available
 from ._errors import GpperfError, InputError
 from ._gemm import Gemm
-from ._model import OBJECTIVES, Model, load
-from ._prediction import FIELDS, Prediction
+from ._model import Model, load
+from ._prediction import FIELDS, OBJECTIVES, Prediction
 from ._sealed import write_atomically
 
 _DEFAULT_GPU = "h200_sxm"
