@@ -61,7 +61,10 @@ class KernelGroup:
         return able
 
     def answer(self, gemm: Gemm, chosen: Indices, confidence: float) -> Answer:
-        """Return the answers of some kernels, arrays of shape (n_chosen,); chosen: their indices."""
+        """Return the answers of some kernels, arrays of shape (n_chosen,).
+
+        chosen: their indices, of that shape.
+        """
         sizes = (float(gemm.m), float(gemm.n), float(gemm.k), float(gemm.batch))
         question = (*sizes, 1.0 if gemm.beta else 0.0, confidence)
         if len(chosen) <= _FEW or self.models[0].view.own is None:
@@ -77,7 +80,7 @@ class KernelGroup:
     def predictions(
         self, gemm: Gemm, chosen: Indices, answer: Answer, confidence: float
     ) -> list[Prediction]:
-        """Return the predictions of some kernels from their answers."""
+        """Return the predictions of some kernels from their answers, which `answer` returned."""
         in_domain, notes = self._doubts(gemm, chosen, answer)
         parts = np.stack([answer.compute_s, answer.memory_s, self._launch_s[chosen]])
         columns = (
