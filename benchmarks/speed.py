@@ -75,8 +75,12 @@ def speed_lines(options: SpeedOptions) -> Iterator[str]:
         batch = _batch(model, options.dtype, sizes, engines)
         # A turn takes seconds in some engines, and is interrupted alike in all.
         yield from _lines(f"a row of {len(sizes)}", "us", medians_s(batch, -(-options.rounds // 5)))
-        rank = _rank(options.n_kernels, engines)
-        yield from _lines(f"{options.n_kernels} kernels", "ms", medians_s(rank, options.rounds))
+        many = _many_kernels(options.n_kernels)
+        rank = medians_s(_rank(many, engines), options.rounds)
+        yield from _lines(f"{options.n_kernels} kernels", "ms", rank)
+        beside = {OURS: one[OURS], **_rankings(many)}
+        what = f"one prediction, and rankings of {options.n_kernels} kernels, of many in a row"
+        yield from _lines(what, "us", medians_s(beside, options.rounds, _LONG_TURN_S))
         codes = {name: engine.code for name, engine in engines.items()}
         if heuristics is not None:
             codes[HEURISTICS] = heuristics_code(options.gpu)
@@ -134,13 +138,20 @@ def _batch(
     return contestants
 
 
-def _rank(n_kernels: int, engines: dict[str, Engine]) -> dict[str, Contestant]:
-    model, gemm = _many_kernels(n_kernels), gp.Gemm(1000, 1000, 1000, "f32", "nn")
-    features = features_of(np.full((n_kernels, 3), 1000.0))
-    contestants = {OURS: Contestant(lambda: model.rank(gemm))}
+def _rank(many: gp.Model, engines: dict[str, Engine]) -> dict[str, Contestant]:
+    features = features_of(np.full((len(many.kernels), 3), 1000.0))
+    contestants = {OURS: _rankings(many)["all of them"]}
     for name, engine in engines.items():
         contestants[name] = Contestant(partial(engine.predict, features))
     return contestants
+
+
+def _rankings(many: gp.Model) -> dict[str, Contestant]:
+    gemm = gp.Gemm(1000, 1000, 1000, "f32", "nn")
+    return {
+        "all of them": Contestant(lambda: many.rank(gemm)),
+        "the first 10": Contestant(lambda: many.rank(gemm, top=10)),
+    }
 
 
 def _many_kernels(n_kernels: int) -> gp.Model:

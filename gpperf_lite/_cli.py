@@ -189,12 +189,11 @@ def _choice(
 
     Each is None where it was not asked for. Raises InputError for one that no kernel fits.
     """
-    families = _fitting("family", options.family, {one.family for one in model.kernels})
+    families = _fitting(model, "family", options.family)
     names = options.kernel.split(",") if options.kernel else None
     patterns = None
     if names is not None and any(set(name) & set("*?[") for name in names):
-        known = {one.name for one in model.kernels}
-        names, patterns = None, _fitting("kernel", options.kernel, known)
+        names, patterns = None, _fitting(model, "name", options.kernel)
     if families is None and patterns is None:
         return names, None
     return (
@@ -206,19 +205,23 @@ def _choice(
     )
 
 
-def _fitting(option: str, text: str | None, known: set[str]) -> set[str] | None:
-    """Return the known names that fit patterns in a text; None where there is no text."""
+def _fitting(model: Model, field: str, text: str | None) -> set[str] | None:
+    """Return the values of a field of Kernel that fit patterns in a text; None without a text.
+
+    Raises InputError for a pattern that none of the model's kernels fits.
+    """
     if not text:
         return None
+    known = {getattr(kernel, field) for kernel in model.kernels}
     fitting = {pattern: fnmatch.filter(known, pattern) for pattern in text.split(",")}
-    for pattern, names in fitting.items():
-        if not names:
+    for pattern, values in fitting.items():
+        if not values:
             some = ", ".join(sorted(known)[:6])
             raise InputError(
-                f"--{option} must fit the model's ({some}) (got {pattern!r})"
-                f"{nearest(pattern, known)}"
+                f"the {field} of a kernel must be one that {model.name} knows ({some}), or a "
+                f"pattern of such (got {pattern!r}){nearest(pattern, known)}"
             )
-    return {name for names in fitting.values() for name in names}
+    return {value for values in fitting.values() for value in values}
 
 
 def _run_models(options: argparse.Namespace) -> None:

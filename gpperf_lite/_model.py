@@ -262,7 +262,7 @@ class Model:
         self, gemms: list[Gemm], kernels: Iterable[Kernel | str] | None
     ) -> list[Candidates]:
         """Return the kernels that are ranked, one at least, or raise an error with the reason."""
-        if isinstance(kernels, (str, Kernel)):
+        if isinstance(kernels, str) or not isinstance(kernels, (Iterable, type(None))):
             raise InputError(f"kernels must be a list of kernels or names (got {shown(kernels)})")
         asked = self.kernels if kernels is None else [self._kernel(one) for one in kernels]
         names = None if kernels is None else {kernel.name for kernel in asked}

@@ -130,7 +130,7 @@ class Ranking:
         self._is_compared = [group.are_in(self.compared) for group in self._groups]
 
     def candidates(self, gemm: Gemm, names: Collection[str] | None) -> Iterator[Candidates]:
-        """Yield those that can run `gemm`, a group at a time.
+        """Yield the candidates for a GEMM, a group at a time.
 
         names: of the kernels to choose from; without it, those of `compared`.
         """

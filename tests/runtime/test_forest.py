@@ -18,9 +18,9 @@ from gpperf_lite._forest import (
     UNITS_PER_OCTAVE,
     Forest,
     Forests,
-    side_by_side,
     power_of_two,
     powers_of_two,
+    side_by_side,
 )
 
 N_FEATURES = 6
