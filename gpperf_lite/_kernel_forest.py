@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ._forest import LARGEST_DEPTH, LARGEST_SUM, UNCHECKED, Forest, Sums, side_by_side
 
+Indices = NDArray[np.intp]
+
 _MOST = 8
 """Questions of a pack, so that their answers are a byte."""
 
@@ -41,33 +43,27 @@ class KernelForests:
         self._threshold = np.where(by_kernel, np.float32(np.inf), threshold)
         self._shared = np.flatnonzero(~varies).tolist()
         asks = (by_kernel & np.isfinite(threshold)).reshape(-1, LARGEST_DEPTH)
-        n_asks, n_kernels = asks.sum(axis=1), max(np.size(feature) for feature in row)
-        self._other_trees = np.flatnonzero(n_asks == 0)
+        self._other_trees = np.flatnonzero(~asks.any(axis=1))
         self._other_belongs = belongs[:, self._other_trees]
 
-        packs = _packs(n_asks.tolist(), belongs.argmax(axis=0).tolist(), n_kernels)
+        n_kernels = max(np.size(feature) for feature in row)
+        forest_of = belongs.argmax(axis=0).tolist()
+        packs = _packs(asks.sum(axis=1).tolist(), forest_of, n_kernels)
         # The first trees of all packs, then the second ones of those that have two, and so on.
         turns = [[pack[turn] for pack in packs if turn < len(pack)] for turn in range(_MOST)]
         self._turns = [len(trees) for trees in turns if trees]
         self._trees = np.array([tree for trees in turns for tree in trees], np.intp)
         self._belongs = np.ascontiguousarray(belongs[:, self._trees[: len(packs)]].T)
-        pack_of_tree = np.array([pack for trees in turns for pack in range(len(trees))], np.intp)
 
-        # Of each question about kernels its tree and level, its pack and its bit there.
-        tree, level = np.nonzero(asks[self._trees])
-        order = np.argsort(pack_of_tree[tree], kind="stable")
-        tree, level = tree[order], level[order]
-        pack = pack_of_tree[tree]
-        bit = np.arange(len(tree)) - pack.searchsorted(pack)
-        n_sums = 1 << int(bit.max(initial=-1) + 1)
-        self._leaf = np.zeros((len(self._trees), n_sums), np.intp)
-        numbers = np.arange(n_sums)
-        np.add.at(self._leaf, tree, (numbers >> bit[:, None] & 1) * (128 >> level)[:, None])
+        questions = _questions(asks[self._trees], self._turns)
+        self._leaf = _leaves_of_sums(questions, len(self._trees))
+        n_sums = self._leaf.shape[1]
         self._first_sum = np.arange(0, len(packs) * n_sums, n_sums)
-        place = self._trees[tree] * LARGEST_DEPTH + level
+        place = self._trees[questions.tree] * LARGEST_DEPTH + questions.level
+        tables = _tables(self._column[place], threshold[place], questions, len(packs))
         self._bits = np.zeros((n_kernels, len(packs)), np.uint8)
         self._tables = []
-        for table in _tables(self._column[place], threshold[place], pack, bit):
+        for table in tables:
             if row[table.column] is other[table.column]:
                 self._bits += table.bits_of(row[table.column])
             else:
@@ -96,14 +92,14 @@ class KernelForests:
         totals += same
         return list(np.clip(totals.astype(np.int64).T, -LARGEST_SUM, LARGEST_SUM))
 
-    def _sums_of_packs(self, leaf: NDArray[np.intp]) -> NDArray[np.floating]:
+    def _sums_of_packs(self, leaf: Indices) -> NDArray[np.floating]:
         """Return the sums of all packs for all answers of kernels, of shape (n_packs * n_sums,).
 
         leaf: of each tree, where the answers to all questions about kernels are no.
         """
         leaves = self._leaves.take(self._leaf + leaf[:, None], mode=UNCHECKED)
-        start, *_ = *self._turns, 0
-        sums = leaves[:start]
+        sums = leaves[: len(self._first_sum)]
+        start = len(sums)
         for n_trees in self._turns[1:]:
             sums[:n_trees] += leaves[start : start + n_trees]
             start += n_trees
@@ -131,6 +127,40 @@ def _packs(n_asks: list[int], forests: list[int], n_kernels: int) -> list[list[i
     return sorted(packs, key=len, reverse=True)
 
 
+class _Questions(NamedTuple):
+    """The questions about kernels, int arrays of shape (n_questions,).
+
+    tree, level: where each is put; pack: that of the tree; bit: of the answer, among the pack's.
+    """
+
+    tree: Indices
+    level: Indices
+    pack: Indices
+    bit: Indices
+
+
+def _questions(asks: NDArray[np.bool_], turns: list[int]) -> _Questions:
+    """Return the questions of trees that are laid out in turns.
+
+    asks: where a tree asks about kernels, of shape (n_trees, LARGEST_DEPTH).
+    """
+    tree, level = np.nonzero(asks)
+    pack = np.concatenate([np.arange(0), *map(np.arange, turns)])[tree]
+    order = np.argsort(pack, kind="stable")
+    pack = pack[order]
+    bit = np.arange(len(pack)) - pack.searchsorted(pack)
+    return _Questions(tree[order], level[order], pack, bit)
+
+
+def _leaves_of_sums(questions: _Questions, n_trees: int) -> Indices:
+    """Return the index of each tree's leaf that goes into a sum, of shape (n_trees, n_sums)."""
+    n_sums = 1 << int(questions.bit.max(initial=-1) + 1)
+    answers = np.arange(n_sums) >> questions.bit[:, None] & 1
+    leaf = np.zeros((n_trees, n_sums), np.intp)
+    np.add.at(leaf, questions.tree, answers * (128 >> questions.level)[:, None])
+    return leaf
+
+
 class _Table(NamedTuple):
     """The answers to all questions about one feature.
 
@@ -150,18 +180,15 @@ class _Table(NamedTuple):
 
 
 def _tables(
-    column: NDArray[np.intp],
-    threshold: NDArray[np.float32],
-    pack: NDArray[np.intp],
-    bit: NDArray[np.intp],
+    column: Indices, threshold: NDArray[np.float32], questions: _Questions, n_packs: int
 ) -> Iterator[_Table]:
-    """Yield a table for each feature that is asked about; all of shape (n_questions,)."""
-    n_packs = int(pack.max(initial=-1)) + 1
+    """Yield a table for each feature; column, threshold: of each question."""
     for number in np.unique(column).tolist():
         asked = column == number
         thresholds = np.unique(threshold[asked])
         bits = np.zeros((len(thresholds) + 1, n_packs), np.uint8)
         # From its threshold on, a question is answered with yes.
         rows = thresholds.searchsorted(threshold[asked]) + 1
-        np.add.at(bits, (rows, pack[asked]), (1 << bit[asked]).astype(np.uint8))
+        answers = (1 << questions.bit[asked]).astype(np.uint8)
+        np.add.at(bits, (rows, questions.pack[asked]), answers)
         yield _Table(number, thresholds, np.add.accumulate(bits, axis=0, dtype=np.uint8))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -26,6 +26,9 @@ _FEW = 12
 """So many kernels are asked one by one in less time than arrays take for any number."""
 
 
+_BOUNDS = np.array(BOUNDS, object)
+
+
 class KernelGroup:
     """The models of kernels that share their estimators.
 
@@ -43,10 +46,10 @@ class KernelGroup:
         self.has_power = first.power is not None
         self._alignment = np.array([model.kernel.alignment for model in models])
         self._launch_s = np.array([model.view.launch_s for model in models])
-        self._kernels = [model.kernel for model in models]
-        # Where there is no doubt of a kernel's own.
-        self._in_domain = [not model.remarks for model in models]
-        self._notes = [model.remarks + model.notes for model in models]
+        self._kernels = _objects(model.kernel for model in models)
+        # Where there is no other doubt than a kernel's own.
+        self._in_domain = np.array([not model.remarks for model in models])
+        self._notes = _objects(model.remarks + model.notes for model in models)
         self._together: tuple[KernelModel, Arithmetic] | None = None
 
     def are_in(self, names: Collection[str]) -> NDArray[np.bool_]:
@@ -85,13 +88,13 @@ class KernelGroup:
         parts = np.stack([answer.compute_s, answer.memory_s, self._launch_s[chosen]])
         columns = (
             repeat(gemm),
-            [self._kernels[number] for number in chosen.tolist()],
+            self._kernels.take(chosen).tolist(),
             answer.runtime_s.tolist(),
             answer.sustained_s.tolist(),
             _pairs(answer.runtime_low_s, answer.runtime_high_s),
             repeat(None) if answer.power_w is None else answer.power_w.tolist(),
             _pairs(answer.power_low_w, answer.power_high_w),
-            [BOUNDS[part] for part in parts.argmax(axis=0).tolist()],
+            _BOUNDS.take(parts.argmax(axis=0)).tolist(),
             in_domain,
             notes,
             repeat(confidence),
@@ -104,14 +107,13 @@ class KernelGroup:
         self, gemm: Gemm, chosen: Indices, answer: Answer
     ) -> tuple[list[bool], list[tuple[str, ...]]]:
         """Return for each kernel chosen whether the GEMM is in its domain, and its notes."""
-        numbers, first = chosen.tolist(), self.models[0]
+        first = self.models[0]
         is_outside, is_short = answer.outside > 1.0, answer.runtime_s < first.shortest_powered_s
         if not (is_outside.any() or is_short.any()):
-            in_domain = [self._in_domain[number] for number in numbers]
-            return in_domain, [self._notes[number] for number in numbers]
+            return self._in_domain.take(chosen).tolist(), self._notes.take(chosen).tolist()
         remarks = {True: (first.power_remark,), False: ()}
         strays = self._strays(gemm, answer)
-        models = [self.models[number] for number in numbers]
+        models = [self.models[number] for number in chosen.tolist()]
         doubts = [model.remarks + some for model, some in zip(models, strays, strict=True)]
         notes = [
             doubt + model.notes + remarks[short]
@@ -152,3 +154,12 @@ def _together(models: Sequence[KernelModel]) -> tuple[KernelModel, Arithmetic]:
 
 def _pairs(low: Any, high: Any) -> Iterator[tuple[float, float] | None]:
     return repeat(None) if low is None else zip(low.tolist(), high.tolist(), strict=True)
+
+
+def _objects(values: Iterable[Any]) -> NDArray[np.object_]:
+    """Return values of any type as an array of shape (n_values,), tuples among them as they are."""
+    listed = list(values)
+    array = np.empty(len(listed), object)
+    for place, value in enumerate(listed):
+        array[place] = value
+    return array
