@@ -18,6 +18,7 @@ from gpperf_lite._estimator import Estimator
 from gpperf_lite._features import ALL_FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._interval import Interval
+from gpperf_lite._kernel import Tile
 from gpperf_lite._physics import CONSTANTS
 
 from .peers import (
@@ -74,8 +75,12 @@ def speed_lines(options: SpeedOptions) -> Iterator[str]:
         batch = _batch(model, options.dtype, sizes, engines)
         # A turn takes seconds in some engines, and is interrupted alike in all.
         yield from _lines(f"a row of {len(sizes)}", "us", medians_s(batch, -(-options.rounds // 5)))
-        rank = _rank(options.n_kernels, engines)
-        yield from _lines(f"{options.n_kernels} kernels", "ms", medians_s(rank, options.rounds))
+        many = _many_kernels(options.n_kernels)
+        rank = medians_s(_rank(many, engines), options.rounds)
+        yield from _lines(f"{options.n_kernels} kernels", "ms", rank)
+        beside = {OURS: one[OURS], **_rankings(many)}
+        what = f"one prediction, and rankings of {options.n_kernels} kernels, of many in a row"
+        yield from _lines(what, "us", medians_s(beside, options.rounds, _LONG_TURN_S))
         codes = {name: engine.code for name, engine in engines.items()}
         if heuristics is not None:
             codes[HEURISTICS] = heuristics_code(options.gpu)
@@ -133,13 +138,20 @@ def _batch(
     return contestants
 
 
-def _rank(n_kernels: int, engines: dict[str, Engine]) -> dict[str, Contestant]:
-    model, gemm = _many_kernels(n_kernels), gp.Gemm(1000, 1000, 1000, "f32", "nn")
-    features = features_of(np.full((n_kernels, 3), 1000.0))
-    contestants = {OURS: Contestant(lambda: model.rank(gemm))}
+def _rank(many: gp.Model, engines: dict[str, Engine]) -> dict[str, Contestant]:
+    features = features_of(np.full((len(many.kernels), 3), 1000.0))
+    contestants = {OURS: _rankings(many)["all of them"]}
     for name, engine in engines.items():
         contestants[name] = Contestant(partial(engine.predict, features))
     return contestants
+
+
+def _rankings(many: gp.Model) -> dict[str, Contestant]:
+    gemm = gp.Gemm(1000, 1000, 1000, "f32", "nn")
+    return {
+        "all of them": Contestant(lambda: many.rank(gemm)),
+        "the first 10": Contestant(lambda: many.rank(gemm, top=10)),
+    }
 
 
 def _many_kernels(n_kernels: int) -> gp.Model:
@@ -149,9 +161,7 @@ def _many_kernels(n_kernels: int) -> gp.Model:
     """
     dice = np.random.default_rng(0)
     gpu = gp.load("rtx4070").gpu
-    plain = gp.Kernel.from_name("cutlass_simt_sgemm_128x128_8x2_nn_align1")
-    known = replace(plain, threads=256, registers=128, shared_bytes=16384)
-    kernels = tuple(replace(known, name=f"kernel_{number}") for number in range(n_kernels))
+    kernels = tuple(_kernel_of_dice(number, dice) for number in range(n_kernels))
     forest = Forest(
         dice.integers(0, len(ALL_FEATURES), (256, 8)).astype(np.uint8),
         np.exp2(dice.uniform(-3, 17, (256, 8))).astype(np.float32),
@@ -166,6 +176,26 @@ def _many_kernels(n_kernels: int) -> gp.Model:
         "runtime", "f32", tuple(range(n_kernels)), constants, forest, domain, interval
     )
     return gp.Model(Artefact("dice", "1", gpu, kernels, (estimator,)))
+
+
+def _kernel_of_dice(number: int, dice: np.random.Generator) -> gp.Kernel:
+    """Return one of many kernels that differ in all that a template and a compiler decide."""
+
+    def one_of(*values: int) -> int:
+        return int(dice.choice(values))
+
+    plain = gp.Kernel.from_name("cutlass_simt_sgemm_128x128_8x2_nn_align1")
+    return replace(
+        plain,
+        name=f"kernel_{number}",
+        tile=Tile(one_of(32, 64, 128, 256), one_of(32, 64, 128, 256), one_of(8, 16, 32)),
+        warp_tile=Tile(one_of(16, 32, 64), one_of(16, 32, 64), 8),
+        stages=one_of(2, 3, 4, 5),
+        split_k=one_of(1, 1, 2, 4),
+        threads=one_of(64, 128, 256),
+        registers=int(dice.integers(32, 256)),
+        shared_bytes=1024 * int(dice.integers(4, 96)),
+    )
 
 
 def _start_lines(options: SpeedOptions, codes: dict[str, tuple[str, str]]) -> Iterator[str]:

@@ -1,24 +1,35 @@
-"""The command `gpperf`: aligned text for people, JSON or CSV for programs."""
+"""The command `gpperf`: its arguments, and the errors that it answers mistakes with."""
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
+import fnmatch
 import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
 from ._builtin import available
-from ._errors import GpperfError, InputError
+from ._errors import GpperfError, InputError, nearest
 from ._gemm import Gemm
-from ._model import OBJECTIVES, Model, load
-from ._prediction import FIELDS, Prediction
-from ._sealed import write_atomically
+from ._kernel import FAMILIES, Kernel
+from ._model import Model, load
+from ._output import (
+    RANKING,
+    RANKING_OF_DTYPES,
+    SWEEP,
+    aligned,
+    as_json,
+    as_text,
+    document,
+    heading,
+    table,
+    write_csv,
+)
+from ._prediction import OBJECTIVES
 
 _DEFAULT_GPU = "h200_sxm"
 _MOST_ROWS = 1_000_000
@@ -89,47 +100,54 @@ def _add_predict(commands: Any) -> None:
     parser = _command(commands, "predict", "predict one GEMM, or a sweep", example, _run_predict)
     _add_gemm(parser)
     parser.add_argument("--kernel", help="kernel or back end (vllm ...); library without it")
-    parser.add_argument("--csv", metavar="FILE", help="write a table of SI units; - for stdout")
 
 
 def _add_rank(commands: Any) -> None:
-    example = "2048 2048 2048 --dtype f32 --layout nn --gpu rtx4070"
+    example = "2048 2048 2048 --dtype f32 --layout nn --gpu rtx4070 --top 3 --csv"
     parser = _command(commands, "rank", "rank the kernels for one GEMM", example, _run_rank)
-    _add_gemm(parser)
-    parser.add_argument("--objective", default="runtime", help=" ".join(OBJECTIVES))
+    _add_gemm(parser, "; several with commas, f16,bf16, are ranked side by side")
+    parser.add_argument(
+        "--objective", default="runtime", help=f"the least is first: {' '.join(OBJECTIVES)}"
+    )
     parser.add_argument("--top", type=int, default=10, metavar="N", help="how many to show")
+    parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names or patterns, a,b*")
+    parser.add_argument("--family", metavar="NAMES", help=f"of these alone: {' '.join(FAMILIES)}")
 
 
-def _add_gemm(parser: argparse.ArgumentParser) -> None:
+def _add_gemm(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Add the arguments of every GEMM; more: what else a dtype may be."""
     sizes = "a number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
     parser.add_argument("sizes", nargs="*", metavar="M N K", help=f"each {sizes}")
     for name in ("m", "n", "k"):
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"the same as {name.upper()}")
-    parser.add_argument("--dtype", default="f16", help="of A and B: f16 bf16 fp8 f32 ...")
+    parser.add_argument("--dtype", default="f16", help=f"of A and B: f16 bf16 fp8 f32 ...{more}")
     parser.add_argument("--layout", default="tn", help="of A and B: nn nt tn tt")
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--beta", type=float, default=0.0)
     parser.add_argument("--gpu", default=_DEFAULT_GPU, help="built-in model or path of an artefact")
     parser.add_argument("--confidence", type=float, default=0.9, help="of the intervals")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    text = "write a table in SI units; to stdout without a FILE, or for -"
+    form.add_argument("--csv", nargs="?", const="-", metavar="FILE", help=text)
 
 
 def _run_predict(options: argparse.Namespace) -> None:
     model = load(options.gpu)
-    gemms = _gemms(options)
+    gemms = _gemms(options, options.dtype)
     if len(gemms) == 1 and not options.csv:
         prediction = model.predict(gemms[0], options.kernel, options.confidence)
-        print(_as_json(model, prediction) if options.json else _as_text(model, prediction))
+        print(as_json(model, prediction) if options.json else as_text(model, prediction))
         return
     predictions = [model.predict(gemm, options.kernel, options.confidence) for gemm in gemms]
     if options.csv:
-        _write_csv(predictions, options.csv)
+        write_csv(predictions, options.csv)
     elif options.json:
-        print(json.dumps([_document(model, one) for one in predictions]))
+        print(json.dumps([document(model, one) for one in predictions]))
     else:
-        print(_heading(model, predictions[0].gemm))
-        print("\n".join(_table(predictions[:_SHOWN_ROWS], _SWEEP)))
+        print(heading(model, gemms))
+        print("\n".join(table(predictions[:_SHOWN_ROWS], SWEEP)))
         if len(predictions) > _SHOWN_ROWS:
             left = len(predictions) - _SHOWN_ROWS
             print(f"... and {left} more rows: --csv FILE or --json has them all")
@@ -137,17 +155,73 @@ def _run_predict(options: argparse.Namespace) -> None:
 
 def _run_rank(options: argparse.Namespace) -> None:
     model = load(options.gpu)
-    gemms = _gemms(options)
+    dtypes = options.dtype.split(",")
+    gemms = _gemms(options, dtypes[0])
     if len(gemms) != 1:
         raise InputError(f"rank takes one GEMM (got {len(gemms)})")
     if options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top})")
-    ranking = model.rank(gemms[0], options.objective, confidence=options.confidence)
-    if options.json:
-        print(json.dumps([_document(model, one) for one in ranking[: options.top]]))
-        return
-    print(_heading(model, gemms[0]))
-    print("\n".join(_table(ranking[: options.top], _RANKING)))
+    kernels, where = _choice(options, model)
+    ranking = model.rank(
+        gemms[0],
+        options.objective,
+        kernels,
+        options.confidence,
+        top=options.top,
+        where=where,
+        dtypes=dtypes,
+    )
+    if options.csv:
+        write_csv(ranking, options.csv)
+    elif options.json:
+        print(json.dumps([document(model, one) for one in ranking]))
+    else:
+        gemms = [one.gemm for one in ranking]
+        print(f"{heading(model, gemms)}, least {options.objective} first")
+        columns = RANKING if len(dtypes) == 1 else RANKING_OF_DTYPES
+        print("\n".join(table(ranking, columns)))
+
+
+def _choice(
+    options: argparse.Namespace, model: Model
+) -> tuple[list[str] | None, Callable[[Kernel], bool] | None]:
+    """Return the kernels that are named, and the filter of families and patterns of names.
+
+    Each is None where it was not asked for. Raises InputError for one that no kernel fits.
+    """
+    families = _fitting(model, "family", options.family)
+    names = options.kernel.split(",") if options.kernel else None
+    patterns = None
+    if names is not None and any(set(name) & set("*?[") for name in names):
+        names, patterns = None, _fitting(model, "name", options.kernel)
+    if families is None and patterns is None:
+        return names, None
+    return (
+        names,
+        lambda kernel: (
+            (families is None or kernel.family in families)
+            and (patterns is None or kernel.name in patterns)
+        ),
+    )
+
+
+def _fitting(model: Model, field: str, text: str | None) -> set[str] | None:
+    """Return the values of a field of Kernel that fit patterns in a text; None without a text.
+
+    Raises InputError for a pattern that none of the model's kernels fits.
+    """
+    if not text:
+        return None
+    known = {getattr(kernel, field) for kernel in model.kernels}
+    fitting = {pattern: fnmatch.filter(known, pattern) for pattern in text.split(",")}
+    for pattern, values in fitting.items():
+        if not values:
+            some = ", ".join(sorted(known)[:6])
+            raise InputError(
+                f"the {field} of a kernel must be one that {model.name} knows ({some}), or a "
+                f"pattern of such (got {pattern!r}){nearest(pattern, known)}"
+            )
+    return {value for values in fitting.values() for value in values}
 
 
 def _run_models(options: argparse.Namespace) -> None:
@@ -161,7 +235,7 @@ def _run_models(options: argparse.Namespace) -> None:
         power = "yes" if summary["power"] else "no"
         dtypes = " ".join(summary["dtypes"])
         rows.append((card["name"], card["gpu"]["name"], dtypes, str(len(card["kernels"])), power))
-    print("\n".join(_aligned(rows)))
+    print("\n".join(aligned(rows)))
 
 
 def _summary(card: dict[str, Any]) -> dict[str, Any]:
@@ -196,7 +270,7 @@ def _run_card(options: argparse.Namespace) -> None:
         kernels = some if len(some) <= _LONGEST_NAMES else str(len(one["kernels"]))
         keys = [one["target"], one["dtype"], kernels, one["timed"] or "-"]
         rows.append([*keys, *held_out, *errors, covered])
-    print("\n".join(f"  {line}" for line in _aligned(rows)))
+    print("\n".join(f"  {line}" for line in aligned(rows)))
     for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
         print(f"note: {note}")
     for dtype, other in card["stand_ins"].items():
@@ -236,14 +310,16 @@ def _percent(value: object) -> str:
     return f"{value:.2%}" if known else "-"
 
 
-def _gemms(options: argparse.Namespace) -> list[Gemm]:
+def _gemms(options: argparse.Namespace, dtype: str) -> list[Gemm]:
     """Return the GEMMs of a sweep: every combination of the sizes that were given."""
     named = [options.m, options.n, options.k]
     if options.sizes and any(named):
         raise InputError("give M N K or --m --n --k, not both")
     texts = options.sizes or [text for text in named if text is not None]
     if len(texts) != 3:
-        raise InputError(f"three sizes are needed, M N K or --m --n --k (got {len(texts)})")
+        file = options.csv or ""
+        hint = f"; {file!r} is the file of --csv: put --csv last" if file[:1].isdigit() else ""
+        raise InputError(f"three sizes are needed, M N K or --m --n --k (got {len(texts)}){hint}")
     axes = [_values(name, text) for name, text in zip("mnk", texts, strict=True)]
     axes.append(_values("batch", options.batch))
     n_rows = 1
@@ -252,7 +328,7 @@ def _gemms(options: argparse.Namespace) -> list[Gemm]:
     if n_rows > _MOST_ROWS:
         raise InputError(f"a sweep has at most {_MOST_ROWS} rows (got {n_rows})")
     return [
-        Gemm(m, n, k, options.dtype, options.layout, batch, options.alpha, options.beta)
+        Gemm(m, n, k, dtype, options.layout, batch, options.alpha, options.beta)
         for m, n, k, batch in itertools.product(*axes)
     ]
 
@@ -278,123 +354,3 @@ def _values(name: str, text: str) -> list[int]:
             raise InputError(f"{name} has more than {_MOST_ROWS} values (got {part!r})")
         values += range(first, last + 1, step)
     return values
-
-
-def _document(model: Model, prediction: Prediction) -> dict[str, Any]:
-    return {"model": model.name, "gpu": model.gpu.name, **prediction.to_dict()}
-
-
-def _as_json(model: Model, prediction: Prediction) -> str:
-    return json.dumps(_document(model, prediction), indent=2)
-
-
-def _heading(model: Model, gemm: Gemm) -> str:
-    return f"{model.gpu.name} (model {model.name}), {gemm.dtype} {gemm.layout}"
-
-
-def _as_text(model: Model, prediction: Prediction) -> str:
-    gemm = prediction.gemm
-    batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
-    rows = [
-        ("GEMM", f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.dtype} {gemm.layout}"),
-        ("GPU", f"{model.gpu.name} (model {model.name})"),
-        ("kernel", prediction.kernel.name),
-        *([("timed", prediction.timed)] if prediction.timed else []),
-        ("runtime", _ranged(prediction.runtime_s, prediction.runtime_interval_s, "s")),
-        ("power", _ranged(prediction.power_w, prediction.power_interval_w, "W")),
-        ("energy", _shown(prediction.energy_j, "J")),
-        ("throughput", f"{prediction.tflops:.4g} TFLOP/s"),
-        ("efficiency", _efficiency(prediction.tflops_per_w)),
-        ("bound", prediction.bound),
-        ("interval", f"{prediction.confidence:.0%} of held-out measurements lie within"),
-    ]
-    if not prediction.in_domain:
-        rows.append(("domain", "outside what the model was trained on"))
-    rows += [("note", note) for note in prediction.notes]
-    return "\n".join(f"{name:<11} {text}" for name, text in rows)
-
-
-def _ranged(value: float | None, interval: tuple[float, float] | None, unit: str) -> str:
-    if value is None or interval is None:
-        return "not known to this model"
-    return f"{_shown(value, unit)} ({_shown(interval[0], unit)} to {_shown(interval[1], unit)})"
-
-
-def _shown(value: float | None, unit: str) -> str:
-    """Return a number to four digits with the prefix that suits it."""
-    if value is None:
-        return "not known to this model"
-    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u")):
-        if value >= factor:
-            return f"{value / factor:.4g} {prefix}{unit}"
-    return f"{value / 1e-9:.4g} n{unit}"
-
-
-def _efficiency(tflops_per_w: float | None) -> str:
-    return "not known to this model" if tflops_per_w is None else f"{tflops_per_w:.4g} TFLOP/J"
-
-
-_Column = tuple[str, Callable[[Prediction], str]]
-
-_FIGURES: tuple[_Column, ...] = (
-    ("runtime", lambda p: _shown(p.runtime_s, "s")),
-    ("low", lambda p: _shown(p.runtime_interval_s[0], "s")),
-    ("high", lambda p: _shown(p.runtime_interval_s[1], "s")),
-    ("TFLOP/s", lambda p: f"{p.tflops:.4g}"),
-    ("power", lambda p: "-" if p.power_w is None else _shown(p.power_w, "W")),
-    ("energy", lambda p: "-" if p.energy_j is None else _shown(p.energy_j, "J")),
-    ("bound", lambda p: p.bound),
-    ("timed", lambda p: p.timed or "-"),
-    ("in domain", lambda p: "yes" if p.in_domain else "no"),
-)
-
-_SWEEP: tuple[_Column, ...] = (
-    ("m", lambda p: str(p.gemm.m)),
-    ("n", lambda p: str(p.gemm.n)),
-    ("k", lambda p: str(p.gemm.k)),
-    ("batch", lambda p: str(p.gemm.batch)),
-    *_FIGURES,
-)
-
-_RANKING: tuple[_Column, ...] = (("kernel", lambda p: p.kernel.name), *_FIGURES)
-
-
-def _table(predictions: Sequence[Prediction], columns: Sequence[_Column]) -> list[str]:
-    rows = [tuple(name for name, _ in columns)]
-    rows += [tuple(show(prediction) for _, show in columns) for prediction in predictions]
-    return _aligned(rows)
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def _write_csv(predictions: Iterable[Prediction], target: str) -> None:
-    """Write all fields in SI units; an interval becomes two columns."""
-    text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for prediction in predictions:
-        row = _csv_row(prediction)
-        if writer is None:
-            writer = csv.DictWriter(text, list(row), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(row)
-    if target == "-":
-        print(text.getvalue(), end="")
-    else:
-        write_atomically(target, text.getvalue().encode())
-
-
-def _csv_row(prediction: Prediction) -> dict[str, Any]:
-    row = prediction.to_dict()
-    for name in FIELDS:
-        if name.endswith(("_interval_s", "_interval_w")):
-            low, high = row.pop(name) or (None, None)
-            stem, unit = name.rsplit("_interval_", 1)
-            row[f"{stem}_low_{unit}"], row[f"{stem}_high_{unit}"] = low, high
-    row["notes"] = "; ".join(row["notes"])
-    return row

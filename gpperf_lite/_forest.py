@@ -29,7 +29,7 @@ prediction falls under an eighth (2**-3) of what it was.
 _ROWS_PER_BLOCK = 512
 """Rows at a time in a batch, so that intermediate arrays stay in a cache."""
 
-_UNCHECKED: Literal["wrap"] = "wrap"
+UNCHECKED: Literal["wrap"] = "wrap"
 """The fastest mode of `take`. No index is out of range: the artefact was checked on reading."""
 
 Sums = NDArray[np.int64]
@@ -122,9 +122,9 @@ class Forests:
     def sums_of_row(self, row: NDArray[np.float32]) -> list[int]:
         """Return the sum of each forest for one row, float32 array of shape (n_features,)."""
         if self._for_row is None:
-            self._for_row = _side_by_side(self._forests)
+            self._for_row = side_by_side(self._forests)
         column, threshold, first_leaf, leaves, belongs = self._for_row
-        answers = row.take(column, mode=_UNCHECKED) > threshold
+        answers = row.take(column, mode=UNCHECKED) > threshold
         totals = belongs.dot(leaves[np.packbits(answers) + first_leaf]).tolist()
         return [_cut(int(total)) for total in totals]
 
@@ -153,7 +153,7 @@ class _SideBySide(NamedTuple):
     belongs: NDArray[np.floating]
 
 
-def _side_by_side(forests: Sequence[Forest]) -> _SideBySide:
+def side_by_side(forests: Sequence[Forest]) -> _SideBySide:
     """Lay out all trees; the bias of a forest is one more tree, of a single leaf."""
     columns, thresholds, leaves, n_leaves, largest = [], [], [], [], 0
     for forest in forests:
@@ -240,7 +240,7 @@ class _LevelByLevel:
         n_trees, n_leaves = forest.leaves.shape
         index = leaf.astype(np.intp)
         index += np.arange(0, n_trees * n_leaves, n_leaves)[:, None]
-        values = self._leaves[number].take(index, mode=_UNCHECKED)
+        values = self._leaves[number].take(index, mode=UNCHECKED)
         # 4096 trees of 16-bit leaves stay below 2**31.
         total = np.add.reduce(values, axis=0, dtype=np.int32)
         sums: Sums = total.astype(np.int64) + forest.bias

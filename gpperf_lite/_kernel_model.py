@@ -5,6 +5,9 @@ from __future__ import annotations
 from copy import copy
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._arithmetic import Arithmetic
 from ._domain import stray_note
 from ._estimator import Estimator
@@ -37,6 +40,23 @@ class Answer(NamedTuple):
     memory_s: Any
     outside: Any
 
+    @property
+    def energy_j(self) -> Any:
+        """Energy, where power is known; with the bits of `Prediction.energy_j`."""
+        return self.power_w * self.sustained_s
+
+    @property
+    def edp_js(self) -> Any:
+        """Energy-delay product, where power is known."""
+        return self.energy_j * self.sustained_s
+
+    def rows(self, rows: NDArray[np.intp]) -> Answer:
+        """Return the answer for some rows; a float is the same for all of them."""
+        shape = np.shape(self.runtime_s)
+        return Answer(
+            *(None if one is None else np.broadcast_to(one, shape).take(rows) for one in self)
+        )
+
 
 class KernelModel:
     """The estimators of one kernel in one dtype and layout on one GPU, and its view of the physics.
@@ -63,7 +83,8 @@ class KernelModel:
         self.power = power
         self.sustained = sustained
         self.remarks = remarks
-        used = [one for one in (runtime, power, sustained) if one is not None]
+        self.estimators = (runtime, power, sustained)
+        used = [one for one in self.estimators if one is not None]
         # Each once: what is true of a table is true of all that was learnt from it.
         self.notes = tuple(dict.fromkeys(note for one in used for note in one.notes))
         self._power = (power_view_of(gpu, power.constants), power.interval) if power else None
@@ -80,6 +101,12 @@ class KernelModel:
         """Return a model with the same answers and one note more, the first."""
         other = copy(self)
         other.notes = (note, *self.notes)
+        return other
+
+    def beside(self, kernel: Kernel, view: View, remarks: tuple[str, ...]) -> KernelModel:
+        """Return the model of another kernel with the same estimators, whose forests it shares."""
+        other = copy(self)
+        other.kernel, other.view, other.remarks = kernel, view, remarks
         return other
 
     def answer(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,25 +18,17 @@ from ._batch import able_rows, answer_rows, batch_of, sizes_of
 from ._builtin import artefact_path
 from ._descriptions import gpu_to_json
 from ._errors import InputError, UnknownKernelError, nearest, shown
-from ._gemm import Gemm
+from ._gemm import Gemm, checked_size
 from ._gpu import Gpu
 from ._interval import checked_confidence
 from ._kernel import LIBRARY, Kernel, usual_name
 from ._kernel_model import KernelModel, prediction_of
 from ._occupancy import obstacle_on
 from ._physics import View
-from ._prediction import Prediction, PredictionBatch
+from ._prediction import Prediction, PredictionBatch, objective_field
 
 if TYPE_CHECKING:
-    from ._ranking import Ranking
-
-OBJECTIVES = {
-    "runtime": "runtime_s",
-    "energy": "energy_j",
-    "edp": "edp_js",
-    "power": "power_w",
-}
-"""The objectives of `rank`, each with the field of Prediction that it sorts by."""
+    from ._ranking import Candidates, Ranking
 
 
 def load(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Model:
@@ -80,6 +71,8 @@ class Model:
         self._back_ends = sorted(back_ends, key=lambda kernel: kernel != LIBRARY)
         # By the name of the kernel, None for no kernel.
         self._kernel_models: dict[tuple[str | None, str, str, bool], KernelModel] = {}
+        # Of those whose estimators are the same objects, one: the others share its forests.
+        self._by_estimators: dict[tuple[int, ...], KernelModel] = {}
         self._rankings: dict[tuple[str, str, bool], Ranking] = {}
 
     def __repr__(self) -> str:
@@ -165,42 +158,57 @@ class Model:
         objective: str = "runtime",
         kernels: Iterable[Kernel | str] | None = None,
         confidence: float = 0.9,
+        *,
+        top: int | None = None,
+        where: Callable[[Kernel], bool] | None = None,
+        dtypes: Iterable[str] | None = None,
     ) -> list[Prediction]:
         """Predict a GEMM for every kernel that can run it, best first.
+
+        Of equals the kernel comes first whose name does; of one kernel, the earlier of `dtypes`.
 
         objective: what is best: the least "runtime", "energy", "edp" or "power".
         kernels: those to choose from, of `kernels`. Without it, all of them that timed the same
             as `library`, or else as the first back end; back ends whose predictions are the same
             are then there once, under the name of the one that was measured.
+        top: at most how many to return; all of them without it.
+        where: a function that is True of the kernels to keep, among those that can run the GEMM.
+        dtypes: those to rank side by side, in place of the GEMM's own; each prediction has its
+            dtype in `gemm`.
 
-        Raises InputError for an unknown objective or one that the artefact does not predict, and
-        for kernels that did not time the same (`Prediction.timed`); UnknownKernelError where no
-        kernel can run the GEMM.
+        Raises InputError for an argument that is not valid, for an objective that the artefact
+        does not predict, and for kernels, or dtypes, that did not time the same
+        (`Prediction.timed`); UnknownKernelError where no kernel can run the GEMM.
         """
+        from ._ranking import best_first, check_comparable, gemms_in, passing
+
         _check_gemm(gemm)
-        field = OBJECTIVES.get(objective) if isinstance(objective, str) else None
-        if field is None:
-            hint = nearest(str(objective), OBJECTIVES)
-            allowed = " ".join(OBJECTIVES)
-            raise InputError(f"objective must be one of {allowed} (got {shown(objective)}){hint}")
-        self._check_dtype(gemm.dtype)
+        field = objective_field(objective)
         confidence = checked_confidence(confidence)
-        chosen = None if kernels is None else [self._kernel(one) for one in kernels]
-        ranking = self._ranking_of(gemm)
-        names = ranking.compared if chosen is None else [kernel.name for kernel in chosen]
-        ranking.check_comparable(names)
-        predictions = list(ranking.predictions(gemm, names, confidence))
-        if not predictions:
-            raise self._nothing_runs(gemm, self.kernels if chosen is None else chosen)
-        if None in map(attrgetter(field), predictions):
+        most = None if top is None else checked_size("top", top)
+        gemms = [gemm] if dtypes is None else gemms_in(dtypes, gemm)
+        candidates = self._candidates(gemms, kernels)
+        if where is not None:
+            candidates = passing(where, candidates)
+        check_comparable(candidates)
+        if field != "runtime_s" and not all(one.group.has_power for one in candidates):
             raise InputError(
                 f"objective {objective!r} needs power, which {self.name} was trained without"
             )
-        return sorted(predictions, key=attrgetter(field, "kernel.name"))
+        return best_first(candidates, field, confidence, most)
 
-    def best(self, gemm: Gemm, objective: str = "runtime", confidence: float = 0.9) -> Prediction:
+    def best(
+        self,
+        gemm: Gemm,
+        objective: str = "runtime",
+        confidence: float = 0.9,
+        *,
+        kernels: Iterable[Kernel | str] | None = None,
+        where: Callable[[Kernel], bool] | None = None,
+        dtypes: Iterable[str] | None = None,
+    ) -> Prediction:
         """Return the prediction of the best kernel: the first of `rank`, with the same errors."""
-        return self.rank(gemm, objective, confidence=confidence)[0]
+        return self.rank(gemm, objective, kernels, confidence, top=1, where=where, dtypes=dtypes)[0]
 
     def predict_batch(  # noqa: PLR0913 - the fields of Gemm, as arrays
         self,
@@ -250,6 +258,22 @@ class Model:
             )
         return known
 
+    def _candidates(
+        self, gemms: list[Gemm], kernels: Iterable[Kernel | str] | None
+    ) -> list[Candidates]:
+        """Return the kernels that are ranked, one at least, or raise an error with the reason."""
+        if isinstance(kernels, str) or not isinstance(kernels, (Iterable, type(None))):
+            raise InputError(f"kernels must be a list of kernels or names (got {shown(kernels)})")
+        asked = self.kernels if kernels is None else [self._kernel(one) for one in kernels]
+        names = None if kernels is None else {kernel.name for kernel in asked}
+        able: list[Candidates] = []
+        for gemm in gemms:
+            self._check_dtype(gemm.dtype)
+            able += self._ranking_of(gemm).candidates(gemm, names)
+        if not able:
+            raise self._nothing_runs(gemms[0], asked, gemms[1:])
+        return able
+
     def _check_dtype(self, dtype: str) -> None:
         if dtype not in self._measured:
             known = " ".join(self.dtypes)
@@ -264,12 +288,16 @@ class Model:
             why = f"it was not measured for {gemm.dtype}"
         return why
 
-    def _nothing_runs(self, gemm: Gemm, kernels: Iterable[Kernel]) -> UnknownKernelError:
+    def _nothing_runs(
+        self, gemm: Gemm, kernels: Iterable[Kernel], others: Iterable[Gemm] = ()
+    ) -> UnknownKernelError:
+        """Return the error for a GEMM, and others like it in other dtypes, that no kernel runs."""
+        dtypes = " or ".join(one.dtype for one in (gemm, *others))
         reasons = [f"{kernel.name}: {self._obstacle(gemm, kernel)}" for kernel in kernels]
         some = "; ".join(reasons[:4])
         return UnknownKernelError(
             f"no kernel of {self.name} that was asked for can run m={gemm.m} n={gemm.n} "
-            f"k={gemm.k} {gemm.dtype} {gemm.layout} ({some})"
+            f"k={gemm.k} {dtypes} {gemm.layout} ({some})"
         )
 
     def _models_for(self, example: Gemm, kernel: Kernel | str | None) -> list[KernelModel]:
@@ -340,9 +368,12 @@ class Model:
             view = View(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
             power = self._estimators.get(("power", measured, kernel.name))
             sustained = self._estimators.get(("sustained", measured, kernel.name))
-            self._kernel_models[key] = KernelModel(
-                self.gpu, kernel, view, runtime, power, sustained, remarks
-            )
+            estimators = (runtime, power, sustained)
+            other = self._by_estimators.get(tuple(map(id, estimators)))
+            if other is None:
+                other = KernelModel(self.gpu, kernel, view, *estimators, remarks)
+                self._by_estimators[tuple(map(id, estimators))] = other
+            self._kernel_models[key] = other.beside(kernel, view, remarks)
         return self._kernel_models[key]
 
     def _ranking_of(self, gemm: Gemm) -> Ranking:

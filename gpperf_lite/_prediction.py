@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ._arithmetic import Floats
 from ._domain import stray_note
+from ._errors import InputError, nearest, shown
 from ._gemm import Gemm
 from ._kernel import Kernel
 
@@ -102,6 +103,24 @@ FIELDS = (
     "edp_js",
 )
 """The figures of a prediction, in the order in which they are shown."""
+
+OBJECTIVES = {
+    "runtime": "runtime_s",
+    "energy": "energy_j",
+    "edp": "edp_js",
+    "power": "power_w",
+}
+"""What kernels may be ranked by, each with its field of Prediction: the least is the best."""
+
+
+def objective_field(objective: str) -> str:
+    """Return the field of Prediction of an objective, or raise InputError."""
+    field = OBJECTIVES.get(objective) if isinstance(objective, str) else None
+    if field is None:
+        hint = nearest(str(objective), OBJECTIVES)
+        allowed = " ".join(OBJECTIVES)
+        raise InputError(f"objective must be one of {allowed} (got {shown(objective)}){hint}")
+    return field
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,60 +1,144 @@
-"""The ranking: predictions of all kernels that answer for one dtype, layout and beta, together."""
+"""The ranking: kernels that can run a GEMM, in one dtype or in several, best first.
+
+Best is the least of the field that an objective stands for. Of equals the kernel comes first whose
+name does, and of one kernel the dtype that was asked for first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ._arithmetic import ARRAYS
-from ._errors import InputError
-from ._gemm import Gemm
-from ._kernel import LIBRARY, Kernel, contiguous_extents
-from ._kernel_model import KernelModel, prediction_of
-from ._physics import side_by_side
+from ._errors import InputError, UnknownKernelError, shown
+from ._gemm import Gemm, checked_dtype
+from ._kernel import LIBRARY, Kernel
+from ._kernel_group import Indices, KernelGroup
+from ._kernel_model import KernelModel
 from ._prediction import Prediction
 
 
-class Ranking:
-    """The models of many kernels, in groups that share their estimators.
+def gemms_in(dtypes: Iterable[str], gemm: Gemm) -> list[Gemm]:
+    """Return a GEMM in each of several dtypes, each once, or raise InputError."""
+    if isinstance(dtypes, str) or not isinstance(dtypes, Iterable):
+        raise InputError(f"dtypes must be a list of dtypes (got {shown(dtypes)})")
+    names = dict.fromkeys(checked_dtype(dtype) for dtype in dtypes)
+    if not names:
+        raise InputError("dtypes must have one dtype at least (got none)")
+    return [replace(gemm, dtype=name) for name in names]
 
-    One GEMM is then one row for each kernel of a group, which costs little more than one kernel
-    alone, and gives the same bits. compared: the names of those that a ranking of all is of.
+
+class Candidates(NamedTuple):
+    """Kernels of a group that can run a GEMM; chosen: their indices, of shape (n_chosen,)."""
+
+    gemm: Gemm
+    group: KernelGroup
+    chosen: Indices
+
+
+def passing(where: Callable[[Kernel], bool], candidates: Sequence[Candidates]) -> list[Candidates]:
+    """Return the candidates of which a caller's predicate is true.
+
+    Raises InputError where it fails or its answer is no boolean, UnknownKernelError where it is
+    true of none.
+    """
+    if not callable(where):
+        raise InputError(f"where must be a function of a Kernel (got {shown(where)})")
+    passed = []
+    for one in candidates:
+        models = one.group.models
+        passes = [_passes(where, models[number].kernel) for number in one.chosen.tolist()]
+        if any(passes):
+            passed.append(one._replace(chosen=one.chosen[np.array(passes)]))
+    if not passed:
+        first, n_able = candidates[0], sum(len(one.chosen) for one in candidates)
+        raise UnknownKernelError(
+            f"where must be True of a kernel that can run the GEMM (got False for all {n_able}, "
+            f"such as {first.group.names[first.chosen[0]]!r})"
+        )
+    return passed
+
+
+def _passes(where: Callable[[Kernel], bool], kernel: Kernel) -> bool:
+    try:
+        passes = where(kernel)
+    except Exception as error:  # whatever a caller's function may raise
+        raise InputError(
+            f"where must answer for each kernel, of which some facts may be None (got "
+            f"{type(error).__name__} for {kernel.name!r}: {error})"
+        ) from error
+    if not isinstance(passes, (bool, np.bool_)):
+        raise InputError(
+            f"where must return True or False (got {shown(passes)} for {kernel.name!r})"
+        )
+    return bool(passes)
+
+
+def check_comparable(candidates: Sequence[Candidates]) -> None:
+    """Raise InputError where candidates timed different things."""
+    by_scope: dict[str, str] = {}
+    several = len({one.gemm.dtype for one in candidates}) > 1
+    for gemm, group, chosen in candidates:
+        if group.timed:
+            name = repr(group.names[chosen[0]])
+            by_scope.setdefault(group.timed, f"{name} in {gemm.dtype}" if several else name)
+    if len(by_scope) > 1:
+        (one, first), (other, second), *_ = by_scope.items()
+        raise InputError(
+            f"kernels must all have timed the same (got {first}, which timed {one}, and {second}, "
+            f"which timed {other}): see docs/backends.md"
+        )
+
+
+def best_first(
+    candidates: Sequence[Candidates], field: str, confidence: float, top: int | None
+) -> list[Prediction]:
+    """Return predictions by rising value of a field; predictions are made of the `top` alone."""
+    answers = [one.group.answer(one.gemm, one.chosen, confidence) for one in candidates]
+    values = np.concatenate([getattr(answer, field) for answer in answers])
+    by_name = np.concatenate([one.group.by_name[one.chosen] for one in candidates])
+    order = np.lexsort((by_name, values))[:top]
+    made: list[Prediction] = []
+    places = []
+    end = 0
+    for (gemm, group, chosen), answer in zip(candidates, answers, strict=True):
+        start, end = end, end + len(chosen)
+        mine = np.flatnonzero((start <= order) & (order < end))
+        if len(mine):
+            rows = order[mine] - start
+            made += group.predictions(gemm, chosen[rows], answer.rows(rows), confidence)
+            places.append(mine)
+    return [made[place] for place in np.argsort(np.concatenate(places)).tolist()]
+
+
+class Ranking:
+    """The models of all kernels that answer for one dtype, layout and beta, in groups.
+
+    compared: the names of those that a ranking of all is of.
     """
 
     def __init__(self, models: Sequence[KernelModel], kernels: Sequence[Kernel]) -> None:
         """kernels: all of the artefact, in its order."""
-        groups: dict[tuple[int, int, int], list[KernelModel]] = {}
+        groups: dict[tuple[int, ...], list[KernelModel]] = {}
         for model in models:
-            key = (id(model.runtime), id(model.power), id(model.sustained))
-            groups.setdefault(key, []).append(model)
-        self._groups = [_Group(group) for group in groups.values()]
-        self._timed = {model.kernel.name: model.runtime.timed for model in models}
+            groups.setdefault(tuple(map(id, model.estimators)), []).append(model)
+        by_name = {name: place for place, name in enumerate(sorted(one.name for one in kernels))}
+        self._groups = [KernelGroup(group, by_name) for group in groups.values()]
         self.compared = _compared(models, kernels)
+        self._is_compared = [group.are_in(self.compared) for group in self._groups]
 
-    def check_comparable(self, names: Iterable[str]) -> None:
-        """Raise InputError where the kernels of some names timed different things."""
-        by_scope: dict[str, str] = {}
-        for name in names:
-            if self._timed.get(name):
-                by_scope.setdefault(self._timed[name], name)
-        if len(by_scope) > 1:
-            (one, first), (other, second), *_ = by_scope.items()
-            raise InputError(
-                f"kernels must all have timed the same (got {first!r}, which timed {one}, and "
-                f"{second!r}, which timed {other}): see docs/backends.md"
-            )
+    def candidates(self, gemm: Gemm, names: Collection[str] | None) -> Iterator[Candidates]:
+        """Yield the candidates for a GEMM, a group at a time.
 
-    def predictions(
-        self, gemm: Gemm, names: Collection[str], confidence: float
-    ) -> Iterator[Prediction]:
-        """Yield the prediction of each of the kernels named that can run `gemm`."""
-        for group in self._groups:
-            chosen = group.able(gemm) & np.array([name in names for name in group.names])
-            if chosen.any():
-                yield from group.predictions(gemm, np.flatnonzero(chosen), confidence)
+        names: of the kernels to choose from; without it, those of `compared`.
+        """
+        for group, is_compared in zip(self._groups, self._is_compared, strict=True):
+            wanted = is_compared if names is None else group.are_in(names)
+            chosen = np.flatnonzero(wanted & group.able(gemm))
+            if len(chosen):
+                yield Candidates(gemm, group, chosen)
 
 
 def _compared(models: Sequence[KernelModel], kernels: Sequence[Kernel]) -> frozenset[str]:
@@ -79,44 +163,3 @@ def _first_library(model: KernelModel, kernels: Sequence[Kernel]) -> Kernel:
     """Return the library after which the estimator of a library's runtime is named."""
     sharing = (kernels[index] for index in model.runtime.kernels)
     return next(kernel for kernel in sharing if kernel.family == "library")
-
-
-class _Group:
-    """Models that share their estimators, and the one model that answers for all of them."""
-
-    def __init__(self, models: list[KernelModel]) -> None:
-        first = models[0]
-        view = side_by_side([model.view for model in models])
-        self._models = models
-        self._together = KernelModel(
-            first.gpu, first.kernel, view, first.runtime, first.power, first.sustained, ()
-        )
-        self._alignment = np.array([model.kernel.alignment for model in models])
-        self.names = [model.kernel.name for model in models]
-
-    def able(self, gemm: Gemm) -> NDArray[np.bool_]:
-        """Return a mask of the kernels whose alignment allows `gemm`, of shape (n_kernels,)."""
-        able = np.ones(len(self._models), bool)
-        for _, size in contiguous_extents(gemm):
-            able &= size % self._alignment == 0
-        return able
-
-    def predictions(
-        self, gemm: Gemm, chosen: NDArray[np.intp], confidence: float
-    ) -> Iterator[Prediction]:
-        """Yield the predictions of some kernels; chosen: their indices, of shape (n_chosen,)."""
-        ones = np.ones(len(self._models))
-        answer = self._together.answer(
-            ones * gemm.m,
-            ones * gemm.n,
-            ones * gemm.k,
-            ones * gemm.batch,
-            1.0 if gemm.beta else 0.0,
-            confidence,
-            ARRAYS,
-        )
-        columns = [repeat(None) if values is None else values[chosen].tolist() for values in answer]
-        models = [self._models[index] for index in chosen.tolist()]
-        # A column that repeats has no end, so the models come first.
-        for model, row in zip(models, zip(*columns)):  # noqa: B905
-            yield prediction_of(gemm, model, row, confidence)

@@ -49,21 +49,25 @@ RUNTIME_IMPORTS = {
     },
     "_builtin": {"_errors"},
     "_gpu_facts": {"_builtin", "_checked_json", "_errors", "_gemm", "_gpu"},
-    "_prediction": {"_arithmetic", "_domain", "_gemm", "_kernel"},
+    "_prediction": {"_arithmetic", "_domain", "_errors", "_gemm", "_kernel"},
     "_kernel_model": {
         "_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_kernel",
         "_physics", "_prediction",
     },
-    "_ranking": {
-        "_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_physics", "_prediction",
+    "_kernel_forest": {"_forest"},
+    "_kernel_group": {
+        "_arithmetic", "_domain", "_features", "_gemm", "_kernel", "_kernel_forest",
+        "_kernel_model", "_physics", "_prediction",
     },
+    "_ranking": {"_errors", "_gemm", "_kernel", "_kernel_group", "_kernel_model", "_prediction"},
     "_batch": {"_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_prediction"},
     "_model": {
         "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
         "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_occupancy", "_physics",
         "_prediction", "_ranking",
     },
-    "_cli": {"", "_builtin", "_errors", "_gemm", "_model", "_prediction", "_sealed"},
+    "_output": {"_gemm", "_model", "_prediction", "_sealed"},
+    "_cli": {"", "_builtin", "_errors", "_gemm", "_kernel", "_model", "_output", "_prediction"},
     "__main__": {"_cli"},
     "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
 }  # fmt: skip

@@ -36,13 +36,16 @@ def test_speed_prints_every_contest_and_what_it_skips() -> None:
         assert re.search(rf"^skipped: {name} \(.+\)$", text, re.MULTILINE)
     many, cold = "of many in a row", "after others used the caches"
     contests = (*(f"one prediction, {how}" for how in (many, cold)), "a row of 50", "3 kernels")
+    beside = f"one prediction, and rankings of 3 kernels, {many}"
     starts = ("import", "import and load", "memory")
     assert re.findall(r"^(?!skipped|h200|scikit)(\S.*)$", text, re.MULTILINE) == [
         *contests,
+        beside,
         *(f"{start}, beyond numpy" for start in starts),
     ]
     ours = re.findall(rf"^  {OURS} +\d+\.\d (?:us|ms|MB) +(\d+\.\d)x$", text, re.MULTILINE)
-    assert ours == ["1.0"] * 7
+    assert ours == ["1.0"] * 8
+    assert len(re.findall(r"^  (?:all of them|the first 10) .*x$", text, re.MULTILINE)) == 2
     assert len(re.findall(r"^  scikit-learn .*x$", text, re.MULTILINE)) == 7
 
 

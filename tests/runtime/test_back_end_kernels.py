@@ -266,7 +266,7 @@ def test_a_ranking_of_named_kernels_names_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("names", "first"),
-    [(["sglang", "trtllm", "vllm"], "sglang"), (["library", "trtllm"], "library")],
+    [(["sglang", "trtllm", "vllm"], "vllm"), (["library", "trtllm"], "library")],
 )
 def test_named_kernels_that_timed_different_things_are_not_compared(
     names: list[str], first: str

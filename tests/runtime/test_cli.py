@@ -7,12 +7,18 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from stand_ins.artefacts import GPU, KERNEL_NAMES, estimator
 
 import gpperf_lite as gp
+from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._cli import main
+from gpperf_lite._kernel import LIBRARY, Kernel
 
 SQUARE = ["4096", "4096", "4096", "--dtype", "bf16"]
 
@@ -100,6 +106,85 @@ def test_rank_lists_kernels_best_first(capsys: pytest.CaptureFixture[str]) -> No
     assert len(ranking) == 1
 
 
+@pytest.fixture(scope="module")
+def many_kernels(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a model of four kernels, each in two layouts and dtypes, and `library`."""
+    dice = np.random.default_rng(1)
+    kernels = [replace(Kernel.from_name(name), layout=None, dtype=None) for name in KERNEL_NAMES]
+    tiled = replace(Kernel.from_name("tiled_sgemm_16"), dtype=None)
+    estimators = tuple(
+        estimator(dice, target, dtype, indices, physics)
+        for dtype in ("f16", "f32")
+        for indices, physics in (((0,), "library"), ((1, 2, 3, 4), "kernel"), ((5,), "kernel"))
+        for target in ("runtime", "power")
+    )
+    path = tmp_path_factory.mktemp("model") / "many.safetensors"
+    write(Artefact("many", "1", GPU, (LIBRARY, *kernels, tiled), estimators, {}, {}), path)
+    return str(path)
+
+
+SMALL = ["512", "512", "512", "--dtype=f32"]
+
+
+@pytest.mark.parametrize("objective", ["runtime", "energy", "edp", "power"])
+def test_a_ranking_as_csv_holds_every_field_of_its_predictions(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, many_kernels: str, objective: str
+) -> None:
+    ask = ["rank", *SMALL, f"--gpu={many_kernels}", "--top=3", f"--objective={objective}"]
+    expected = gp.load(many_kernels).rank(gp.Gemm(512, 512, 512, "f32"), objective, top=3)
+    rows = list(csv.DictReader(io.StringIO(run(capsys, *ask, "--csv"))))
+    assert len(rows) == 3
+    for row, one in zip(rows, expected, strict=True):
+        fields = one.to_dict()
+        fields["runtime_low_s"], fields["runtime_high_s"] = fields.pop("runtime_interval_s")
+        fields["power_low_w"], fields["power_high_w"] = fields.pop("power_interval_w")
+        fields["notes"] = "; ".join(fields["notes"])
+        assert row == {name: str(value) for name, value in fields.items()}
+        assert float(row["energy_j"]) == one.energy_j
+    assert run(capsys, *ask, "--csv", str(tmp_path / "ranking.csv")) == ""
+    written = (tmp_path / "ranking.csv").read_text()
+    assert list(csv.DictReader(io.StringIO(written))) == rows
+
+
+def test_several_dtypes_are_ranked_side_by_side(
+    capsys: pytest.CaptureFixture[str], many_kernels: str
+) -> None:
+    ask = ["rank", "512", "512", "512", "--dtype=f16,f32", f"--gpu={many_kernels}", "--top=99"]
+    rows = json.loads(run(capsys, *ask, "--json"))
+    both = gp.load(many_kernels).rank(gp.Gemm(512, 512, 512), dtypes=["f16", "f32"])
+    assert [(row["kernel"], row["dtype"]) for row in rows] == [
+        (one.kernel.name, one.gemm.dtype) for one in both
+    ]
+    assert len(rows) == 12
+    head, columns, *lines = run(capsys, *ask).splitlines()
+    assert head.endswith("tn, least runtime first")
+    assert {"f16", "f32"} < set(head.replace(",", "").split())
+    assert columns.split()[:3] == ["kernel", "dtype", "runtime"]
+    assert [line.split()[1] for line in lines] == [one.gemm.dtype for one in both]
+
+
+@pytest.mark.parametrize(
+    ("choice", "fits"),
+    [
+        (["--kernel=library,tiled_sgemm_16"], lambda one: one.family in ("library", "tiled")),
+        (["--kernel=*sgemm_64x*"], lambda one: "sgemm_64x" in one.name),
+        (["--kernel=*64x64*,library"], lambda one: "64x64" in one.name or one == LIBRARY),
+        (["--family=cutlass2"], lambda one: one.family == "cutlass2"),
+        (["--family=cutlass2,tiled", "--kernel=*16"], lambda one: one.family == "tiled"),
+        (["--family=tiled", "--kernel=library,tiled_sgemm_16"], lambda one: one.family == "tiled"),
+    ],
+)
+def test_a_ranking_is_of_the_kernels_that_are_asked_for(
+    capsys: pytest.CaptureFixture[str],
+    many_kernels: str,
+    choice: list[str],
+    fits: Callable[[Kernel], bool],
+) -> None:
+    rows = json.loads(run(capsys, "rank", *SMALL, f"--gpu={many_kernels}", "--json", *choice))
+    expected = {one.name for one in gp.load(many_kernels).kernels if fits(one)}
+    assert {row["kernel"] for row in rows} == expected
+
+
 def test_models_and_cards_name_every_built_in_model(capsys: pytest.CaptureFixture[str]) -> None:
     text = run(capsys, "models")
     listed = json.loads(run(capsys, "models", "--json"))
@@ -132,6 +217,19 @@ def test_models_and_cards_name_every_built_in_model(capsys: pytest.CaptureFixtur
         (["rank", *SQUARE, "--objective", "speed"], "runtime energy edp power"),
         (["rank", *SQUARE, "--top", "0"], "--top"),
         (["rank", "1,2", "1", "1"], "rank takes one GEMM"),
+        (["rank", "--csv", "64", "64", "64"], "'64' is the file of --csv: put --csv last"),
+        (["rank", *SQUARE, "--csv", "--json"], "not allowed with"),
+        (["predict", *SQUARE, "--csv=x.csv", "--json"], "not allowed with"),
+        (["rank", *SQUARE, "--family", "librari"], "did you mean 'library'"),
+        (["rank", *SQUARE, "--family", "tiled"], "one that h200_sxm knows (library), or a pattern"),
+        (["rank", *SQUARE, "--kernel", "libary"], "did you mean 'library'"),
+        (
+            ["rank", *SQUARE, "--kernel", "cutlass*"],
+            "(library, sglang, trtllm, vllm), or a pattern",
+        ),
+        (["rank", "64", "64", "64", "--dtype=bf16,fp9"], "did you mean 'fp8'"),
+        (["rank", "64", "64", "64", "--dtype=bf16,fp8"], "must all have timed the same"),
+        (["rank", "64", "64", "64", "--dtype=bf16,f32"], "answers for"),
         (["card", "nothing.safetensors"], "cannot read"),
         (["frobnicate"], "--help"),
         ([], "--help"),

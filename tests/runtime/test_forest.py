@@ -18,9 +18,9 @@ from gpperf_lite._forest import (
     UNITS_PER_OCTAVE,
     Forest,
     Forests,
-    _side_by_side,
     power_of_two,
     powers_of_two,
+    side_by_side,
 )
 
 N_FEATURES = 6
@@ -173,7 +173,7 @@ def test_sums_are_of_float32_as_long_as_it_holds_every_integer_on_the_way(
     bias = largest - 512 * (2**15 - 1)
     assert 0 < bias < 2**20
     forest = Forest(zeros.astype(np.uint8), zeros.astype(np.float32), leaves, bias)
-    assert _side_by_side((forest,)).leaves.dtype == expected
+    assert side_by_side((forest,)).leaves.dtype == expected
     assert Forests(forest).sums_of_row(np.ones(1, np.float32)) == [-LARGEST_SUM]
 
 

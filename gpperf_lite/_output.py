@@ -1,0 +1,144 @@
+"""The output of the command: predictions as text for people, as JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ._gemm import Gemm
+from ._model import Model
+from ._prediction import FIELDS, Prediction
+from ._sealed import write_atomically
+
+
+def document(model: Model, prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction as JSON types, with the names of its model and GPU."""
+    return {"model": model.name, "gpu": model.gpu.name, **prediction.to_dict()}
+
+
+def as_json(model: Model, prediction: Prediction) -> str:
+    """Return a prediction as a JSON object of several lines."""
+    return json.dumps(document(model, prediction), indent=2)
+
+
+def heading(model: Model, gemms: Sequence[Gemm]) -> str:
+    """Return the line above a table; gemms: of one layout."""
+    dtypes = " ".join(dict.fromkeys(gemm.dtype for gemm in gemms))
+    return f"{model.gpu.name} (model {model.name}), {dtypes} {gemms[0].layout}"
+
+
+def as_text(model: Model, prediction: Prediction) -> str:
+    """Return a prediction as lines of a name and a value."""
+    gemm = prediction.gemm
+    batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
+    rows = [
+        ("GEMM", f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.dtype} {gemm.layout}"),
+        ("GPU", f"{model.gpu.name} (model {model.name})"),
+        ("kernel", prediction.kernel.name),
+        *([("timed", prediction.timed)] if prediction.timed else []),
+        ("runtime", _ranged(prediction.runtime_s, prediction.runtime_interval_s, "s")),
+        ("power", _ranged(prediction.power_w, prediction.power_interval_w, "W")),
+        ("energy", _shown(prediction.energy_j, "J")),
+        ("throughput", f"{prediction.tflops:.4g} TFLOP/s"),
+        ("efficiency", _efficiency(prediction.tflops_per_w)),
+        ("bound", prediction.bound),
+        ("interval", f"{prediction.confidence:.0%} of held-out measurements lie within"),
+    ]
+    if not prediction.in_domain:
+        rows.append(("domain", "outside what the model was trained on"))
+    rows += [("note", note) for note in prediction.notes]
+    return "\n".join(f"{name:<11} {text}" for name, text in rows)
+
+
+def _ranged(value: float | None, interval: tuple[float, float] | None, unit: str) -> str:
+    if value is None or interval is None:
+        return "not known to this model"
+    return f"{_shown(value, unit)} ({_shown(interval[0], unit)} to {_shown(interval[1], unit)})"
+
+
+def _shown(value: float | None, unit: str) -> str:
+    """Return a number to four digits with the prefix that suits it."""
+    if value is None:
+        return "not known to this model"
+    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u")):
+        if value >= factor:
+            return f"{value / factor:.4g} {prefix}{unit}"
+    return f"{value / 1e-9:.4g} n{unit}"
+
+
+def _efficiency(tflops_per_w: float | None) -> str:
+    return "not known to this model" if tflops_per_w is None else f"{tflops_per_w:.4g} TFLOP/J"
+
+
+_Column = tuple[str, Callable[[Prediction], str]]
+
+_FIGURES: tuple[_Column, ...] = (
+    ("runtime", lambda p: _shown(p.runtime_s, "s")),
+    ("low", lambda p: _shown(p.runtime_interval_s[0], "s")),
+    ("high", lambda p: _shown(p.runtime_interval_s[1], "s")),
+    ("TFLOP/s", lambda p: f"{p.tflops:.4g}"),
+    ("power", lambda p: "-" if p.power_w is None else _shown(p.power_w, "W")),
+    ("energy", lambda p: "-" if p.energy_j is None else _shown(p.energy_j, "J")),
+    ("bound", lambda p: p.bound),
+    ("timed", lambda p: p.timed or "-"),
+    ("in domain", lambda p: "yes" if p.in_domain else "no"),
+)
+
+SWEEP: tuple[_Column, ...] = (
+    ("m", lambda p: str(p.gemm.m)),
+    ("n", lambda p: str(p.gemm.n)),
+    ("k", lambda p: str(p.gemm.k)),
+    ("batch", lambda p: str(p.gemm.batch)),
+    *_FIGURES,
+)
+
+_KERNEL: tuple[_Column, ...] = (("kernel", lambda p: p.kernel.name),)
+RANKING = (*_KERNEL, *_FIGURES)
+RANKING_OF_DTYPES = (*_KERNEL, ("dtype", lambda p: p.gemm.dtype), *_FIGURES)
+"""Columns of tables: of one kernel for many GEMMs, of many kernels for one, and in many dtypes."""
+
+
+def table(predictions: Sequence[Prediction], columns: Sequence[_Column]) -> list[str]:
+    """Return the lines of a table for people, its heads first."""
+    rows = [tuple(name for name, _ in columns)]
+    rows += [tuple(show(prediction) for _, show in columns) for prediction in predictions]
+    return aligned(rows)
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a line for each row, with the cells of a column below one another."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def write_csv(predictions: Iterable[Prediction], target: str) -> None:
+    """Write all fields in SI units, to a file or for "-" to stdout; an interval is two columns."""
+    text = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for prediction in predictions:
+        row = _csv_row(prediction)
+        if writer is None:
+            writer = csv.DictWriter(text, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+    if target == "-":
+        print(text.getvalue(), end="")
+    else:
+        write_atomically(target, text.getvalue().encode())
+
+
+def _csv_row(prediction: Prediction) -> dict[str, Any]:
+    row = prediction.to_dict()
+    for name in FIELDS:
+        if name.endswith(("_interval_s", "_interval_w")):
+            low, high = row.pop(name) or (None, None)
+            stem, unit = name.rsplit("_interval_", 1)
+            row[f"{stem}_low_{unit}"], row[f"{stem}_high_{unit}"] = low, high
+    row["notes"] = "; ".join(row["notes"])
+    return row
