@@ -37,8 +37,8 @@ from ._estimator import (
     Estimator,
     check_all_taken,
     estimator_of,
+    estimator_tensors,
     estimator_to_json,
-    forest_tensors,
 )
 from ._features import ALL_FEATURES, FEATURES
 from ._gemm import DTYPES
@@ -90,7 +90,7 @@ def encode(artefact: Artefact) -> bytes:
     """
     tensors: dict[str, Array] = {}
     for index, estimator in enumerate(artefact.estimators):
-        tensors |= forest_tensors(str(index), estimator.forest)
+        tensors |= estimator_tensors(index, estimator)
     manifest = {
         "name": artefact.name,
         "version": artefact.version,

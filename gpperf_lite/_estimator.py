@@ -14,6 +14,12 @@
     interval    {"runtime_edges_s": [...], "confidences": [...], "half_widths": [[...], ...]}:
                 one row of half-widths for each regime of size, in units of 1/8192 octave,
                 one column for each confidence; both rise
+    slowness    of runtime and known kernels: for each of `kernels`, how much longer its main loop
+                takes than the physical model says, in units of 1/8192 octave, within 8 octaves of
+                it; may be missing: 0 of each
+    unmeasured  of the same, {"forest": as above, over OWN_FACTS, "interval": as above}: the forest
+                gives the slowness of a kernel that was not measured, the interval is that of
+                kernels held out; may be missing: kernels that were not measured are refused
     timed       what was timed: "gemm", the GEMM alone on operands as they are; "quantise+gemm", the
                 quantising of A as well; "layer", one layer of an inference engine. May be missing:
                 not stated. From format 2 on, like notes
@@ -35,12 +41,12 @@ from ._checked_json import Fields
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, InputError
 from ._features import FEATURES
-from ._forest import LARGEST_DEPTH, Forest
+from ._forest import LARGEST_DEPTH, UNITS_PER_OCTAVE, Forest, Sums, power_of_two
 from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import Kernel
-from ._physics import CONSTANTS, physics_of
+from ._physics import CONSTANTS, NEW_CONSTANTS, Own, own_of, physics_of
 from ._safetensors import Array, refuse
 
 TARGETS = ("runtime", "power", "sustained")
@@ -48,8 +54,37 @@ TIMED = ("gemm", "quantise+gemm", "layer")
 SHORTEST_S, LONGEST_S = 1e-12, 1e9
 _LARGEST_BIAS = 1 << 20
 _MOST_TREES = 4096
+LARGEST_SLOWNESS = 8 * UNITS_PER_OCTAVE
+
+OWN_FACTS = Own._fields[: Own._fields.index("slowness")]
+"""The facts of a kernel that a forest of slowness looks at, in order."""
 
 _Number = TypeVar("_Number", int, float)
+
+
+class Unmeasured(NamedTuple):
+    """The answer for kernels that were not measured.
+
+    forest: of their slowness, over OWN_FACTS; interval: that of kernels held out.
+    """
+
+    forest: Forest
+    interval: Interval
+
+    def slowness_of(self, kernel: Kernel, gpu: Gpu) -> int:
+        """Return the slowness of a kernel on a GPU, in units of 1/8192 octave."""
+        columns = np.array(own_columns(own_of(kernel, gpu)), np.float32).reshape(-1, 1)
+        return int(slowness_of_totals(self.forest.totals_of(columns))[0])
+
+
+def own_columns(own: Own) -> tuple[float, ...]:
+    """Return the facts of a kernel in the order of OWN_FACTS."""
+    return tuple(own)[: len(OWN_FACTS)]
+
+
+def slowness_of_totals(totals: Sums) -> Sums:
+    """Return sums of a forest as slowness: no kernel is further than 8 octaves from its tile."""
+    return np.clip(totals, -LARGEST_SLOWNESS, LARGEST_SLOWNESS)
 
 
 class Estimator(NamedTuple):
@@ -57,6 +92,7 @@ class Estimator(NamedTuple):
 
     accuracy: held-out figures, by split; free-form, shown by the card.
     timed: one of TIMED, or "" where that is not stated.
+    slowness: of each of the kernels, or empty where it is 0 of each.
     """
 
     target: str
@@ -69,6 +105,14 @@ class Estimator(NamedTuple):
     accuracy: Mapping[str, Any] = {}
     timed: str = ""
     notes: tuple[str, ...] = ()
+    slowness: tuple[int, ...] = ()
+    unmeasured: Unmeasured | None = None
+
+    def slowness_of(self, kernel: int) -> float:
+        """Return the slowness of one of the kernels, by its index in the manifest, as a factor."""
+        if not self.slowness:
+            return 1.0
+        return power_of_two(self.slowness[self.kernels.index(kernel)])
 
 
 def estimator_of(
@@ -101,7 +145,29 @@ def estimator_of(
         interval_of(entry.object("interval")),
         {},
         *timed_and_notes(entry),
+        *_of_known_kernels(
+            entry, indices, tensors, is_known=form == "kernel" and target == "runtime"
+        ),
     )
+
+
+def _of_known_kernels(
+    entry: Fields, kernels: tuple[int, ...], tensors: dict[str, Array], *, is_known: bool
+) -> tuple[tuple[int, ...], Unmeasured | None]:
+    """Return the slowness of an entry and its answer for kernels that were not measured."""
+    for name in ("slowness", "unmeasured"):
+        if name in entry and not is_known:
+            refuse(f"{entry.path}.{name} is of the runtime of known kernels alone")
+    slowness: tuple[int, ...] = ()
+    if "slowness" in entry:
+        slowness = entry.integers("slowness", -LARGEST_SLOWNESS, LARGEST_SLOWNESS)
+        if len(slowness) != len(kernels):
+            refuse(f"{entry.path}.slowness must have a number for each of its kernels")
+    if "unmeasured" not in entry:
+        return slowness, None
+    inner = entry.object("unmeasured")
+    forest = forest_of(inner.object("forest"), tensors, len(OWN_FACTS))
+    return slowness, Unmeasured(forest, interval_of(inner.object("interval")))
 
 
 def timed_and_notes(entry: Fields) -> tuple[str, tuple[str, ...]]:
@@ -117,7 +183,12 @@ def timed_and_notes_to_json(timed: str, notes: tuple[str, ...]) -> dict[str, Any
 
 
 def _constants(entry: Fields, physics: str) -> dict[str, float]:
-    return {name: entry.number(name, low, high) for name, low, high in CONSTANTS[physics]}
+    return {
+        name: NEW_CONSTANTS[name]
+        if name in NEW_CONSTANTS and name not in entry
+        else entry.number(name, low, high)
+        for name, low, high in CONSTANTS[physics]
+    }
 
 
 def forest_of(entry: Fields, tensors: dict[str, Array], n_features: int) -> Forest:
@@ -201,7 +272,32 @@ def estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "domain": estimator.domain._asdict(),
         "interval": estimator.interval.to_json(),
         **timed_and_notes_to_json(estimator.timed, estimator.notes),
+        **_of_known_kernels_to_json(index, estimator),
     }
+
+
+def _of_known_kernels_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if estimator.slowness:
+        fields["slowness"] = list(estimator.slowness)
+    if estimator.unmeasured is not None:
+        fields["unmeasured"] = {
+            "forest": {"bias": estimator.unmeasured.forest.bias, "tensors": _other_prefix(index)},
+            "interval": estimator.unmeasured.interval.to_json(),
+        }
+    return fields
+
+
+def estimator_tensors(index: int, estimator: Estimator) -> dict[str, Array]:
+    """Return the tensors of an estimator's forests by their names."""
+    tensors = forest_tensors(str(index), estimator.forest)
+    if estimator.unmeasured is not None:
+        tensors |= forest_tensors(_other_prefix(index), estimator.unmeasured.forest)
+    return tensors
+
+
+def _other_prefix(index: int) -> str:
+    return f"{index}.unmeasured"
 
 
 def forest_tensors(prefix: str, forest: Forest) -> dict[str, Array]:

@@ -82,6 +82,10 @@ KERNEL_FEATURES = {
     "own_swizzle": "width of the swizzle of blocks",
     "own_cluster": "blocks of a cluster",
     "own_instruction": "multiply-adds of one instruction",
+    "own_spill_bytes": "bytes that a thread keeps in memory for want of registers",
+    "own_slowness": "time of the main loop over what the tile explains of it",
+    "own_sums": "elements of C that a thread adds up; 0 where threads are not known",
+    "own_strip_bytes": "bytes of A and B that a tile loads from the first step to the last",
 }
 """Features of kernels that are known, which come after FEATURES."""
 
@@ -263,6 +267,7 @@ def _own_tiles(
 ) -> tuple[Any, Any, Any, tuple[Any, ...]]:
     """Return tiles over waves, steps, time of the tiles and KERNEL_FEATURES of a known kernel."""
     tile_m, tile_n, tile_k, slices, blocks, *rest = own
+    threads = own.threads
     sms = view.sm_count
     tiles_m, tiles_n = (m + (tile_m - 1.0)) // tile_m, (n + (tile_n - 1.0)) // tile_n
     tiles = tiles_m * tiles_n * batch * slices
@@ -273,7 +278,11 @@ def _own_tiles(
     loaded = (tile_m + tile_n) * view.b_bytes + tile_m * view.more_a_bytes
     s_per_k = maximum(tile_m * tile_n * view.sm_s_per_mac, loaded * view.sm_s_per_byte)
     s_per_k = s_per_k + view.sm_s_per_k
-    busy_s = maximum(waves * (k / slices * s_per_k), rounds * (steps * view.step_s))
+    whole_s = k / slices * s_per_k
+    # A few warps leave an SM waiting: as long in every round, however many blocks share it.
+    alone_s = whole_s * (view.half_warps / maximum(threads / 32.0, 1.0))
+    busy_s = maximum(waves * whole_s + rounds * alone_s, rounds * (steps * view.step_s))
+    busy_s = busy_s * own.slowness
     join_s = (slices > 1.0) * (mn * view.split_s_per_element * slices + view.split_s)
     row = (
         rounds,
@@ -286,5 +295,7 @@ def _own_tiles(
         slices,
         blocks,
         *rest,
+        tile_m * tile_n * (threads > 0.0) / maximum(threads, 1.0),
+        loaded * (k / slices),
     )
     return tiles / waves, steps, busy_s + rounds * view.tile_s + join_s, row

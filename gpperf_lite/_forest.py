@@ -107,6 +107,10 @@ class Forest:
         """
         return Forests(self).sums_of_rows(columns)[0]
 
+    def totals_of(self, columns: NDArray[np.float32]) -> Sums:
+        """Return the sums as they are, not cut: of what is no correction; shapes as `sums_of`."""
+        return _LevelByLevel([self]).totals(columns)[0]
+
 
 class Forests:
     """Several forests that look at the same rows, and are asked together.
@@ -135,7 +139,9 @@ class Forests:
         """
         if self._for_rows is None:
             self._for_rows = _LevelByLevel(self._forests)
-        return self._for_rows.sums(columns)
+        return [
+            np.clip(total, -LARGEST_SUM, LARGEST_SUM) for total in self._for_rows.totals(columns)
+        ]
 
 
 class _SideBySide(NamedTuple):
@@ -214,7 +220,8 @@ class _LevelByLevel:
         self._places = [np.searchsorted(questions, one.T) for one in asked]
         self._leaves = [forest.leaves.astype(np.int32).ravel() for forest in forests]
 
-    def sums(self, columns: NDArray[np.float32]) -> list[Sums]:
+    def totals(self, columns: NDArray[np.float32]) -> list[Sums]:
+        """Return the sums of each forest, not cut, int64 arrays of shape (n_rows,)."""
         n_rows = columns.shape[1]
         totals = [np.empty(n_rows, np.int64) for _ in self._forests]
         for start in range(0, n_rows, _ROWS_PER_BLOCK):
@@ -222,7 +229,7 @@ class _LevelByLevel:
             answers = self._answers(block)
             for number, total in enumerate(totals):
                 total[start : start + block.shape[1]] = self._block_sums(number, answers)
-        return [np.clip(total, -LARGEST_SUM, LARGEST_SUM) for total in totals]
+        return totals
 
     def _answers(self, columns: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the answers, 1 for yes, uint8 array of shape (n_questions, n_rows)."""

@@ -81,7 +81,8 @@ class Kernel:
     def from_name(cls, name: str) -> Kernel:
         """Return the kernel that a name describes.
 
-        Understands CUTLASS 2.x and 3.x names, `tiled_sgemm_16`, `library` and the back ends
+        Understands CUTLASS 2.x and 3.x names (of 2.x also those that tell the warps, as
+        `s1688421gemm` tells 4 along m and 2 along n), `tiled_sgemm_16`, `library` and the back ends
         `vllm`, `sglang` and `trtllm` (`tensorrt-llm` and `trt-llm` are the same).
         Raises InputError where the name is none of these.
         """
@@ -144,11 +145,12 @@ _LONGEST_NAME = 512
 
 _TILED = r"tiled_(?P<opcode>[dsh])gemm_(?P<side>[1-9][0-9]?)"
 
-# class, [type of C], opcode, [instruction], [how it multiplies], [operand types where they differ
-# from the accumulator's], tile, stages, layout, alignment
+# class, [type of C], opcode, [instruction, [warps along m, along n and a third digit]], [how it
+# multiplies], [operand types where they differ from the accumulator's], tile, stages, layout,
+# alignment
 _CUTLASS2 = (
     r"cutlass_(?P<unit>simt|tensorop|wmma_tensorop)_(?:[a-z][a-z0-9]*_)?"
-    r"(?P<opcode>[a-z])(?P<instruction>[0-9]{3,6})?(?P<math>[a-z][a-z0-9]*?)??gemm"
+    r"(?P<opcode>[a-z])(?P<instruction>[0-9]{3,9})?(?P<math>[a-z][a-z0-9]*?)??gemm"
     r"(?:_(?P<a>[a-z0-9]+)(?:_(?P<b>[a-z0-9]+))??)??"
     r"_(?P<m>N)x(?P<n>N)_(?P<k>N)x(?P<stages>N)_(?P<layout>[nt]{2})_align(?P<alignment>N)".replace(
         "N", "[1-9][0-9]{0,4}"
@@ -216,6 +218,11 @@ def _cutlass2(name: str, part: _Parts) -> Kernel:
         raise InputError(f"opcode must be one of {known} (got {opcode!r} in {name!r:.120})")
     if (part["unit"] == "simt") != (instruction is None):
         raise InputError(f"only tensor cores have a shape of instruction (got {name!r:.120})")
+    tile, warps = _tile(part, "m", "n", "k"), None
+    if instruction and instruction not in _INSTRUCTIONS and instruction[:-3] in _INSTRUCTIONS:
+        warps = Warps(int(instruction[-3]), int(instruction[-2]))
+        instruction = instruction[:-3]
+    warp_tile, threads = shared_by_warps(name, tile, warps)
     single = Tile(1, 1, 1) if instruction is None else None
     return Kernel(
         name,
@@ -223,9 +230,11 @@ def _cutlass2(name: str, part: _Parts) -> Kernel:
         _multiplied(name, part, _OPCODE_DTYPES[opcode]),
         part["layout"],
         int(part["alignment"] or 1),
-        _tile(part, "m", "n", "k"),
+        tile,
+        warp_tile,
         instruction=_INSTRUCTIONS.get(instruction or "", single),
         stages=int(part["stages"] or 0),
+        threads=threads,
     )
 
 
@@ -256,6 +265,32 @@ def _multiplied(name: str, part: _Parts, accumulated: str | None) -> str | None:
             f"{name!r:.120})"
         )
     return _MATH_DTYPES[part["math"]] or a
+
+
+class Warps(NamedTuple):
+    """Numbers of warps that share a CTA's tile along m, n and k."""
+
+    m: int
+    n: int
+    k: int = 1
+
+
+def shared_by_warps(
+    name: str, tile: Tile | None, warps: Warps | None
+) -> tuple[Tile | None, int | None]:
+    """Return a warp's tile and the threads of a block, of a tile that warps share; None unknown.
+
+    Raises InputError where the warps cannot share the tile evenly.
+    """
+    if tile is None or warps is None:
+        return None, None
+    if not all(warps) or any(extent % count for extent, count in zip(tile, warps, strict=True)):
+        raise InputError(
+            f"warps must share a tile evenly (got {'x'.join(map(str, warps))} warps for a tile of "
+            f"{'x'.join(map(str, tile))} in {name!r:.120})"
+        )
+    shares = (extent // count for extent, count in zip(tile, warps, strict=True))
+    return Tile(*shares), 32 * warps.m * warps.n * warps.k
 
 
 def _tile(part: _Parts, *names: str) -> Tile | None:

@@ -365,7 +365,9 @@ class Model:
             remarks = self._artefact.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
-            view = View(self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants)
+            slowness = runtime.slowness_of(self._artefact.kernels.index(kernel))
+            asked = (self.gpu, gemm.dtype, gemm.layout, kernel, runtime.constants, slowness)
+            view = View(*asked)
             power = self._estimators.get(("power", measured, kernel.name))
             sustained = self._estimators.get(("sustained", measured, kernel.name))
             estimators = (runtime, power, sustained)

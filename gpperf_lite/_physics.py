@@ -28,7 +28,15 @@ its port to L2, and each waits for every step of its main loop:
     s_per_k = max(tile_m * tile_n * sm_s_per_mac, bytes of A and B in one step * sm_s_per_byte)
               + sm_s_per_k, for what a tile of any size costs
     rounds  = ceil(tiles / (sm_count * blocks)), steps = ceil(k / (tile_k * slices))
-    t_tiles = max(waves * k / slices * s_per_k, rounds * steps * step_s) + rounds * tile_s
+    wait    = half_warps / warps of a block
+    t_tiles = slowness * max((waves + rounds * wait) * k / slices * s_per_k,
+                             rounds * steps * step_s) + rounds * tile_s
+
+An SM that holds `half_warps` warps works at half its rate, and at a rate of w / (w + half_warps)
+with w of them: a round of b blocks takes as long as b + wait of them at the full rate. slowness
+is the kernel's own: how much longer its main loop takes than its tile explains, as where it spills
+registers. It is learned of each kernel that was measured, and predicted from the facts of one that
+was not (`_estimator`).
 
 `View` is what these formulas need of one GPU, dtype and kernel.
 """
@@ -76,7 +84,7 @@ CONSTANTS: dict[str, _Ranges] = {
         *_times(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
         *_times(*(f"tile_{m}x{n}_s" for m, n in TILES)),
     ),
-    "kernel": (*_SHARED, *_times(*_OWN_CONSTANTS)),
+    "kernel": (*_SHARED, *_times(*_OWN_CONSTANTS), ("half_warps", 0.0, 1e3)),
     "power": (
         ("share_at_rest", 0.0, 1.0),
         ("share_per_compute", 0.0, 10.0),
@@ -87,6 +95,9 @@ CONSTANTS: dict[str, _Ranges] = {
 """Names and limits of the fitted constants: of runtime, for the library and for known kernels; of
 power; and of the sustained runtime, which is the forest's alone. A share is one of the range
 between idle power and the limit."""
+
+NEW_CONSTANTS = {"half_warps": 0.0}
+"""Constants that older artefacts lack, and the value with which these answer as they did."""
 
 
 class Own(NamedTuple):
@@ -111,6 +122,8 @@ class Own(NamedTuple):
     swizzle: Any
     cluster: Any
     instruction: Any
+    spill_bytes: Any
+    slowness: Any
 
 
 class View:
@@ -121,11 +134,17 @@ class View:
     """
 
     def __init__(
-        self, gpu: Gpu, dtype: str, layout: str, kernel: Kernel, constants: Mapping[str, float]
+        self,
+        gpu: Gpu,
+        dtype: str,
+        layout: str,
+        kernel: Kernel,
+        constants: Mapping[str, float],
+        slowness: float = 1.0,
     ) -> None:
-        """constants: those of an estimator of runtime, by name."""
+        """constants: those of an estimator of runtime, by name; slowness: of a known kernel."""
         is_library = physics_of(kernel) == "library"
-        self.own = None if is_library else _own(kernel, gpu)
+        self.own = None if is_library else own_of(kernel, gpu, slowness)
         _, a_bytes, self.b_bytes, self.output_bytes, _ = DTYPES[dtype]
         # Where A is as wide as B this adds a zero, and the bits are those of one width for both.
         self.more_a_bytes = a_bytes - self.b_bytes
@@ -159,6 +178,7 @@ class View:
             self.sm_s_per_k = constants["sm_s_per_k"]
             self.step_s = constants["step_s"]
             self.tile_s = constants["tile_s"]
+            self.half_warps = constants["half_warps"]
 
 
 def peak_flops_of(gpu: Gpu, dtype: str) -> float:
@@ -168,7 +188,8 @@ def peak_flops_of(gpu: Gpu, dtype: str) -> float:
     return peak
 
 
-def _own(kernel: Kernel, gpu: Gpu) -> Own:
+def own_of(kernel: Kernel, gpu: Gpu, slowness: float = 1.0) -> Own:
+    """Return the properties of a kernel whose tile is known, on a GPU."""
     assert kernel.tile is not None
     capability = gpu.compute_capability
     warp, cluster, instruction = kernel.warp_tile, kernel.cluster, kernel.instruction
@@ -188,6 +209,8 @@ def _own(kernel: Kernel, gpu: Gpu) -> Own:
         kernel.swizzle or 0,
         cluster.m * cluster.n if cluster else 0,
         instruction.m * instruction.n * instruction.k if instruction else 0,
+        kernel.spill_bytes or 0,
+        slowness,
     )
     return Own(*(float(value) for value in values))
 

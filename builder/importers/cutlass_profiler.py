@@ -17,7 +17,7 @@ from typing import Any
 
 from gpperf_lite import InputError, Kernel
 from gpperf_lite._gpu_facts import find_gpu
-from gpperf_lite._kernel import Tile, operand_dtype
+from gpperf_lite._kernel import Tile, Warps, operand_dtype, shared_by_warps
 
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
@@ -30,6 +30,12 @@ _COLUMNS = {"Operation", "Status", "m", "n", "k", "A", "B", "C"}
 _GEMM_KINDS = {"", "gemm", "universal"}
 _NOT_RUN = {"not_run", "not_supported", "invalid_problem", "invalid"}
 _LETTERS = {"column": "n", "row": "t"}
+_USUAL_WORDS = (
+    ("raster_order", frozenset({"", "heuristic"})),
+    ("split_k_mode", frozenset({"", "serial"})),
+)
+"""Arguments of a run that are words, and which of them a name does not tell."""
+
 _OPERANDS = {"fe4m3": "e4m3", "fe5m2": "e5m2"}
 
 
@@ -143,23 +149,41 @@ def _kernel(cells: dict[str, str], dtype: str, layout: str) -> Kernel:
         kernel = Kernel.from_name(name)
     except InputError:
         kernel = Kernel(name, family, dtype, layout)
+    tile, warps = _tile(cells, "cta") or kernel.tile, _tile(cells, "warps")
+    warp_tile, threads = kernel.warp_tile, kernel.threads
+    if warps is not None:
+        try:
+            warp_tile, threads = shared_by_warps(name, tile, Warps(*warps))
+        except InputError as error:
+            raise UnusableError("its warps cannot share its tile evenly") from error
+    alignment = re.search(r"_align([1-9][0-9]{0,4})(?:_|$)", name)
     split_k = _count(cells, "split_k_slices") or 1
     swizzle = _count(cells, "swizzle_size") or kernel.swizzle
-    # Both are arguments of a run, not of the template, so one operation has them in many values.
+    # These are arguments of a run, not of the template, so one operation has them in many values.
     suffix = f"_splitk{split_k}" if split_k > 1 else ""
     suffix += f"_swizzle{swizzle}" if (swizzle or 1) > 1 else ""
+    suffix += "".join(_word_of(cells, column, usual) for column, usual in _USUAL_WORDS)
     return replace(
         kernel,
         name=name + suffix,
         dtype=dtype,
         layout=layout,
-        tile=_tile(cells, "cta") or kernel.tile,
+        alignment=int(alignment[1]) if alignment else kernel.alignment,
+        tile=tile,
+        warp_tile=warp_tile,
         instruction=_tile(cells, "inst") or kernel.instruction,
         stages=_count(cells, "stages") or kernel.stages,
         swizzle=swizzle,
         split_k=split_k,
         cluster=_tile(cells, "cluster") or kernel.cluster,
+        threads=threads,
     )
+
+
+def _word_of(cells: dict[str, str], column: str, usual: frozenset[str]) -> str:
+    """Return the end of a kernel's name that tells a run's argument; none where it is usual."""
+    word = cells.get(column, "").lower()
+    return "" if word in usual or not word.isidentifier() else f"_{word}"
 
 
 def _tile(cells: dict[str, str], prefix: str) -> Tile | None:

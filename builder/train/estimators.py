@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gpperf_lite._estimator import Estimator
+from gpperf_lite._estimator import Estimator, Unmeasured
 from gpperf_lite._forest import Forest
 from gpperf_lite._interval import Interval
 
@@ -17,7 +17,7 @@ from .intervals import Excess, conformal_interval, coverage_of, covered, half_wi
 from .metrics import errors_of, slices
 from .physics import Constants
 from .runtime_fit import RuntimeFit, trained_domain
-from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold
+from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold, held_by_make
 from .slowdown_fit import fit_slowdown, measured_both_ways
 from .stratum import Stratum
 
@@ -77,7 +77,27 @@ def runtime_estimator(mine: Judged, excess: Excess | None) -> Estimator:
                 f"{stratum.dtype} of {stratum.unit}: its interval is wider by how far collections "
                 "of other kernels lie apart",
             )
-    return estimator_of("runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes)
+    shipped = estimator_of(
+        "runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes
+    )
+    return _of_known_kernels(shipped, stratum, fits)
+
+
+def _of_known_kernels(shipped: Estimator, stratum: Stratum, fits: RuntimeFits) -> Estimator:
+    """Return an estimator with the slowness of its kernels, and the answer for other kernels."""
+    names, unmeasured, accuracy = stratum.answers.values(), None, dict(shipped.accuracy)
+    slowness = fits.whole.slowness
+    if fits.whole.unmeasured is not None and fits.by_makes:
+        held = held_by_make(stratum, fits)
+        interval = conformal_interval(held.predicted_s, held.misses)
+        unmeasured = Unmeasured(fits.whole.unmeasured, interval)
+        errors = errors_of(held.predicted_s, held.measured_s)
+        accuracy["kernels_held_out"] = errors.to_json()
+    return shipped._replace(
+        accuracy=accuracy,
+        slowness=tuple(slowness.get(name, 0) for name in names) if slowness else (),
+        unmeasured=unmeasured,
+    )
 
 
 def excess_of(strata: Sequence[Judged]) -> Excess | None:
@@ -103,12 +123,12 @@ def sustained_estimator(stratum: Stratum, sustained: Points, fits: RuntimeFits) 
     runtime_s = held_out_runtimes(stratum, points, fold, fits)
 
     def predict(number: int, out: Mask) -> Floats:
-        constants, rest = fits.without(number).constants, points.where(~out)
-        slowdown = fit_slowdown(stratum.described(rest, constants), burst_s[~out], rest.runtime_s)
-        return slowdown.predict(stratum.described(points.where(out), constants), runtime_s[out])
+        fit, rest = fits.without(number), points.where(~out)
+        slowdown = fit_slowdown(stratum.described(rest, fit), burst_s[~out], rest.runtime_s)
+        return slowdown.predict(stratum.described(points.where(out), fit), runtime_s[out])
 
     held = Held(held_out(fold, predict), points.runtime_s, points, fold)
-    described = stratum.described(points, fits.whole.constants)
+    described = stratum.described(points, fits.whole)
     shipped = fit_slowdown(described, burst_s, points.runtime_s)
     return _judged("sustained", stratum, shipped, held, held.predicted_s)
 

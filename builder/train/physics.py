@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy.optimize import least_squares
 
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._arithmetic import ARRAYS
-from gpperf_lite._features import ALL_FEATURES, FEATURES, describe
+from gpperf_lite._features import ALL_FEATURES, FEATURES, GemmFeatures, describe
+from gpperf_lite._forest import powers_of_two
 from gpperf_lite._physics import TILES, View, peak_flops_of, physics_of, side_by_side
 
 from ..dataset import Floats, Points
@@ -27,6 +29,9 @@ Constants = Mapping[str, float]
 
 Kernels = Mapping[str, Kernel]
 """Descriptions of the kernels of some points, by name."""
+
+Slowness = Mapping[str, int]
+"""Slowness of kernels by name, in units of 1/8192 octave; a kernel that is missing has 0."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,37 @@ def unit_of(kernel: Kernel) -> str:
 
 
 def describe_points(
-    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants
+    points: Points,
+    gpu: Gpu,
+    kernels: Kernels,
+    constants: Constants,
+    slowness: Slowness | None = None,
 ) -> DescribedPoints:
     """Return features and physical times of points of one dtype."""
-    return _described(_uniform(points, kernels), gpu, kernels, constants)
+    return _described(_uniform(points, kernels, gpu), constants, _each(points, slowness or {}))
+
+
+def base_times(
+    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants, slownesses: Iterable[Floats]
+) -> Iterator[Floats]:
+    """Yield the physical times in s of points, of shape (n_points,), for each of some slownesses.
+
+    slownesses: each in octaves, of shape (n_points,).
+    """
+    parts = _uniform(points, kernels, gpu)
+    views = [_together(part, constants) for part in parts]
+    for octaves in slownesses:
+        base_s, slowness = np.empty(len(points)), np.exp2(octaves)
+        for part, view in zip(parts, views, strict=True):
+            base_s[part.where] = _of_part(part, _slowed(view, part, slowness)).base_s
+        yield base_s
+
+
+def _each(points: Points, slowness: Slowness) -> Floats | None:
+    """Return the slowness of each point's kernel as a factor; None where no kernel has any."""
+    if not slowness:
+        return None
+    return powers_of_two(np.array([slowness.get(name, 0) for name in points.kernel], np.int64))
 
 
 @dataclass(frozen=True)
@@ -68,27 +100,26 @@ class _Part:
     points: Points
     layout: str
     reads_c: float
+    gpu: Gpu
+    kernels: Kernels
 
 
 def _described(
-    parts: Sequence[_Part], gpu: Gpu, kernels: Kernels, constants: Constants
+    parts: Sequence[_Part], constants: Constants, slowness: Floats | None = None
 ) -> DescribedPoints:
-    """Return features and physical times of points whose parts are known."""
-    forms = {physics_of(kernels[str(part.points.kernel[0])]) for part in parts}
+    """Return features and physical times of points whose parts are known.
+
+    slowness: of the kernel of each point, as a factor of shape (n_points,).
+    """
+    forms = {physics_of(part.kernels[str(part.points.kernel[0])]) for part in parts}
     n_features = len(FEATURES if forms == {"library"} else ALL_FEATURES)
     n_points = sum(len(part.points) for part in parts)
     described = DescribedPoints(
         np.zeros((n_features, n_points), np.float32), *(np.empty(n_points) for _ in range(4))
     )
     for part in parts:
-        where, points = part.where, part.points
-        dtype = str(points.dtype[0])
-        views = {
-            name: View(gpu, dtype, part.layout, kernels[name], constants)
-            for name in set(points.kernel)
-        }
-        view = side_by_side([views[name] for name in points.kernel])
-        what = describe(points.m, points.n, points.k, points.batch, part.reads_c, view, ARRAYS)
+        where, view = part.where, _together(part, constants)
+        what = _of_part(part, view if slowness is None else _slowed(view, part, slowness))
         described.columns[: len(what.row), where] = ARRAYS.columns(what.row)
         described.base_s[where] = what.base_s
         described.light_s[where] = what.light_s
@@ -97,7 +128,31 @@ def _described(
     return described
 
 
-def _uniform(points: Points, kernels: Kernels) -> list[_Part]:
+def _together(part: _Part, constants: Constants) -> View:
+    """Return the view of a part, that of each point's kernel side by side."""
+    dtype = str(part.points.dtype[0])
+    views = {
+        name: View(part.gpu, dtype, part.layout, part.kernels[name], constants)
+        for name in set(part.points.kernel)
+    }
+    return side_by_side([views[name] for name in part.points.kernel])
+
+
+def _slowed(view: View, part: _Part, slowness: Floats) -> View:
+    """Return the view of a part with the slowness of each point; that of the library as it is."""
+    if view.own is None:
+        return view
+    slowed = copy(view)
+    slowed.own = view.own._replace(slowness=slowness[part.where])
+    return slowed
+
+
+def _of_part(part: _Part, view: View) -> GemmFeatures:
+    points = part.points
+    return describe(points.m, points.n, points.k, points.batch, part.reads_c, view, ARRAYS)
+
+
+def _uniform(points: Points, kernels: Kernels, gpu: Gpu) -> list[_Part]:
     """Return the parts of points."""
     forms = [physics_of(kernels[name]) for name in points.kernel]
     keys = list(zip(forms, points.layout, points.beta != 0.0, strict=True))
@@ -106,7 +161,8 @@ def _uniform(points: Points, kernels: Kernels) -> list[_Part]:
     parts = []
     for (_, layout, reads_c), number in numbers.items():
         where = np.flatnonzero(group == number)
-        parts.append(_Part(where, points.where(where), str(layout), float(reads_c)))
+        part = points.where(where)
+        parts.append(_Part(where, part, str(layout), float(reads_c), gpu, kernels))
     return parts
 
 
@@ -123,7 +179,11 @@ def speed_of_light(points: Points, gpu: Gpu, kernels: Kernels) -> Floats:
 
 
 def fit_constants(
-    points: Points, gpu: Gpu, kernels: Kernels, pull: float = 0.0
+    points: Points,
+    gpu: Gpu,
+    kernels: Kernels,
+    pull: float = 0.0,
+    slowness: Slowness | None = None,
 ) -> dict[str, float]:
     """Return the constants of the physical model that fit points of one dtype best.
 
@@ -135,12 +195,13 @@ def fit_constants(
     search = _search_of(points, gpu, kernels)
     chosen = np.random.default_rng(_SEED).permutation(len(points))[:_ROWS]
     rows = points.where(np.sort(chosen))
-    parts, label = _uniform(rows, kernels), np.log(rows.runtime_s)
+    parts, label = _uniform(rows, kernels, gpu), np.log(rows.runtime_s)
+    slow = _each(rows, slowness or {})
     # Large problems count twice: that is where the model must carry beyond the table.
     weight = np.where(rows.flops > np.quantile(rows.flops, 0.8), 2.0, 1.0)
 
     def residual(parameters: Floats) -> Floats:
-        described = _described(parts, gpu, kernels, search.constants(parameters))
+        described = _described(parts, search.constants(parameters), slow)
         error: Floats = (np.log(described.base_s) - label) * weight
         return np.concatenate([error, pull * (parameters - search.start)]) if pull else error
 
@@ -218,6 +279,7 @@ def _guess_of_tiles(mac_s: float, gpu: Gpu, form: str) -> dict[str, float]:
             "sm_s_per_k": 300.0 * sm_mac_s,
             "step_s": 2e-8,
             "tile_s": 1e-6,
+            "half_warps": 4.0,
         }
     guess = {}
     for m, n in TILES:
@@ -236,6 +298,7 @@ def _limits(mac_s: float, gpu: Gpu) -> dict[str, tuple[float, float]]:
     byte_s = 1.0 / gpu.dram_bytes_per_s
     return {
         "s_per_mac": (mac_s, np.inf),
+        "sm_s_per_mac": (mac_s * gpu.sm_count, np.inf),
         "s_per_l2_byte": (1.0 / gpu.l2_bytes_per_s, 1.5 * byte_s),
         "s_per_dram_byte": (byte_s, np.inf),
         "resident_bytes": (0.05 * gpu.l2_bytes, 1.2 * gpu.l2_bytes),

@@ -37,7 +37,7 @@ def power_estimator(stratum: Stratum, points: Points, fits: RuntimeFits) -> Esti
 
     def predict(number: int, out: Mask) -> Floats:
         power = _fit(stratum, known.where(~out), fits, number)
-        described = stratum.described(known.where(out), fits.without(number).constants)
+        described = stratum.described(known.where(out), fits.without(number))
         return power.predict(described, runtime_s[out], stratum.gpu)
 
     held = Held(held_out(fold, predict), known.power_w, known, fold)
@@ -63,7 +63,7 @@ def highest(measured: Measurements) -> Points:
 def _fit(stratum: Stratum, points: Points, fits: RuntimeFits, number: int | None) -> PowerFit:
     """Return power as some points tell it, with the runtime fit that never saw a fold."""
     fit = fits.whole if number is None else fits.without(number)
-    described = stratum.described(points, fit.constants)
+    described = stratum.described(points, fit)
     return fit_power(described, points.runtime_s, points.power_w, stratum.gpu)
 
 
@@ -82,7 +82,7 @@ def _left_out(
                 continue
             power = _fit(stratum, rest.where(fold_of_rest != number), fits, int(number))
             points = measured.points.where(asked)
-            described = stratum.described(points, fits.without(int(number)).constants)
+            described = stratum.described(points, fits.without(int(number)))
             predicted_w = power.predict(described, runtime_s[asked], stratum.gpu)
             group = np.full(len(points), measured.collections.index(name))
             parts.append(Held(predicted_w, np.exp2(octaves[asked]), points, group))

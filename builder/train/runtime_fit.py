@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from gpperf_lite import Gpu
 from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._domain import Domain
-from gpperf_lite._estimator import Estimator
+from gpperf_lite._estimator import Estimator, slowness_of_totals
 from gpperf_lite._forest import Forest, powers_of_two
+from gpperf_lite._physics import physics_of
 
 from ..dataset import Floats, Points
 from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
-from .physics import Constants, DescribedPoints, Kernels, describe_points, fit_constants
+from .physics import (
+    Constants,
+    DescribedPoints,
+    Kernels,
+    Slowness,
+    describe_points,
+    fit_constants,
+)
+from .slowness import columns_of, fit_slowness
+
+_ROUNDS = 2
+"""The rounds in which constants and slowness are fitted in turn."""
 
 _UNLABELLED_BETWEEN = 8000
 _LARGEST_GRID = 10
@@ -23,20 +35,37 @@ _MAC_FACTOR_BEYOND = 1.01
 
 @dataclass(frozen=True)
 class RuntimeFit:
-    """Constants and forest fitted to points of one stratum; domain: of those points."""
+    """Constants and forest fitted to points of one stratum; domain: of those points.
+
+    slowness: of the kernels that were measured; unmeasured: a forest that predicts that of others,
+    None where too few kernels were measured, and for the library.
+    """
 
     constants: Constants
     forest: Forest
     domain: Domain
+    slowness: Slowness = field(default_factory=dict)
+    unmeasured: Forest | None = None
 
     @classmethod
     def of(cls, estimator: Estimator) -> RuntimeFit:
-        """Return the fit that an estimator was made of."""
+        """Return the fit that an estimator of the library was made of."""
         return cls(estimator.constants, estimator.forest, estimator.domain)
+
+    def described(self, points: Points, gpu: Gpu, kernels: Kernels) -> DescribedPoints:
+        """Return points with the features that this fit gives them."""
+        slowness = self.slowness
+        if self.unmeasured is not None:
+            others = sorted(set(points.kernel) - set(slowness))
+            if others:
+                columns = columns_of([kernels[name] for name in others], gpu)
+                totals = slowness_of_totals(self.unmeasured.totals_of(columns))
+                slowness = {**slowness, **dict(zip(others, totals.tolist(), strict=True))}
+        return describe_points(points, gpu, kernels, self.constants, slowness)
 
     def predict(self, points: Points, gpu: Gpu, kernels: Kernels) -> tuple[Floats, DescribedPoints]:
         """Return runtimes in s, of shape (n_points,), and the points with their features."""
-        described = describe_points(points, gpu, kernels, self.constants)
+        described = self.described(points, gpu, kernels)
         sizes = (points.m, points.n, points.k, points.batch)
         beyond = self.domain.beyond_each(*sizes, described.base_s)
         (sums,) = ARRAYS.faded([self.forest.sums_of(described.columns)], beyond)
@@ -49,15 +78,32 @@ def fit_runtime(
     points: Points, gpu: Gpu, kernels: Kernels, learner: LearnerOptions | None = None
 ) -> RuntimeFit:
     """Fit constants and forest to points of one dtype and form of physics."""
-    constants = fit_constants(points, gpu, kernels)
-    described = describe_points(points, gpu, kernels, constants)
+    constants, slowness, unmeasured = _fit_physics(points, gpu, kernels)
+    described = describe_points(points, gpu, kernels, constants, slowness)
     target = np.log2(points.runtime_s / described.base_s)
     options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
     unlabelled = None
     if options.teacher:
-        unlabelled = describe_points(_unmeasured(points), gpu, kernels, constants).columns
+        between = _unmeasured(points)
+        unlabelled = describe_points(between, gpu, kernels, constants, slowness).columns
     forest = learn(described.columns, target, options, unlabelled)
-    return RuntimeFit(constants, forest, trained_domain(points))
+    return RuntimeFit(constants, forest, trained_domain(points), slowness, unmeasured)
+
+
+def _fit_physics(
+    points: Points, gpu: Gpu, kernels: Kernels
+) -> tuple[Constants, Slowness, Forest | None]:
+    """Return the constants, the slowness of the kernels, and the forest for that of others.
+
+    Each is fitted in turn to what the other leaves over.
+    """
+    constants = fit_constants(points, gpu, kernels)
+    if all(physics_of(kernels[name]) == "library" for name in set(points.kernel)):
+        return constants, {}, None
+    for _ in range(_ROUNDS):
+        slowness, _ = fit_slowness(points, gpu, kernels, constants)
+        constants = fit_constants(points, gpu, kernels, slowness=slowness)
+    return constants, *fit_slowness(points, gpu, kernels, constants)
 
 
 def trained_domain(points: Points) -> Domain:

@@ -8,16 +8,19 @@ latter are many, and on a smaller learner, whose larger errors make intervals a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..dataset import Floats, Mask, Points, joined
+from gpperf_lite._kernel import LIBRARIES
+
+from ..dataset import Floats, Mask, Points, folds, joined
 from ..parallel import Task
 from .kept_fits import KeptFits, run_kept
-from .learner import FEW_ROWS, LARGE, PLAIN, LearnerOptions
+from .learner import FEW_ROWS, FOR_KERNELS, LARGE, PLAIN, LearnerOptions
 from .runtime_fit import RuntimeFit, fit_runtime
+from .slowness import FEWEST_MAKES, as_makes, makes_of
 from .stratum import Stratum
 
 _FOLDS_LEFT_OUT = 2
@@ -34,12 +37,14 @@ class RuntimeFits:
     """The runtime fits of one stratum.
 
     whole: of all points; by_fold: without a fold; left_out: without a fold and all that one
-    collection measured, by fold and collection.
+    collection measured, by fold and collection; by_makes: without a fold of makes of kernels, where
+    there are enough of them.
     """
 
     whole: RuntimeFit
     by_fold: Mapping[int, RuntimeFit]
     left_out: Mapping[tuple[int, str], RuntimeFit]
+    by_makes: Mapping[int, RuntimeFit] = field(default_factory=dict)
 
     def without(self, number: int) -> RuntimeFit:
         """Return the fit that never saw a fold; that of all points for a fold that has none."""
@@ -79,10 +84,16 @@ def fit_strata(
     """
     asked = [_fits_of(stratum, every_fold=stratum.name in built_on) for stratum in strata]
     tasks = [task for each in asked for task in each.values()]
+    more = [_fits_without_makes(stratum) for stratum in strata]
+    tasks += [task for each in more for task in each.values()]
     fits = iter(run_kept(tasks, n_workers, label, kept))
     # In the order of the tasks: as many for each stratum as it asked for.
     found = [{key: next(fits) for key in each} for each in asked]
-    return [(stratum, _collected(mine)) for stratum, mine in zip(strata, found, strict=True)]
+    by_makes = [{number: next(fits) for number in each} for each in more]
+    return [
+        (stratum, replace(_collected(mine), by_makes=without))
+        for stratum, mine, without in zip(strata, found, by_makes, strict=True)
+    ]
 
 
 def _fits_of(stratum: Stratum, *, every_fold: bool) -> dict[_Key, Task[RuntimeFit]]:
@@ -104,11 +115,31 @@ def _fits_of(stratum: Stratum, *, every_fold: bool) -> dict[_Key, Task[RuntimeFi
     return tasks
 
 
+def _fits_without_makes(stratum: Stratum) -> dict[int, Task[RuntimeFit]]:
+    """Return the fits of a stratum that are each without a fold of makes, by its number."""
+    if len(set(makes_of(stratum.kernels).values())) < FEWEST_MAKES:
+        return {}
+    fold, tasks = make_folds(stratum), {}
+    for number in np.unique(fold).tolist():
+        points = stratum.points.where(fold != number)
+        kernels = {name: stratum.kernels[name] for name in sorted(set(points.kernel))}
+        asked = (points, stratum.gpu, kernels, stratum.options.learner or usual_learner(stratum))
+        tasks[number] = Task(f"{stratum.name}, without kernels {number}", fit_runtime, asked)
+    return tasks
+
+
+def make_folds(stratum: Stratum) -> NDArray[np.intp]:
+    """Return the fold of each point of a stratum by the make of its kernel, shape (n_points,)."""
+    return folds(as_makes(stratum.points, stratum.kernels), "kernel")
+
+
 def usual_learner(stratum: Stratum) -> LearnerOptions | None:
     """Return the learner of a stratum: None for that of few rows or one of the usual size.
 
     What three collections agree on holds less noise, and is worth more trees.
     """
+    if stratum.unit not in {library.name for library in LIBRARIES}:
+        return FOR_KERNELS if len(stratum.points) >= FEW_ROWS else None
     is_large = len(stratum.points) >= FEW_ROWS and stratum.measured.least_for_reference >= 3
     return LARGE if is_large and stratum.unit == "library" else None
 
@@ -174,6 +205,16 @@ def held_by_fold(stratum: Stratum, fits: RuntimeFits) -> Held:
         reference_s[out] = measured.where(out).reference(measured.shifts(~out))
         where = np.isfinite(reference_s)
         parts.append(_held(stratum, fit, where, reference_s[where], number))
+    return joined_held(parts)
+
+
+def held_by_make(stratum: Stratum, fits: RuntimeFits) -> Held:
+    """Return the points of kernels that were held out by their make, by the fits without them."""
+    fold = make_folds(stratum)
+    parts = [
+        _held(stratum, fit, fold == number, stratum.points.runtime_s[fold == number], number)
+        for number, fit in fits.by_makes.items()
+    ]
     return joined_held(parts)
 
 

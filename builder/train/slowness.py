@@ -1,9 +1,10 @@
 """The slowness of kernels: how much longer a main loop takes than its tile explains.
 
-Kernels of one tile can be fifty times apart, as where one spills registers at every step. That is a
-fact of the kernel and of no size, so it is learned before the forest, which is left with what differs
-from size to size. Of a kernel that was measured it is the value that fits its rows best; of one that
-was not, a small forest over the facts of kernels predicts it (tile, warps, registers, spills).
+Kernels of one tile can be fifty times apart, as where one spills registers at every step. That is
+a fact of the kernel and of no size, so it is learned before the forest, which is left with what
+differs from size to size. Of a kernel that was measured it is the value that fits its rows best; of
+one that was not, a small forest over the facts of kernels predicts it (tile, warps, registers,
+spills).
 
 The prediction also counts as one row of each measured kernel, so that one of few rows is drawn to
 what kernels like it do.
@@ -53,6 +54,13 @@ def makes_of(kernels: Kernels) -> dict[str, int]:
     }
 
 
+def as_makes(points: Points, kernels: Kernels) -> Points:
+    """Return points with every kernel called by the first name of its make."""
+    first: dict[Kernel, str] = {}
+    names = {name: first.setdefault(make_of(kernels[name]), name) for name in sorted(kernels)}
+    return replace(points, kernel=np.array([names[name] for name in points.kernel], object))
+
+
 def alike(kernels: Kernels) -> list[list[str]]:
     """Return the names of kernels that nothing tells apart, those of a group together."""
     groups: dict[Kernel, list[str]] = {}
@@ -84,7 +92,8 @@ def fit_slowness(
 def columns_of(kernels: Sequence[Kernel], gpu: Gpu) -> NDArray[np.float32]:
     """Return the facts of kernels, float32 array of shape (len(OWN_FACTS), n_kernels)."""
     rows = [own_columns(own_of(kernel, gpu)) for kernel in kernels]
-    return np.array(rows, np.float32).reshape(-1, len(OWN_FACTS)).T
+    columns: NDArray[np.float32] = np.array(rows, np.float32).reshape(-1, len(OWN_FACTS)).T
+    return columns
 
 
 def _of_the_others(columns: NDArray[np.float32], free: Floats) -> Floats:

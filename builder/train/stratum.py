@@ -16,7 +16,8 @@ from ..dataset import N_FOLDS, Dataset, Mask, Measurements, Points, folds
 from ..errors import DatasetError
 from .back_ends import Labels, labels_by_unit
 from .learner import LearnerOptions
-from .physics import Constants, DescribedPoints, Kernels, describe_points
+from .physics import DescribedPoints, Kernels
+from .runtime_fit import RuntimeFit
 
 _FEWEST_ROWS = 20
 """Rows measured under lasting load: with fewer, nothing can be learned of power or slowdown."""
@@ -113,9 +114,9 @@ class Stratum:
         """Return the fold of points, of this stratum or not, shape (n_points,)."""
         return folds(points, self.options.split, self.options.n_folds)
 
-    def described(self, points: Points, constants: Constants) -> DescribedPoints:
-        """Return points with the features that these constants give them."""
-        return describe_points(points, self.gpu, self.kernels, constants)
+    def described(self, points: Points, fit: RuntimeFit) -> DescribedPoints:
+        """Return points with the features that a fit of their runtimes gives them."""
+        return fit.described(points, self.gpu, self.kernels)
 
 
 def strata_of(
