@@ -86,8 +86,12 @@ KERNEL_FEATURES = {
     "own_slowness": "time of the main loop over what the tile explains of it",
     "own_sums": "elements of C that a thread adds up; 0 where threads are not known",
     "own_strip_bytes": "bytes of A and B that a tile loads from the first step to the last",
+    "own_stream_share": "time of all loads of tiles, did they come through DRAM, over base time",
 }
 """Features of kernels that are known, which come after FEATURES."""
+
+LINE_BYTES = 128.0
+"""Bytes of a line of L2 (CUDA C++ Best Practices Guide, "Coalesced Access to Global Memory")."""
 
 ALL_FEATURES = FEATURES | KERNEL_FEATURES
 """Names, in the order of the columns, and what they mean.
@@ -154,6 +158,7 @@ def describe(
     moved = operands + mn * (view.output_bytes * (1.0 + reads_c))
 
     kernel_row: tuple[Any, ...] = ()
+    stream_s = 0.0
     if view.own is None:
         own_fill = own_k_steps = m * 0.0
         # Of the same tiles: g seconds for one step along k, p for one tile.
@@ -187,7 +192,7 @@ def describe(
         )
         tiles_s = minimum(whole_s, split_s + view.split_s)
     else:
-        own_fill, own_k_steps, tiles_s, kernel_row = _own_tiles(
+        own_fill, own_k_steps, tiles_s, stream_s, kernel_row = _own_tiles(
             m, n, k, batch, mn, view.own, view, maximum
         )
 
@@ -252,6 +257,8 @@ def describe(
         (k + 127.0) // 128.0 / k,
         *kernel_row,
     )
+    if kernel_row:
+        row = (*row, stream_s / base_s)
     return GemmFeatures(base_s, light_s, compute_s, memory_s, macs_s, dram_s, row)
 
 
@@ -264,8 +271,11 @@ def _own_tiles(
     own: Own,
     view: View,
     maximum: Callable[[Any, Any], Any],
-) -> tuple[Any, Any, Any, tuple[Any, ...]]:
-    """Return tiles over waves, steps, time of the tiles and KERNEL_FEATURES of a known kernel."""
+) -> tuple[Any, Any, Any, Any, tuple[Any, ...]]:
+    """Return tiles over waves, steps, times of the tiles and of their loads, and features.
+
+    Of the loads, did all of them come through DRAM. Features: KERNEL_FEATURES but the last.
+    """
     tile_m, tile_n, tile_k, slices, blocks, *rest = own
     threads = own.threads
     sms = view.sm_count
@@ -281,6 +291,8 @@ def _own_tiles(
     whole_s = k / slices * s_per_k
     # A few warps leave an SM waiting: as long in every round, however many blocks share it.
     alone_s = whole_s * (view.half_warps / maximum(threads / 32.0, 1.0))
+    spilled_s = own.spill_bytes * threads * view.sm_s_per_spilled_byte
+    whole_s = whole_s + steps * spilled_s
     busy_s = maximum(waves * whole_s + rounds * alone_s, rounds * (steps * view.step_s))
     busy_s = busy_s * own.slowness
     join_s = (slices > 1.0) * (mn * view.split_s_per_element * slices + view.split_s)
@@ -298,4 +310,12 @@ def _own_tiles(
         tile_m * tile_n * (threads > 0.0) / maximum(threads, 1.0),
         loaded * (k / slices),
     )
-    return tiles / waves, steps, busy_s + rounds * view.tile_s + join_s, row
+    # DRAM is read in lines; a row of a tile that is shorter than one leaves the rest unused.
+    a_row = view.a_is_row_major * tile_k + (1.0 - view.a_is_row_major) * tile_m
+    b_row = view.b_is_row_major * tile_n + (1.0 - view.b_is_row_major) * tile_k
+    a_bytes, b_bytes = view.b_bytes + view.more_a_bytes, view.b_bytes
+    lines = tile_m * maximum(a_bytes, LINE_BYTES / a_row)
+    lines = lines + tile_n * maximum(b_bytes, LINE_BYTES / b_row)
+    stream_s = tiles_m * tiles_n * batch * k * lines * view.dram_s
+    tiles_s = busy_s + rounds * view.tile_s + join_s + view.streamed * stream_s
+    return tiles / waves, steps, tiles_s, stream_s, row

@@ -29,14 +29,17 @@ its port to L2, and each waits for every step of its main loop:
               + sm_s_per_k, for what a tile of any size costs
     rounds  = ceil(tiles / (sm_count * blocks)), steps = ceil(k / (tile_k * slices))
     wait    = half_warps / warps of a block
-    t_tiles = slowness * max((waves + rounds * wait) * k / slices * s_per_k,
-                             rounds * steps * step_s) + rounds * tile_s
+    t_k     = k / slices * s_per_k + steps * spilled bytes * sm_s_per_spilled_byte
+    t_tiles = slowness * max(waves * t_k + rounds * wait * k / slices * s_per_k,
+                             rounds * steps * step_s)
+              + rounds * tile_s + streamed * t_loads
 
 An SM that holds `half_warps` warps works at half its rate, and at a rate of w / (w + half_warps)
-with w of them: a round of b blocks takes as long as b + wait of them at the full rate. slowness
-is the kernel's own: how much longer its main loop takes than its tile explains, as where it spills
-registers. It is learned of each kernel that was measured, and predicted from the facts of one that
-was not (`_estimator`).
+with w of them: a round of b blocks takes as long as b + wait of them at the full rate. t_loads is
+the time of all that tiles load, did all of it come through DRAM in whole lines: blocks that load
+the same find it in L2 only as long as they keep step. slowness is the kernel's own: how much longer
+its main loop takes than its tile explains. It is learned of each kernel that was measured, and
+predicted from the facts of one that was not (`_estimator`).
 
 `View` is what these formulas need of one GPU, dtype and kernel.
 """
@@ -67,6 +70,8 @@ def _times(*names: str) -> _Ranges:
 
 _OWN_CONSTANTS = ("sm_s_per_mac", "sm_s_per_byte", "sm_s_per_k", "step_s", "tile_s")
 
+_FACTORS: _Ranges = (("half_warps", 0.0, 1e3), ("streamed", 0.0, 1e3))
+
 _SHARED: _Ranges = (
     ("launch_s", 1e-12, 1.0),
     *_times("s_per_mac", "s_per_l2_byte", "s_per_dram_byte", "s_per_written_byte"),
@@ -84,7 +89,7 @@ CONSTANTS: dict[str, _Ranges] = {
         *_times(*(f"tile_{m}x{n}_s_per_k" for m, n in TILES)),
         *_times(*(f"tile_{m}x{n}_s" for m, n in TILES)),
     ),
-    "kernel": (*_SHARED, *_times(*_OWN_CONSTANTS), ("half_warps", 0.0, 1e3)),
+    "kernel": (*_SHARED, *_times(*_OWN_CONSTANTS), *_times("sm_s_per_spilled_byte"), *_FACTORS),
     "power": (
         ("share_at_rest", 0.0, 1.0),
         ("share_per_compute", 0.0, 10.0),
@@ -96,7 +101,7 @@ CONSTANTS: dict[str, _Ranges] = {
 power; and of the sustained runtime, which is the forest's alone. A share is one of the range
 between idle power and the limit."""
 
-NEW_CONSTANTS = {"half_warps": 0.0}
+NEW_CONSTANTS = {"half_warps": 0.0, "sm_s_per_spilled_byte": 0.0, "streamed": 0.0}
 """Constants that older artefacts lack, and the value with which these answer as they did."""
 
 
@@ -179,6 +184,8 @@ class View:
             self.step_s = constants["step_s"]
             self.tile_s = constants["tile_s"]
             self.half_warps = constants["half_warps"]
+            self.streamed = constants["streamed"]
+            self.sm_s_per_spilled_byte = constants["sm_s_per_spilled_byte"]
 
 
 def peak_flops_of(gpu: Gpu, dtype: str) -> float:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from ..dataset import Dataset
 
 
+_SPLIT = "what is held out; a make is a kernel under all of its names; random is not honest"
+
+
 def _add_datasets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", nargs="+", type=Path, help="datasets to predict")
     parser.add_argument("--simulated", action="store_true", help="take simulated rows alone")
@@ -33,12 +36,12 @@ def _read(options: argparse.Namespace) -> Dataset:
 
 def _configure_methods(parser: argparse.ArgumentParser) -> None:
     from ..dataset import SPLITS
-    from ..evaluate import METHODS
+    from ..evaluate import MAKE, METHODS
 
     _add_datasets(parser)
     _add_dtypes(parser)
     parser.add_argument("--method", nargs="+", required=True, choices=tuple(METHODS))
-    parser.add_argument("--split", choices=SPLITS, default="pair", help="random is not honest")
+    parser.add_argument("--split", choices=(*SPLITS, MAKE), default="pair", help=_SPLIT)
     add_workers(parser)
     parser.set_defaults(run=_run_methods)
 

@@ -10,7 +10,15 @@ recipe to the next person who measures, beside how far those who measured agree.
 
 from .back_end_choice import BackEndChoice
 from .device_time import DeviceTime
-from .evaluation import METHODS, Score, evaluate_methods, evaluate_model, read_datasets, score_lines
+from .evaluation import (
+    MAKE,
+    METHODS,
+    Score,
+    evaluate_methods,
+    evaluate_model,
+    read_datasets,
+    score_lines,
+)
 from .held_out_collections import ModelWorth, StratumWorth, evaluate_collections
 from .interval_score import LEAST_INSIDE, IntervalScore
 from .noise_floor import Floor, floors
@@ -33,6 +41,7 @@ from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
 __all__ = [
     "CHOICE_HEAD",
     "LEAST_INSIDE",
+    "MAKE",
     "METHODS",
     "SHOWN",
     "SIZE_HEAD",

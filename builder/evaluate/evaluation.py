@@ -18,7 +18,16 @@ from gpperf_lite import Gpu, Model
 from ..dataset import Dataset, Floats, Mask, Points, concatenate, held_out, points_of, read
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
-from ..train import Errors, Kernels, consensus_points, errors_of, fit_runtime, slices, unit_of
+from ..train import (
+    Errors,
+    Kernels,
+    as_makes,
+    consensus_points,
+    errors_of,
+    fit_runtime,
+    slices,
+    unit_of,
+)
 from .baselines import nearest_predictions, roofline, study_predictions
 from .kernel_choice import ChoiceEfficiency, choice_of
 
@@ -53,6 +62,10 @@ def _roofline(points: Points, out: Mask, gpu: Gpu, kernels: Kernels) -> Floats:
 def _nearest(points: Points, out: Mask, gpu: Gpu, kernels: Kernels) -> Floats:
     return nearest_predictions(points, out)
 
+
+MAKE = "make"
+"""The split whose groups are the programs of kernels, under whatever names and launched however:
+what is left to learn from then holds no twin of what is held out."""
 
 METHODS: dict[str, Predictor] = {
     "ours": _ours,
@@ -114,7 +127,8 @@ def parts_of(dataset: Dataset) -> Iterator[tuple[Points, Gpu, Kernels]]:
 def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, split: str) -> Score:
     """Return the errors of one method on points of one GPU and dtype."""
     predicted = np.full(len(points), np.nan)
-    for out in held_out(points, split):
+    grouped, by = (as_makes(points, kernels), "kernel") if split == MAKE else (points, split)
+    for out in held_out(grouped, by):
         predicted[out] = METHODS[method](points, out, gpu, kernels)
     score = _score(method, "runtime", points, predicted, points.runtime_s, split)
     units = np.array([unit_of(kernels[name]) for name in points.kernel], object)

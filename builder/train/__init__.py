@@ -23,6 +23,7 @@ from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
 from .runtime_fit import RuntimeFit, fit_runtime
 from .runtime_fits import Held, RuntimeFits, fit_strata, held_by_collection, held_by_fold
+from .slowness import as_makes
 from .stratum import Stratum, TrainOptions, strata_of
 from .training import check_name, one_gpu
 
@@ -45,6 +46,7 @@ __all__ = [
     "RuntimeFits",
     "Stratum",
     "TrainOptions",
+    "as_makes",
     "build_from_datasets",
     "build_from_recipe",
     "check_name",

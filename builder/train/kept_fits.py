@@ -42,17 +42,17 @@ _RESULTS = names_of(Domain, Estimator, Forest, Interval, RuntimeFit)
 
 RUNTIME_OF_RUNTIME_FITS = (
     *("_arithmetic", "_domain", "_features", "_forest", "_gemm", "_gpu", "_kernel", "_occupancy"),
-    *("_physics",),
+    *("_physics", "_estimator"),
 )
 """The modules of the runtime that decide the result of `fit_runtime`."""
 
 BUILDER_OF_RUNTIME_FITS = (
     *("train/catboost_forest.py", "train/learner.py", "train/leaves.py", "train/physics.py"),
-    *("train/runtime_fit.py", "kernels/*.py", "dataset/points.py"),
+    *("train/runtime_fit.py", "train/slowness.py", "kernels/*.py", "dataset/points.py"),
 )
 """The modules of the builder that do."""
 
-RUNTIME = (*RUNTIME_OF_RUNTIME_FITS, "_estimator", "_interval", "_relative")
+RUNTIME = (*RUNTIME_OF_RUNTIME_FITS, "_interval", "_relative")
 """The modules of the runtime that decide the result of any fit."""
 
 BUILDER = ("train/*.py", "kernels/*.py", "dataset/*.py")

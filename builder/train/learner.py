@@ -22,22 +22,18 @@ from gpperf_lite._forest import Forest
 
 from ..dataset import Floats
 from .catboost_forest import constant_forest, forest_of
-from .leaves import with_refitted_leaves
+from .leaves import mean_of, with_refitted_leaves
 
 Columns = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """The size of the ensemble that teaches: boosted trees each, their rate, and random trees.
-
-    is_calm: whether labels far from what a robust fit says are pulled in towards it.
-    """
+    """The size of the ensemble that teaches: boosted trees each, their rate, and random trees."""
 
     n_trees: int = 256
     learning_rate: float = 0.2
     n_random: int = 30
-    is_calm: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,7 @@ class LearnerOptions:
     """Options of a learner: the size of the forest, and how it is fitted.
 
     n_trees, depth: of the forest that is shipped; teacher: the ensemble that teaches it, or None.
+    n_alike: without a teacher, the forests that differ by their seed alone, and are averaged.
     """
 
     n_trees: int = 128
@@ -54,6 +51,7 @@ class LearnerOptions:
     column_share: float = 0.3
     teacher: Teacher | None = Teacher()
     seed: int = 1
+    n_alike: int = 1
 
 
 LARGE = LearnerOptions(n_trees=256, teacher=Teacher(700, 0.12, n_random=60))
@@ -62,8 +60,17 @@ LARGE = LearnerOptions(n_trees=256, teacher=Teacher(700, 0.12, n_random=60))
 PLAIN = LearnerOptions(n_trees=256, teacher=None)
 """Without a teacher: in a quarter of the time, for fits of which there are many."""
 
-FOR_KERNELS = LearnerOptions(n_trees=256, teacher=Teacher(800, 0.1, n_random=60, is_calm=False))
-"""For known kernels, of which some fall off steeply with size: that is no noise to be calmed."""
+FOR_KERNELS = LearnerOptions(
+    n_trees=400,
+    depth=6,
+    learning_rate=0.15,
+    l2_leaf_reg=1.0,
+    column_share=0.5,
+    teacher=None,
+    n_alike=2,
+)
+"""For known kernels, of which some fall off steeply with size: a teacher would take it for noise.
+"""
 
 SMALL = LearnerOptions(
     n_trees=64, depth=4, learning_rate=0.1, l2_leaf_reg=3.0, column_share=1.0, teacher=None
@@ -90,6 +97,14 @@ def learn(
         if unlabelled is not None:
             rows = np.concatenate([rows, unlabelled.T])
         target = _taught(columns.T, target, rows, options.teacher, options.seed)
+    if options.teacher is None:
+        return mean_of([_student(rows, target, options, seed) for seed in range(options.n_alike)])
+    # The labels of a teacher have no noise to be followed.
+    return with_refitted_leaves(_student(rows, target, options, 0), rows.T, target)
+
+
+def _student(rows: Columns, target: Floats, options: LearnerOptions, number: int) -> Forest:
+    """Return the forest of a seed, by its number among those that differ by it alone."""
     student = _catboost(
         n_trees=options.n_trees,
         depth=options.depth,
@@ -97,12 +112,10 @@ def learn(
         l2_leaf_reg=options.l2_leaf_reg,
         rsm=options.column_share,
         random_strength=0.0,
-        random_seed=options.seed,
+        random_seed=options.seed + number,
     )
     student.fit(rows, target)
-    forest = forest_of(student, options.depth)
-    # The labels of a teacher have no noise to be followed.
-    return forest if options.teacher is None else with_refitted_leaves(forest, rows.T, target)
+    return forest_of(student, options.depth)
 
 
 def _taught(rows: Columns, target: Floats, asked: Columns, teacher: Teacher, seed: int) -> Floats:
@@ -116,7 +129,7 @@ def _taught(rows: Columns, target: Floats, asked: Columns, teacher: Teacher, see
     }
     robust = _catboost(**large, loss_function="MAE", random_seed=seed + 1).fit(rows, target)
     middle = robust.predict(asked)
-    calm = _calmed(target, middle[: len(target)]) if teacher.is_calm else target
+    calm = _calmed(target, middle[: len(target)])
     squared = [
         _catboost(**large, random_seed=seed + number).fit(rows, calm).predict(asked)
         for number in (2, 3)

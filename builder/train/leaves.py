@@ -7,6 +7,8 @@ target (S. Ren et al., "Global Refinement of Random Forest", CVPR 2015).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -33,6 +35,19 @@ def with_refitted_leaves(forest: Forest, columns: NDArray[np.float32], target: F
     new = old + _ridge(inside, left)
     leaves = to_units(new.reshape(n_trees, n_leaves)).astype(np.int16)
     return Forest(forest.feature, forest.threshold, leaves, forest.bias)
+
+
+def mean_of(forests: Sequence[Forest]) -> Forest:
+    """Return one forest whose sums are the mean of those of several forests of equal depth."""
+    if len(forests) == 1:
+        return forests[0]
+    share = 1.0 / len(forests)
+    return Forest(
+        np.concatenate([one.feature for one in forests]),
+        np.concatenate([one.threshold for one in forests]),
+        np.rint(np.concatenate([one.leaves for one in forests]) * share).astype(np.int16),
+        round(sum(one.bias for one in forests) * share),
+    )
 
 
 def _membership(forest: Forest, columns: NDArray[np.float32]) -> csr_matrix:

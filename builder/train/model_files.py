@@ -23,6 +23,8 @@ from .recipe import ModelRecipe, read_recipe
 from .stratum import TrainOptions
 from .training import train
 
+_ALIKE_SHOWN = 3
+
 
 def build_from_recipe(
     recipe: Path,
@@ -134,6 +136,13 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
         )
     for part, n_rows in artefact.provenance.get("left_out", {}).items():
         print(f"  left out: {part}: {n_rows} rows, too few to hold any out")
+    for text in artefact.provenance.get("beyond_reach", ()):
+        print(f"  beyond reach: {text}")
+    groups = artefact.provenance.get("alike", ())
+    for names in groups[:_ALIKE_SHOWN]:
+        print(f"  alike in all that is known of them, and answered alike: {', '.join(names)}")
+    if len(groups) > _ALIKE_SHOWN:
+        print(f"  and {len(groups) - _ALIKE_SHOWN} more such groups, which the card names")
     _print_copies(artefact.provenance)
 
 

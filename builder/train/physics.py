@@ -14,7 +14,7 @@ from gpperf_lite import Gpu, Kernel
 from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._features import ALL_FEATURES, FEATURES, GemmFeatures, describe
 from gpperf_lite._forest import powers_of_two
-from gpperf_lite._physics import TILES, View, peak_flops_of, physics_of, side_by_side
+from gpperf_lite._physics import NEW_CONSTANTS, TILES, View, peak_flops_of, physics_of, side_by_side
 
 from ..dataset import Floats, Points
 from ..kernels import family_of, runs_on_tensor_cores
@@ -175,6 +175,7 @@ def speed_of_light(points: Points, gpu: Gpu, kernels: Kernels) -> Floats:
     # The speed of light does not depend on the constants: any of both forms of physics will do.
     usual = _guess(1e-6, mac_s, gpu)
     usual |= _guess_of_tiles(mac_s, gpu, "library") | _guess_of_tiles(mac_s, gpu, "kernel")
+    usual |= NEW_CONSTANTS
     return describe_points(points, gpu, kernels, usual).light_s
 
 
@@ -229,7 +230,9 @@ class _Search:
         """Return the constants that parameters stand for; of a share they are the log odds."""
         constants = dict(zip(self.names, np.exp(parameters).tolist(), strict=True))
         odds = constants["unhidden"]
-        return constants | {"unhidden": odds / (1.0 + odds)}
+        # Where a kernel was measured, the forest knows better when its loads miss L2.
+        usual = {"streamed": 0.0} if "tile_s" in constants else {}
+        return constants | {"unhidden": odds / (1.0 + odds)} | usual
 
 
 def _search_of(points: Points, gpu: Gpu, kernels: Kernels) -> _Search:
@@ -280,6 +283,7 @@ def _guess_of_tiles(mac_s: float, gpu: Gpu, form: str) -> dict[str, float]:
             "step_s": 2e-8,
             "tile_s": 1e-6,
             "half_warps": 4.0,
+            "sm_s_per_spilled_byte": gpu.sm_count / gpu.l2_bytes_per_s,
         }
     guess = {}
     for m, n in TILES:

@@ -14,7 +14,7 @@ from gpperf_lite._forest import Forest, powers_of_two
 from gpperf_lite._physics import physics_of
 
 from ..dataset import Floats, Points
-from .learner import FEW_ROWS, SMALL, LearnerOptions, learn
+from .learner import FEW_ROWS, FOR_KERNELS, SMALL, LearnerOptions, learn
 from .physics import (
     Constants,
     DescribedPoints,
@@ -81,13 +81,24 @@ def fit_runtime(
     constants, slowness, unmeasured = _fit_physics(points, gpu, kernels)
     described = describe_points(points, gpu, kernels, constants, slowness)
     target = np.log2(points.runtime_s / described.base_s)
-    options = learner or (LearnerOptions() if len(points) >= FEW_ROWS else SMALL)
+    options = learner or _usual(points, kernels)
     unlabelled = None
     if options.teacher:
         between = _unmeasured(points)
         unlabelled = describe_points(between, gpu, kernels, constants, slowness).columns
     forest = learn(described.columns, target, options, unlabelled)
     return RuntimeFit(constants, forest, trained_domain(points), slowness, unmeasured)
+
+
+def _usual(points: Points, kernels: Kernels) -> LearnerOptions:
+    """Return the learner that points of one form of physics usually get."""
+    if len(points) < FEW_ROWS:
+        return SMALL
+    return LearnerOptions() if _are_libraries(points, kernels) else FOR_KERNELS
+
+
+def _are_libraries(points: Points, kernels: Kernels) -> bool:
+    return all(physics_of(kernels[name]) == "library" for name in set(points.kernel))
 
 
 def _fit_physics(
@@ -98,7 +109,7 @@ def _fit_physics(
     Each is fitted in turn to what the other leaves over.
     """
     constants = fit_constants(points, gpu, kernels)
-    if all(physics_of(kernels[name]) == "library" for name in set(points.kernel)):
+    if _are_libraries(points, kernels):
         return constants, {}, None
     for _ in range(_ROUNDS):
         slowness, _ = fit_slowness(points, gpu, kernels, constants)

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gpperf_lite._kernel import LIBRARIES
-
 from ..dataset import Floats, Mask, Points, folds, joined
 from ..parallel import Task
 from .kept_fits import KeptFits, run_kept
-from .learner import FEW_ROWS, FOR_KERNELS, LARGE, PLAIN, LearnerOptions
+from .learner import FEW_ROWS, LARGE, PLAIN, LearnerOptions
 from .runtime_fit import RuntimeFit, fit_runtime
 from .slowness import FEWEST_MAKES, as_makes, makes_of
 from .stratum import Stratum
@@ -123,7 +121,7 @@ def _fits_without_makes(stratum: Stratum) -> dict[int, Task[RuntimeFit]]:
     for number in np.unique(fold).tolist():
         points = stratum.points.where(fold != number)
         kernels = {name: stratum.kernels[name] for name in sorted(set(points.kernel))}
-        asked = (points, stratum.gpu, kernels, stratum.options.learner or usual_learner(stratum))
+        asked = (points, stratum.gpu, kernels, stratum.options.learner)
         tasks[number] = Task(f"{stratum.name}, without kernels {number}", fit_runtime, asked)
     return tasks
 
@@ -134,12 +132,10 @@ def make_folds(stratum: Stratum) -> NDArray[np.intp]:
 
 
 def usual_learner(stratum: Stratum) -> LearnerOptions | None:
-    """Return the learner of a stratum: None for that of few rows or one of the usual size.
+    """Return the learner of a stratum: None for what `fit_runtime` takes.
 
     What three collections agree on holds less noise, and is worth more trees.
     """
-    if stratum.unit not in {library.name for library in LIBRARIES}:
-        return FOR_KERNELS if len(stratum.points) >= FEW_ROWS else None
     is_large = len(stratum.points) >= FEW_ROWS and stratum.measured.least_for_reference >= 3
     return LARGE if is_large and stratum.unit == "library" else None
 

@@ -41,9 +41,10 @@ _FINE = np.arange(-1.0 / 8.0, 1.0 / 8.0, 1.0 / 128.0)
 def make_of(kernel: Kernel) -> Kernel:
     """Return the make of a kernel: all that is known of its program, without name and slices.
 
-    Kernels of one make cannot be told apart but by how they are launched.
+    Kernels of one make cannot be told apart but by how they are launched. One of which no tile is
+    known, as the library, is of a make of its own.
     """
-    return replace(kernel, name="", split_k=1, swizzle=None)
+    return kernel if kernel.tile is None else replace(kernel, name="", split_k=1, swizzle=None)
 
 
 def makes_of(kernels: Kernels) -> dict[str, int]:
@@ -65,7 +66,9 @@ def alike(kernels: Kernels) -> list[list[str]]:
     """Return the names of kernels that nothing tells apart, those of a group together."""
     groups: dict[Kernel, list[str]] = {}
     for name in sorted(kernels):
-        groups.setdefault(replace(kernels[name], name=""), []).append(name)
+        kernel = kernels[name]
+        key = kernel if kernel.tile is None else replace(kernel, name="")
+        groups.setdefault(key, []).append(name)
     return [names for names in groups.values() if len(names) > 1]
 
 

@@ -26,7 +26,9 @@ from .kept_fits import KeptFits, run_kept
 from .power_estimator import power_estimator
 from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
 from .provenance import stand_ins_among, versions_of
+from .reach import Beyond, labels_beyond
 from .runtime_fits import fit_strata
+from .slowness import alike
 from .stratum import Stratum, TrainOptions, strata_of
 
 
@@ -74,6 +76,7 @@ def train(
     # What is learned from runtimes, power and slowdown, needs those of every fold held out.
     built_on = [stratum.name for stratum in strata] if len(sustained) else list(powered)
     fitted = fit_strata(strata, built_on, n_workers, label, kept)
+    beyond = [labels_beyond(stratum, fits.whole) for stratum, fits in fitted]
     strata_judged = [judged(stratum, fits) for stratum, fits in fitted]
     excess = excess_of(strata_judged)
     estimators = [runtime_estimator(one, excess) for one in strata_judged]
@@ -99,8 +102,15 @@ def train(
         _kernels_in_order(strata, data),
         tuple(estimators),
         stand_ins,
-        _provenance(data, power_datasets, left_out, options, copies),
+        _provenance(data, power_datasets, left_out, options, copies) | _doubts(strata, beyond),
     )
+
+
+def _doubts(strata: Sequence[Stratum], beyond: Sequence[Beyond | None]) -> dict[str, Any]:
+    """Return what of its kernels and labels a model cannot tell: nothing where it can tell all."""
+    groups = [names for stratum in strata for names in alike(stratum.kernels)]
+    found = [str(one) for one in beyond if one is not None]
+    return ({"alike": groups} if groups else {}) | ({"beyond_reach": found} if found else {})
 
 
 _ORDER = ("runtime", "sustained", "power")
