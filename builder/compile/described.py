@@ -47,7 +47,7 @@ class DescribedKernels:
         head = f"compiled for {self.architecture}: {len(self.kernels)} of {n_kernels} kernels"
         example = {reason: name for name, reason in reversed(self.left)}
         return [
-            f"{head}, {self.n_programs} programs",
+            f"{head} (programs: {self.n_programs})",
             *(
                 f"  left as they are {count}: {reason} ({example[reason]})"
                 for reason, count in self.reasons.items()

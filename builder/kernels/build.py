@@ -62,6 +62,7 @@ class Build:
         The kernel keeps its name and the arguments of its run, and gets the facts that it lacks.
         """
         ours = {name: getattr(self.kernel, name) for name in _MAKE}
-        if any(getattr(kernel, name) not in (None, fact) for name, fact in ours.items()):
+        known = {name: fact for name, fact in ours.items() if fact is not None}
+        if any(getattr(kernel, name) not in (None, fact) for name, fact in known.items()):
             return None
-        return replace(self, kernel=replace(kernel, **ours))
+        return replace(self, kernel=replace(kernel, **known))

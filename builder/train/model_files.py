@@ -107,14 +107,17 @@ def build_generic(
     return train_generic(datasets, model.name, model.version, options, n_workers, kept)
 
 
-def runtime_dataset(model: ModelRecipe, sources: Path, n_workers: int = 1) -> Dataset:
+def runtime_dataset(
+    model: ModelRecipe, sources: Path, n_workers: int = 1, cubins: Path | None = None
+) -> Dataset:
     """Return the measured runtimes that a recipe names for a model, as one dataset.
 
-    Its kernels are described as those that the model is trained on; what the cache of compiled
-    kernels lacks is compiled. Raises SourceError where a file is missing or of another format.
+    Its kernels are described as those that the model is trained on; what `cubins`, the cache of
+    compiled kernels (None for the usual one), lacks is compiled.
+    Raises SourceError where a file is missing or of another format.
     """
-    imported = (_imported(model, sources / name, n_workers)[0] for name in model.runtime)
-    return concatenate(list(imported))
+    tables = (_imported(model, sources / name, n_workers, cubins) for name in model.runtime)
+    return concatenate([dataset for dataset, _ in tables])
 
 
 def build_from_datasets(
@@ -181,7 +184,7 @@ def _imported(
     model: ModelRecipe, path: Path, n_workers: int, cubins: Path | None = None
 ) -> tuple[Dataset, list[str]]:
     """Return a table of a model's recipe, and the lines that say what was done with it."""
-    dataset, report = import_table(path, model.format)
+    dataset, report = import_table(path, model.format, model.gpu)
     if not model.compile:
         return dataset, report.lines()
     dataset, lines = with_compiled_kernels(dataset, cubins, n_workers)

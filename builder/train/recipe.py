@@ -4,6 +4,7 @@
 [NAME]
 version              of the model, a text
 format               of its sources: a name of `importers.FORMATS`
+gpu                  short name of the GPU, where its tables do not say it
 runtime, power       lists of files, below the folder of sources; power may be missing
                      where several are of one back end, the newest release comes first
 boards               tables with power, below the folder of sources: they tell the power of what has
@@ -58,6 +59,7 @@ class ModelRecipe:
     held_out: int | None = None
     boards: tuple[str, ...] = ()
     compile: bool = False
+    gpu: str | None = None
 
 
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
@@ -123,6 +125,7 @@ _KEYS: Readers = {
     "power": _files,
     "boards": _files,
     "compile": _truth,
+    "gpu": Table.text,
     "split": partial(Table.choice, allowed=tuple(FOLDED)),
     "folds": partial(Table.integer, low=2, high=1_000_000),
     "held_out": partial(Table.integer, low=2, high=1_000_000),
