@@ -43,7 +43,8 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
     """Read one CSV of cutlass_profiler; `gpu` says where it was measured."""
     if gpu is None:
         raise SourceError(
-            f"{path} does not say which GPU it was measured on: name it with --gpu, in a recipe with gpu"
+            f"{path} does not say which GPU it was measured on: name it with --gpu, in a recipe "
+            "with gpu"
         )
     short, facts = find_gpu(gpu)
     report = ImportReport("cutlass-profiler", path, LICENCE)

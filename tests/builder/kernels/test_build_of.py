@@ -134,7 +134,7 @@ def test_warps_along_k_share_the_tile() -> None:
         turing(dtype="bf16"),
         turing(threads=256),
         turing(alignment=8),
-        turing(stages=1),
+        turing(stages=1, name=TURING.replace("64x2", "64x1")),
         turing(stages=None),
         turing(stages=3, name=TURING.replace("64x2", "64x3")),
         turing(instruction=Tile(16, 8, 16)),
