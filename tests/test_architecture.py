@@ -101,7 +101,7 @@ BUILDER_IMPORTS = {
     "measure": {"device", "kernels", "vocabulary"},
     "compile": {"kernels"},
     "plan": {"kernels"},
-    "importers": {"dataset", "vocabulary"},
+    "importers": {"compile", "dataset", "vocabulary"},
     "dataset": {"vocabulary"},
     "device.cuda": {"device", "kernels"},
     "device.simulated": {"device"},

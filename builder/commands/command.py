@@ -45,9 +45,14 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 
 def add_sweep(parser: argparse._ActionsContainer, required: bool = True) -> None:
     """Add --sweep and --cubins."""
+    parser.add_argument("--sweep", type=Path, required=required, help="TOML of kernels and shapes")
+    add_cubins(parser)
+
+
+def add_cubins(parser: argparse._ActionsContainer) -> None:
+    """Add --cubins."""
     from ..compile import FOLDER
 
-    parser.add_argument("--sweep", type=Path, required=required, help="TOML of kernels and shapes")
     parser.add_argument("--cubins", type=Path, default=FOLDER, help="cache of compiled kernels")
 
 

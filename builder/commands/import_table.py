@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .command import Command
+from .command import Command, add_cubins, add_workers
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +15,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=sorted(FORMATS))
     parser.add_argument("--gpu", help="short name of the GPU, where the table does not say it")
     parser.add_argument("--output", required=True, type=Path, help="the dataset to write (Parquet)")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="ask the compiler for the kernels' registers, spills and shared memory; needs no GPU",
+    )
+    add_cubins(parser)
+    add_workers(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from ..dataset import concatenate, counted_once, write
-    from ..importers import import_table
+    from ..importers import import_table, with_compiled_kernels
 
     parts = []
     for path in options.table:
@@ -30,6 +37,9 @@ def _run(options: argparse.Namespace) -> int:
     parts, copies = counted_once(parts)
     print("".join(f"counted once: {text}\n" for text in copies), end="")
     whole = concatenate(parts)
+    if options.compile:
+        whole, lines = with_compiled_kernels(whole, options.cubins, options.workers)
+        print("\n".join(lines))
     write(whole, options.output)
     print(f"wrote {len(whole)} rows to {options.output}")
     return 0

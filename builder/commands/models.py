@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .command import Command, add_fits, add_recipe, add_workers
+from .command import Command, add_cubins, add_fits, add_recipe, add_workers
 
 _MODELS = Path(__file__).parents[2] / "gpperf_lite" / "models"
 
@@ -16,6 +16,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=_MODELS, help="folder of the artefacts")
     add_workers(parser)
     add_fits(parser)
+    add_cubins(parser)
     parser.set_defaults(run=_run)
 
 
@@ -24,9 +25,8 @@ def _run(options: argparse.Namespace) -> int:
 
     kept = KeptFits(options.fits)
     print(f"finished fits are kept in {kept}; deleting it is always safe", flush=True)
-    build_from_recipe(
-        options.recipe, options.sources, options.output, options.only, options.workers, kept
-    )
+    asked = (options.recipe, options.sources, options.output, options.only, options.workers)
+    build_from_recipe(*asked, kept, options.cubins)
     return 0
 
 

@@ -46,7 +46,19 @@ def compiled(
     elsewhere: CompileElsewhere | None = None,
     compiler: Compiles | None = None,
 ) -> ReadyKernels:
-    """Compile the missing builds of patterns for a GPU; leave out what cannot be compiled.
+    """Compile the missing builds of patterns for a GPU; see `compiled_builds`."""
+    return compiled_builds(select(patterns), gpu, cache, n_workers, elsewhere, compiler)
+
+
+def compiled_builds(
+    chosen: Sequence[Build],
+    gpu: Gpu,
+    cache: Path,
+    n_workers: int,
+    elsewhere: CompileElsewhere | None = None,
+    compiler: Compiles | None = None,
+) -> ReadyKernels:
+    """Compile the missing ones of some builds for a GPU; leave out what cannot be compiled.
 
     elsewhere: is given the missing builds first; those that are missing then are compiled here by
     `compiler`, n_workers at once. Raises ToolchainError where some are missing and no compiler is
@@ -56,7 +68,6 @@ def compiled(
     before: it is the plan that leaves it out.
     """
     cubins, architecture = CubinCache(cache), architecture_of(gpu)
-    chosen = select(patterns)
     builds = _completed(chosen, cubins, architecture)
     if elsewhere is not None and (missing := _missing(builds)):
         elsewhere(missing, architecture)

@@ -100,7 +100,7 @@ def worth_of(
     model: ModelRecipe, sources: Path, n_workers: int = 1, kept: KeptFits | None = None
 ) -> ModelWorth:
     """Return the worth of one model; raises what `evaluate_collections` does."""
-    dataset = runtime_dataset(model, sources)
+    dataset = runtime_dataset(model, sources, n_workers)
     strata = strata_of(dataset, one_gpu(dataset), options_of(model), {})
     fitted = fit_strata(strata, (), n_workers, f"holding out of {model.name}", kept)
     return ModelWorth(

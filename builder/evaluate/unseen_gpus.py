@@ -72,7 +72,7 @@ def curves(
         raise RecipeError(f"{recipe} has no model of scope 'generic'")
     (model,) = models[:1]
     options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
-    tables, _ = tables_of(runtime_dataset(model, sources), {}, n_workers, kept)
+    tables, _ = tables_of(runtime_dataset(model, sources, n_workers), {}, n_workers, kept)
     return curves_of(hold_out_gpus(tables, model.without, options, n_workers, kept), n_workers)
 
 

@@ -42,7 +42,10 @@ _OPERANDS = {"fe4m3": "e4m3", "fe5m2": "e5m2"}
 def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one CSV of cutlass_profiler; `gpu` says where it was measured."""
     if gpu is None:
-        raise SourceError(f"{path} does not say which GPU it was measured on: name it with --gpu")
+        raise SourceError(
+            f"{path} does not say which GPU it was measured on: name it with --gpu, in a recipe "
+            "with gpu"
+        )
     short, facts = find_gpu(gpu)
     report = ImportReport("cutlass-profiler", path, LICENCE)
     names, lines = read_rows(path)

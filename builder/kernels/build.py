@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpperf_lite import Gemm, Kernel
 
 SOURCES = Path(__file__).parents[2] / "cuda"
+
+_MAKE = (
+    *("family", "dtype", "layout", "alignment", "tile", "warp_tile", "instruction", "stages"),
+    *("cluster", "schedule", "threads"),
+)
+"""The facts of a kernel that its program decides, and that are known before it is compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +55,14 @@ class Build:
         if self.accumulator == "s32" and not (gemm.alpha.is_integer() and gemm.beta.is_integer()):
             return f"its alpha and beta are whole numbers, not {gemm.alpha} and {gemm.beta}"
         return None
+
+    def described_as(self, kernel: Kernel) -> Build | None:
+        """Return this build as that of a kernel that was described elsewhere; None where it is not.
+
+        The kernel keeps its name and the arguments of its run, and gets the facts that it lacks.
+        """
+        ours = {name: getattr(self.kernel, name) for name in _MAKE}
+        known = {name: fact for name, fact in ours.items() if fact is not None}
+        if any(getattr(kernel, name) not in (None, fact) for name, fact in known.items()):
+            return None
+        return replace(self, kernel=replace(kernel, **known))

@@ -1,18 +1,27 @@
-"""The catalogue: the library and every kernel that can be compiled, by name; and its patterns."""
+"""The catalogue: the library and every kernel that can be compiled, by name; and its patterns.
+
+A kernel that was measured elsewhere has the build that its name means, or one made of its facts.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 
+from gpperf_lite import Kernel
 from gpperf_lite._errors import nearest
 
 from ..errors import BuilderError
 from .build import Build
 from .family import FAMILIES, family_of
+
+_ARGUMENTS = re.compile(r"(?:_splitk[0-9]+|_swizzle[0-9]+|_along_[mn]|_parallel)+$")
+"""The end of a name that tells the arguments of a run, and nothing of the program."""
 
 
 class CatalogueError(BuilderError, LookupError):
@@ -27,6 +36,22 @@ def catalogue() -> Mapping[str, Build]:
         if builds.setdefault(build.kernel.name, build) is not build:
             raise CatalogueError(f"two kernels have the name {build.kernel.name}")
     return MappingProxyType(builds)
+
+
+def build_of(kernel: Kernel) -> Build | None:
+    """Return the build of a kernel that was described elsewhere; None where we have none.
+
+    By its name where the catalogue has it and nothing that is known speaks against it, else from
+    its facts. Slices along k and the swizzle's width are arguments of a run: kernels that differ
+    in them alone have one program. The build's kernel is the one that was described.
+    """
+    named = replace(kernel, name=_ARGUMENTS.sub("", kernel.name))
+    family, build = family_of(kernel), catalogue().get(named.name)
+    found = build.described_as(kernel) if build is not None and build.source else None
+    if found is None and family.from_facts is not None:
+        build = family.from_facts(named)
+        found = None if build is None else build.described_as(kernel)
+    return found
 
 
 def select(patterns: Sequence[str]) -> list[Build]:

@@ -9,6 +9,8 @@ every one. In three ways our kernels differ from those of that library:
 - `igemm` on CUDA cores is called `align4`: it loads four bytes at once, whatever the name says.
 - The library's swizzle, up to 8 tiles wide, is not in the name; another width follows the name,
   as in `_swizzle1`. So does the number of slices along k, as in `_splitk2`.
+
+`build_of` makes the builds that are in no series, of kernels that were measured elsewhere.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from typing import NamedTuple
 
 from gpperf_lite import Kernel
@@ -43,20 +46,28 @@ _TYPES = {
 }
 _ORDERS = {"n": "ColumnMajor", "t": "RowMajor"}
 _WIDEST_OUTPUT = 8
+_WARP = 32
+_ASYNC = 80
+"""The first architecture whose templates have more than two stages."""
+
+_WARPS_IN_NAME = re.compile(r"(_[a-z](?:884|1688|8816|16816|16832))[0-9]{3}(?=[a-z0-9]*gemm_)")
 
 
 class _Shape(NamedTuple):
-    """A tile, the depth of its pipeline, and the numbers of warps that share it along m and n."""
+    """A tile, the depth of its pipeline, and the tile of each of the warps that share it."""
 
     tile: Tile
     stages: int
-    warps: tuple[int, int]
+    warp_tile: Tile
 
 
 def _shapes(text: str) -> list[_Shape]:
     """Return the shapes of a text such as `128x64_32x6/2x2`: m, n, k, stages, warps along m, n."""
     numbers = [[int(number) for number in re.split("[x_/]", one)] for one in text.split()]
-    return [_Shape(Tile(m, n, k), stages, (wm, wn)) for m, n, k, stages, wm, wn in numbers]
+    return [
+        _Shape(Tile(m, n, k), stages, Tile(m // wm, n // wn, k))
+        for m, n, k, stages, wm, wn in numbers
+    ]
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ class Series:
     def builds(self) -> Iterator[Build]:
         """Yield every kernel: first the plain ones, then other swizzles and slices."""
         plain = [
-            self._build(shape, layout, alignment)
+            self.build(shape, layout, alignment)
             for alignment in self.alignments
             for layout in self.layouts
             for shape in _shapes(self.shapes)
@@ -95,9 +106,10 @@ class Series:
                     yield from (_swizzled(build, swizzle) for swizzle in SWIZZLES)
                 yield from (_split(build, slices) for slices in SPLITS)
 
-    def _build(self, shape: _Shape, layout: str, alignment: int) -> Build:
-        tile, (warps_m, warps_n) = shape.tile, shape.warps
-        warp_tile = Tile(tile.m // warps_m, tile.n // warps_n, tile.k)
+    def build(self, shape: _Shape, layout: str, alignment: int) -> Build:
+        """Return the plain kernel of a shape, which may be none of the series' own."""
+        tile, stages, warp_tile = shape
+        n_warps = prod(extent // share for extent, share in zip(tile, warp_tile, strict=True))
         kernel = Kernel(
             self._name(shape, layout, alignment),
             "cutlass2",
@@ -107,9 +119,9 @@ class Series:
             tile,
             warp_tile,
             self.instruction,
-            shape.stages,
+            stages,
             SWIZZLE,
-            threads=32 * warps_m * warps_n,
+            threads=_WARP * n_warps,
         )
         widest = min(alignment, _WIDEST_OUTPUT, 128 // _BITS[self.output])
         output_alignment = widest if self.unit == "tensorop" else 1
@@ -126,14 +138,14 @@ class Series:
             ("GEMM_TILE", _extents(tile)),
             ("GEMM_WARP_TILE", _extents(warp_tile)),
             ("GEMM_INSTRUCTION", _extents(self.instruction)),
-            ("GEMM_STAGES", str(shape.stages)),
+            ("GEMM_STAGES", str(stages)),
             ("GEMM_SWIZZLE", str(SWIZZLE)),
             ("GEMM_MATH", self.math),
         )
         return Build(kernel, SOURCE, macros, self.output, self.accumulator, output_alignment)
 
     def _name(self, shape: _Shape, layout: str, alignment: int) -> str:
-        (m, n, k), stages = shape.tile, shape.stages
+        (m, n, k), stages, _ = shape
         instruction = "{}{}{}".format(*self.instruction) if self.unit == "tensorop" else ""
         written = f"{self.output}_" if self.output != self.accumulator else ""
         read = f"_{self.operand}" if self.operand != self.accumulator else ""
@@ -251,3 +263,35 @@ def builds() -> Iterator[Build]:
     """Yield every kernel of every series."""
     for series in SERIES:
         yield from series.builds()
+
+
+def build_of(kernel: Kernel) -> Build | None:
+    """Return the build of a kernel that was described elsewhere, from its facts.
+
+    Its types are those of the series that would give it its name, with the output as there or as
+    the accumulator is. Three digits may follow the instruction in a name, of which the first two
+    tell the warps: the warps are taken from the facts, and the third digit changes no program.
+    None where its tile, warp tile, stages or layout are not known, or no series names it so.
+    """
+    shape = _shape_of(kernel)
+    if shape is None or kernel.layout is None:
+        return None
+    name = _WARPS_IN_NAME.sub(r"\1", kernel.name)
+    for series in SERIES:
+        if shape.stages > 2 and series.sm < _ASYNC:
+            continue
+        for output in dict.fromkeys((series.output, series.accumulator)):
+            build = replace(series, output=output).build(shape, kernel.layout, kernel.alignment)
+            if build.kernel.name == name:
+                return build
+    return None
+
+
+def _shape_of(kernel: Kernel) -> _Shape | None:
+    """Return the shape of a kernel; None where it is not known, or none that a template takes."""
+    tile, warp_tile, stages = kernel.tile, kernel.warp_tile, kernel.stages
+    if tile is None or warp_tile is None or stages is None or stages < 2:
+        return None
+    if any(share < 1 or extent % share for extent, share in zip(tile, warp_tile, strict=True)):
+        return None
+    return _Shape(tile, stages, warp_tile)

@@ -32,6 +32,8 @@ class Family:
     share_of_peak: rough part of the peak FLOP/s that a large GEMM reaches, to plan with.
     full_tile: side of a tile from which a block fills its warps; below, threads idle.
     f16_sums: pattern of the names of kernels that keep their sums in f16; None where none does.
+    from_facts: the build of a kernel that no name of ours tells, None where it has none; itself
+        None where there are no such kernels.
     """
 
     builds: Callable[[], Iterator[Build]]
@@ -44,6 +46,7 @@ class Family:
     share_of_peak: float = 1.0
     full_tile: int = 1
     f16_sums: re.Pattern[str] | None = None
+    from_facts: Callable[[Kernel], Build | None] | None = None
 
 
 def _library() -> Iterator[Build]:
@@ -60,7 +63,11 @@ FAMILIES = {
     # waits (`Barrier::wait_eq_reset`, gemm_universal_streamk.h). In the names, the letter before
     # the instruction is the accumulator's type.
     "cutlass2": Family(
-        cutlass2.builds, "cutlass", share_of_peak=0.6, f16_sums=re.compile(r"_h[0-9]*gemm_")
+        cutlass2.builds,
+        "cutlass",
+        share_of_peak=0.6,
+        f16_sums=re.compile(r"_h[0-9]*gemm_"),
+        from_facts=cutlass2.build_of,
     ),
     # wgmma and TMA are of one architecture alone. The stream-K scheduler neither sets nor takes
     # anything back to 0 (sm90_tile_scheduler_stream_k.hpp): its workspace is zeroed before every

@@ -39,7 +39,8 @@ _METADATA = """
 The file's metadata holds, under `gpperf_lite`, one JSON object: `schema_version`; `kernels`, the
 description of each kernel that is more than its name says; `gpus`, the facts of each GPU; and
 `provenance`, a list of objects that say which file (with its SHA-256), which importer or collector,
-which licence, and how many rows were taken and dropped for which reason.
+which licence, and how many rows were taken and dropped for which reason; after `import --compile`
+also the architecture and the compiler that described how many kernels, and why not the others.
 
 ## Regimes
 

@@ -48,7 +48,7 @@ def noise_page(recipe: Path, sources: Path, n_workers: int) -> str:
         raise RecipeError(f"{recipe} has no model {', '.join(missing)}")
     found: list[Floor] = []
     for name, dtype in SHOWN_TABLES:
-        dataset = runtime_dataset(models[name], sources)
+        dataset = runtime_dataset(models[name], sources, n_workers)
         found += floors(dataset.of_dtypes([dtype]), n_workers)
     return page_of(found)
 

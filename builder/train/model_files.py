@@ -14,7 +14,7 @@ from gpperf_lite._generic import write as write_generic
 from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
 from ..files import make_room
-from ..importers import import_table
+from ..importers import import_table, with_compiled_kernels
 from .board_power import BoardPower, board_tables
 from .generic import train_generic
 from .generic_fit import GenericOptions
@@ -33,13 +33,16 @@ def build_from_recipe(
     only: Sequence[str] | None,
     n_workers: int,
     kept: KeptFits | None = None,
+    cubins: Path | None = None,
 ) -> None:
     """Build the models of a recipe into a folder; each file is written when it is whole.
 
-    kept: where finished fits are found and kept. A line says which model of how many is built, and
-    another one how many of its fits were found.
+    kept: where finished fits are found and kept. cubins: the cache of compiled kernels, None for
+    the usual one. A line says which model of how many is built, and another one how many of its
+    fits were found.
 
-    Raises RecipeError where the recipe is not valid, or has no model of a name in `only`.
+    Raises RecipeError where the recipe is not valid, or has no model of a name in `only`;
+    ToolchainError where a model needs a compiler and none is installed.
     """
     models = read_recipe(recipe)
     unknown = sorted(set(only or ()) - {model.name for model in models})
@@ -51,19 +54,24 @@ def build_from_recipe(
         print(f"model {number} of {len(chosen)}: {model.name}", flush=True)
         path = folder / f"{model.name}.safetensors"
         if model.scope == "generic":
-            write_and_report_generic(build_generic(model, sources, n_workers, kept), path)
+            generic = build_generic(model, sources, n_workers, kept, cubins)
+            write_and_report_generic(generic, path)
         else:
-            write_and_report(build_model(model, sources, n_workers, kept), path)
+            write_and_report(build_model(model, sources, n_workers, kept, cubins), path)
         if kept:
             print(f"{model.name}: {kept.take_tally()}", flush=True)
 
 
 def build_model(
-    model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
+    model: ModelRecipe,
+    sources: Path,
+    n_workers: int,
+    kept: KeptFits | None = None,
+    cubins: Path | None = None,
 ) -> Artefact:
     """Import the sources of one model and train it."""
     names = dict.fromkeys((*model.runtime, *model.power))
-    read_once = {name: _import(sources / name, model.format) for name in names}
+    read_once = {name: _import(model, sources / name, n_workers, cubins) for name in names}
     runtime, power = ([read_once[name] for name in part] for part in (model.runtime, model.power))
     boards = _boards(sources, model.boards, model.format) if model.boards else None
     return train(runtime, power, options_of(model), n_workers, kept, boards)
@@ -89,20 +97,29 @@ def _boards(sources: Path, names: tuple[str, ...], format_name: str) -> BoardPow
 
 
 def build_generic(
-    model: ModelRecipe, sources: Path, n_workers: int, kept: KeptFits | None = None
+    model: ModelRecipe,
+    sources: Path,
+    n_workers: int,
+    kept: KeptFits | None = None,
+    cubins: Path | None = None,
 ) -> Generic:
     """Import the sources of the generic model and train it."""
-    datasets = [_import(sources / name, model.format) for name in model.runtime]
+    datasets = [_import(model, sources / name, n_workers, cubins) for name in model.runtime]
     options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
     return train_generic(datasets, model.name, model.version, options, n_workers, kept)
 
 
-def runtime_dataset(model: ModelRecipe, sources: Path) -> Dataset:
+def runtime_dataset(
+    model: ModelRecipe, sources: Path, n_workers: int = 1, cubins: Path | None = None
+) -> Dataset:
     """Return the measured runtimes that a recipe names for a model, as one dataset.
 
+    Its kernels are described as those that the model is trained on; what `cubins`, the cache of
+    compiled kernels (None for the usual one), lacks is compiled.
     Raises SourceError where a file is missing or of another format.
     """
-    return concatenate([import_table(sources / name, model.format)[0] for name in model.runtime])
+    tables = (_imported(model, sources / name, n_workers, cubins) for name in model.runtime)
+    return concatenate([dataset for dataset, _ in tables])
 
 
 def build_from_datasets(
@@ -166,7 +183,18 @@ def write_and_report_generic(generic: Generic, path: Path) -> None:
     _print_copies(generic.provenance)
 
 
-def _import(path: Path, format_name: str) -> Dataset:
-    dataset, report = import_table(path, format_name)
-    print("\n".join(report.lines()))
+def _import(model: ModelRecipe, path: Path, n_workers: int, cubins: Path | None = None) -> Dataset:
+    dataset, lines = _imported(model, path, n_workers, cubins)
+    print("\n".join(lines))
     return dataset
+
+
+def _imported(
+    model: ModelRecipe, path: Path, n_workers: int, cubins: Path | None = None
+) -> tuple[Dataset, list[str]]:
+    """Return a table of a model's recipe, and the lines that say what was done with it."""
+    dataset, report = import_table(path, model.format, model.gpu)
+    if not model.compile:
+        return dataset, report.lines()
+    dataset, lines = with_compiled_kernels(dataset, cubins, n_workers)
+    return dataset, [*report.lines(), *lines]

@@ -4,6 +4,7 @@
 [NAME]
 version              of the model, a text
 format               of its sources: a name of `importers.FORMATS`
+gpu                  short name of the GPU, where its tables do not say it
 runtime, power       lists of files, below the folder of sources; power may be missing
                      where several are of one back end, the newest release comes first
 boards               tables with power, below the folder of sources: they tell the power of what has
@@ -11,6 +12,8 @@ boards               tables with power, below the folder of sources: they tell t
 split, folds         the held-out parts, for accuracy and intervals
 held_out             the number of folds that are held out in turn, two at least; all of them where
                      it is missing
+compile              true where the compiler is asked for the registers, spills and shared memory
+                     of the measured kernels, which their tables do not tell
 stand_ins            unmeasured dtypes and the measured ones that answer for them
 scope                "gpu", or "generic": one model of many GPUs (split and folds are not used then)
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
@@ -55,6 +58,8 @@ class ModelRecipe:
     without: dict[str, list[str]] = field(default_factory=dict)
     held_out: int | None = None
     boards: tuple[str, ...] = ()
+    compile: bool = False
+    gpu: str | None = None
 
 
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
@@ -90,6 +95,10 @@ def _stand_ins(table: Table, key: str) -> Any:
     return table.value(key, _is_stand_ins, f"a table of dtypes, of {' '.join(DTYPES)}")
 
 
+def _truth(table: Table, key: str) -> Any:
+    return table.value(key, lambda value: isinstance(value, bool), "true or false")
+
+
 def _without(table: Table, key: str) -> Any:
     return table.value(key, _is_without, "a table of lists of dtypes, by GPU")
 
@@ -115,6 +124,8 @@ _KEYS: Readers = {
     "runtime": _some_files,
     "power": _files,
     "boards": _files,
+    "compile": _truth,
+    "gpu": Table.text,
     "split": partial(Table.choice, allowed=tuple(FOLDED)),
     "folds": partial(Table.integer, low=2, high=1_000_000),
     "held_out": partial(Table.integer, low=2, high=1_000_000),

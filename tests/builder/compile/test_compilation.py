@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins.elf import CONSTANTS, make_cubin
+from stand_ins.compiler import FakeCompiler, compiled
+from stand_ins.elf import make_cubin
 
 from builder.compile import CubinCache, compile_all, support_cubin, table_lines
 from builder.compile.cache import CachedCubin, gemm_cubin
@@ -35,7 +36,6 @@ from builder.kernels.catalogue import catalogue
 from gpperf_lite._occupancy import occupancy
 
 TOOLS = Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
-LOG = "Function properties for gemm_run\n 8 bytes stack frame, 24 bytes spill stores, 0 bytes\n"
 SGEMM = "cutlass_simt_sgemm_64x64_8x2_nn_align1"
 FP8 = "cutlass_tensorop_bf16_s16832fastaccumgemm_e4m3_64x64_64x6_tn_align16"
 HELLO = CompileJob("a.cu", (), "sm_90", ())
@@ -43,42 +43,6 @@ HELLO = CompileJob("a.cu", (), "sm_90", ())
 
 def builds(*names: str) -> list[Build]:
     return [catalogue()[name] for name in names]
-
-
-class FakeCompiler:
-    """Compiles nothing: answers with a cubin of as many threads as the job's warps have.
-
-    answer: called with each job instead, where it is given; jobs: what was compiled.
-    """
-
-    def __init__(self, answer: Callable[[CompileJob], CompilerOutput] | None = None) -> None:
-        self._answer = answer or compiled
-        self._lock = threading.Lock()
-        self.jobs: list[CompileJob] = []
-        self.is_closed = False
-
-    def __call__(self, job: CompileJob) -> CompilerOutput:
-        with self._lock:
-            self.jobs.append(job)
-        return self._answer(job)
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-def compiled(job: CompileJob, **changes: int) -> CompilerOutput:
-    """Return the output that a job would have."""
-    macros = dict(job.macros)
-    if "TILE" in macros:
-        threads = int(macros["TILE"]) ** 2
-    else:
-        tile, warp = (
-            [int(extent) for extent in macros[name].split(",")]
-            for name in ("GEMM_TILE", "GEMM_WARP_TILE")
-        )
-        threads = 32 * (tile[0] // warp[0]) * (tile[1] // warp[1])
-    constants = CONSTANTS | {"gemm_threads": threads} | changes
-    return CompilerOutput(make_cubin(constants=constants), LOG)
 
 
 def run(

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from stand_ins.compiler import toolchain
 from stand_ins.elf import CONSTANTS, make_cubin
 
 from builder.compile import CubinCache, ReadyKernels, compile_all, uncompiled
 from builder.compile.nvrtc import (
     CompileJob,
     CompilerOutput,
-    Toolchain,
-    ToolchainError,
-    installed_toolchain,
 )
 from builder.compile.ready import compiled
 from builder.kernels import Build
@@ -47,13 +45,6 @@ class Compiler:
 
     def close(self) -> None:
         """Nothing is going on."""
-
-
-def toolchain() -> Toolchain:
-    try:
-        return installed_toolchain()
-    except ToolchainError:
-        return Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
 
 
 class Elsewhere:

@@ -48,6 +48,12 @@ def test_a_model_takes_from_the_defaults_what_it_does_not_say(tmp_path: Path) ->
     )  # fmt: skip
 
 
+def test_a_model_is_compiled_for_where_it_says_so(tmp_path: Path) -> None:
+    first, second = recipe(tmp_path, GOOD + 'compile = true\ngpu = "rtx4070"\n')
+    assert (first.compile, first.gpu) == (False, None)
+    assert (second.compile, second.gpu) == (True, "rtx4070")
+
+
 def test_the_recipe_that_is_shipped_is_valid() -> None:
     models = read_recipe(RECIPE)
     assert {"h200_sxm", "rtx4070"} <= {model.name for model in models}
@@ -80,6 +86,10 @@ def test_the_recipe_that_is_shipped_is_valid() -> None:
         ("stand_ins", '{ half = "bf16" }'),
         ("stand_ins", "{ f16 = 16 }"),
         ("stand_ins", '{ f16 = ["bf16"] }'),
+        ("compile", '"true"'),
+        ("compile", "1"),
+        ("gpu", "[]"),
+        ("gpu", '""'),
     ],
 )
 def test_a_value_that_is_not_allowed_is_refused_with_what_is(

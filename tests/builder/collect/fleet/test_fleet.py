@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stand_ins.compiler import toolchain
 from stand_ins.elf import CONSTANTS, make_cubin
 
 from builder.__main__ import main
@@ -38,9 +39,6 @@ from builder.compile import CubinCache, compile_all
 from builder.compile.nvrtc import (
     CompileJob,
     CompilerOutput,
-    Toolchain,
-    ToolchainError,
-    installed_toolchain,
 )
 from builder.dataset import Dataset, read
 from builder.device.simulated import SimulatedDevice
@@ -296,13 +294,6 @@ class Compiler:
 
     def close(self) -> None:
         """Nothing is going on."""
-
-
-def toolchain() -> Toolchain:
-    try:
-        return installed_toolchain()
-    except ToolchainError:
-        return Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
 
 
 def test_kernels_are_compiled_by_tasks_and_kept_here(tmp_path: Path) -> None:

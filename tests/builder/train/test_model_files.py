@@ -1,0 +1,82 @@
+"""Models built from a recipe whose kernels the compiler describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stand_ins.compiler import FakeCompiler, toolchain
+from stand_ins.tables import CUTLASS_COLUMNS, CUTLASS_KERNEL, cutlass_row, gemm_ms, write_csv
+
+import gpperf_lite as gp
+from builder.__main__ import main
+from builder.compile import compile_all
+from builder.errors import SourceError
+from builder.kernels import select
+from builder.train import read_recipe, runtime_dataset
+
+RECIPE = """
+[mine]
+version = "1"
+format = "cutlass-profiler"
+gpu = "rtx4070"
+runtime = ["a.csv", "b.csv"]
+split = "shape"
+folds = 2
+compile = {}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two tables of one kernel, and its cubin."""
+    for name, sizes in (("a.csv", (256, 512, 1024)), ("b.csv", (384, 768, 1536))):
+        rows = [
+            cutlass_row(m=str(m), n=str(n), k=str(k), Runtime=str(gemm_ms(m, n, k)))
+            for m in sizes for n in sizes for k in sizes
+        ]  # fmt: skip
+        write_csv(tmp_path / name, CUTLASS_COLUMNS, rows)
+    options = {"compiler": FakeCompiler(), "toolchain": toolchain()}
+    cubins = tmp_path / "cubins"
+    compile_all(select([CUTLASS_KERNEL]), ["sm_89"], cubins, **options)  # type: ignore[arg-type]
+    return tmp_path
+
+
+def recipe(folder: Path, compiles: str) -> Path:
+    path = folder / f"{compiles}.toml"
+    path.write_text(RECIPE.format(compiles))
+    return path
+
+
+def test_a_model_knows_what_the_compiler_says_of_its_kernels(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["models", "build", "--recipe", str(recipe(folder, "true"))]
+    arguments += ["--sources", str(folder), "--output", str(folder), "--workers", "1"]
+    arguments += ["--cubins", str(folder / "cubins"), "--fits", str(folder / "fits")]
+    assert main(arguments) == 0
+    line = "compiled for sm_89: 1 of 1 kernels (programs: 1)\n"
+    assert capsys.readouterr().out.count(line) == 2
+    model = gp.load(folder / "mine.safetensors")
+    (kernel,) = model.kernels
+    assert (kernel.name, kernel.registers, kernel.spill_bytes) == (CUTLASS_KERNEL, 40, 24)
+    compiled = [entry["compiled"] for entry in model.card["provenance"]["runtime"]]
+    assert [one["architecture"] for one in compiled] == ["sm_89", "sm_89"]
+
+
+@pytest.mark.parametrize(("compiles", "registers"), [("true", 40), ("false", None)])
+def test_what_is_judged_has_the_kernels_that_are_trained_on(
+    folder: Path, compiles: str, registers: int | None
+) -> None:
+    (model,) = read_recipe(recipe(folder, compiles))
+    dataset = runtime_dataset(model, folder, cubins=folder / "cubins")
+    assert len(dataset) == 2 * 27
+    assert dataset.kernel(CUTLASS_KERNEL).registers == registers
+
+
+def test_a_gpu_that_neither_table_nor_recipe_names_is_asked_for(folder: Path) -> None:
+    path = recipe(folder, "false")
+    path.write_text(path.read_text().replace('gpu = "rtx4070"\n', ""))
+    (model,) = read_recipe(path)
+    with pytest.raises(SourceError, match="does not say which GPU"):
+        runtime_dataset(model, folder)
