@@ -19,7 +19,7 @@ from gpperf_lite import Gpu, Kernel
 from gpperf_lite._artefact import Artefact
 from gpperf_lite._estimator import Estimator
 
-from ..dataset import Dataset, concatenate, counted_once, points_of
+from ..dataset import Dataset, chosen_rows, concatenate, counted_once, points_of
 from ..errors import DatasetError
 from .board_power import BoardPower
 from .estimators import excess_of, judged, runtime_estimator, sustained_estimator
@@ -50,9 +50,9 @@ def train(
     """
     check_name(options.name)
     label = f"training {options.name}"
-    chosen, copies = counted_once(_chosen(datasets, options))
+    chosen, copies = counted_once(chosen_rows(datasets, simulated=options.simulated))
     data = concatenate(chosen)
-    power_datasets = _chosen(power_datasets, options)
+    power_datasets = chosen_rows(power_datasets, simulated=options.simulated)
     gpu = one_gpu(data)
     left_out: dict[str, int] = {}
     strata = strata_of(data, gpu, options, left_out)
@@ -100,10 +100,6 @@ def check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
         raise DatasetError(f"name must be up to 64 letters, digits, . _ or - (got {name!r:.80})")
     return name
-
-
-def _chosen(datasets: list[Dataset], options: TrainOptions) -> list[Dataset]:
-    return [dataset.simulated() for dataset in datasets] if options.simulated else datasets
 
 
 def _of_power(estimators: list[Estimator]) -> list[Estimator]:
