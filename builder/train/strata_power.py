@@ -100,7 +100,8 @@ def power_estimators(
     names = [task.label for task in own]
     found = dict(zip(names, run_kept(own, n_workers, label, kept), strict=True))
     known = [name for name in names if len(power.by_stratum[name]) >= ENOUGH_POINTS]
-    if not power.by_stratum or not pools or len(known) == len(fitted):
+    has_no_other = len(fitted) == 1 or len(known) == len(fitted)
+    if not power.by_stratum or not pools or has_no_other:
         return list(found.values())
     readings = [
         Readings(stratum, power.by_stratum.get(stratum.name), fits) for stratum, fits in fitted
