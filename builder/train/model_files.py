@@ -134,7 +134,8 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
         )
     for part, n_rows in artefact.provenance.get("left_out", {}).items():
         print(f"  left out: {part}: {n_rows} rows, too few to hold any out")
-    if missing := artefact.provenance.get("power_missing"):
+    if all(estimator.target != "power" for estimator in artefact.estimators):
+        missing = artefact.provenance.get("power_missing", "no row with power was given")
         print(f"  no power: {missing}")
     _print_copies(artefact.provenance)
 

@@ -242,6 +242,7 @@ def test_kernels_that_contradict_all_others_keep_what_is_their_own() -> None:
     [
         (9, 300.0, "9 points have it, and 20 in two folds by shape are the least"),
         (30, None, "no usable row holds power averaged over 0.9 s or longer"),
+        (0, None, "no row with power was given"),
     ],
 )
 def test_too_little_power_is_said_and_the_model_is_made(
@@ -253,8 +254,9 @@ def test_too_little_power_is_said_and_the_model_is_made(
 ) -> None:
     """Printed when it is made, and on its card."""
     rows = rows_of("bf16", n_read)
-    power = rows if power_w else dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=0.2)
-    artefact = train([rows.not_sustained()], [power], OPTIONS)
+    cold = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=0.2)
+    power = [rows if power_w else cold] if n_read else []
+    artefact = train([rows.not_sustained()], power, OPTIONS)
     assert {one.target for one in artefact.estimators} == {"runtime"}
     assert artefact.provenance["power"] == []
     path = tmp_path / "runtime.safetensors"
@@ -264,7 +266,7 @@ def test_too_little_power_is_said_and_the_model_is_made(
     assert len(told) == 2
     assert told[0] == told[1]
     assert why in told[0]
-    assert "--power" in told[0]
+    assert ("--power" in told[0]) == (n_read > 0)
 
 
 def test_a_gpu_whose_limits_are_not_known_has_a_model_of_runtimes() -> None:
