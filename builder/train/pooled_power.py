@@ -197,4 +197,4 @@ def _fitted(parts: Sequence[_Part], held_out: _Round) -> list[PowerFit]:
 def _described(part: _Part, where: Mask, number: int | None) -> DescribedPoints:
     """Return some points with the features that the runtime fit without a fold gives them."""
     fit = part.fits.whole if number is None else part.fits.without(number)
-    return part.stratum.described(part.known.where(where), fit.constants)
+    return part.stratum.described(part.known.where(where), fit)
