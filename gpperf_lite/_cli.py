@@ -255,8 +255,7 @@ def _run_card(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(card, indent=2))
         return
-    gpu = card["gpu"]
-    print(f"{card['name']}, version {card['version']}, for {gpu['name']}")
+    print(f"{card['name']}, version {card['version']}, for {card['gpu']['name']}")
     print(f"kernels: {', '.join(card['kernels'])}")
     print("held-out accuracy (absolute percentage error):")
     names = "target, dtype, kernels, timed, held out, rows, mean, median, p90, 90 % covers"
@@ -278,6 +277,9 @@ def _run_card(options: argparse.Namespace) -> None:
     for target in ("runtime", "power"):
         for source in _sources(card, target):
             print(f"{target} from {source}")
+    if not _summary(card)["power"]:
+        missing = card["provenance"].get("power_missing", "no row with power was given")
+        print(f"no power: {_plain(missing)}")
     window_s = card["provenance"].get("power_window_s")
     if window_s:
         print(
@@ -292,12 +294,10 @@ def _sources(card: dict[str, Any], target: str) -> list[str]:
     texts = []
     for entry in entries if isinstance(entries, list) else []:
         fields = entry if isinstance(entry, dict) else {}
-        source, licence, taken = (_plain(fields.get(name, "?")) for name in _SOURCE_FIELDS)
+        names = ("source", "licence", "taken")
+        source, licence, taken = (_plain(fields.get(name, "?")) for name in names)
         texts.append(f"{source} ({licence}), {taken} rows")
     return texts
-
-
-_SOURCE_FIELDS = ("source", "licence", "taken")
 
 
 def _plain(value: object) -> str:

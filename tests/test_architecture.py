@@ -143,6 +143,7 @@ BUILDER_LIBRARIES = {
     "train.leaves": {"scipy"},
     "train.learner": {"catboost", "sklearn"},
     "train.physics": {"scipy"},
+    "train.pooled_shares": {"scipy"},
     "train.power_fit": {"scipy"},
 }
 

@@ -9,7 +9,7 @@ from gpperf_lite._artefact import write
 from gpperf_lite._builtin import artefact_path
 from gpperf_lite._generic import read as read_generic
 
-from ..dataset import concatenate, read
+from ..dataset import chosen_rows, concatenate, read
 from ..files import make_room
 from ..train import check_name
 from .calibration import calibrate_generic
@@ -27,10 +27,8 @@ def build_calibrated(
     """Calibrate the generic model called `base`, or at that path, by datasets of one GPU."""
     make_room(output)
     generic = read_generic(artefact_path(base))
-    dataset = concatenate([read(path) for path in measured])
-    artefact = calibrate_generic(
-        generic, dataset.simulated() if simulated else dataset, check_name(name), version
-    )
+    rows = chosen_rows([read(path) for path in measured], simulated=simulated)
+    artefact = calibrate_generic(generic, concatenate(rows), check_name(name), version)
     write(artefact, output)
     print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB, each point from the others:")
     for estimator in artefact.estimators:

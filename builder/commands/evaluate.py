@@ -27,9 +27,8 @@ def _add_dtypes(parser: argparse.ArgumentParser) -> None:
 def _read(options: argparse.Namespace) -> Dataset:
     from ..evaluate import read_datasets
 
-    dataset = read_datasets(options.dataset)
+    dataset = read_datasets(options.dataset, simulated=options.simulated)
     if options.simulated:
-        dataset = dataset.simulated()
         print("simulated rows: they say nothing of any GPU")
     return dataset.of_dtypes(options.dtype) if options.dtype else dataset
 

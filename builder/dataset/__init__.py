@@ -12,7 +12,7 @@ from gpperf_lite._arithmetic import Floats
 from .consensus import FEWEST_FOR_REFERENCE, FEWEST_SHARED, Measurements, measurements_of
 from .contradiction import slower_than_larger
 from .copies import copies_among, counted_once, text_of
-from .dataset import Dataset, concatenate, is_storable
+from .dataset import Dataset, chosen_rows, concatenate, is_storable
 from .file import read, write
 from .parquet import read_parquet
 from .points import Mask, Points, collections_of, joined, points_of
@@ -50,6 +50,7 @@ __all__ = [
     "Mask",
     "Measurements",
     "Points",
+    "chosen_rows",
     "collections_of",
     "concatenate",
     "copies_among",

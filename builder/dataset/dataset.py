@@ -123,6 +123,20 @@ class Dataset:
         return self.kernels.get(name) or Kernel.from_name(name)
 
 
+def chosen_rows(datasets: Sequence[Dataset], *, simulated: bool) -> list[Dataset]:
+    """Return the simulated rows of datasets as if measured, or all rows of all, as is asked.
+
+    Raises DatasetError where simulated rows are asked for and there are none.
+    """
+    if not simulated:
+        return list(datasets)
+    chosen = [dataset.simulated() for dataset in datasets]
+    n_rows = sum(map(len, datasets))
+    if n_rows and not any(map(len, chosen)):
+        raise DatasetError(f"none of the {n_rows} rows is simulated: leave --simulated out")
+    return chosen
+
+
 @lru_cache(maxsize=4096)
 def is_storable(kernel: Kernel) -> bool:
     """Return True where a dataset that describes this kernel can be read back."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gpperf_lite._arithmetic import Floats
 
 from ..errors import DatasetError
+from ..vocabulary import Flag
 from .dataset import Dataset
 from .schema import COLLECTION, POINT
 
@@ -129,6 +130,11 @@ def _reasons(dataset: Dataset) -> str:
     """Return the reasons why a dataset has no usable row, with what can be done, for an error."""
     if not len(dataset):
         return "there is no row of this kind in it"
+    if dataset.kept_out().get(Flag.SIMULATED) == len(dataset):
+        return (
+            f"all of its {len(dataset)} rows are simulated: add --simulated to take them, though "
+            "they say nothing of any GPU"
+        )
     told = [f"{flag} on {count} ({flag.advice})" for flag, count in dataset.kept_out().items()]
     return f"flags keep out all of its {len(dataset)} (docs/dataset.md): {', '.join(told)}"
 

@@ -15,7 +15,17 @@ import numpy as np
 
 from gpperf_lite import Gpu, Model
 
-from ..dataset import Dataset, Floats, Mask, Points, concatenate, held_out, points_of, read
+from ..dataset import (
+    Dataset,
+    Floats,
+    Mask,
+    Points,
+    chosen_rows,
+    concatenate,
+    held_out,
+    points_of,
+    read,
+)
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
 from ..train import (
@@ -230,6 +240,9 @@ def _figures(errors: Errors) -> str:
     )
 
 
-def read_datasets(paths: Sequence[Path]) -> Dataset:
-    """Return the rows of several dataset files."""
-    return concatenate([read(path) for path in paths])
+def read_datasets(paths: Sequence[Path], *, simulated: bool = False) -> Dataset:
+    """Return the rows of several dataset files; simulated: those that are, and them alone.
+
+    Raises DatasetError where these are asked for and there are none.
+    """
+    return concatenate(chosen_rows([read(path) for path in paths], simulated=simulated))

@@ -22,8 +22,15 @@ from .catboost_forest import constant_forest
 from .intervals import conformal_interval, covered
 from .metrics import errors_of
 from .physics import Constants, describe_points, fit_constants, unit_of
-from .power_fit import fit_shares, power_of_shares, power_points, widened_below
-from .runtime_fit import trained_domain
+from .power_fit import (
+    POWER_WINDOW_S,
+    domain_from,
+    fit_shares,
+    power_of_shares,
+    power_points,
+    power_rows,
+    widened_below,
+)
 from .stratum import Stratum
 
 _FEWEST_ROWS = 200
@@ -46,11 +53,20 @@ class BoardTable:
 
 
 def board_tables(datasets: Sequence[Dataset]) -> list[BoardTable]:
-    """Return the tables of boards whose idle power and limit are known."""
+    """Return the tables of boards whose idle power and limit are known.
+
+    Raises DatasetError for a dataset without power.
+    """
     tables = []
     for dataset in datasets:
         (gpu,) = dataset.gpus.values()
-        points = power_points([dataset], dataset)
+        rows = power_rows([dataset])
+        if not len(rows):
+            raise DatasetError(
+                f"no row of {gpu.name} holds power averaged over {POWER_WINDOW_S} s or longer: "
+                "leave its table out of the boards"
+            )
+        points = power_points(rows, dataset)
         for name, dtype in sorted(set(zip(points.kernel, points.dtype, strict=True))):
             part = points.where((points.kernel == name) & (points.dtype == dtype))
             kernels = {name: dataset.kernel(name)}
@@ -124,15 +140,13 @@ class BoardPower:
         )
         if gpu.idle_power_w is None:
             note += ", and so does its idle power"
-        domain = trained_domain(strata[0].points)
-        longest_s = max(domain.runtime_s[1], self.shortest_s)
         return Estimator(
             "power",
             dtype,
             tuple(sorted(index for one in strata for index in one.indices)),
             _fitted(own or self._tables),
             constant_forest(0.0),
-            domain._replace(runtime_s=(float(f"{self.shortest_s:.4g}"), longest_s)),
+            domain_from(strata[0].points, self.shortest_s),
             widened_below(self._interval, self.shortest_s),
             self.accuracy,
             notes=(note,),

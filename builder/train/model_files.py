@@ -160,6 +160,9 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
         print(f"  alike in all that is known of them, and answered alike: {', '.join(names)}")
     if len(groups) > _ALIKE_SHOWN:
         print(f"  and {len(groups) - _ALIKE_SHOWN} more such groups, which the card names")
+    if all(estimator.target != "power" for estimator in artefact.estimators):
+        missing = artefact.provenance.get("power_missing", "no row with power was given")
+        print(f"  no power: {missing}")
     _print_copies(artefact.provenance)
 
 

@@ -9,21 +9,24 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from gpperf_lite import Gpu
+from gpperf_lite._domain import Domain
 from gpperf_lite._forest import Forest, powers_of_two
 from gpperf_lite._interval import Interval
 from gpperf_lite._physics import base_power_w, power_view_of
 
-from ..dataset import Dataset, Floats, Points, concatenate, points_of
+from ..dataset import Dataset, Floats, Mask, Points, concatenate, points_of
 from ..errors import DatasetError
 from .learner import LearnerOptions, learn
 from .physics import Constants, DescribedPoints
+from .runtime_fit import trained_domain
 
 POWER_WINDOW_S = 0.9
 """A power reading counts only where the load had run for this long: others read far too low."""
 
-_POWER_FOREST = LearnerOptions(
-    n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=None
-)
+_WIDEST = 1 << 20
+"""The widest half-width that an artefact may hold, in units of 1/8192 octave."""
+
+POWER_FOREST = LearnerOptions(n_trees=64, depth=6, learning_rate=0.1, l2_leaf_reg=3.0, teacher=None)
 
 
 @dataclass(frozen=True)
@@ -42,33 +45,33 @@ class PowerFit:
         return power
 
 
-def power_points(datasets: list[Dataset], runtimes: Dataset) -> Points:
-    """Return the points whose power was averaged over a window that is long enough.
-
-    runtimes: of the same GPU, and of all kernels whose power is asked for.
-    """
-    data = concatenate(datasets)
+def power_rows(datasets: Sequence[Dataset]) -> Dataset:
+    """Return the usable rows whose power was averaged over a window that is long enough."""
+    data = concatenate([dataset.usable() for dataset in datasets])
     # Before repeats are joined: a median over windows of every length would mean nothing.
     power, window_s = data.column("power_w"), data.column("power_window_s")
-    # Our own windows begin after the sensor has settled; in others' tables it lags behind.
-    settled = data.table.column("power_source").is_valid().to_numpy()
-    long = (window_s.astype(float) >= POWER_WINDOW_S) | settled
-    long &= np.isfinite(power.astype(float))
-    if not long.any():
-        raise DatasetError(f"no row holds power averaged over {POWER_WINDOW_S} s or longer")
-    powered = points_of(data.where(long))
+    long = (window_s.astype(float) >= POWER_WINDOW_S) | is_settled(data)
+    return data.where(long & np.isfinite(power.astype(float)))
+
+
+def is_settled(data: Dataset) -> Mask:
+    """Return the mask of rows of our own, whose windows begin once the sensor has settled.
+
+    bool, of shape (n_rows,). In others' tables the sensor lags behind.
+    """
+    settled: Mask = data.table.column("power_source").is_valid().to_numpy()
+    return settled
+
+
+def power_points(rows: Dataset, runtimes: Dataset) -> Points:
+    """Return the points of rows with power, of the kernels that runtimes were measured of.
+
+    Raises DatasetError where they are of another GPU.
+    """
+    powered = points_of(rows)
     if set(powered.gpu) != set(runtimes.column("gpu")):
         raise DatasetError("power was measured on another GPU than runtime")
     return powered.where(np.isin(powered.kernel, list(set(runtimes.column("kernel")))))
-
-
-def check_power_limits(gpu: Gpu) -> None:
-    """Raise DatasetError where the range that power moves in is not known."""
-    if gpu.idle_power_w is None or gpu.power_limit_w is None:
-        raise DatasetError(
-            f"power of {gpu.name} needs its idle power and its limit: add idle_w and "
-            "power_limit_w to gpperf_lite/gpus.json, or leave power out"
-        )
 
 
 def fit_power(described: DescribedPoints, runtime_s: Floats, power: Floats, gpu: Gpu) -> PowerFit:
@@ -76,7 +79,7 @@ def fit_power(described: DescribedPoints, runtime_s: Floats, power: Floats, gpu:
     use = (described.macs_s / runtime_s, described.dram_s / runtime_s)
     constants = fit_shares([(gpu, *use, power)])
     target = np.log2(power / power_of_shares(gpu, constants, *use))
-    return PowerFit(constants, learn(described.columns, target, _POWER_FOREST))
+    return PowerFit(constants, learn(described.columns, target, POWER_FOREST))
 
 
 def fit_shares(
@@ -114,6 +117,13 @@ def power_of_shares(
     return base_w
 
 
+def domain_from(points: Points, shortest_s: float) -> Domain:
+    """Return the domain of points whose power was read, if at all, of runtimes from one on."""
+    domain = trained_domain(points)
+    longest_s = max(domain.runtime_s[1], shortest_s)
+    return domain._replace(runtime_s=(float(f"{shortest_s:.4g}"), longest_s))
+
+
 def widened_below(interval: Interval, shortest_s: float) -> Interval:
     """Return an interval with a regime of its own below the shortest runtime with power.
 
@@ -122,5 +132,14 @@ def widened_below(interval: Interval, shortest_s: float) -> Interval:
     edge = float(f"{shortest_s:.4g}")
     edges = tuple(other for other in interval.runtime_edges_s if other > edge)
     rows = interval.half_widths[len(interval.runtime_edges_s) - len(edges) :]
-    widened = tuple(3 * width for width in rows[0])
-    return Interval((edge, *edges), interval.confidences, (widened, *rows))
+    return Interval((edge, *edges), interval.confidences, (_guessed(rows[0]), *rows))
+
+
+def widened(interval: Interval) -> Interval:
+    """Return an interval of what nothing of its kind was measured of: three times as wide."""
+    rows = tuple(_guessed(row) for row in interval.half_widths)
+    return Interval(interval.runtime_edges_s, interval.confidences, rows)
+
+
+def _guessed(widths: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(min(3 * width, _WIDEST) for width in widths)

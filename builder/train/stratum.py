@@ -19,7 +19,7 @@ from .learner import LearnerOptions
 from .physics import DescribedPoints, Kernels
 from .runtime_fit import RuntimeFit
 
-_FEWEST_ROWS = 20
+FEWEST_ROWS = 20
 """Rows measured under lasting load: with fewer, nothing can be learned of power or slowdown."""
 
 
@@ -108,7 +108,7 @@ class Stratum:
 
     def can_hold_out(self, part: Points) -> bool:
         """Return True where some of the points can be held out and enough are left to train on."""
-        return len(part) >= _FEWEST_ROWS and len(np.unique(self.folds_of(part))) > 1
+        return len(part) >= FEWEST_ROWS and len(np.unique(self.folds_of(part))) > 1
 
     def folds_of(self, points: Points) -> NDArray[np.intp]:
         """Return the fold of points, of this stratum or not, shape (n_points,)."""

@@ -3,32 +3,33 @@
 For each stratum, a dtype and a unit of kernels (library, tiled, CUDA cores, tensor cores): the
 constants of the physical model, then the forest that corrects it. Both are fitted once for each
 fold, on the other folds, to learn what they are worth on groups that they never saw, and once on
-everything, to be shipped. Rows measured under lasting load give power and the sustained runtime.
+everything, to be shipped. Rows measured under lasting load give power and the sustained runtime;
+where they tell too little of power, the model is made without it, and says so.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._artefact import Artefact
+from gpperf_lite._estimator import Estimator
 
-from ..dataset import Dataset, Points, concatenate, counted_once, points_of
+from ..dataset import Dataset, chosen_rows, concatenate, counted_once, points_of
 from ..errors import DatasetError
-from ..parallel import Task
 from .board_power import BoardPower
 from .estimators import excess_of, judged, runtime_estimator, sustained_estimator
-from .kept_fits import KeptFits, run_kept
-from .power_estimator import power_estimator
-from .power_fit import POWER_WINDOW_S, check_power_limits, power_points
+from .kept_fits import KeptFits
 from .provenance import stand_ins_among, versions_of
 from .reach import Beyond, labels_beyond
 from .runtime_fits import fit_strata
 from .slowness import alike
+from .strata_power import Power, power_estimators, power_of
 from .stratum import Stratum, TrainOptions, strata_of
 
 
@@ -43,38 +44,27 @@ def train(
     """Train a model of one GPU.
 
     datasets: measured runtimes; power_datasets: measured power, which may be the same. Without
-    them power comes from the rows of `datasets` under lasting load, as far as these suffice; what
-    is left out is in the artefact's provenance. kept: where finished fits are found and kept;
-    boards: what tells the power of kernels that have none.
+    them power comes from the rows of `datasets` under lasting load. Where that is too little, the
+    provenance says so as `power_missing`. kept: where finished fits are found and kept; boards:
+    what tells the power of kernels that have none, instead of all kernels of this GPU together.
 
-    Raises DatasetError where the rows are of several GPUs, of one whose facts are unknown, where
-    none is usable, where nothing can be held out, or where the power that is asked for is too
-    little.
+    Raises DatasetError where the rows are of several GPUs, or of one whose facts are unknown, where
+    none is usable, or where nothing can be held out.
     """
     check_name(options.name)
     label = f"training {options.name}"
-    chosen, copies = counted_once(_chosen(datasets, options))
+    chosen, copies = counted_once(chosen_rows(datasets, simulated=options.simulated))
     data = concatenate(chosen)
-    power_datasets = _chosen(power_datasets, options)
+    power_datasets = chosen_rows(power_datasets, simulated=options.simulated)
     gpu = one_gpu(data)
     left_out: dict[str, int] = {}
     strata = strata_of(data, gpu, options, left_out)
     sustained = data.sustained().usable()
-    is_asked_for_power = bool(power_datasets)
-    if not is_asked_for_power and _holds_power(sustained):
+    if not power_datasets and _holds_power(sustained):
         power_datasets = [sustained]
-    powered = {}
-    if power_datasets:
-        check_power_limits(gpu)
-        powered = _powered(strata, power_points(power_datasets, data), left_out)
-        if not powered and is_asked_for_power:
-            raise DatasetError(
-                f"too few rows with power averaged over {POWER_WINDOW_S} s or longer to train and "
-                f"hold out ({left_out}): leave --power out, or measure more"
-            )
-        power_datasets = power_datasets if powered else []
+    power = power_of(strata, power_datasets, data) if power_datasets else Power()
     # What is learned from runtimes, power and slowdown, needs those of every fold held out.
-    built_on = [stratum.name for stratum in strata] if len(sustained) else list(powered)
+    built_on = [stratum.name for stratum in strata] if len(sustained) else list(power.by_stratum)
     fitted = fit_strata(strata, built_on, n_workers, label, kept)
     beyond = [labels_beyond(stratum, fits.whole) for stratum, fits in fitted]
     strata_judged = [judged(stratum, fits) for stratum, fits in fitted]
@@ -84,15 +74,14 @@ def train(
         lasting = points_of(sustained)
         found = (sustained_estimator(stratum, lasting, fits) for stratum, fits in fitted)
         estimators += [one for one in found if one is not None]
-    tasks = [
-        Task(stratum.name, power_estimator, (stratum, powered[stratum.name], fits))
-        for stratum, fits in fitted
-        if stratum.name in powered
-    ]
-    estimators += run_kept(tasks, n_workers, f"{label}, power", kept)
+    estimators += power_estimators(fitted, power, n_workers, label, kept, pools=boards is None)
     if boards is not None and gpu.power_limit_w is not None:
         gpu = boards.with_idle(gpu)
-        estimators += boards.estimators([one for one in strata if one.name not in powered])
+        known = {(one.dtype, one.kernels) for one in _of_power(estimators)}
+        rest = [one for one in strata if (one.dtype, one.indices) not in known]
+        estimators += boards.estimators(rest)
+    if _of_power(estimators):
+        power = replace(power, missing="")
     estimators.sort(key=lambda one: (one.dtype, one.kernels, _ORDER.index(one.target)))
     stand_ins = stand_ins_among(options.stand_ins, {stratum.dtype for stratum in strata})
     return Artefact(
@@ -102,7 +91,7 @@ def train(
         _kernels_in_order(strata, data),
         tuple(estimators),
         stand_ins,
-        _provenance(data, power_datasets, left_out, options, copies) | _doubts(strata, beyond),
+        _provenance(data, power, left_out, options, copies) | _doubts(strata, beyond),
     )
 
 
@@ -117,20 +106,6 @@ _ORDER = ("runtime", "sustained", "power")
 """The order of the estimators of one dtype."""
 
 
-def _powered(
-    strata: Sequence[Stratum], powered: Points, left_out: dict[str, int]
-) -> dict[str, Points]:
-    """Return the points with power of each stratum that has enough of them; count the others."""
-    found = {}
-    for stratum in strata:
-        part = stratum.part_of(powered)
-        if stratum.can_hold_out(part):
-            found[stratum.name] = part
-        elif len(part):
-            left_out[f"power of {stratum.name}"] = len(part)
-    return found
-
-
 def check_name(name: str) -> str:
     """Return the name of a model; raises DatasetError where it could not be that of a file."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,63}", name):
@@ -138,8 +113,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def _chosen(datasets: list[Dataset], options: TrainOptions) -> list[Dataset]:
-    return [dataset.simulated() for dataset in datasets] if options.simulated else datasets
+def _of_power(estimators: list[Estimator]) -> list[Estimator]:
+    return [one for one in estimators if one.target == "power"]
 
 
 def _holds_power(dataset: Dataset) -> bool:
@@ -167,7 +142,7 @@ def _kernels_in_order(strata: list[Stratum], dataset: Dataset) -> tuple[Kernel, 
 
 def _provenance(
     data: Dataset,
-    power: list[Dataset],
+    power: Power,
     left_out: dict[str, int],
     options: TrainOptions,
     copies: list[str],
@@ -175,12 +150,13 @@ def _provenance(
     """Return the provenance of a model: sources of its rows, and all that decides its bits."""
     return {
         "runtime": list(data.provenance),
-        "power": [entry for dataset in power for entry in dataset.provenance],
-        "power_window_s": POWER_WINDOW_S if power else None,
+        "power": [entry for dataset in power.datasets for entry in dataset.provenance],
+        "power_window_s": power.window_s,
         "left_out": left_out,
         "trained_with": versions_of("catboost", "numpy", "scikit-learn", "scipy"),
         "split": options.split,
         "folds": options.n_folds,
+        **({"power_missing": power.missing} if power.missing else {}),
         **({"copies": copies} if copies else {}),
         **({"simulated": True} if options.simulated else {}),
     }

@@ -205,6 +205,7 @@ def _provenance(story: Story) -> dict[str, Any]:
         # Older journals do not have it.
         "gpu_provenance": facts.get("gpu_provenance"),
         "is_simulated": any(one["is_simulated"] for one in story.sessions),
+        "taken": sum(row["status"] == Status.OK for row in rows),
         "rows": _counts(row["status"] for row in rows),
         "roles": _counts(f"{row['role']} {row['regime']}" for row in rows),
         "flags": _counts(flag for row in rows for flag in row["flags"]),

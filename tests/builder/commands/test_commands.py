@@ -14,6 +14,7 @@ from stand_ins.tables import (
     LARGE_GRID,
     aiconfigurator,
     cutlass_row,
+    dataset_of,
     study_record,
     write_csv,
     write_parquet,
@@ -25,6 +26,7 @@ import gpperf_lite as gp
 from builder.__main__ import main
 from builder.commands import COMMANDS
 from builder.dataset import read
+from builder.dataset import write as write_dataset
 from gpperf_lite._artefact import Artefact, write
 
 LEAVES = [words for command in COMMANDS for words in command.leaves]
@@ -265,6 +267,29 @@ def test_evaluate_prints_a_line_for_each_method_and_each_slice(
         "roofline",
         "nearest",
     ]
+
+
+TAKES_ROWS = {
+    "train": "train ROWS --name x --output x.safetensors",
+    "calibrate": "calibrate --measured ROWS --name x --output x.safetensors",
+    "methods": "evaluate methods ROWS --method roofline",
+    "model": "evaluate model ROWS --artefact h200",
+    "floor": "evaluate floor ROWS",
+    "tiles": "evaluate tiles ROWS --dtype bf16",
+}
+
+
+@pytest.mark.parametrize("name", TAKES_ROWS)
+def test_a_command_that_lacks_simulated_or_has_it_in_vain_says_so(
+    name: str, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_dataset(dataset_of(3, flags=[["simulated"]] * 3), in_folder / "simulated.parquet")
+    write_dataset(dataset_of(3), in_folder / "real.parquet")
+    asked = TAKES_ROWS[name]
+    line = refused(capsys, *asked.replace("ROWS", "simulated.parquet").split())
+    assert "all of its 3 rows are simulated: add --simulated" in line
+    line = refused(capsys, *asked.replace("ROWS", "real.parquet").split(), "--simulated")
+    assert "none of the 3 rows is simulated: leave --simulated out" in line
 
 
 @pytest.mark.slow

@@ -14,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_ins.tables import CUTLASS_KERNEL, GPU, dataset_of
 
-from builder.dataset import POINT, SCHEMA, Dataset, concatenate, is_storable, read, table_of, write
+from builder.dataset import (
+    POINT,
+    SCHEMA,
+    Dataset,
+    chosen_rows,
+    concatenate,
+    is_storable,
+    read,
+    table_of,
+    write,
+)
 from builder.dataset.schema import SCHEMA_VERSION
 from builder.errors import DatasetError
 from builder.vocabulary import UNUSABLE
@@ -363,6 +373,17 @@ def test_a_flag_is_lifted_from_the_rows_that_have_it_and_they_alone_are_left() -
     assert dataset.host_bound().flags() == [[], ["coarse"], ["failed"]]
     assert dataset.host_bound().usable().column("m").tolist() == [1, 3]
     assert dataset.simulated().usable().column("m").tolist() == [5]
+
+
+def test_simulated_rows_are_chosen_only_where_they_are_asked_for() -> None:
+    real, mixed = dataset_of(2, m=[1, 2]), dataset_of(2, m=[3, 4], flags=[["simulated"], []])
+    assert chosen_rows([real, mixed], simulated=False) == [real, mixed]
+    chosen = concatenate(chosen_rows([real, mixed], simulated=True))
+    assert chosen.column("m").tolist() == [3]
+    assert len(chosen.usable()) == 1
+    with pytest.raises(DatasetError, match="none of the 2 rows is simulated"):
+        chosen_rows([real], simulated=True)
+    assert chosen_rows([], simulated=True) == []
 
 
 def test_the_rows_that_each_flag_keeps_out_are_counted_the_most_frequent_first() -> None:

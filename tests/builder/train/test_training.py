@@ -29,7 +29,6 @@ from builder.errors import DatasetError
 from builder.importers import import_table
 from builder.train import LearnerOptions
 from builder.train.learner import Teacher
-from builder.train.model_files import write_and_report
 from builder.train.power_fit import POWER_WINDOW_S
 from builder.train.training import train
 from gpperf_lite._artefact import Artefact, encode, read, write
@@ -170,34 +169,6 @@ def test_power_of_short_kernels_is_said_to_be_unmeasured(
     low_w, high_w = short.power_interval_w
     assert GPU.idle_power_w <= low_w <= short.power_w <= high_w <= GPU.power_limit_w
     assert short.energy_j == short.power_w * short.sustained_runtime_s
-
-
-def test_power_needs_rows_with_a_window_that_is_long_enough(small_dataset: Dataset) -> None:
-    short = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=0.2)
-    with pytest.raises(DatasetError, match="no row holds power averaged over 0.9 s"):
-        train([small_dataset], [short], replace(QUICK_TRAINING, name="cold"))
-
-
-def test_too_few_rows_with_power_are_no_model_of_power(small_dataset: Dataset) -> None:
-    few = dataset_of(3, m=[1, 2, 3], power_w=300.0, power_window_s=1.0)
-    with pytest.raises(DatasetError, match="too few rows with power"):
-        train([small_dataset], [few], replace(QUICK_TRAINING, name="cold"))
-
-
-def test_a_collection_with_too_little_power_is_trained_without_it(
-    small_dataset: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Nobody asked for power: it is left out, and said."""
-    columns = small_dataset.table.to_pydict()
-    columns |= {"regime": "sustained", "power_w": 300.0, "power_source": "energy_counter"}
-    lasting = dataset_of(len(GRID), **columns)
-    few = lasting.where(np.arange(len(GRID)) < 3)
-    artefact = train([concatenate([small_dataset, few])], [], replace(QUICK_TRAINING, name="cold"))
-    assert {estimator.target for estimator in artefact.estimators} == {"runtime"}
-    assert artefact.provenance["left_out"] == {"power of bf16 library": 3}
-    assert artefact.provenance["power"] == []
-    write_and_report(artefact, tmp_path / "cold.safetensors")
-    assert "left out: power of bf16 library: 3 rows, too few" in capsys.readouterr().out
 
 
 def test_the_runtime_under_load_is_learnt_where_enough_points_were_measured_both_ways(
@@ -349,8 +320,16 @@ def test_where_all_rows_are_kept_out_the_error_names_flags_counts_and_what_to_do
     assert "other_processes on 3 (" in text
     assert "end it and collect again), drift on 1 (" in text
     assert "\n" not in text
-    with pytest.raises(DatasetError, match="no usable row: there is no row of this kind in it"):
-        train([dataset_of(3)], [], replace(QUICK_TRAINING, name="none", simulated=True))
+
+
+def test_rows_that_are_all_simulated_or_none_of_them_are_called_so() -> None:
+    """Where they are not asked for, and where they are."""
+    simulated = dataset_of(3, flags=[["simulated"], ["simulated", "drift"], ["simulated"]])
+    with pytest.raises(DatasetError, match="all of its 3 rows are simulated: add --simulated"):
+        train([simulated], [], replace(QUICK_TRAINING, name="none"))
+    options = replace(QUICK_TRAINING, name="none", simulated=True)
+    with pytest.raises(DatasetError, match="none of the 3 rows is simulated: leave --simulated"):
+        train([dataset_of(2), dataset_of(1)], [], options)
 
 
 def test_a_split_without_folds_is_refused(small_dataset: Dataset) -> None:

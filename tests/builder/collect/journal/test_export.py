@@ -112,6 +112,7 @@ def test_provenance_tells_the_run(dataset: Dataset) -> None:
     assert told["protocol"]["batches_least"] == QUICK.timing.batches_least
     assert told["is_simulated"] is True
     assert told["rows"]["failed"] == 1
+    assert told["taken"] == told["rows"]["ok"]
     assert list(told["quarantined"]) == ["tiled_hgemm_32 f16"]
     assert [one["when"] for one in told["idle"]] == ["start", "end"]
     assert told["calibrations"][0]["empty_runtime_s"] > 0.0
