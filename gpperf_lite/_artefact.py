@@ -115,6 +115,10 @@ def decode(data: bytes) -> Artefact:
     Raises ArtefactError with the reason.
     """
     manifest, tensors, card = unseal(data)
+    if scope_of(manifest) == "kernels":
+        raise ArtefactError(
+            "it is of no GPU: load the model of one, and ask its `rank` for kernels by name"
+        )
     if scope_of(manifest) == "generic":
         raise ArtefactError(
             "it is of no one GPU: say which, with load(..., gpu=gpperf_lite.Gpu(...))"

@@ -12,6 +12,9 @@ SUFFIX = ".safetensors"
 GENERIC = "generic"
 """The built-in model of no particular GPU: it is loaded together with a Gpu."""
 
+KERNELS = "kernels"
+"""The built-in model of kernels that were not measured: others ask it, it is not loaded."""
+
 _FOLDER = os.path.join(os.path.dirname(__file__), "models")
 
 _ALIASES = {
@@ -26,14 +29,18 @@ _ALIASES = {
     "rtx_pro_6000": "rtx_pro_6000_server",
     "rtx_pro_6000_blackwell_server_edition": "rtx_pro_6000_server",
     "rtx_4070": "rtx4070",
+    "rtx_2080_ti": "rtx2080ti",
 }
 
 
 def available() -> tuple[str, ...]:
-    """Return the names of the built-in models of a GPU, sorted; "generic" is not one of them."""
+    """Return the names of the built-in models of a GPU, sorted.
+
+    "generic" and "kernels" are not among them.
+    """
     files = os.listdir(_FOLDER)
     names = {file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)}
-    return tuple(sorted(names - {GENERIC}))
+    return tuple(sorted(names - {GENERIC, KERNELS}))
 
 
 def short_name(name: str) -> str:
@@ -48,7 +55,7 @@ def known_names(shorts: Collection[str]) -> list[str]:
     return [*shorts, *(alias for alias, short in _ALIASES.items() if short in shorts)]
 
 
-def _built_in_path(name: str) -> str:
+def built_in_path(name: str) -> str:
     """Return the path of a built-in model given by name, alias or NVML's name of its GPU.
 
     Raises UnknownGpuError with the nearest name where there is none.
@@ -72,4 +79,4 @@ def artefact_path(source: str | os.PathLike[str]) -> str:
         return os.fspath(source)
     if source.endswith(SUFFIX) or os.sep in source or (os.altsep and os.altsep in source):
         return source
-    return _built_in_path(source)
+    return built_in_path(source)

@@ -119,14 +119,21 @@ class Ranking:
     compared: the names of those that a ranking of all is of.
     """
 
-    def __init__(self, models: Sequence[KernelModel], kernels: Sequence[Kernel]) -> None:
-        """kernels: all of the artefact, in its order."""
+    def __init__(
+        self,
+        models: Sequence[KernelModel],
+        kernels: Sequence[Kernel],
+        *,
+        are_asked: bool = False,
+    ) -> None:
+        """kernels: all of the artefact in its order, or all that a caller asked for."""
         groups: dict[tuple[int, ...], list[KernelModel]] = {}
         for model in models:
             groups.setdefault(tuple(map(id, model.estimators)), []).append(model)
         by_name = {name: place for place, name in enumerate(sorted(one.name for one in kernels))}
         self._groups = [KernelGroup(group, by_name) for group in groups.values()]
-        self.compared = _compared(models, kernels)
+        names = frozenset(one.kernel.name for one in models)
+        self.compared = names if are_asked else _compared(models, kernels)
         self._is_compared = [group.are_in(self.compared) for group in self._groups]
 
     def candidates(self, gemm: Gemm, names: Collection[str] | None) -> Iterator[Candidates]:

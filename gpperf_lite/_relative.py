@@ -72,6 +72,10 @@ def scale_of(constant: str, gpu: Gpu, dtype: str) -> float:
         return int(tile[1]) * int(tile[2]) * gpu.sm_count * mac_s
     units = {
         "s_per_mac": mac_s,
+        "sm_s_per_mac": gpu.sm_count * mac_s,
+        "sm_s_per_k": gpu.sm_count * mac_s,
+        "sm_s_per_byte": gpu.sm_count / gpu.l2_bytes_per_s,
+        "sm_s_per_spilled_byte": gpu.sm_count / gpu.l2_bytes_per_s,
         "s_per_l2_byte": 1.0 / gpu.l2_bytes_per_s,
         "s_per_dram_byte": 1.0 / gpu.dram_bytes_per_s,
         "s_per_written_byte": 1.0 / gpu.dram_bytes_per_s,

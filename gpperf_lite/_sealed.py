@@ -13,7 +13,8 @@ Every manifest has these fields; the others are those of its scope:
     format_version  2; 1 is read as well
     needs           the oldest gpperf-lite that reads this format, for the text of the refusal
     scope           missing, or "gpu": a model of one GPU (see `_artefact`); "generic": a model of
-                    no particular GPU (see `_generic`)
+                    no particular GPU (see `_generic`); "kernels": what answers for kernels that
+                    were not measured (see `_any_kernel`)
 
 Every number of a manifest is finite and has its unit in its name. A file is read whole, at most
 64 MiB of it, and its version and checksum are checked before anything else; it is written whole or
@@ -24,7 +25,8 @@ History of format versions:
     1   gpperf-lite 0.1.0
     2   gpperf-lite 0.2.0: back ends among the kernels; `timed` and `notes` of an estimator; a dtype
         may count by the peak of another (see `Gpu.peak_of`); what the card shows apart from the
-        manifest; BLAKE2b, which takes a third of the time of a SHA-256
+        manifest; BLAKE2b, which takes a third of the time of a SHA-256; the slowness of known
+        kernels, and what answers for others
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ from ._safetensors import Array, refuse
 FORMAT = "gpperf-lite artefact"
 FORMAT_VERSION = 2
 NEEDS = "0.2.0"
-SCOPES = ("gpu", "generic")
+SCOPES = ("gpu", "generic", "kernels")
 
 _CHECKSUM, _CHECKSUM_1 = "blake2b", "sha256"
 _MODULES = {

@@ -60,7 +60,7 @@ def test_far_outside_a_model_says_what_its_physics_says_and_is_less_sure(
     assert inside.in_domain
     assert not far.in_domain
     assert any(", by a factor of 6.55e+04" in note for note in far.notes)
-    library = h200._find_kernel_model(h200._kernels["library"], far.gemm)
+    library = h200._models.find(h200._models.kernels["library"], far.gemm)
     assert library is not None
     answer = library.answer(float(2**31 - 1), 8192.0, 8192.0, 1.0, 0.0, 0.9, SCALARS)
     assert far.runtime_s == pytest.approx(answer.base_s, rel=1e-3)

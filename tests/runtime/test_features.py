@@ -27,7 +27,7 @@ CONSTANTS_OF_LIBRARY = [name for name, _, _ in CONSTANTS["library"]]
 def view(name: str, layout: str) -> View:
     model = built_in(name)
     gemm = gp.Gemm(64, 64, 64, model.dtypes[0], layout)
-    found = next(found for one in model.kernels if (found := model._find_kernel_model(one, gemm)))
+    found = next(found for one in model.kernels if (found := model._models.find(one, gemm)))
     return found.view
 
 

@@ -177,7 +177,8 @@ def test_arithmetic_in_half_the_bits_is_at_least_as_fast() -> None:
             if wide in gpu.peak_flops and narrow in gpu.peak_flops:
                 ratio = gpu.peak_flops[narrow] / gpu.peak_flops[wide]
                 assert 1.9 < ratio < (16.0 if wide == "f32" else 3.1), (name, narrow)
-        assert gpu.peak_flops.get("f16") == gpu.peak_flops.get("bf16"), name
+        if gpu.compute_capability >= (8, 0):  # before, there was no bf16
+            assert gpu.peak_flops.get("f16") == gpu.peak_flops.get("bf16"), name
 
 
 def test_neither_importing_nor_loading_reads_the_facts() -> None:

@@ -16,7 +16,7 @@ import gpperf_lite as gp
 from gpperf_lite import _safetensors
 from gpperf_lite._artefact import decode, encode
 from gpperf_lite._features import FEATURES
-from gpperf_lite._physics import CONSTANTS
+from gpperf_lite._physics import CONSTANTS, NEW_CONSTANTS
 
 SMALL = encode(small_artefact())
 KERNELS = encode(kernels_artefact())
@@ -72,6 +72,9 @@ OPTIONAL = {
     "fp8",
     "timed",
     "notes",
+    "slowness",
+    "unmeasured",
+    *NEW_CONSTANTS,
 }
 Path_ = tuple[Any, ...]
 

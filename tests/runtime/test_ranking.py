@@ -251,7 +251,7 @@ def test_kernels_that_share_their_estimators_share_one_layout_of_the_trees() -> 
     """It takes a quarter of a megabyte, which a thousand kernels would each have."""
     gemm = gp.Gemm(64, 64, 64, "f32", "nn")
     able = [one.kernel for one in MODEL.rank(gemm)]
-    models = [MODEL._find_kernel_model(one, gemm) for one in able]
+    models = [MODEL._models.find(one, gemm) for one in able]
     assert len({id(one._forests) for one in models if one is not None}) == 4
 
 

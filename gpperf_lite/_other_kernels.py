@@ -1,0 +1,109 @@
+"""Other kernels: those that a model did not measure, and what answers for them.
+
+Where kernels of the GPU were measured in the dtype, that is their estimator, with the slowness that
+it predicts for kernels like these; else the built-in model of any kernel, from the data sheet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from ._errors import InputError
+from ._estimator import Estimator
+from ._forest import power_of_two
+from ._gemm import Gemm
+from ._gpu import Gpu
+from ._kernel import Kernel
+from ._kernel_model import KernelModel
+from ._occupancy import obstacle_on
+from ._physics import View
+
+_Key = tuple[Kernel, str, str, bool]
+_MOST = 1 << 14
+"""Models that are kept: of thousands of kernels in a few dtypes and layouts."""
+
+
+class OtherKernels:
+    """The kernels that a model did not measure, and their models; made when they are asked for."""
+
+    def __init__(
+        self,
+        gpu: Gpu,
+        estimators: Iterable[Estimator],
+        powers: Mapping[str, Estimator],
+        remarks: tuple[str, ...],
+    ) -> None:
+        """estimators: those of the artefact; powers: by dtype, that of any kernel of the dtype."""
+        self._gpu = gpu
+        self._own = {one.dtype: one for one in estimators if one.unmeasured is not None}
+        self._powers = powers
+        self._remarks = remarks
+        self._runtimes: dict[str, Estimator] = {}
+        self._first: dict[str, KernelModel] = {}
+        self._models: dict[_Key, KernelModel | None] = {}
+
+    def find(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
+        """Return the model of a kernel for a dtype, layout and beta; None where it cannot run."""
+        key = (kernel, gemm.dtype, gemm.layout, gemm.beta != 0.0)
+        if key not in self._models:
+            if len(self._models) >= _MOST:
+                self._models.clear()
+            self._models[key] = self._model(kernel, gemm)
+        return self._models[key]
+
+    def obstacle(self, kernel: Kernel, gemm: Gemm) -> str | None:
+        """Return the reason why a kernel cannot answer for `gemm`; None where it can."""
+        if kernel.tile is None:
+            return "it was not measured, and its tile is not known"
+        return kernel.obstacle(gemm) or obstacle_on(kernel, self._gpu)
+
+    def _model(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
+        fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
+        has_peak = self._gpu.peak_of(gemm.dtype) is not None
+        if kernel.tile is None or not fits or not has_peak or obstacle_on(kernel, self._gpu):
+            return None
+        runtime = self._runtime(gemm.dtype)
+        assert runtime.unmeasured is not None
+        slowness = power_of_two(runtime.unmeasured.slowness_of(kernel, self._gpu))
+        asked = (self._gpu, gemm.dtype, gemm.layout, kernel, runtime.constants, slowness)
+        remarks = (*self._remarks, _remark(kernel, self._gpu, gemm.dtype in self._own))
+        remarks += runtime.domain.remarks(gemm)
+        view, first = View(*asked), self._first.get(gemm.dtype)
+        if first is None:
+            power = self._powers.get(gemm.dtype)
+            first = KernelModel(self._gpu, kernel, view, runtime, power, None, remarks)
+            self._first[gemm.dtype] = first
+        # All share one set of forests, however many there are.
+        return first.beside(kernel, view, remarks)
+
+    def _runtime(self, dtype: str) -> Estimator:
+        """Return the estimator of a dtype, with the interval of kernels that were held out."""
+        if dtype not in self._runtimes:
+            own = self._own.get(dtype)
+            if own is None or own.unmeasured is None:
+                from ._any_kernel import built_in  # a file of its own, of use to few
+
+                self._runtimes[dtype] = built_in().estimator_for(self._gpu, dtype)
+            else:
+                self._runtimes[dtype] = own._replace(interval=own.unmeasured.interval)
+        return self._runtimes[dtype]
+
+
+def _remark(kernel: Kernel, gpu: Gpu, are_others_measured: bool) -> str:
+    if are_others_measured:
+        return f"{kernel.name:.120} was not measured: predicted from kernels like it on this GPU"
+    return (
+        f"{kernel.name:.120} was not measured, nor any kernel like it on {gpu.name:.80}: predicted "
+        "from its tile and the data sheet, to put kernels in an order"
+    )
+
+
+@lru_cache(maxsize=4096)
+def described(name: str) -> Kernel | None:
+    """Return the kernel that a name describes; None where it describes none with a tile."""
+    try:
+        kernel = Kernel.from_name(name)
+    except InputError:
+        return None
+    return None if kernel.tile is None else kernel
