@@ -271,13 +271,13 @@ def _cublas(name: str, part: _Parts) -> Kernel:
     A column-major C' = A' B' is a row-major C = B A with both transposed: what a name says of m is
     of n here, and of A, of B.
     """
-    first, second = (part["layout"] or "").lower()
+    letters = (part["layout"] or "").lower()
     k = int(part["k"] or 0) or _CUBLAS_STEP * int(part["slices"] or 1)
     return Kernel(
         name,
         "cublas",
         "f32",
-        _OTHER_ORDER[second] + _OTHER_ORDER[first],
+        _OTHER_ORDER[letters[1]] + _OTHER_ORDER[letters[0]],
         tile=Tile(int(part["n"] or 0), int(part["m"] or 0), k),
         instruction=Tile(1, 1, 1),
         threads=_CUBLAS_THREADS.get(part["shape"] or ""),

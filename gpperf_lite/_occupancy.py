@@ -151,7 +151,7 @@ def _least_of_cutlass3(kernel: Kernel) -> tuple[int, int]:
 
 
 def _least_of_cublas(kernel: Kernel) -> tuple[int, int]:
-    """Return that of the generation in its name, which later GPUs may still choose it on."""
+    """Return the capability of the generation in a name; cuBLAS runs it on later GPUs, too."""
     return {"volta": (7, 0), "ampere": (8, 0)}.get(kernel.name.partition("_")[0], (5, 0))
 
 

@@ -158,11 +158,11 @@ def _slices(kernel: Kernel, row: _Row, x: int, y: int, z: int) -> int | None:
     """Return the slices along k of a grid; None where it is no grid of the kernel's tiles.
 
     Its x goes along the tiles of n, y along those of m, z along batch and slices. The oldest
-    kernels number their tiles in an order of their own, and are not sliced.
+    kernels, without a generation in their names, number their tiles in an order of their own.
     """
     assert kernel.tile is not None
     across, down = -(-row["n"] // kernel.tile.n), -(-row["m"] // kernel.tile.m)
     batch: int = row["batch"]
-    if (x, y) != (across, down):
+    if kernel.name.startswith("sgemm"):
         return 1 if x * y * z == across * down * batch else None
-    return z // batch if z % batch == 0 else None
+    return z // batch if (x, y, z % batch) == (across, down, 0) else None
