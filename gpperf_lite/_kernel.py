@@ -289,9 +289,9 @@ _OTHER_ORDER = {"n": "t", "t": "n"}
 _CUBLAS_STEP = 8
 """Depth of a step along k, or of a warp's slice of it, where a name does not tell.
 
-That of cuBLAS's kernels for Maxwell, of which maxas wrote the like (S. Gray, "SGEMM", the wiki of
-maxas). Their names tell it for `sgemm_128x128x8`, and for `sgemm_32x32x32` of four warps. Taken to
-be that of later kernels: CUTLASS 2.x has it too in all that are not for tensor cores.
+That of cuBLAS's kernels for Maxwell, after which maxas wrote its own (S. Gray, "SGEMM", the wiki of
+maxas); `sgemm_128x128x8` tells it by its name, and so does `sgemm_32x32x32`, of four warps. It is
+taken to be that of later kernels: CUTLASS 2.x has it in all for f32 that are not for tensor cores.
 """
 
 _CUBLAS_THREADS = {

@@ -1,8 +1,9 @@
 """Kernels that can be compiled: a description, a source and its macros, by name and by family.
 
 A `Build` is all three. `select` takes builds from the catalogue by patterns of CUTLASS's names,
-`matching` from a list of them. A family is tiled, cutlass2, cutlass3 or the library: `family_of`
-has all that holds for every kernel of one. The sources are in `cuda/`.
+`matching` from a list of them. A family is tiled, cutlass2, cutlass3, the library, or the
+kernels of cuBLAS, which are only imported: `family_of` has all that holds for every kernel of one.
+The sources are in `cuda/`.
 """
 
 from .build import SOURCES, Build
