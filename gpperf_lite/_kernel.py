@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ._errors import InputError
 from ._gemm import DTYPES, LAYOUTS, Gemm
 
-FAMILIES = ("library", "tiled", "cutlass2", "cutlass3")
+FAMILIES = ("library", "tiled", "cutlass2", "cutlass3", "cublas")
 
 _Parts = dict[str, str | None]
 """The named groups of a pattern, each with its text; None for a part that a name leaves out."""
@@ -33,10 +33,11 @@ def _check_one_of(name: str, value: object, allowed: Collection[str]) -> None:
 class Kernel:
     """One GEMM kernel, as its name, its template and its compiler describe it.
 
-    name: the one CUTLASS gives it; `tiled_sgemm_16` for the tiled kernel; `library` for
-        whatever cuBLAS and the frameworks choose, `vllm`, `sglang` or `trtllm` for whatever
-        that back end chooses.
-    family: one of `library tiled cutlass2 cutlass3`; back ends are of the first.
+    name: the one CUTLASS or cuBLAS gives it; `tiled_sgemm_16` for the tiled kernel; `library`
+        for whatever cuBLAS and the frameworks choose, `vllm`, `sglang` or `trtllm` for
+        whatever that back end chooses.
+    family: one of `library tiled cutlass2 cutlass3 cublas`; back ends are of the first, and of
+        the last are the fp32 kernels among which cuBLAS chooses.
     dtype: of A and B; None for the library, which stands for a kernel of every dtype.
     layout: of A and B (`nn nt tn tt`); None where the kernel takes any.
     alignment: elements that the contiguous extents of A and B must be a multiple of.
@@ -82,8 +83,11 @@ class Kernel:
         """Return the kernel that a name describes.
 
         Understands CUTLASS 2.x and 3.x names (of 2.x also those that tell the warps, as
-        `s1688421gemm` tells 4 along m and 2 along n), `tiled_sgemm_16`, `library` and the back ends
-        `vllm`, `sglang` and `trtllm` (`tensorrt-llm` and `trt-llm` are the same).
+        `s1688421gemm` tells 4 along m and 2 along n), those of cuBLAS's fp32 kernels, such as
+        `volta_sgemm_128x64_nn`, `tiled_sgemm_16`, `library` and the back ends `vllm`, `sglang`
+        and `trtllm` (`tensorrt-llm` and `trt-llm` are the same).
+        C is column-major in cuBLAS and row-major here: that kernel has layout `tt` here, and
+        its tile is 64 along m and 128 along n.
         Raises InputError where the name is none of these.
         """
         short = isinstance(name, str) and len(name) <= _LONGEST_NAME
@@ -95,8 +99,8 @@ class Kernel:
                 return make(name, match.groupdict())
         raise InputError(
             "kernel name must be 'library', 'vllm', 'sglang', 'trtllm', 'tiled_sgemm_16' or one "
-            "that CUTLASS gives, such as 'cutlass_simt_sgemm_128x128_8x2_nn_align1' (got "
-            f"{name!r:.120})"
+            "that CUTLASS or cuBLAS gives, such as 'cutlass_simt_sgemm_128x128_8x2_nn_align1' or "
+            f"'volta_sgemm_128x64_tn' (got {name!r:.120})"
         )
 
     def obstacle(self, gemm: Gemm) -> str | None:
@@ -166,6 +170,14 @@ _CUTLASS3 = (
     r"(?P<layout>[nt]{2})[nt]?_align(?P<alignment>N)(?:_(?P<schedule>[A-Za-z0-9_]+))?".replace(
         "N", "[1-9][0-9]{0,4}"
     )
+)
+
+# generation (older ones tell the step along k instead), tile, [slices of each step that warps
+# share], layout of a column-major product, [vector loads]
+_CUBLAS = (
+    r"(?:(?:maxwell|volta|ampere)_sgemm|sgemm(?=_[0-9]+x[0-9]+x))_"
+    r"(?P<shape>(?P<m>#)x(?P<n>#)(?:x(?P<k>#)|_sliced1x(?P<slices>[1-9]))?)"
+    r"_(?P<layout>[nt]{2}|[NT]{2})(?:_vec)?".replace("#", "[1-9][0-9]{0,4}")
 )
 
 _OPCODE_DTYPES = {"d": "f64", "s": "f32", "h": "f16", "i": "s8"}
@@ -253,6 +265,50 @@ def _cutlass3(name: str, part: _Parts) -> Kernel:
     )
 
 
+def _cublas(name: str, part: _Parts) -> Kernel:
+    """Return a kernel of cuBLAS, for a row-major C.
+
+    A column-major C' = A' B' is a row-major C = B A with both transposed: what a name says of m is
+    of n here, and of A, of B.
+    """
+    letters = (part["layout"] or "").lower()
+    k = int(part["k"] or 0) or _CUBLAS_STEP * int(part["slices"] or 1)
+    return Kernel(
+        name,
+        "cublas",
+        "f32",
+        _OTHER_ORDER[letters[1]] + _OTHER_ORDER[letters[0]],
+        tile=Tile(int(part["n"] or 0), int(part["m"] or 0), k),
+        instruction=Tile(1, 1, 1),
+        threads=_CUBLAS_THREADS.get(part["shape"] or ""),
+    )
+
+
+_OTHER_ORDER = {"n": "t", "t": "n"}
+
+_CUBLAS_STEP = 8
+"""Depth of a step along k, or of a warp's slice of it, where a name does not tell.
+
+That of cuBLAS's kernels for Maxwell, after which maxas wrote its own (S. Gray, "SGEMM", the wiki of
+maxas); `sgemm_128x128x8` tells it by its name, and so does `sgemm_32x32x32`, of four warps. It is
+taken to be that of later kernels: CUTLASS 2.x has it in all for f32 that are not for tensor cores.
+"""
+
+_CUBLAS_THREADS = {
+    "128x128": 256,
+    "128x64": 128,
+    "128x32": 256,
+    "32x128": 256,
+    "64x64": 64,
+    "128x32_sliced1x4": 256,
+    "64x32_sliced1x4": 256,
+    "32x32_sliced1x4": 128,
+    "128x128x8": 256,
+    "32x32x32": 128,
+}
+"""Threads of a block as they were launched on P4, P100, V100, T4 and A100 (NeuSight's tables)."""
+
+
 def _multiplied(name: str, part: _Parts, accumulated: str | None) -> str | None:
     """Return the dtype of A and B, which a name gives only where it is not the accumulator's."""
     a = operand_dtype(part["a"]) if part["a"] else accumulated
@@ -303,4 +359,5 @@ _PATTERNS: dict[str, tuple[str, Callable[[str, _Parts], Kernel]]] = {
     "tiled": (_TILED, _tiled),
     "cutlass2": (_CUTLASS2, _cutlass2),
     "cutlass3": (_CUTLASS3, _cutlass3),
+    "cublas": (_CUBLAS, _cublas),
 }

@@ -81,7 +81,7 @@ class KernelModels:
         return kernel.name not in self.kernels
 
     def _answering_others(self) -> OtherKernels:
-        """Return what answers for kernels that were not measured."""
+        """Return the kernels that were not measured, which answer for themselves."""
         if self._other_kernels is None:
             from ._other_kernels import OtherKernels  # of use to few
 

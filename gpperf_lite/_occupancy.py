@@ -150,11 +150,17 @@ def _least_of_cutlass3(kernel: Kernel) -> tuple[int, int]:
     return (9, 0) if "sm90" in kernel.name else (10, 0)
 
 
+def _least_of_cublas(kernel: Kernel) -> tuple[int, int]:
+    """Return the capability of the generation in a name; cuBLAS runs it on later GPUs, too."""
+    return {"volta": (7, 0), "ampere": (8, 0)}.get(kernel.name.partition("_")[0], (5, 0))
+
+
 _LEAST: dict[str, Callable[[Kernel], tuple[int, int]]] = {
     "library": _least_of_any,
     "tiled": _least_of_any,
     "cutlass2": _least_of_cutlass2,
     "cutlass3": _least_of_cutlass3,
+    "cublas": _least_of_cublas,
 }
 """By family, the lowest compute capability of a kernel."""
 

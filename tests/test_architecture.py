@@ -61,9 +61,21 @@ RUNTIME_IMPORTS = {
     },
     "_ranking": {"_errors", "_gemm", "_kernel", "_kernel_group", "_kernel_model", "_prediction"},
     "_batch": {"_arithmetic", "_errors", "_gemm", "_kernel", "_kernel_model", "_prediction"},
+    "_any_kernel": {
+        "_builtin", "_checked_json", "_domain", "_errors", "_estimator", "_forest", "_gpu",
+        "_interval", "_physics", "_relative", "_sealed",
+    },
+    "_other_kernels": {
+        "_any_kernel", "_errors", "_estimator", "_forest", "_gemm", "_gpu", "_kernel",
+        "_kernel_model", "_occupancy", "_physics",
+    },
+    "_kernel_models": {
+        "_artefact", "_errors", "_gemm", "_kernel", "_kernel_model", "_occupancy", "_other_kernels",
+        "_physics", "_ranking",
+    },
     "_model": {
         "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
-        "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_occupancy", "_physics",
+        "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_kernel_models",
         "_prediction", "_ranking",
     },
     "_output": {"_gemm", "_model", "_prediction", "_sealed"},

@@ -14,7 +14,7 @@ from .cutlass_profiler import import_cutlass_profiler
 from .gpperf import import_gpperf
 from .gpperf_tiles import import_gpperf_tiles
 from .host_bound import flag_host_bound
-from .neusight import import_neusight
+from .neusight import import_neusight, import_neusight_kernels
 from .report import ImportReport
 
 Importer = Callable[[Path, str | None], tuple[Dataset, ImportReport]]
@@ -25,6 +25,7 @@ FORMATS: dict[str, Importer] = {
     "gpperf": import_gpperf,
     "gpperf-tiles": import_gpperf_tiles,
     "neusight": import_neusight,
+    "neusight-kernels": import_neusight_kernels,
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpperf_lite._gemm import DTYPES
+from gpperf_lite._kernel import LIBRARIES
 
 from ..dataset import Dataset, Floats, Mask, collections_of
 from ..vocabulary import Flag
@@ -63,8 +64,14 @@ def host_floor_s(runtime_s: Floats, least_s: Floats) -> float | None:
 
 
 def _parts(dataset: Dataset) -> Iterator[Mask]:
-    """Yield the mask of each kernel and dtype in each collection, bool of shape (n_rows,)."""
-    columns = (dataset.column("kernel"), dataset.column("dtype"), collections_of(dataset))
+    """Yield masks of what was launched in one way, bool of shape (n_rows,).
+
+    That is each dtype in each collection, and of libraries each back end: a host needs as long for
+    one known kernel as for another.
+    """
+    back_ends = {kernel.name for kernel in LIBRARIES}
+    kernels = [name if name in back_ends else "" for name in dataset.column("kernel")]
+    columns = (kernels, dataset.column("dtype"), collections_of(dataset))
     texts = np.array(["\n".join(key) for key in zip(*columns, strict=True)], object)
     for text in dict.fromkeys(texts):
         yield texts == text

@@ -2,7 +2,8 @@
 
 A `Build` is all three. `select` takes builds from the catalogue by patterns of CUTLASS's names,
 `matching` from a list of them; `build_of` has that of a kernel which others measured. A family is
-tiled, cutlass2, cutlass3 or the library: `family_of` has all that holds for every kernel of one.
+tiled, cutlass2, cutlass3, the library, or the kernels of cuBLAS, which are only imported:
+`family_of` has all that holds for every kernel of one.
 The sources are in `cuda/`.
 """
 

@@ -22,8 +22,8 @@ from .build import Build
 class Family:
     """The facts of a family of kernels that some stage of the builder depends on.
 
-    builds: of all its kernels, in the catalogue's order.
-    prefix: first word of their names.
+    builds: of all its kernels, in the catalogue's order; none of kernels that are only imported.
+    prefix: first word of the names of its builds.
     is_compiled: whether they are compiled here, from a source in `cuda/`.
     target_suffix: follows the architecture that they are compiled for (`sm_90a`).
     resets_workspace: whether a launch leaves its workspace as zero as it was before.
@@ -51,6 +51,10 @@ class Family:
 
 def _library() -> Iterator[Build]:
     yield Build(LIBRARY, "", (), "", "")
+
+
+def _none() -> Iterator[Build]:
+    return iter(())
 
 
 FAMILIES = {
@@ -81,6 +85,8 @@ FAMILIES = {
         on_tensor_cores=True,
         share_of_peak=0.7,
     ),
+    # cuBLAS is asked for a product, not for a kernel by its name.
+    "cublas": Family(_none, "", is_compiled=False, share_of_peak=0.7),
 }
 """The families by name, in the catalogue's order."""
 

@@ -96,7 +96,7 @@ def train(
 
 
 def _doubts(strata: Sequence[Stratum], beyond: Sequence[Beyond | None]) -> dict[str, Any]:
-    """Return what of its kernels and labels a model cannot tell: nothing where it can tell all."""
+    """Return the kernels that a model cannot tell apart, and the labels that it cannot say."""
     groups = [names for stratum in strata for names in alike(stratum.kernels)]
     found = [str(one) for one in beyond if one is not None]
     return ({"alike": groups} if groups else {}) | ({"beyond_reach": found} if found else {})

@@ -175,6 +175,54 @@ def test_a_name_of_a_tiled_kernel_is_understood(opcode: str, dtype: str, side: i
     assert (kernel.tile, kernel.threads, kernel.alignment) == (Tile(side, side, side), side**2, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "layout", "tile", "threads"),
+    [
+        ("maxwell_sgemm_128x64_nn", "tt", Tile(64, 128, 8), 128),
+        ("volta_sgemm_32x128_tn", "tn", Tile(128, 32, 8), 256),
+        ("ampere_sgemm_64x32_sliced1x4_nt", "nt", Tile(32, 64, 32), 256),
+        ("ampere_sgemm_64x64_tt", "nn", Tile(64, 64, 8), 64),
+        ("sgemm_32x32x32_NN_vec", "tt", Tile(32, 32, 32), 128),
+        ("sgemm_128x128x8_TN", "tn", Tile(128, 128, 8), 256),
+        # A block whose threads nobody has counted.
+        ("volta_sgemm_64x32_nn", "tt", Tile(32, 64, 8), None),
+    ],
+)
+def test_a_name_of_cublas_is_understood_for_a_row_major_result(
+    name: str, layout: str, tile: Tile, threads: int | None
+) -> None:
+    assert Kernel.from_name(name) == Kernel(
+        name,
+        "cublas",
+        "f32",
+        layout,
+        tile=tile,
+        instruction=Tile(1, 1, 1),
+        threads=threads,
+    )
+
+
+@given(
+    generation=st.sampled_from(["maxwell", "volta", "ampere"]),
+    m=st.integers(1, 512),
+    n=st.integers(1, 512),
+    slices=st.integers(1, 9),
+    letters=st.sampled_from(LAYOUTS),
+)
+def test_a_kernel_of_cublas_swaps_its_operands(
+    generation: str, m: int, n: int, slices: int, letters: str
+) -> None:
+    """C' = A' B' with all of them column-major is C = B A with all of them row-major."""
+    sliced = f"_sliced1x{slices}" if slices > 1 else ""
+    kernel = Kernel.from_name(f"{generation}_sgemm_{m}x{n}{sliced}_{letters}")
+    assert kernel.tile == Tile(n, m, 8 * slices)
+    a, b = letters
+    is_column_major = {"A": a == "n", "B": b == "n"}
+    assert kernel.layout == "".join("t" if is_column_major[name] else "n" for name in "BA")
+    swapped = Kernel.from_name(f"{generation}_sgemm_{n}x{m}{sliced}_{kernel.layout}")
+    assert (swapped.layout, swapped.tile) == (letters, Tile(m, n, 8 * slices))
+
+
 def test_a_library_is_one_kernel_of_every_dtype() -> None:
     assert [library.name for library in LIBRARIES] == ["library", "vllm", "sglang", "trtllm"]
     for library in LIBRARIES:
@@ -227,6 +275,18 @@ MALFORMED: list[Any] = [
     GOOD2 + "_a" * 10_000,
     "cutlass_" + "s_" * 250,
     "cutlass_simt_" + "a" * 490,
+    "sgemm_128x64_nn",
+    "sgemm_32x32x32_Nn",
+    "turing_sgemm_128x64_nn",
+    "volta_sgemm_128_nn",
+    "volta_sgemm_128x0_nn",
+    "volta_sgemm_128x64_nx",
+    "volta_sgemm_128x64_nn_vec4",
+    "volta_sgemm_32x32_sliced_nn",
+    "volta_sgemm_32x32_sliced1x0_nn",
+    "volta_dgemm_128x64_nn",
+    "volta_h884gemm_128x64_nn",
+    "trt_volta_sgemm_128x64_nn",
     GOOD3.replace("128x128x64", "128x128"),
     GOOD3.replace("128x128x64", "128x0x64"),
     GOOD3.replace("_0_", "_"),
@@ -242,7 +302,9 @@ MALFORMED: list[Any] = [
 def test_a_malformed_name_is_refused_with_what_is_allowed(name: Any) -> None:
     with pytest.raises(InputError, match=r"^kernel name must be 'library', 'vllm', 'sglang',"):
         Kernel.from_name(name)
-    with pytest.raises(ValueError, match="such as 'cutlass_simt_sgemm_128x128_8x2_nn_align1'"):
+    with pytest.raises(
+        ValueError, match="such as 'cutlass_simt_sgemm_.*or 'volta_sgemm_128x64_tn'"
+    ):
         Kernel.from_name(name)
 
 
@@ -273,7 +335,7 @@ def test_a_name_of_a_kernel_that_is_not_known_is_refused_with_the_reason(
 
 
 pieces = st.sampled_from(
-    re.findall(r"[a-z]+|\d+|_", f"{GOOD2}_{GOOD3}_tiled_library_x_h16816_bf16_s8_tf32_epi_0")
+    re.findall(r"[a-z]+|\d+|_", f"{GOOD2}_{GOOD3}_tiled_library_x_h16816_bf16_s8_tf32_epi_0_volta")
 )
 
 

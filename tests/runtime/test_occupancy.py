@@ -100,6 +100,10 @@ def test_what_is_not_known_limits_nothing_and_no_threads_means_no_answer() -> No
         ("cutlass_tensorop_s16816gemm_bf16_128x128_32x2_nn_align8", (8, 0)),
         ("cutlass_tensorop_d884gemm_64x64_16x3_nn_align1", (8, 0)),
         ("cutlass_tensorop_s16832gemm_e4m3_128x128_64x3_tn_align16", (8, 9)),
+        ("sgemm_128x128x8_NN", (5, 0)),
+        ("maxwell_sgemm_128x64_nn", (5, 0)),
+        ("volta_sgemm_128x64_nn", (7, 0)),
+        ("ampere_sgemm_128x64_nn", (8, 0)),
     ],
 )
 def test_a_kernel_needs_the_capability_of_its_instructions(

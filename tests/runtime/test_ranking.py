@@ -271,7 +271,7 @@ def test_only_the_kernels_asked_for_are_ranked() -> None:
     names = [one.kernel.name for one in MODEL.rank(gemm)][:3]
     assert sorted(one.kernel.name for one in MODEL.rank(gemm, kernels=names)) == sorted(names)
     with pytest.raises(gp.UnknownKernelError):
-        MODEL.rank(gemm, kernels=["tiled_sgemm_16"])
+        MODEL.rank(gemm, kernels=["a_kernel_that_nothing_describes"])
     with pytest.raises(gp.UnknownKernelError):
         MODEL.rank(gemm, kernels=[])
 

@@ -195,6 +195,9 @@ _NEUSIGHT_ROW = {
     "CUDNN Version": "8902",
     "Kernel Name": "volta_sgemm_128x64_tn",
     "Kernels": ";volta_sgemm_128x64_tn",
+    "Grid x": "4",
+    "Grid y": "4",
+    "Block x": "128",
     "B": "2",
     "M": "128",
     "N": "256",
@@ -203,7 +206,10 @@ _NEUSIGHT_ROW = {
 
 
 def neusight_row(**cells: str) -> list[str]:
-    """Return one good row of NeuSight; names with a blank are given with an underscore."""
+    """Return one good row of NeuSight; names with a blank are given with an underscore.
+
+    It is a linear layer of 256 rows, 256 inputs and 512 outputs.
+    """
     given = {name.replace("_", " "): cell for name, cell in cells.items()}
     return [{**_NEUSIGHT_ROW, **given}.get(name, "1") for name in NEUSIGHT_COLUMNS]
 

@@ -113,7 +113,17 @@ def test_flagged_rows_are_kept_out_and_keep_their_other_flags() -> None:
     assert dataset.kept_out() == {"host_bound": n_bound}
 
 
-def test_each_kernel_dtype_and_collection_is_judged_by_itself() -> None:
+def test_known_kernels_of_a_collection_are_judged_together() -> None:
+    """Each has too few rows for a floor, and one host launched them all."""
+    sizes = sizes_of(5)
+    runtime_s = np.maximum(100e-6, physical_s(sizes, 3e-6))
+    names = [f"tiled_hgemm_{1 + number % 30}" for number in range(len(sizes))]
+    known = flag_host_bound(rows(sizes, runtime_s, kernel=names))
+    assert flagged(known[0]) == flagged(flag_host_bound(rows(sizes, runtime_s))[0])
+    assert known[1] > 100
+
+
+def test_each_back_end_dtype_and_collection_is_judged_by_itself() -> None:
     sizes = sizes_of(3)
     slow, quick = np.maximum(100e-6, physical_s(sizes, 3e-6)), physical_s(sizes, 3e-6)
     for name, values in (

@@ -22,7 +22,10 @@ def imported(
 
 
 def test_linear_and_bmm_are_read_in_their_layouts(tmp_path: Path) -> None:
-    """A batch of a linear layer adds up to its rows; a batch of a bmm stays one."""
+    """A batch of a linear layer adds up to its rows; a batch of a bmm stays one.
+
+    The table's N is the length of the sums and its K the columns of the result.
+    """
     rows = [
         neusight_row(),
         neusight_row(OPName="bmm", Kernel_Name="volta_sgemm_64x64_nn", Latency="1.5"),
@@ -35,8 +38,8 @@ def test_linear_and_bmm_are_read_in_their_layouts(tmp_path: Path) -> None:
         "provider": ["volta_sgemm_128x64_tn", "volta_sgemm_64x64_nn"],
         "regime": ["burst"] * 2,
         "m": [256, 128],
-        "n": [256, 256],
-        "k": [512, 512],
+        "n": [512, 512],
+        "k": [256, 256],
         "batch": [1, 2],
         "dtype": ["f32"] * 2,
         "layout": ["tn", "tt"],

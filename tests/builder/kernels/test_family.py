@@ -14,12 +14,14 @@ from builder.measure import CorrectnessRules
 from builder.measure.correctness import awkward_gemms, limit_of
 from builder.plan import guess_runtime_s
 from builder.train import unit_of
+from gpperf_lite import Kernel
 from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._kernel import _PATTERNS
 from gpperf_lite._kernel import FAMILIES as RUNTIME_FAMILIES
 from gpperf_lite._occupancy import _LEAST, obstacle_on
 
 BUILDS = tuple(catalogue().values())
+BUILT = tuple(dict.fromkeys(build.kernel.family for build in BUILDS))
 H200 = known_gpus()["h200_sxm"]
 
 
@@ -36,7 +38,7 @@ def test_every_table_of_families_names_those_of_the_runtime() -> None:
     assert {"library", *_PATTERNS} == set(RUNTIME_FAMILIES)
 
 
-@pytest.mark.parametrize("family", RUNTIME_FAMILIES)
+@pytest.mark.parametrize("family", BUILT)
 def test_every_stage_knows_what_to_do_with_a_kernel_of_each_family(family: str) -> None:
     """It is planned, compiled, computed by the simulated GPU, verified and trained on."""
     build = first_of(family)
@@ -48,10 +50,19 @@ def test_every_stage_knows_what_to_do_with_a_kernel_of_each_family(family: str) 
     assert unit_of(build.kernel)
 
 
+def test_kernels_of_cublas_are_trained_on_and_never_built() -> None:
+    """They are known from tables alone: nobody can ask cuBLAS for one of them."""
+    assert set(RUNTIME_FAMILIES) - set(BUILT) == {"cublas"}
+    kernel = Kernel.from_name("volta_sgemm_128x64_tn")
+    assert not family_of(kernel).is_compiled
+    assert not runs_on_tensor_cores(kernel)
+    assert unit_of(kernel) == "CUDA cores"
+
+
 def test_the_builds_of_a_family_are_of_it_and_have_its_names() -> None:
-    for name, family in FAMILIES.items():
+    for name in BUILT:
+        family = FAMILIES[name]
         kernels = [build.kernel for build in family.builds()]
-        assert kernels
         assert {kernel.family for kernel in kernels} == {name}
         assert {kernel.name.partition("_")[0] for kernel in kernels} == {family.prefix}
 
@@ -75,7 +86,8 @@ def test_sums_are_kept_in_f16_where_the_program_is_compiled_so() -> None:
 
 
 def test_kernels_of_cutlass_3_alone_are_of_one_architecture_with_tensor_maps() -> None:
-    for name, family in FAMILIES.items():
+    for name in BUILT:
+        family = FAMILIES[name]
         is_of_hopper = name == "cutlass3"
         assert (family.target_suffix == "a") == family.has_tensor_maps == is_of_hopper
         assert family.resets_workspace != is_of_hopper
