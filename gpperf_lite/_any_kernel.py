@@ -6,14 +6,14 @@ It is a file of its own among the built-in models, sealed as `_sealed` says, wit
     scope           "kernels"
     name, version, provenance       as in an artefact (see `_artefact`)
     constants       by name, those of known kernels, as multiples of the units of `_relative`
-    forest          as in an artefact's estimator, over OWN_FACTS: the slowness of a kernel
-    interval        that of kernels of GPUs that were held out with all that was measured on them
+    interval        as in an artefact's estimator: that of GPUs that were held out, with all that
+                    was measured on them
     domain          as in an artefact's
     gpus            names of the GPUs whose kernels were learned from
 
 Times follow from the data sheet of a GPU, its units multiplied out, and from the facts of a kernel.
-What a measured GPU or kernel does of its own accord is not in it: it is there to put kernels in an
-order, and its intervals say how far a time may be off.
+What a measured GPU or kernel does of its own accord is not in it, so it knows no slowness: it is
+there to put kernels in an order, and its intervals say how far a time may be off.
 """
 
 from __future__ import annotations
@@ -32,13 +32,10 @@ from ._domain import Domain
 from ._errors import ArtefactError
 from ._estimator import (
     LONGEST_S,
-    OWN_FACTS,
     Estimator,
     Unmeasured,
     check_all_taken,
     domain_of,
-    forest_of,
-    forest_tensors,
     interval_of,
 )
 from ._forest import Forest
@@ -59,7 +56,6 @@ class AnyKernel:
     name: str
     version: str
     constants: Mapping[str, float]
-    forest: Forest
     interval: Interval
     domain: Domain
     gpus: tuple[str, ...]
@@ -72,12 +68,12 @@ class AnyKernel:
             dtype,
             (),
             absolute(self.constants, gpu, dtype),
-            _nothing(),
+            _NOTHING,
             # Sizes carry over to another GPU; how long they take does not.
             self.domain._replace(runtime_s=(self.domain.runtime_s[0], LONGEST_S)),
             self.interval,
             timed="gemm",
-            unmeasured=Unmeasured(self.forest, self.interval),
+            unmeasured=Unmeasured(_NOTHING, self.interval),
         )
 
 
@@ -90,11 +86,10 @@ def absolute(constants: Mapping[str, float], gpu: Gpu, dtype: str) -> dict[str, 
     return found
 
 
-def _nothing() -> Forest:
-    """Return a forest that corrects nothing: physics and slowness are all that is known."""
-    shape = (1, 1)
-    none = np.zeros(shape, np.uint8), np.zeros(shape, np.float32)
-    return Forest(*none, np.zeros((1, 2), np.int16), 0)
+_NOTHING = Forest(
+    np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.float32), np.zeros((1, 2), np.int16), 0
+)
+"""A forest that corrects nothing: physics is all that is known."""
 
 
 @lru_cache(maxsize=1)
@@ -128,13 +123,12 @@ def encode(model: AnyKernel) -> bytes:
         "name": model.name,
         "version": model.version,
         "constants": dict(model.constants),
-        "forest": {"bias": model.forest.bias, "tensors": "0"},
         "interval": model.interval.to_json(),
         "domain": model.domain._asdict(),
         "gpus": list(model.gpus),
         "provenance": dict(model.provenance),
     }
-    return seal(manifest, forest_tensors("0", model.forest))
+    return seal(manifest, {})
 
 
 def decode(data: bytes) -> AnyKernel:
@@ -145,13 +139,11 @@ def decode(data: bytes) -> AnyKernel:
     manifest, tensors, _ = unseal(data)
     if scope_of(manifest) != "kernels":
         raise ArtefactError("it is no model of any kernel")
-    forest = forest_of(manifest.object("forest"), tensors, len(OWN_FACTS))
     check_all_taken(tensors)
     return AnyKernel(
         manifest.text("name"),
         manifest.text("version"),
         _constants(manifest.object("constants")),
-        forest,
         interval_of(manifest.object("interval")),
         domain_of(manifest.object("domain")),
         tuple(manifest.texts("gpus")),

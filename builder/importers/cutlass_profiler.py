@@ -60,6 +60,8 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
     report.taken = len(rows)
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     shared = {"gpu": short, "provider": "cutlass_profiler", "regime": Regime.REPEATED}
+    # Its files are of one collection, however many there are.
+    shared["software"] = "cutlass_profiler"
     table = table_of(columns | shared | {"source": path.name}, len(rows))
     return Dataset(table, (report.provenance(),), kernels, {short: facts}), report
 

@@ -10,7 +10,7 @@ seeds, so the same rows give the same forest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,9 @@ SMALL = LearnerOptions(
     n_trees=64, depth=4, learning_rate=0.1, l2_leaf_reg=3.0, column_share=1.0, teacher=None
 )
 """For tables of a few hundred rows."""
+
+FOR_FEW_OF_KERNELS = replace(SMALL, n_trees=200, column_share=0.5, n_alike=2)
+"""For a few hundred rows of known kernels."""
 
 FEW_ROWS = 2000
 

@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from gpperf_lite._any_kernel import AnyKernel
+from gpperf_lite._any_kernel import write as write_any_kernel
 from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._generic import Generic
 from gpperf_lite._generic import write as write_generic
@@ -15,6 +17,7 @@ from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
 from ..files import make_room
 from ..importers import import_table, with_compiled_kernels
+from .any_kernel import kernel_tables, train_any_kernel
 from .board_power import BoardPower, board_tables
 from .generic import train_generic
 from .generic_fit import GenericOptions
@@ -53,7 +56,10 @@ def build_from_recipe(
     for number, model in enumerate(chosen, 1):
         print(f"model {number} of {len(chosen)}: {model.name}", flush=True)
         path = folder / f"{model.name}.safetensors"
-        if model.scope == "generic":
+        if model.scope == "kernels":
+            any_kernel = build_any_kernel(model, models, sources, n_workers, cubins)
+            write_and_report_any_kernel(any_kernel, path)
+        elif model.scope == "generic":
             generic = build_generic(model, sources, n_workers, kept, cubins)
             write_and_report_generic(generic, path)
         else:
@@ -107,6 +113,47 @@ def build_generic(
     datasets = [_import(model, sources / name, n_workers, cubins) for name in model.runtime]
     options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
     return train_generic(datasets, model.name, model.version, options, n_workers, kept)
+
+
+def build_any_kernel(
+    model: ModelRecipe,
+    models: Sequence[ModelRecipe],
+    sources: Path,
+    n_workers: int,
+    cubins: Path | None = None,
+) -> AnyKernel:
+    """Import the sources of the model of any kernel, and of the models it names, and train it.
+
+    Raises RecipeError where it names a model that the recipe does not have.
+    """
+    datasets = any_kernel_datasets(model, models, sources, n_workers, cubins)
+    provenance = {"runtime": [entry for dataset in datasets for entry in dataset.provenance]}
+    return train_any_kernel(kernel_tables(datasets), model.name, model.version, provenance)
+
+
+def any_kernel_datasets(
+    model: ModelRecipe,
+    models: Sequence[ModelRecipe],
+    sources: Path,
+    n_workers: int = 1,
+    cubins: Path | None = None,
+) -> list[Dataset]:
+    """Return the datasets that the model of any kernel learns from, one of each GPU.
+
+    Raises RecipeError where it names a model that the recipe does not have.
+    """
+    by_name = {one.name: one for one in models}
+    unknown = sorted(set(model.models) - set(by_name))
+    if unknown:
+        raise RecipeError(
+            f"model {model.name} is to learn from {', '.join(unknown)}: no such model"
+        )
+    others = [runtime_dataset(by_name[name], sources, n_workers, cubins) for name in model.models]
+    by_gpu: dict[str, list[Dataset]] = {}
+    for name in model.runtime:
+        dataset, _ = _imported(model, sources / name, n_workers, cubins)
+        by_gpu.setdefault(",".join(sorted(dataset.gpus)), []).append(dataset)
+    return others + [concatenate(some) for some in by_gpu.values()]
 
 
 def runtime_dataset(
@@ -184,6 +231,16 @@ def write_and_report_generic(generic: Generic, path: Path) -> None:
                     f"  p90 {errors['p90_ape']:7.2%}  bias {errors['bias']:+7.2%}"
                 )
     _print_copies(generic.provenance)
+
+
+def write_and_report_any_kernel(model: AnyKernel, path: Path) -> None:
+    """Write the model of any kernel and print what it was learned from."""
+    write_any_kernel(model, path)
+    widths = model.interval.half_widths
+    print(
+        f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, learned from {', '.join(model.gpus)}; "
+        f"{len(widths)} regimes of half-widths from GPUs held out"
+    )
 
 
 def _import(model: ModelRecipe, path: Path, n_workers: int, cubins: Path | None = None) -> Dataset:

@@ -15,7 +15,9 @@ held_out             the number of folds that are held out in turn, two at least
 compile              true where the compiler is asked for the registers, spills and shared memory
                      of the measured kernels, which their tables do not tell
 stand_ins            unmeasured dtypes and the measured ones that answer for them
-scope                "gpu", or "generic": one model of many GPUs (split and folds are not used then)
+scope                "gpu"; "generic": one model of many GPUs (split and folds are not used then);
+                     "kernels": what answers for kernels that were not measured (nor are they here)
+models               of scope "kernels": names of models of the recipe whose tables are used as well
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
 
 The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
@@ -59,6 +61,7 @@ class ModelRecipe:
     held_out: int | None = None
     boards: tuple[str, ...] = ()
     compile: bool = False
+    models: tuple[str, ...] = ()
     gpu: str | None = None
 
 
@@ -130,6 +133,7 @@ _KEYS: Readers = {
     "folds": partial(Table.integer, low=2, high=1_000_000),
     "held_out": partial(Table.integer, low=2, high=1_000_000),
     "stand_ins": _stand_ins,
+    "models": _files,
     "scope": partial(Table.choice, allowed=tuple(SCOPES)),
     "without": _without,
 }

@@ -14,7 +14,7 @@ from gpperf_lite._forest import Forest, powers_of_two
 from gpperf_lite._physics import physics_of
 
 from ..dataset import Floats, Points
-from .learner import FEW_ROWS, FOR_KERNELS, SMALL, LearnerOptions, learn
+from .learner import FEW_ROWS, FOR_FEW_OF_KERNELS, FOR_KERNELS, SMALL, LearnerOptions, learn
 from .physics import (
     Constants,
     DescribedPoints,
@@ -92,9 +92,9 @@ def fit_runtime(
 
 def _usual(points: Points, kernels: Kernels) -> LearnerOptions:
     """Return the learner that points of one form of physics usually get."""
-    if len(points) < FEW_ROWS:
-        return SMALL
-    return LearnerOptions() if _are_libraries(points, kernels) else FOR_KERNELS
+    if _are_libraries(points, kernels):
+        return LearnerOptions() if len(points) >= FEW_ROWS else SMALL
+    return FOR_KERNELS if len(points) >= FEW_ROWS else FOR_FEW_OF_KERNELS
 
 
 def _are_libraries(points: Points, kernels: Kernels) -> bool:
