@@ -289,8 +289,10 @@ def _own_tiles(
     s_per_k = maximum(tile_m * tile_n * view.sm_s_per_mac, loaded * view.sm_s_per_byte)
     s_per_k = s_per_k + view.sm_s_per_k
     whole_s = k / slices * s_per_k
-    # A few warps leave an SM waiting: as long in every round, however many blocks share it.
-    alone_s = whole_s * (view.half_warps / maximum(threads / 32.0, 1.0))
+    # A few warps leave an SM waiting: as long in every round, however many blocks share it. Where
+    # they are not known, there are taken to be two for each of its four schedulers.
+    warps = maximum(threads / 32.0, (threads == 0.0) * 8.0)
+    alone_s = whole_s * (view.half_warps / warps)
     spilled_s = own.spill_bytes * threads * view.sm_s_per_spilled_byte
     whole_s = whole_s + steps * spilled_s
     busy_s = maximum(waves * whole_s + rounds * alone_s, rounds * (steps * view.step_s))
@@ -307,7 +309,7 @@ def _own_tiles(
         slices,
         blocks,
         *rest,
-        tile_m * tile_n * (threads > 0.0) / maximum(threads, 1.0),
+        tile_m * tile_n * (threads != 0.0) / maximum(threads, 1.0),
         loaded * (k / slices),
     )
     # DRAM is read in lines; a row of a tile that is shorter than one leaves the rest unused.

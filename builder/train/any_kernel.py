@@ -5,8 +5,9 @@ compiler says of it; the GPU has its data sheet. What is left to learn is how ma
 hardware's own units a multiply-add, a byte or a warp that waits takes: few constants, the same for
 all GPUs, drawn to usual values where the tables say nothing.
 
-Every table counts the same, however many rows it has. It is judged by GPUs held out, with all their
-kernels.
+The launch of tables that were measured eagerly is their host's: it is learned along, so that
+nothing else has to make up for it, and is not shipped. Every table counts the same, however many
+rows it has. The model is judged by GPUs held out, with all their kernels.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from gpperf_lite import Gpu
-from gpperf_lite._any_kernel import AnyKernel, absolute
+from gpperf_lite._any_kernel import AnyKernel
 from gpperf_lite._physics import CONSTANTS
+from gpperf_lite._relative import scale_of
 
 from ..dataset import Dataset, Floats, Points, joined
 from ..errors import DatasetError
@@ -59,7 +61,7 @@ USUAL = {
 
 _LEARNED = (
     *("sm_s_per_mac", "sm_s_per_k", "tile_s", "half_warps", "streamed", "sm_s_per_spilled_byte"),
-    *("split_s", "split_s_per_element"),
+    *("split_s", "split_s_per_element", "launch_s"),
 )
 _LEAST = {"sm_s_per_mac": 1.0}
 """No multiply-add is faster than at the peak."""
@@ -86,7 +88,9 @@ class KernelTable:
 
     def base_s(self, constants: Constants) -> Floats:
         """Return the physical times in s by relative constants, shape (n_points,)."""
-        own = absolute(constants, self.gpu, str(self.points.dtype[0]))
+        dtype = str(self.points.dtype[0])
+        # As `_any_kernel.absolute`, but not rounded: a search looks at smaller steps.
+        own = {name: value * scale_of(name, self.gpu, dtype) for name, value in constants.items()}
         return describe_points(self.points, self.gpu, self.kernels, own).base_s
 
 
@@ -136,15 +140,13 @@ def fit_any(tables: Sequence[KernelTable]) -> dict[str, float]:
         f_scale=0.1,
         max_nfev=_EVALUATIONS,
     )
-    return _with(found.x)
+    return {name: float(f"{value:.{_DIGITS}g}") for name, value in _with(found.x).items()}
 
 
 def _with(parameters: Floats) -> dict[str, float]:
+    """Return the constants of a search, in the order of a file's."""
     learned = dict(zip(_LEARNED, np.exp(parameters).tolist(), strict=True))
-    return {
-        name: float(f"{learned.get(name, USUAL[name]):.{_DIGITS}g}")
-        for name, _, _ in CONSTANTS["kernel"]
-    }
+    return {name: learned.get(name, USUAL[name]) for name, _, _ in CONSTANTS["kernel"]}
 
 
 def _some(table: KernelTable) -> KernelTable:
@@ -180,7 +182,7 @@ def train_any_kernel(
     return AnyKernel(
         name,
         version,
-        fit_any(tables),
+        fit_any(tables) | {"launch_s": USUAL["launch_s"]},
         conformal_interval(predicted_s, np.abs(np.log2(measured_s / predicted_s))),
         trained_domain(joined([table.points for table in tables])),
         tuple(dict.fromkeys(table.gpu.name for table in tables)),
