@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from stand_ins.artefacts import GPU
 from stand_ins.built_in import built_in
-from stand_ins.strategies import batches, layouts, sizes
+from stand_ins.strategies import batches, layouts, layouts_of, sizes
 
 import gpperf_lite as gp
 from gpperf_lite._arithmetic import ARRAYS, SCALARS
@@ -26,7 +26,8 @@ CONSTANTS_OF_LIBRARY = [name for name, _, _ in CONSTANTS["library"]]
 
 def view(name: str, layout: str) -> View:
     model = built_in(name)
-    gemm = gp.Gemm(64, 64, 64, model.dtypes[0], layout)
+    own = layouts_of(model)
+    gemm = gp.Gemm(64, 64, 64, model.dtypes[0], layout if layout in own else own[0])
     found = next(found for one in model.kernels if (found := model._models.find(one, gemm)))
     return found.view
 

@@ -25,15 +25,32 @@ layouts = st.sampled_from(["nn", "nt", "tn", "tt"])
 betas = st.sampled_from([0.0, 1.0, -0.5])
 
 
+def layouts_of(model: gp.Model) -> tuple[str, ...]:
+    """Return the layouts that a model answers for: all, but of kernels that each have one."""
+    own = {kernel.layout for kernel in model.kernels}
+    return tuple(one for one in ("nn", "nt", "tn", "tt") if own & {None, one})
+
+
+def step_of(model: gp.Model) -> int:
+    """Return the number that sizes must be multiples of for one of a model's kernels to run."""
+    return min(kernel.alignment for kernel in model.kernels)
+
+
+def aligned(model: gp.Model, size: int) -> int:
+    """Return the nearest size below that a kernel of a model can run, or else the least."""
+    step = step_of(model)
+    return max(step, size // step * step)
+
+
 @st.composite
 def gemms(draw: st.DrawFn, model: gp.Model, size: st.SearchStrategy[int] = sizes) -> gp.Gemm:
     """Any GEMM that a model answers for, within its domain or far outside."""
     return gp.Gemm(
-        draw(size),
-        draw(size),
-        draw(size),
+        aligned(model, draw(size)),
+        aligned(model, draw(size)),
+        aligned(model, draw(size)),
         draw(st.sampled_from(model.dtypes)),
-        draw(layouts),
+        draw(st.sampled_from(layouts_of(model))),
         draw(batches),
         draw(st.sampled_from([1.0, 2.0])),
         draw(betas),
