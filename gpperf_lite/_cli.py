@@ -13,9 +13,11 @@ from typing import Any, NoReturn
 
 from . import __version__
 from ._builtin import available
+from ._card_page import page
 from ._errors import GpperfError, InputError, nearest
 from ._gemm import Gemm
 from ._kernel import FAMILIES, Kernel
+from ._kernel_listing import described, listing
 from ._model import Model, load
 from ._output import (
     RANKING,
@@ -33,7 +35,6 @@ from ._prediction import OBJECTIVES
 
 _DEFAULT_GPU = "h200_sxm"
 _MOST_ROWS = 1_000_000
-_LONGEST_NAMES = 32
 _SHOWN_ROWS = 200
 _MISTAKE, _INTERRUPTED = 2, 130
 
@@ -81,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--json", action="store_true", help="print JSON")
     card = _command(commands, "card", "show provenance and accuracy of a model", "h200", _run_card)
     card.add_argument("gpu", metavar="GPU", help="built-in model or path of an artefact")
-    card.add_argument("--json", action="store_true", help="print the whole card as JSON")
+    text = "list its kernels with tile, warps, registers and spills, and which are alike"
+    card.add_argument("--kernels", action="store_true", help=text)
+    text = "print the whole card as JSON; with --kernels, all that is known of each kernel"
+    card.add_argument("--json", action="store_true", help=text)
     return parser
 
 
@@ -251,63 +255,11 @@ def _summary(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run_card(options: argparse.Namespace) -> None:
-    card = load(options.gpu).card
+    model = load(options.gpu)
     if options.json:
-        print(json.dumps(card, indent=2))
-        return
-    print(f"{card['name']}, version {card['version']}, for {card['gpu']['name']}")
-    print(f"kernels: {', '.join(card['kernels'])}")
-    print("held-out accuracy (absolute percentage error):")
-    names = "target, dtype, kernels, timed, held out, rows, mean, median, p90, 90 % covers"
-    rows = [names.split(", ")]
-    for one in card["estimators"]:
-        accuracy = one["accuracy"]
-        errors = [_percent(accuracy.get(name)) for name in ("mean_ape", "median_ape", "p90_ape")]
-        held_out = [_plain(accuracy.get(name, "-")) for name in ("split", "n")]
-        covered = _percent(accuracy.get("coverage_90"))
-        some = " ".join(one["kernels"])
-        kernels = some if len(some) <= _LONGEST_NAMES else str(len(one["kernels"]))
-        keys = [one["target"], one["dtype"], kernels, one["timed"] or "-"]
-        rows.append([*keys, *held_out, *errors, covered])
-    print("\n".join(f"  {line}" for line in aligned(rows)))
-    for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
-        print(f"note: {note}")
-    for dtype, other in card["stand_ins"].items():
-        print(f"{dtype} was not measured: it is predicted as {other}")
-    for target in ("runtime", "power"):
-        for source in _sources(card, target):
-            print(f"{target} from {source}")
-    if not _summary(card)["power"]:
-        missing = card["provenance"].get("power_missing", "no row with power was given")
-        print(f"no power: {_plain(missing)}")
-    window_s = card["provenance"].get("power_window_s")
-    if window_s:
-        print(
-            f"power: only readings averaged over at least {_plain(window_s)} s of load count, from "
-            "a one-second running average; shorter kernels follow from the physical model alone"
-        )
-
-
-def _sources(card: dict[str, Any], target: str) -> list[str]:
-    """Return a text for each source; provenance is free-form, so nothing is taken for granted."""
-    entries = card["provenance"].get(target)
-    texts = []
-    for entry in entries if isinstance(entries, list) else []:
-        fields = entry if isinstance(entry, dict) else {}
-        names = ("source", "licence", "taken")
-        source, licence, taken = (_plain(fields.get(name, "?")) for name in names)
-        texts.append(f"{source} ({licence}), {taken} rows")
-    return texts
-
-
-def _plain(value: object) -> str:
-    """Return free-form text, cut at 200 characters, with ? for all that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:200])
-
-
-def _percent(value: object) -> str:
-    known = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{value:.2%}" if known else "-"
+        print(json.dumps(described(model) if options.kernels else model.card, indent=2))
+    else:
+        print("\n".join(listing(model) if options.kernels else page(model)))
 
 
 def _gemms(options: argparse.Namespace, dtype: str) -> list[Gemm]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from ._gemm import Gemm
 from ._model import Model
 from ._prediction import FIELDS, Prediction
 from ._sealed import write_atomically
+
+WIDEST = 100
+"""Columns of a line of running text."""
 
 
 def document(model: Model, prediction: Prediction) -> dict[str, Any]:
@@ -115,6 +119,22 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def paragraph(text: str, indent: str = "  ") -> list[str]:
+    """Return the lines of a text of at most WIDEST columns; indent: of all but the first."""
+    return textwrap.wrap(
+        text,
+        WIDEST,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def plain(value: object, longest: int = 200) -> str:
+    """Return free-form text, cut at `longest`, with ? for all that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:longest])
 
 
 def write_csv(predictions: Iterable[Prediction], target: str) -> None:

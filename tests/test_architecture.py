@@ -79,7 +79,12 @@ RUNTIME_IMPORTS = {
         "_prediction", "_ranking",
     },
     "_output": {"_gemm", "_model", "_prediction", "_sealed"},
-    "_cli": {"", "_builtin", "_errors", "_gemm", "_kernel", "_model", "_output", "_prediction"},
+    "_kernel_listing": {"_descriptions", "_kernel", "_model", "_output"},
+    "_card_page": {"_kernel_listing", "_model", "_output"},
+    "_cli": {
+        "", "_builtin", "_card_page", "_errors", "_gemm", "_kernel", "_kernel_listing", "_model",
+        "_output", "_prediction",
+    },
     "__main__": {"_cli"},
     "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
 }  # fmt: skip

@@ -1,0 +1,112 @@
+"""The page of a card: what a model is of, its kernels, its accuracy and its sources, for people.
+
+Provenance and accuracy are free-form, so nothing is taken for granted of them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ._kernel_listing import summary
+from ._model import Model
+from ._output import aligned, paragraph, plain
+
+_HEADS = (
+    *("target", "dtype", "kernels", "timed", "held out", "rows"),
+    *("mean", "median", "p90", "covers"),
+)
+_LONGEST_NAMES = 32
+_LINE_OF_NAMES = 16
+_LONGEST_EXAMPLE = 400
+
+
+def page(model: Model) -> list[str]:
+    """Return the card of a model as lines of about 100 columns, few however many its kernels.
+
+    Raises ArtefactError where the text of the card is broken.
+    """
+    card = model.card
+    lines = paragraph(f"{card['name']}, version {card['version']}, for {card['gpu']['name']}")
+    lines += summary(model)
+    lines.append("held-out accuracy (absolute percentage error; what the 90 % interval covers):")
+    lines += [f"  {line}" for line in _accuracy(card["estimators"])]
+    for text in _texts(card):
+        lines += paragraph(text, "  ")
+    return lines
+
+
+def _accuracy(estimators: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of a table: errors of each estimator, and on kernels held out as a whole."""
+    rows: list[tuple[str, ...]] = [_HEADS]
+    for one in estimators:
+        names, *more = _named(one["kernels"])
+        keys = (one["target"], one["dtype"], names, one["timed"] or "-")
+        for split, errors in _by_split(one["accuracy"]):
+            rows.append((*keys, plain(split), *_errors(errors)))
+            rows += [("", "", line, *("",) * (len(_HEADS) - 3)) for line in more]
+    return aligned(rows)
+
+
+def _by_split(accuracy: dict[str, Any]) -> Iterator[tuple[object, Mapping[str, Any]]]:
+    """Yield the kind of group that was held out, and the errors on what was."""
+    yield accuracy.get("split", "-"), accuracy
+    by_kernel = accuracy.get("kernels_held_out")
+    if isinstance(by_kernel, dict):
+        yield "kernel", by_kernel
+
+
+def _named(kernels: list[str]) -> list[str]:
+    """Return the names of few kernels in short lines, else one line of how many they are."""
+    text = " ".join(kernels)
+    if len(text) > _LONGEST_NAMES or any(len(name) > _LINE_OF_NAMES for name in kernels):
+        return [str(len(kernels))]
+    return textwrap.wrap(text, _LINE_OF_NAMES, break_on_hyphens=False)
+
+
+def _errors(accuracy: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = ("mean_ape", "median_ape", "p90_ape", "coverage_90")
+    return (plain(accuracy.get("n", "-")), *(_percent(accuracy.get(name)) for name in shares))
+
+
+def _texts(card: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a paragraph for all else that a user should know."""
+    provenance = card["provenance"]
+    yield from (f"beyond reach: {text}" for text in _beyond_reach(provenance))
+    for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
+        yield f"note: {note}"
+    for dtype, other in card["stand_ins"].items():
+        yield f"{dtype} was not measured: it is predicted as {other}"
+    for target in ("runtime", "power"):
+        yield from (f"{target} from {source}" for source in _sources(provenance.get(target)))
+    if all(one["target"] != "power" for one in card["estimators"]):
+        missing = provenance.get("power_missing", "no row with power was given")
+        yield f"no power: {plain(missing)}"
+    window_s = provenance.get("power_window_s")
+    if window_s:
+        yield (
+            f"power: only readings averaged over at least {plain(window_s)} s of load count, from "
+            "a one-second running average; shorter kernels follow from the physical model alone"
+        )
+
+
+def _beyond_reach(provenance: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a text for each part's labels that a model cannot say, with the first example alone."""
+    texts = provenance.get("beyond_reach")
+    for text in texts if isinstance(texts, list) else []:
+        yield plain(text, _LONGEST_EXAMPLE).partition("; ")[0]
+
+
+def _sources(entries: object) -> Iterator[str]:
+    """Yield a text for each source of a target's rows."""
+    for entry in entries if isinstance(entries, list) else []:
+        fields = entry if isinstance(entry, dict) else {}
+        names = ("source", "licence", "taken")
+        source, licence, taken = (plain(fields.get(name, "?")) for name in names)
+        yield f"{source} ({licence}), {taken} rows"
+
+
+def _percent(value: object) -> str:
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:.2%}" if known else "-"
