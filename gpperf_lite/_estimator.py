@@ -41,23 +41,20 @@ from ._checked_json import Fields
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, InputError
 from ._features import FEATURES
-from ._forest import LARGEST_DEPTH, UNITS_PER_OCTAVE, Forest, Sums, power_of_two
+from ._forest import LARGEST_DEPTH, Forest, power_of_two
 from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import Kernel
-from ._physics import CONSTANTS, NEW_CONSTANTS, Own, own_of, physics_of
+from ._physics import CONSTANTS, NEW_CONSTANTS, own_of, physics_of
 from ._safetensors import Array, refuse
+from ._slowness import LARGEST_SLOWNESS, OWN_FACTS, own_columns, slowness_of_totals
 
 TARGETS = ("runtime", "power", "sustained")
 TIMED = ("gemm", "quantise+gemm", "layer")
 SHORTEST_S, LONGEST_S = 1e-12, 1e9
 _LARGEST_BIAS = 1 << 20
 _MOST_TREES = 4096
-LARGEST_SLOWNESS = 8 * UNITS_PER_OCTAVE
-
-OWN_FACTS = Own._fields[: Own._fields.index("slowness")]
-"""The facts of a kernel that a forest of slowness looks at, in order."""
 
 _Number = TypeVar("_Number", int, float)
 
@@ -75,16 +72,6 @@ class Unmeasured(NamedTuple):
         """Return the slowness of a kernel on a GPU, in units of 1/8192 octave."""
         columns = np.array(own_columns(own_of(kernel, gpu)), np.float32).reshape(-1, 1)
         return int(slowness_of_totals(self.forest.totals_of(columns))[0])
-
-
-def own_columns(own: Own) -> tuple[float, ...]:
-    """Return the facts of a kernel in the order of OWN_FACTS."""
-    return tuple(own)[: len(OWN_FACTS)]
-
-
-def slowness_of_totals(totals: Sums) -> Sums:
-    """Return sums of a forest as slowness: no kernel is further than 8 octaves from its tile."""
-    return np.clip(totals, -LARGEST_SLOWNESS, LARGEST_SLOWNESS)
 
 
 class Estimator(NamedTuple):

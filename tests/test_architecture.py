@@ -32,9 +32,10 @@ RUNTIME_IMPORTS = {
     "_features": {"_arithmetic", "_physics"},
     "_descriptions": {"_checked_json", "_errors", "_gemm", "_gpu", "_kernel", "_safetensors"},
     "_sealed": {"_checked_json", "_errors", "_gemm", "_safetensors"},
+    "_slowness": {"_forest", "_physics"},
     "_estimator": {
         "_checked_json", "_domain", "_errors", "_features", "_forest", "_gemm", "_gpu", "_interval",
-        "_kernel", "_physics", "_safetensors",
+        "_kernel", "_physics", "_safetensors", "_slowness",
     },
     "_card": {"_checked_json", "_errors", "_safetensors"},
     "_artefact": {
@@ -155,6 +156,7 @@ BUILDER_LIBRARIES = {
     "parallel": {"rich"},
     "plan.shapes": {"scipy"},
     "toml": {"tomli"},
+    "train.any_kernel": {"scipy"},
     "train.catboost_forest": {"catboost"},
     "train.kept_fits": {"platformdirs"},
     "train.leaves": {"scipy"},

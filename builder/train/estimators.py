@@ -19,6 +19,7 @@ from .physics import Constants
 from .runtime_fit import RuntimeFit, trained_domain
 from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold, held_by_make
 from .slowdown_fit import fit_slowdown, measured_both_ways
+from .slowness import makes_of
 from .stratum import Stratum
 
 
@@ -67,8 +68,9 @@ def runtime_estimator(mine: Judged, excess: Excess | None) -> Estimator:
         interval = conformal_interval(next_ones.predicted_s, next_ones.misses)
         accuracy |= coverage(next_ones)
     else:
-        interval = conformal_interval(held.predicted_s, held.misses)
-        accuracy |= coverage(held)
+        block = _block_of(stratum, held)
+        interval = conformal_interval(held.predicted_s, held.misses, block)
+        accuracy |= coverage(held, block=block)
         if excess is not None:
             interval = excess.added_to(interval)
             is_one = len(stratum.measured.collections) == 1
@@ -89,7 +91,9 @@ def _of_known_kernels(shipped: Estimator, stratum: Stratum, fits: RuntimeFits) -
     slowness = fits.whole.slowness
     if fits.whole.unmeasured is not None and fits.by_makes:
         held = held_by_make(stratum, fits)
-        interval = conformal_interval(held.predicted_s, held.misses)
+        n_makes = len(set(makes_of(stratum.kernels).values()))
+        block = len(held.points) / n_makes
+        interval = conformal_interval(held.predicted_s, held.misses, block)
         unmeasured = Unmeasured(fits.whole.unmeasured, interval)
         errors = errors_of(held.predicted_s, held.measured_s)
         accuracy["kernels_held_out"] = errors.to_json()
@@ -203,13 +207,21 @@ def accuracy_of(split: str, points: Points, predicted: Floats, measured: Floats)
     return {"split": split, **errors_of(predicted, measured).to_json(), "slices": parts}
 
 
-def coverage(held: Held, regimes_s: Floats | None = None) -> dict[str, float]:
+def _block_of(stratum: Stratum, held: Held) -> float:
+    """Return the rows of a group that count together: of known kernels, those of a GEMM."""
+    if stratum.is_of_library:
+        return 1.0
+    points = held.points
+    return len(points) / len(set(zip(points.m, points.n, points.k, strict=True)))
+
+
+def coverage(held: Held, regimes_s: Floats | None = None, block: float = 1.0) -> dict[str, float]:
     """Return the coverage of each group by the 90 % interval of all others, and its width.
 
     regimes_s: the predicted runtimes, where what is predicted is another thing.
     """
     runtime_s = held.predicted_s if regimes_s is None else regimes_s
-    inside, half_widths = covered(runtime_s, held.misses, held.group, 0.9)
+    inside, half_widths = covered(runtime_s, held.misses, held.group, 0.9, block)
     by_group = [float(inside[held.group == one].mean()) for one in np.unique(held.group)]
     return coverage_of(inside, held.points.flops) | {
         "coverage_90": round(float(np.mean(by_group)), 4),

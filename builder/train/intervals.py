@@ -23,11 +23,12 @@ _LARGEST_MISS = 32.0
 _N_DECILES = 10
 
 
-def conformal_interval(predicted_s: Floats, misses: Floats) -> Interval:
+def conformal_interval(predicted_s: Floats, misses: Floats, block: float = 1.0) -> Interval:
     """Return the conformal interval of held-out rows.
 
     predicted_s: predicted runtimes, which the regimes divide; misses: |log2(measured / predicted)|
-    of the target; both of shape (n_rows,).
+    of the target; both of shape (n_rows,). block: rows of a group that was held out, which miss
+    together: where groups are few, the next one is a whole block more.
 
     Raises DatasetError where there is no row.
     """
@@ -37,7 +38,7 @@ def conformal_interval(predicted_s: Floats, misses: Floats) -> Interval:
         )
     edges = _edges(predicted_s)
     regime = np.searchsorted(edges, predicted_s, side="right")
-    rows = [_half_widths(misses[regime == number]) for number in range(len(edges) + 1)]
+    rows = [_half_widths(misses[regime == number], block) for number in range(len(edges) + 1)]
     return Interval(tuple(edges), CONFIDENCES, tuple(rows))
 
 
@@ -58,11 +59,14 @@ def _edges(predicted_s: Floats) -> list[float]:
     return edges
 
 
-def _half_widths(misses: Floats) -> tuple[int, ...]:
-    """Return the conformal quantile at each confidence: the ceil((n + 1) c)-th smallest miss."""
+def _half_widths(misses: Floats, block: float) -> tuple[int, ...]:
+    """Return the conformal quantile at each confidence: the ceil((n + block) c)-th smallest miss.
+
+    That is the ceil((n + 1) c)-th where every row is a group of its own.
+    """
     ordered = np.sort(misses)
     n = len(ordered)
-    ranks = [min(math.ceil((n + 1) * confidence), n) for confidence in CONFIDENCES]
+    ranks = [min(math.ceil((n + block) * confidence), n) for confidence in CONFIDENCES]
     return tuple(int(width) for width in _widths(ordered[[rank - 1 for rank in ranks]]))
 
 
@@ -75,7 +79,11 @@ def _widths(misses: Floats) -> NDArray[np.int64]:
 
 
 def covered(
-    predicted_s: Floats, misses: Floats, group: NDArray[np.intp], confidence: float
+    predicted_s: Floats,
+    misses: Floats,
+    group: NDArray[np.intp],
+    confidence: float,
+    block: float = 1.0,
 ) -> tuple[Mask, NDArray[np.int64]]:
     """Return the mask of rows inside the interval of the other groups, and its half-widths.
 
@@ -84,7 +92,7 @@ def covered(
     inside, half_widths = np.zeros(len(misses), bool), np.zeros(len(misses), np.int64)
     for number in np.unique(group):
         out = group == number
-        interval = conformal_interval(predicted_s[~out], misses[~out])
+        interval = conformal_interval(predicted_s[~out], misses[~out], block)
         half_widths[out] = interval.half_widths_at(predicted_s[out], confidence)
         inside[out] = _widths(misses[out]) <= half_widths[out]
     return inside, half_widths

@@ -42,7 +42,7 @@ _RESULTS = names_of(Domain, Estimator, Forest, Interval, RuntimeFit)
 
 RUNTIME_OF_RUNTIME_FITS = (
     *("_arithmetic", "_domain", "_features", "_forest", "_gemm", "_gpu", "_kernel", "_occupancy"),
-    *("_physics", "_estimator"),
+    *("_physics", "_slowness"),
 )
 """The modules of the runtime that decide the result of `fit_runtime`."""
 
@@ -52,7 +52,7 @@ BUILDER_OF_RUNTIME_FITS = (
 )
 """The modules of the builder that do."""
 
-RUNTIME = (*RUNTIME_OF_RUNTIME_FITS, "_interval", "_relative")
+RUNTIME = (*RUNTIME_OF_RUNTIME_FITS, "_estimator", "_interval", "_relative")
 """The modules of the runtime that decide the result of any fit."""
 
 BUILDER = ("train/*.py", "kernels/*.py", "dataset/*.py")

@@ -17,7 +17,7 @@ from ..errors import DatasetError
 from .runtime_fit import RuntimeFit
 from .stratum import Stratum
 
-MOST_BEYOND = 0.1
+MOST_BEYOND = 0.15
 """The share of labels beyond reach up to which a model is made."""
 
 _EXAMPLES = 3

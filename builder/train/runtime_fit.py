@@ -9,9 +9,10 @@ import numpy as np
 from gpperf_lite import Gpu
 from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._domain import Domain
-from gpperf_lite._estimator import Estimator, slowness_of_totals
+from gpperf_lite._estimator import Estimator
 from gpperf_lite._forest import Forest, powers_of_two
 from gpperf_lite._physics import physics_of
+from gpperf_lite._slowness import slowness_of_totals
 
 from ..dataset import Floats, Points
 from .learner import FEW_ROWS, FOR_FEW_OF_KERNELS, FOR_KERNELS, SMALL, LearnerOptions, learn

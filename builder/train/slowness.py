@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, Kernel
-from gpperf_lite._estimator import LARGEST_SLOWNESS, OWN_FACTS, own_columns
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 from gpperf_lite._physics import own_of
+from gpperf_lite._slowness import LARGEST_SLOWNESS, OWN_FACTS, own_columns
 
 from ..dataset import Floats, Points
 from .learner import LearnerOptions, learn

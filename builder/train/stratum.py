@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gpu
 from gpperf_lite._kernel import LIBRARIES, LIBRARY, VLLM
+from gpperf_lite._physics import physics_of
 
 from ..dataset import N_FOLDS, Dataset, Mask, Measurements, Points, folds
 from ..errors import DatasetError
@@ -70,6 +71,11 @@ class Stratum:
     def indices(self) -> tuple[int, ...]:
         """The indices of the kernels that it answers for."""
         return tuple(self.answers)
+
+    @property
+    def is_of_library(self) -> bool:
+        """True where its kernels are whatever a library chooses, False for known ones."""
+        return physics_of(next(iter(self.kernels.values()))) == "library"
 
     @property
     def measured(self) -> Measurements:

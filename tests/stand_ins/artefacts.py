@@ -12,13 +12,14 @@ import numpy as np
 from gpperf_lite import _safetensors
 from gpperf_lite._artefact import Artefact
 from gpperf_lite._domain import Domain
-from gpperf_lite._estimator import OWN_FACTS, Estimator, Unmeasured
+from gpperf_lite._estimator import Estimator, Unmeasured
 from gpperf_lite._features import ALL_FEATURES, FEATURES
 from gpperf_lite._forest import Forest
 from gpperf_lite._gpu import Gpu
 from gpperf_lite._interval import Interval
 from gpperf_lite._kernel import LIBRARIES, LIBRARY, Kernel
 from gpperf_lite._physics import CONSTANTS
+from gpperf_lite._slowness import OWN_FACTS
 
 GPU = Gpu(
     name="NVIDIA Test 100",
