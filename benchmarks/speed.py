@@ -148,9 +148,13 @@ def _rank(many: gp.Model, engines: dict[str, Engine]) -> dict[str, Contestant]:
 
 def _rankings(many: gp.Model) -> dict[str, Contestant]:
     gemm = gp.Gemm(1000, 1000, 1000, "f32", "nn")
+    other = gp.load("rtx4070")
+    callers = [replace(kernel, name=f"my_{kernel.name}") for kernel in many.kernels]
     return {
         "all of them": Contestant(lambda: many.rank(gemm)),
         "the first 10": Contestant(lambda: many.rank(gemm, top=10)),
+        "a caller's own": Contestant(lambda: other.rank(gemm, kernels=callers)),
+        "10 of a caller's": Contestant(lambda: other.rank(gemm, kernels=callers, top=10)),
     }
 
 
