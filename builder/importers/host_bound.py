@@ -66,11 +66,15 @@ def host_floor_s(runtime_s: Floats, least_s: Floats) -> float | None:
 def _parts(dataset: Dataset) -> Iterator[Mask]:
     """Yield masks of what was launched in one way, bool of shape (n_rows,).
 
-    That is each dtype in each collection, and of libraries each back end: a host needs as long for
+    That is each dtype in each collection, and of libraries each kernel that a back end says it ran:
+    some of its ways to launch take two or three times as long as others. A host needs as long for
     one known kernel as for another.
     """
     back_ends = {kernel.name for kernel in LIBRARIES}
-    kernels = [name if name in back_ends else "" for name in dataset.column("kernel")]
+    kernels = [
+        f"{name} {provider}" if name in back_ends else ""
+        for name, provider in zip(dataset.column("kernel"), dataset.column("provider"), strict=True)
+    ]
     columns = (kernels, dataset.column("dtype"), collections_of(dataset))
     texts = np.array(["\n".join(key) for key in zip(*columns, strict=True)], object)
     for text in dict.fromkeys(texts):
