@@ -150,6 +150,7 @@ BUILDER_LIBRARIES = {
     "device.cuda.nvml": {"pynvml"},
     "doctor.doctor": {"cuda"},
     "evaluate.baselines": {"sklearn"},
+    "evaluate.heuristics": {"nvMatmulHeuristics"},
     "evaluate.study": {"sklearn"},
     "importers.aiconfigurator": {"pyarrow"},
     "importers.host_bound": {"pyarrow"},

@@ -1,6 +1,6 @@
 """The command `report`: generated pages.
 
-Of accuracy, collections, unseen GPUs, noise, tiles, features and dataset.
+Of accuracy, collections, unseen GPUs, noise, kernels, tiles, features and dataset.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .command import Command, add_fits, add_recipe, add_workers
+from .command import Command, add_cubins, add_fits, add_recipe, add_workers
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -26,6 +26,8 @@ def _configure(name: str, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("table", type=Path, metavar="CSV", help="the GPPerf study's times")
     if name in _FITTED:
         add_fits(parser)
+    if name in _COMPILED:
+        add_cubins(parser)
     parser.set_defaults(run=partial(_run, name))
 
 
@@ -39,6 +41,7 @@ def _run(name: str, options: argparse.Namespace) -> int:
         "collections": report.collections_page,
         "unseen": report.unseen_page,
         "noise": report.noise_page,
+        "kernels": report.kernels_page,
         "tiles": report.tiles_page,
         "features": report.feature_page,
         "dataset": report.dataset_page,
@@ -46,14 +49,16 @@ def _run(name: str, options: argparse.Namespace) -> int:
     make_room(options.output)
     measured = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
     fitted = (KeptFits(options.fits),) if name in _FITTED else ()
+    compiled = (options.cubins,) if name in _COMPILED else ()
     named = (options.table,) if name == "tiles" else ()
-    write_text(options.output, pages[name](*measured, *fitted, *named))
+    write_text(options.output, pages[name](*measured, *fitted, *compiled, *named))
     print(f"wrote {options.output}")
     return 0
 
 
-_MEASURED = ("accuracy", "collections", "unseen", "noise")
+_MEASURED = ("accuracy", "collections", "unseen", "noise", "kernels")
 _FITTED = ("collections", "unseen")
+_COMPILED = ("kernels",)
 
 
 def _page(name: str, what: str, example: str = "") -> Command:
@@ -69,6 +74,7 @@ COMMAND = Command(
         _page("collections", "docs/collections.md: worth of the models to the next who measures"),
         _page("unseen", "docs/unseen.md: errors of the generic model on GPUs held out"),
         _page("noise", "docs/noise.md: the part of the errors that is noise in the tables"),
+        _page("kernels", "docs/kernels.md: which kernels to try, on kernels and GPUs held out"),
         _page(
             "tiles",
             "docs/tiles.md: the GPPerf study's claims on tiles, on its own rows",

@@ -5,7 +5,8 @@ both return a `Score` for each GPU and dtype. `floors` shows the noise that no m
 `curves` the accuracy on GPUs held out, `study_table` the original study reproduced, `tile_sizes`
 the tiled kernel by the side of its tile, `tile_choices` the worth of choosing one, and `claims`
 the study's beside it. `evaluate_collections` shows the worth of the models of a
-recipe to the next person who measures, beside how far those who measured agree.
+recipe to the next person who measures, beside how far those who measured agree. `kernel_orders`
+orders the kernels of one GPU by what models say that did not see them, beside rivals.
 """
 
 from .back_end_choice import BackEndChoice
@@ -19,8 +20,11 @@ from .evaluation import (
     read_datasets,
     score_lines,
 )
+from .first_kernels import FirstKernels
 from .held_out_collections import ModelWorth, StratumWorth, evaluate_collections
+from .heuristics import Heuristics
 from .interval_score import LEAST_INSIDE, IntervalScore
+from .kernel_orders import HeldOutTable, KernelOrder, KernelOrders, kernel_orders, orders_of
 from .noise_floor import Floor, floors
 from .other_collections import FromOthers
 from .repeatability import Repeatability
@@ -37,6 +41,7 @@ from .tile_choice import (
 from .tile_costs import TileCosts, cold_tile_costs, tile_costs
 from .tile_sizes import SIZE_HEAD, TileSize, size_cells, tile_sizes
 from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
+from .warps_digit import DigitWorth
 
 __all__ = [
     "CHOICE_HEAD",
@@ -50,9 +55,15 @@ __all__ = [
     "BackEndChoice",
     "Curve",
     "DeviceTime",
+    "DigitWorth",
+    "FirstKernels",
     "Floor",
     "FromOthers",
+    "HeldOutTable",
+    "Heuristics",
     "IntervalScore",
+    "KernelOrder",
+    "KernelOrders",
     "ModelWorth",
     "Repeatability",
     "Score",
@@ -70,6 +81,8 @@ __all__ = [
     "evaluate_methods",
     "evaluate_model",
     "floors",
+    "kernel_orders",
+    "orders_of",
     "read_datasets",
     "score_lines",
     "size_cells",

@@ -134,12 +134,24 @@ def parts_of(dataset: Dataset) -> Iterator[tuple[Points, Gpu, Kernels]]:
         yield part, dataset.gpus[gpu], kernels
 
 
-def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, split: str) -> Score:
-    """Return the errors of one method on points of one GPU and dtype."""
+def held_out_runtimes(
+    method: str, points: Points, gpu: Gpu, kernels: Kernels, split: str
+) -> Floats:
+    """Return the runtimes in s of points of one GPU and dtype as a method predicts them, held out.
+
+    float64 array of shape (n_points,); NaN where too little was left to learn from.
+    Raises DatasetError where nothing can be held out.
+    """
     predicted = np.full(len(points), np.nan)
     grouped, by = (as_makes(points, kernels), "kernel") if split == MAKE else (points, split)
     for out in held_out(grouped, by):
         predicted[out] = METHODS[method](points, out, gpu, kernels)
+    return predicted
+
+
+def _evaluate_method(method: str, points: Points, gpu: Gpu, kernels: Kernels, split: str) -> Score:
+    """Return the errors of one method on points of one GPU and dtype."""
+    predicted = held_out_runtimes(method, points, gpu, kernels, split)
     score = _score(method, "runtime", points, predicted, points.runtime_s, split)
     units = np.array([unit_of(kernels[name]) for name in points.kernel], object)
     by_unit = {

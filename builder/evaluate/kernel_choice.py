@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,11 +96,18 @@ def _relative(points: Points, rows: NDArray[np.intp]) -> Floats:
     return relative
 
 
-def _fixed(points: Points, groups: list[NDArray[np.intp]]) -> list[float]:
+def _fixed(points: Points, groups: Sequence[NDArray[np.intp]]) -> list[float]:
     """Return the efficiency on each GEMM of the best single kernel; none if none ran them all."""
+    return max(complete_kernels(points, groups).values(), key=sum, default=[])
+
+
+def complete_kernels(points: Points, groups: Sequence[NDArray[np.intp]]) -> dict[str, list[float]]:
+    """Return the efficiency on each GEMM of the kernels that ran all of them, by name.
+
+    groups: the indices of the points of each GEMM.
+    """
     by_kernel: dict[str, list[float]] = {}
     for rows in groups:
         for name, value in zip(points.kernel[rows], _relative(points, rows), strict=True):
             by_kernel.setdefault(str(name), []).append(float(value))
-    complete = [values for values in by_kernel.values() if len(values) == len(groups)]
-    return max(complete, key=sum, default=[])
+    return {name: values for name, values in by_kernel.items() if len(values) == len(groups)}

@@ -1,14 +1,16 @@
-"""The generated pages of `docs/`: accuracy, collections, unseen GPUs, noise, tiles and others.
+"""The generated pages of `docs/`: accuracy, collections, unseen GPUs, noise, kernels and others.
 
 Each `..._page` returns one page as Markdown. Those that are made of measured tables take the
 recipe of the built-in models, the folder of its sources, and a number of processes; that of
-collections the kept fits, too; that of tiles the study's table.
+collections the kept fits, too, that of kernels the compiled kernels; that of tiles the study's
+table.
 """
 
 from .accuracy import accuracy_page, study_lines
 from .collections import collection_lines, collections_page, summary_lines
 from .dataset import dataset_page
 from .features import feature_page
+from .kernels import kernels_page
 from .noise import floor_lines, noise_page
 from .tiles import tile_lines, tiles_page
 from .unseen import unseen_page
@@ -20,6 +22,7 @@ __all__ = [
     "dataset_page",
     "feature_page",
     "floor_lines",
+    "kernels_page",
     "noise_page",
     "study_lines",
     "summary_lines",

@@ -3,12 +3,14 @@
 `build_from_datasets` writes one model as `TrainOptions` say, `build_from_recipe` all models of a
 recipe (that of the built-in ones is `builder/models.toml`). `fit_runtime` fits the physical model,
 and the forest that corrects it, to `Points`; `errors_of` compares predictions with measured values.
-`hold_out_gpus` predicts each GPU by a generic model of the others. `fit_strata` makes the very fits
+`hold_out_gpus` predicts each GPU by a generic model of the others, `held_out_tables` each by the
+model of any kernel. `fit_strata` makes the very fits
 that a model of `strata_of` is shipped and judged by; `held_by_fold` and `held_by_collection` have
 what these predicted of what they never saw. `KeptFits` finds again what was
 fitted before, so that a build which was stopped goes on.
 """
 
+from .any_kernel import KernelTable, held_out_tables, kernel_tables
 from .back_ends import consensus_points, is_back_end, library_points
 from .generic import tables_of
 from .generic_fit import GenericOptions
@@ -17,7 +19,13 @@ from .intervals import covered
 from .kept_fits import KeptFits
 from .learner import LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
-from .model_files import build_from_datasets, build_from_recipe, options_of, runtime_dataset
+from .model_files import (
+    any_kernel_datasets,
+    build_from_datasets,
+    build_from_recipe,
+    options_of,
+    runtime_dataset,
+)
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
@@ -39,6 +47,7 @@ __all__ = [
     "Held",
     "HeldOut",
     "KeptFits",
+    "KernelTable",
     "Kernels",
     "LearnerOptions",
     "ModelRecipe",
@@ -46,6 +55,7 @@ __all__ = [
     "RuntimeFits",
     "Stratum",
     "TrainOptions",
+    "any_kernel_datasets",
     "as_makes",
     "build_from_datasets",
     "build_from_recipe",
@@ -59,8 +69,10 @@ __all__ = [
     "fit_strata",
     "held_by_collection",
     "held_by_fold",
+    "held_out_tables",
     "hold_out_gpus",
     "is_back_end",
+    "kernel_tables",
     "learn",
     "library_points",
     "one_gpu",

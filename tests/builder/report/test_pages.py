@@ -25,6 +25,8 @@ from builder.report import (
     accuracy_page,
     collections,
     collections_page,
+    kernels,
+    kernels_page,
     noise,
     noise_page,
     tiles,
@@ -45,6 +47,7 @@ RECIPE = ROOT / "builder" / "models.toml"
         ("collections", collections.HEAD),
         ("unseen", unseen.HEAD.format(rows=unseen.TEST_ROWS)),
         ("noise", noise.HEAD.format(n_folds=N_FOLDS)),
+        ("kernels", kernels.HEAD),
     ],
 )
 def test_a_page_whose_figures_take_long_begins_as_the_code_says(name: str, head: str) -> None:
@@ -89,7 +92,9 @@ def test_the_page_of_tiles_is_that_of_the_studys_tables(shared_data: Path) -> No
     assert (ROOT / "docs" / "tiles.md").read_text() == page
 
 
-@pytest.mark.parametrize("page", [accuracy_page, collections_page, noise_page, unseen_page])
+@pytest.mark.parametrize(
+    "page", [accuracy_page, collections_page, kernels_page, noise_page, unseen_page]
+)
 def test_a_table_that_is_not_there_is_named(page: object, tmp_path: Path) -> None:
     assert callable(page)
     with pytest.raises(SourceError, match=f"there is no file {tmp_path}"):
