@@ -17,11 +17,11 @@ HEAD = """# Which kernels to try
 
 Written by `python -m builder report kernels --sources FOLDER`; do not edit.
 
-How good an order of kernels is that nobody measured on the GEMM that is asked for, and how good
-those orders are that need no model. Everything is held out of what predicts it, in five folds:
-shapes; kernels by their names; kernels by make, that is, a program with all its names and numbers
-of slices along k; and the GPU with all its kernels, which the model of any kernel (`kernels`)
-predicts from the tables of the other GPUs. The built-in models learn from all of it.
+How good an order of kernels is that knows none of the times that it is judged by, beside orders
+that need no model. What is held out of all that predicts it, in turn: shapes; kernels by name;
+kernels by make, that is, one program with all its names and numbers of slices along k (five folds
+each); and the GPU with all its kernels, which the model of any kernel (`kernels`) predicts from the
+tables of other GPUs. The built-in models learn from all of these.
 
 """
 
@@ -32,15 +32,17 @@ _FIRST = (
     "with the slowest first; *tied* counts the GEMMs on which the cut falls between such. The "
     "largest tile is that with the largest m n k, and among kernels of one tile those with the "
     "most threads come first. Hindsight orders kernels by their mean efficiency on these very "
-    "GEMMs, of those that ran all of them; chance is the mean of 20 draws."
+    "GEMMs, of those that ran all of them; chance is the mean of 20 draws. Many kernels have a "
+    "twin that nothing tells apart, so the first of an order is seldom the best itself, even where "
+    "its efficiency is high."
 )
 
 _UNSEEN = (
     "The model of any kernel, asked about each GPU with nothing learned of it but its data sheet. "
     "*Error* is the median of the distance between predicted and measured times in octaves (1 is "
     "a factor of 2), *bias* the median with its sign: below 0 where predictions are too short. "
-    "A bias of all kernels alike changes no order. The tables that were measured eagerly "
-    "have their host's launch in them, which the model leaves out of no prediction here."
+    "A bias of all kernels alike changes no order. Most tables were measured eagerly, with the "
+    "launch of their host in every time; that of the other tables is in these predictions."
 )
 
 
@@ -121,7 +123,7 @@ def _digit(digit: DigitWorth | None) -> str:
     return (
         "In names such as `s1688421gemm` the last three digits are the warps along m, those along "
         f"n, and a third one that the table does not explain. {digit.n_pairs} pairs of kernels "
-        "differ in it alone, and every order above ties them. Of their times on the same GEMMs "
+        "differ in it alone: a model is told the same of both. Of their times on the same GEMMs "
         f"({digit.n_times} pairs of times) the slower is {digit.median:.3f} times the faster at "
         f"the median, {digit.p90:.3f} times at the 90th percentile."
     )
