@@ -59,16 +59,17 @@ class KernelModels:
     def kernel(self, kernel: Kernel | str) -> Kernel:
         """Return the artefact's own kernel of that name, or else the one that is described.
 
-        Raises UnknownKernelError where nothing describes it.
+        Raises UnknownKernelError where nothing describes it, InputError where it is no kernel that
+        there can be.
         """
         name = kernel.name if isinstance(kernel, Kernel) else usual_name(str(kernel))
         known = self.kernels.get(name)
         if known is None:
-            from ._other_kernels import described
+            from ._other_kernels import checked, described
 
             other = kernel if isinstance(kernel, Kernel) else described(name)
             if other is not None and other.tile is not None:
-                return other
+                return checked(other)
             some = ", ".join(list(self.kernels)[:6])
             hint = nearest(name, self.kernels)
             raise UnknownKernelError(
@@ -245,7 +246,12 @@ class KernelModels:
         if key not in self._asked_rankings:
             from ._ranking import Ranking
 
-            named = {one.name: one for one in map(self.kernel, given)}
+            named: dict[str, Kernel] = {}
+            for one in map(self.kernel, given):
+                if named.setdefault(one.name, one) != one:
+                    raise InputError(
+                        f"kernels must have names of their own (got two called {shown(one.name)})"
+                    )
             # Those of the artefact in its order, then the others in theirs.
             asked = [named.pop(name) for name in self.kernels if name in named]
             if asked:

@@ -120,8 +120,9 @@ class Model:
         _check_gemm(gemm)
         confidence = checked_confidence(confidence)
         name: str | Kernel | None = kernel
-        if isinstance(kernel, Kernel) and kernel.name in self._models.kernels:
-            name = kernel.name
+        if kernel is not None and not isinstance(kernel, str):
+            name = self._models.kernel(kernel)
+            name = name if self._models.is_other(name) else name.name
         model = self._models.known.get((name, gemm.dtype, gemm.layout, gemm.beta != 0.0))
         if model is None or model.kernel.alignment > 1:
             model = self._models.require(gemm, name)
