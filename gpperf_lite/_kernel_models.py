@@ -243,7 +243,9 @@ class KernelModels:
         """Return the ranking of the kernels that a caller gave, for a dtype, layout and beta."""
         marks = [one if isinstance(one, str) else id(one) for one in given]
         key = (gemm.dtype, gemm.layout, gemm.beta != 0.0, *marks)
-        if key not in self._asked_rankings:
+        # Looked up once: another thread may forget all of them at any time.
+        _, ranking = self._asked_rankings.get(key, (given, None))
+        if ranking is None:
             from ._ranking import Ranking
 
             named: dict[str, Kernel] = {}
@@ -262,4 +264,4 @@ class KernelModels:
             if len(self._asked_rankings) >= _MOST_RANKINGS:
                 self._asked_rankings.clear()
             self._asked_rankings[key] = (given, ranking)
-        return self._asked_rankings[key][1]
+        return ranking

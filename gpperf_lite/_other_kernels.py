@@ -45,16 +45,20 @@ class OtherKernels:
         self._remarks = remarks
         self._runtimes: dict[str, Estimator] = {}
         self._first: dict[str, KernelModel] = {}
-        self._models: dict[_Key, KernelModel | None] = {}
+        # Each in a tuple: a kernel that cannot run has no model, and is known as such.
+        self._models: dict[_Key, tuple[KernelModel | None]] = {}
 
     def find(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
         """Return the model of a kernel for a dtype, layout and beta; None where it cannot run."""
         key = (kernel, gemm.dtype, gemm.layout, gemm.beta != 0.0)
-        if key not in self._models:
+        # Looked up once: another thread may forget all of them at any time.
+        found = self._models.get(key)
+        if found is None:
+            found = (self._model(kernel, gemm),)
             if len(self._models) >= _MOST:
                 self._models.clear()
-            self._models[key] = self._model(kernel, gemm)
-        return self._models[key]
+            self._models[key] = found
+        return found[0]
 
     def obstacle(self, kernel: Kernel, gemm: Gemm) -> str | None:
         """Return the reason why a kernel cannot answer for `gemm`; None where it can."""

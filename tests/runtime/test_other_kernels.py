@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -312,3 +313,21 @@ def test_where_power_was_measured_it_is_predicted_of_other_kernels_too(
     one = A100.rank(gemm, "energy", kernels=[kernel])[0]
     assert one.power_w is not None
     assert A100.gpu.idle_power_w <= one.power_w <= A100.gpu.power_limit_w  # type: ignore[operator]
+
+
+class Forgetful(dict[Any, Any]):
+    """A store of which another thread throws all away as soon as something is put in."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self.clear()
+
+
+def test_an_answer_needs_nothing_that_another_thread_may_forget() -> None:
+    model = gp.Model(kernels_artefact())
+    models = model._models
+    models._asked_rankings = Forgetful()
+    models._answering_others()._models = Forgetful()
+    for _ in range(2):
+        assert model.predict(GEMM, MINE) == KNOWING.predict(GEMM, MINE)
+        asked = [MINE, KERNEL_NAMES[0], LARGE]
+        assert model.rank(GEMM, kernels=asked) == KNOWING.rank(GEMM, kernels=asked)
