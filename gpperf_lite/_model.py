@@ -174,9 +174,12 @@ class Model:
         if where is not None:
             candidates = passing(where, candidates)
         check_comparable(candidates)
-        if field != "runtime_s" and not all(one.group.has_power for one in candidates):
+        lacking = [one for one in candidates if not one.group.has_power]
+        if field != "runtime_s" and lacking:
+            gemm, group, chosen = lacking[0]
             raise InputError(
-                f"objective {objective!r} needs power, which {self.name} was trained without"
+                f"objective {objective!r} needs power, which {self.name} does not predict in "
+                f"{gemm.dtype} (of {group.names[chosen[0]]})"
             )
         return best_first(candidates, field, confidence, most)
 
