@@ -55,6 +55,8 @@ UNABLE: dict[str, tuple[gp.Kernel, gp.Gemm]] = {
     ),
     "a block needs 400000 bytes of shared memory": (replace(MINE, shared_bytes=400_000), GEMM),
     "a block does not fit on an SM": (replace(MINE, threads=1024, registers=255), GEMM),
+    "a block has 1025 threads, more than the 1024": (replace(MINE, threads=1025), GEMM),
+    "a thread has 256 registers, more than the 255": (replace(MINE, registers=256), GEMM),
     "does not multiply nvfp4": (replace(MINE, dtype=None), replace(GEMM, dtype="nvfp4")),
     "does not multiply fp8": (replace(MINE, dtype="fp8"), replace(GEMM, dtype="fp8")),
 }
@@ -126,5 +128,5 @@ def test_two_kernels_of_one_name_are_refused_and_one_twice_is_one() -> None:
 
 
 def test_power_that_nobody_measured_is_no_objective() -> None:
-    with pytest.raises(gp.InputError, match="objective 'energy' needs power"):
+    with pytest.raises(gp.InputError, match="needs power, .* not predict in f32 .of mine"):
         A100.rank(GEMM, "energy", kernels=[MINE])
