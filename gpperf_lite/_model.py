@@ -159,9 +159,10 @@ class Model:
         dtypes: those to rank side by side, in place of the GEMM's own; each prediction has its
             dtype in `gemm`.
 
-        Raises InputError for an argument that is not valid, for an objective that the artefact
-        does not predict, and for kernels, or dtypes, that did not time the same
-        (`Prediction.timed`); UnknownKernelError where no kernel can run the GEMM.
+        Raises InputError for an argument that is not valid, such as a Kernel with a fact that no
+        kernel has or two of one name, for an objective that the artefact does not predict, and for
+        kernels, or dtypes, that did not time the same (`Prediction.timed`); UnknownKernelError
+        where no kernel can run the GEMM.
         """
         from ._ranking import best_first, check_comparable, gemms_in, passing
 
