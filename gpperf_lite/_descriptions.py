@@ -41,7 +41,7 @@ def gpu_from_json(values: Any) -> Gpu:
 def _tile(entry: Fields, name: str) -> Tile:
     extents = entry.integers(name, 1, _LARGEST_TILE)
     if len(extents) != 3:
-        refuse(f"{entry.path}.{name} must have three extents")
+        entry.fail(f"{entry.path}.{name} must have three extents")
     return Tile(*extents)
 
 
@@ -66,8 +66,9 @@ _OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
 def kernel_of(entry: Fields) -> Kernel:
     """Return the kernel of an entry; raises ArtefactError where it describes none."""
     optional = {name: read(entry, name) for name, read in _OPTIONAL.items() if name in entry}
+    name, family = entry.text("name"), entry.text("family")
     try:
-        return Kernel(entry.text("name"), entry.text("family"), **optional)
+        return Kernel(name, family, **optional)
     except InputError as error:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
 

@@ -59,16 +59,17 @@ class KernelModels:
     def kernel(self, kernel: Kernel | str) -> Kernel:
         """Return the artefact's own kernel of that name, or else the one that is described.
 
-        Raises UnknownKernelError where nothing describes it.
+        Raises UnknownKernelError where nothing describes it, InputError where it is no kernel that
+        there can be.
         """
         name = kernel.name if isinstance(kernel, Kernel) else usual_name(str(kernel))
         known = self.kernels.get(name)
         if known is None:
-            from ._other_kernels import described
+            from ._other_kernels import checked, described
 
             other = kernel if isinstance(kernel, Kernel) else described(name)
             if other is not None and other.tile is not None:
-                return other
+                return checked(other)
             some = ", ".join(list(self.kernels)[:6])
             hint = nearest(name, self.kernels)
             raise UnknownKernelError(
@@ -242,10 +243,17 @@ class KernelModels:
         """Return the ranking of the kernels that a caller gave, for a dtype, layout and beta."""
         marks = [one if isinstance(one, str) else id(one) for one in given]
         key = (gemm.dtype, gemm.layout, gemm.beta != 0.0, *marks)
-        if key not in self._asked_rankings:
+        # Looked up once: another thread may forget all of them at any time.
+        _, ranking = self._asked_rankings.get(key, (given, None))
+        if ranking is None:
             from ._ranking import Ranking
 
-            named = {one.name: one for one in map(self.kernel, given)}
+            named: dict[str, Kernel] = {}
+            for one in map(self.kernel, given):
+                if named.setdefault(one.name, one) != one:
+                    raise InputError(
+                        f"kernels must have names of their own (got two called {shown(one.name)})"
+                    )
             # Those of the artefact in its order, then the others in theirs.
             asked = [named.pop(name) for name in self.kernels if name in named]
             if asked:
@@ -256,4 +264,4 @@ class KernelModels:
             if len(self._asked_rankings) >= _MOST_RANKINGS:
                 self._asked_rankings.clear()
             self._asked_rankings[key] = (given, ranking)
-        return self._asked_rankings[key][1]
+        return ranking

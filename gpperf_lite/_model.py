@@ -120,8 +120,9 @@ class Model:
         _check_gemm(gemm)
         confidence = checked_confidence(confidence)
         name: str | Kernel | None = kernel
-        if isinstance(kernel, Kernel) and kernel.name in self._models.kernels:
-            name = kernel.name
+        if kernel is not None and not isinstance(kernel, str):
+            name = self._models.kernel(kernel)
+            name = name if self._models.is_other(name) else name.name
         model = self._models.known.get((name, gemm.dtype, gemm.layout, gemm.beta != 0.0))
         if model is None or model.kernel.alignment > 1:
             model = self._models.require(gemm, name)
@@ -158,9 +159,10 @@ class Model:
         dtypes: those to rank side by side, in place of the GEMM's own; each prediction has its
             dtype in `gemm`.
 
-        Raises InputError for an argument that is not valid, for an objective that the artefact
-        does not predict, and for kernels, or dtypes, that did not time the same
-        (`Prediction.timed`); UnknownKernelError where no kernel can run the GEMM.
+        Raises InputError for an argument that is not valid, such as a Kernel with a fact that no
+        kernel has or two of one name, for an objective that the artefact does not predict, and for
+        kernels, or dtypes, that did not time the same (`Prediction.timed`); UnknownKernelError
+        where no kernel can run the GEMM.
         """
         from ._ranking import best_first, check_comparable, gemms_in, passing
 
@@ -173,9 +175,12 @@ class Model:
         if where is not None:
             candidates = passing(where, candidates)
         check_comparable(candidates)
-        if field != "runtime_s" and not all(one.group.has_power for one in candidates):
+        lacking = [one for one in candidates if not one.group.has_power]
+        if field != "runtime_s" and lacking:
+            gemm, group, chosen = lacking[0]
             raise InputError(
-                f"objective {objective!r} needs power, which {self.name} was trained without"
+                f"objective {objective!r} needs power, which {self.name} does not predict in "
+                f"{gemm.dtype} (of {group.names[chosen[0]]})"
             )
         return best_first(candidates, field, confidence, most)
 

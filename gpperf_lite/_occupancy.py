@@ -27,6 +27,10 @@ class SmLimits(NamedTuple):
     block_shared_bytes: int
 
 
+BLOCK_THREADS = 1024
+THREAD_REGISTERS = 255
+"""The most threads of a block, and registers of a thread, on every capability from 5.0 to 12.1."""
+
 REGISTERS = 65536
 """32-bit registers of one SM, on every capability from 5.0 to 12.1."""
 
@@ -111,6 +115,12 @@ def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
             f"a block needs {kernel.shared_bytes} bytes of shared memory, {gpu.name} gives at "
             f"most {limits.block_shared_bytes}"
         )
+    for noun, count, most in (
+        ("a block has {} threads", kernel.threads, BLOCK_THREADS),
+        ("a thread has {} registers", kernel.registers, THREAD_REGISTERS),
+    ):
+        if (count or 0) > most:
+            return f"{noun.format(count)}, more than the {most} that there can be"
     if blocks_per_sm(kernel, capability) == 0:
         return f"a block does not fit on an SM of {gpu.name}"
     if kernel.dtype is not None and gpu.peak_of(kernel.dtype) is None:

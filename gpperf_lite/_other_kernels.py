@@ -7,9 +7,13 @@ it predicts for kernels like these; else the built-in model of any kernel, from 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import lru_cache
+from typing import NoReturn
 
-from ._errors import InputError
+from ._checked_json import Fields
+from ._descriptions import kernel_of
+from ._errors import InputError, shown
 from ._estimator import Estimator
 from ._forest import power_of_two
 from ._gemm import Gemm
@@ -41,22 +45,29 @@ class OtherKernels:
         self._remarks = remarks
         self._runtimes: dict[str, Estimator] = {}
         self._first: dict[str, KernelModel] = {}
-        self._models: dict[_Key, KernelModel | None] = {}
+        # Each in a tuple: a kernel that cannot run has no model, and is known as such.
+        self._models: dict[_Key, tuple[KernelModel | None]] = {}
 
     def find(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
         """Return the model of a kernel for a dtype, layout and beta; None where it cannot run."""
         key = (kernel, gemm.dtype, gemm.layout, gemm.beta != 0.0)
-        if key not in self._models:
+        # Looked up once: another thread may forget all of them at any time.
+        found = self._models.get(key)
+        if found is None:
+            found = (self._model(kernel, gemm),)
             if len(self._models) >= _MOST:
                 self._models.clear()
-            self._models[key] = self._model(kernel, gemm)
-        return self._models[key]
+            self._models[key] = found
+        return found[0]
 
     def obstacle(self, kernel: Kernel, gemm: Gemm) -> str | None:
         """Return the reason why a kernel cannot answer for `gemm`; None where it can."""
         if kernel.tile is None:
             return "it was not measured, and its tile is not known"
-        return kernel.obstacle(gemm) or obstacle_on(kernel, self._gpu)
+        why = kernel.obstacle(gemm) or obstacle_on(kernel, self._gpu)
+        if why is None and self._gpu.peak_of(gemm.dtype) is None:
+            why = f"{self._gpu.name} does not multiply {gemm.dtype}"
+        return why
 
     def _model(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
         fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
@@ -107,3 +118,34 @@ def described(name: str) -> Kernel | None:
     except InputError:
         return None
     return None if kernel.tile is None else kernel
+
+
+def checked(kernel: Kernel) -> Kernel:
+    """Return a kernel of the caller, whose facts are held to the limits of those in a file.
+
+    Tiles may be lists or tuples. Raises InputError for a fact that no kernel has.
+    """
+    try:
+        return _known_as_checked(kernel)
+    except TypeError:  # one with a list among its facts is not hashable
+        return _checked(kernel)
+
+
+class _Facts(Fields):
+    """The facts of a kernel of the caller: what is wrong of them is an argument's fault."""
+
+    def fail(self, text: str) -> NoReturn:
+        raise InputError(text)
+
+
+def _checked(kernel: Kernel) -> Kernel:
+    given = {one.name: getattr(kernel, one.name) for one in fields(kernel)}
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.items()
+        if value is not None
+    }
+    return kernel_of(_Facts(values, f"kernel {shown(kernel.name)}"))
+
+
+_known_as_checked = lru_cache(maxsize=4096)(_checked)

@@ -67,8 +67,8 @@ RUNTIME_IMPORTS = {
         "_interval", "_physics", "_relative", "_sealed",
     },
     "_other_kernels": {
-        "_any_kernel", "_errors", "_estimator", "_forest", "_gemm", "_gpu", "_kernel",
-        "_kernel_model", "_occupancy", "_physics",
+        "_any_kernel", "_checked_json", "_descriptions", "_errors", "_estimator", "_forest",
+        "_gemm", "_gpu", "_kernel", "_kernel_model", "_occupancy", "_physics",
     },
     "_kernel_models": {
         "_artefact", "_errors", "_gemm", "_kernel", "_kernel_model", "_occupancy", "_other_kernels",

@@ -143,7 +143,8 @@ class _Search:
         return self._least(self._least(zero, _COARSE, drawn_to), _FINE, drawn_to)
 
     def _least(self, start: Floats, steps: Floats, drawn_to: Floats) -> Floats:
-        candidates = [start + step for step in steps.tolist()]
+        # The smallest step first: what no row tells is left as it is, not at the end of the grid.
+        candidates = [start + step for step in sorted(steps.tolist(), key=abs)]
         asked = (octaves[self._make] for octaves in candidates)
         errors = []
         for octaves, base_s in zip(candidates, base_times(*self._asked, asked), strict=True):

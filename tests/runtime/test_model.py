@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stand_ins.artefacts import kernels_artefact, small_artefact
+from stand_ins.strategies import layouts_of
 
 import gpperf_lite as gp
 from gpperf_lite import _artefact
@@ -194,7 +195,7 @@ def test_a_prediction_cannot_be_changed(h200: gp.Model) -> None:
 
 
 def test_a_prediction_as_json_has_every_figure(model: gp.Model) -> None:
-    gemm = gp.Gemm(256, 256, 256, model.dtypes[0], "nn")
+    gemm = gp.Gemm(256, 256, 256, model.dtypes[0], layouts_of(model)[0])
     document = json.loads(json.dumps(model.predict(gemm).to_dict()))
     assert document["runtime_s"] == model.predict(gemm).runtime_s
     assert {"m", "dtype", "kernel", "energy_j", "bound", "notes", "confidence"} <= set(document)

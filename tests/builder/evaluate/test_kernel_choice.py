@@ -62,3 +62,26 @@ def test_efficiency_lies_between_0_and_1(predicted_s: list[float]) -> None:
     assert choice is not None
     assert 0.0 < choice.minimum <= choice.p10 <= 1.0
     assert choice.minimum <= choice.mean <= 1.0
+
+
+def test_where_several_are_predicted_alike_the_slowest_counts() -> None:
+    """A ranking may return any of them first."""
+    choice = choice_of(TABLE, np.array([1.0, 1.0, 2.0, 2.5, 9.0]))
+    assert choice is not None
+    assert choice.n_tied == 1
+    assert (choice.minimum, choice.mean) == (0.5, pytest.approx((0.5 + 0.75) / 2))
+    assert "1 with a tie, of which the slowest counts" in choice.line()
+    blind = choice_of(TABLE, np.ones(5))
+    assert blind is not None
+    assert blind.n_tied == blind.n_shapes == 2
+    assert blind.mean == pytest.approx((0.5 + 0.75) / 2)
+
+
+@given(st.lists(st.sampled_from([1.0, 2.0]), min_size=5, max_size=5), st.permutations(range(5)))
+def test_the_order_of_rows_breaks_no_tie(predicted_s: list[float], order: list[int]) -> None:
+    rows = np.array(order)
+    one = choice_of(TABLE, np.array(predicted_s))
+    other = choice_of(TABLE.where(rows), np.array(predicted_s)[rows])
+    assert one is not None
+    assert other is not None
+    assert (one.mean, one.n_tied) == (pytest.approx(other.mean), other.n_tied)

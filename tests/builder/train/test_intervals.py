@@ -147,3 +147,46 @@ def test_an_interval_of_other_confidences_takes_no_excess() -> None:
 def test_a_width_is_half_the_range_over_the_prediction() -> None:
     """From a half to twice the prediction is a range of one and a half."""
     assert half_width_of(np.array([UNITS_PER_OCTAVE, 0])) == pytest.approx((0.75 + 0.0) / 2)
+
+
+@settings(max_examples=60)
+@given(drawn=misses, size=st.integers(1, 9))
+def test_rows_of_a_group_that_miss_together_are_worth_one_row(
+    drawn: list[float], size: int
+) -> None:
+    """Widths are those of the groups, each taken once."""
+    groups = np.array(drawn)
+    once = conformal_interval(np.full(len(groups), 1e-5), groups)
+    rows = np.repeat(groups, size)
+    # Where there are few rows, they are in one regime, whatever is predicted.
+    many = conformal_interval(np.full(len(rows), 1e-5), rows, block=float(size))
+    assert many.half_widths == once.half_widths
+
+
+@settings(max_examples=60)
+@given(drawn=misses, block=st.floats(1.0, 50.0), more=st.floats(0.0, 50.0))
+def test_no_width_is_narrower_for_a_larger_block(
+    drawn: list[float], block: float, more: float
+) -> None:
+    predicted_s = np.full(len(drawn), 1e-5)
+    (one,), (other,) = (
+        conformal_interval(predicted_s, np.array(drawn), size).half_widths
+        for size in (block, block + more)
+    )
+    assert all(narrow <= wide for narrow, wide in zip(one, other, strict=True))
+
+
+def test_a_group_that_was_never_seen_is_covered_as_often_as_is_said() -> None:
+    """Where all rows of a group miss alike, and rows alone would say too little."""
+    dice = np.random.default_rng(4)
+    inside = {1.0: 0.0, 30.0: 0.0}
+    n_runs = 400
+    for _ in range(n_runs):
+        groups = np.abs(dice.normal(0.0, 0.2, 16))
+        rows = np.repeat(groups[:15], 30)
+        for block in inside:
+            interval = conformal_interval(np.full(len(rows), 1e-5), rows, block)
+            width = interval.half_widths[0][CONFIDENCES.index(0.9)] / UNITS_PER_OCTAVE
+            inside[block] += float(groups[15] <= width + 1e-3) / n_runs
+    assert inside[30.0] >= 0.88
+    assert inside[1.0] < inside[30.0]

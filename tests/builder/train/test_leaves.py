@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from builder.dataset import Floats
 from builder.train.learner import Columns, LearnerOptions, learn
-from builder.train.leaves import with_refitted_leaves
+from builder.train.leaves import mean_of, with_refitted_leaves
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
 
 N_FEATURES = 3
@@ -96,3 +98,35 @@ def test_targets_that_are_equal_are_learned_as_a_constant(spread: float) -> None
     target = 0.25 + spread * np.arange(50)
     forest = learn(columns, target, LearnerOptions(n_trees=8, depth=3, teacher=None))
     assert octaves_of(forest, columns).tolist() == [0.25] * 50
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 10**6), n_forests=st.integers(1, 4))
+def test_the_mean_of_forests_sums_to_the_mean_of_their_sums(seed: int, n_forests: int) -> None:
+    """Save for the rounding of each leaf, by half a unit at most, and of the bias."""
+    forests = [forest_of(seed + number) for number in range(n_forests)]
+    columns = columns_of(seed, 50)
+    mean = mean_of(forests)
+    expected = np.mean([one.totals_of(columns) for one in forests], axis=0)
+    rounding = 0.5 * (len(mean.leaves) + 1) if n_forests > 1 else 0.0
+    assert np.abs(mean.totals_of(columns) - expected).max() <= rounding
+    assert len(mean.leaves) == sum(len(one.leaves) for one in forests)
+    assert mean.leaves.dtype == np.int16
+    assert mean_of([forests[0]] * 2).totals_of(columns) == pytest.approx(
+        forests[0].totals_of(columns), abs=len(mean.leaves) + 7
+    )
+
+
+def test_forests_that_differ_by_their_seed_alone_are_averaged() -> None:
+    """The first of them is the one that there would be alone."""
+    dice = np.random.default_rng(6)
+    columns = columns_of(6, 200)
+    target = 0.2 * columns.sum(axis=0) + dice.normal(0, 0.1, 200)
+    usual = LearnerOptions(n_trees=10, depth=3, column_share=0.5, teacher=None)
+    one, two, again = (learn(columns, target, replace(usual, n_alike=n)) for n in (1, 2, 2))
+    assert (len(one.leaves), len(two.leaves)) == (10, 20)
+    assert np.array_equal(two.feature[:10], one.feature)
+    assert not np.array_equal(two.feature[10:], one.feature)
+    assert two == again
+    other = learn(columns, target, replace(usual, seed=2))
+    assert two == mean_of([one, other])
