@@ -18,6 +18,7 @@ from ..errors import DatasetError
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.975, 0.99, 0.995)
 _MOST_REGIMES = 8
 _ROWS_PER_REGIME = 200
+_GROUPS_PER_REGIME = 20
 _FEWEST_ROWS = 100
 _LARGEST_MISS = 32.0
 _N_DECILES = 10
@@ -36,18 +37,20 @@ def conformal_interval(predicted_s: Floats, misses: Floats, block: float = 1.0) 
         raise DatasetError(
             "intervals need held-out rows: use more folds, or a table with more groups"
         )
-    edges = _edges(predicted_s)
+    edges = _edges(predicted_s, block)
     regime = np.searchsorted(edges, predicted_s, side="right")
     rows = [_half_widths(misses[regime == number], block) for number in range(len(edges) + 1)]
     return Interval(tuple(edges), CONFIDENCES, tuple(rows))
 
 
-def _edges(predicted_s: Floats) -> list[float]:
+def _edges(predicted_s: Floats, block: float) -> list[float]:
     """Return rising edges between regimes of about equally many rows.
 
-    An edge is left out where equal predictions would leave few rows on one side of it.
+    An edge is left out where equal predictions would leave few rows on one side of it. A regime is
+    of so many groups that one more of them does not decide it.
     """
-    n_regimes = max(1, min(_MOST_REGIMES, len(predicted_s) // _ROWS_PER_REGIME))
+    rows = max(_ROWS_PER_REGIME, int(block * _GROUPS_PER_REGIME) if block > 1.0 else 0)
+    n_regimes = max(1, min(_MOST_REGIMES, len(predicted_s) // rows))
     quantiles = np.quantile(predicted_s, np.arange(1, n_regimes) / n_regimes)
     edges: list[float] = []
     for edge in sorted({float(f"{quantile:.4g}") for quantile in quantiles}):
