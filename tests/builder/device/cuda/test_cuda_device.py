@@ -148,8 +148,11 @@ def test_without_any_gpu_the_doctor_is_named() -> None:
 def test_peaks_that_are_computed_are_about_those_of_the_data_sheets(gpu: Gpu) -> None:
     """The clock here is the highest that the driver offers; sheets reckon with the boost clock."""
     computed = peaks_of(gpu.compute_capability, gpu.sm_count * gpu.clock_hz)
+    # A GeForce of Turing adds up products of f16 in f32 at half the rate, which no capability tells.
+    halved = {"f16"} if gpu.compute_capability == (7, 5) and "GeForce" in gpu.name else set()
     for dtype, stated in gpu.peak_flops.items():
-        assert 0.9 < computed[dtype] / stated < 1.3, dtype
+        rate = computed[dtype] / (2.0 if dtype in halved else 1.0)
+        assert 0.9 < rate / stated < 1.3, dtype
 
 
 def test_a_capability_that_is_not_known_has_the_rates_of_the_nearest_below() -> None:
