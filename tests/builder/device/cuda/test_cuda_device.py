@@ -148,7 +148,7 @@ def test_without_any_gpu_the_doctor_is_named() -> None:
 def test_peaks_that_are_computed_are_about_those_of_the_data_sheets(gpu: Gpu) -> None:
     """The clock here is the highest that the driver offers; sheets reckon with the boost clock."""
     computed = peaks_of(gpu.compute_capability, gpu.sm_count * gpu.clock_hz)
-    # A GeForce of Turing adds up products of f16 in f32 at half the rate, which no capability tells.
+    # A GeForce of Turing sums products of f16 in f32 at half the rate, which no capability tells.
     halved = {"f16"} if gpu.compute_capability == (7, 5) and "GeForce" in gpu.name else set()
     for dtype, stated in gpu.peak_flops.items():
         rate = computed[dtype] / (2.0 if dtype in halved else 1.0)
