@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -369,41 +368,6 @@ def test_a_damaged_table_is_an_error_or_an_import(
         return
     assert report.rows <= len(GRID)
     assert len(dataset) == report.taken
-
-
-@pytest.mark.slow
-def test_the_real_tables_are_taken_whole(shared_data: Path) -> None:
-    """What is left out is counted, and no more than a hundredth of a table is."""
-    folders = [shared_data / name for name in ("aiconfigurator", "collections")]
-    tables = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
-    assert tables
-    for path in tables:
-        dataset, report = import_table(path, "aiconfigurator")
-        assert report.rows == pq.read_metadata(path).num_rows
-        assert len(dataset) == report.taken >= 0.99 * report.rows
-        # Their host's time is all that flags say of some; they are rows nevertheless.
-        assert {flag for row in dataset.flags() for flag in row} <= {"host_bound"}
-        assert len(dataset.usable()) + len(dataset.host_bound()) == len(dataset)
-        assert set(dataset.column("gpu")) == {path.name.split("__")[0]}
-        has_power = "power" in pq.read_schema(path).names
-        assert dataset.table.column("power_w").null_count == (0 if has_power else len(dataset))
-
-
-@pytest.mark.slow
-def test_no_real_row_is_faster_than_the_peak_of_its_gpu(shared_data: Path) -> None:
-    """Whatever library ran it; nor is there a device that has no facts."""
-    tables = sorted(shared_data.glob("*/*__*.parquet"))
-    assert tables
-    for path in tables:
-        dataset, _ = import_table(path, "aiconfigurator")
-        (name,) = set(dataset.column("gpu"))
-        assert name == path.name.split("__")[0]
-        sizes = (dataset.column(one).astype(float) for one in ("m", "n", "k"))
-        flops_s = 2.0 * np.prod(list(sizes), axis=0) / dataset.column("runtime_s")
-        for dtype in set(dataset.column("dtype")):
-            peak = dataset.gpus[name].peak_of(dtype)
-            found = flops_s[dataset.column("dtype") == dtype].max()
-            assert found <= (peak or 0.0), (path.name, dtype)
 
 
 def test_a_real_table_can_be_written_and_read(shared_data: Path, tmp_path: Path) -> None:
