@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpperf_lite._gemm import DTYPES
-from gpperf_lite._kernel import LIBRARIES
+from gpperf_lite._kernel import LIBRARIES, LIBRARY
 
 from ..dataset import Dataset, Floats, Mask, collections_of
 from ..vocabulary import Flag
@@ -66,13 +66,13 @@ def host_floor_s(runtime_s: Floats, least_s: Floats) -> float | None:
 def _parts(dataset: Dataset) -> Iterator[Mask]:
     """Yield masks of what was launched in one way, bool of shape (n_rows,).
 
-    That is each dtype in each collection, and of libraries each kernel that a back end says it ran:
-    some of its ways to launch take two or three times as long as others. A host needs as long for
-    one known kernel as for another.
+    That is each dtype in each collection; of a framework's own back end each kernel that it says it
+    ran, as some of its ways to launch take two or three times as long as others. A host needs as
+    long for one kernel of cuBLAS, or one known kernel, as for another.
     """
-    back_ends = {kernel.name for kernel in LIBRARIES}
+    own = {kernel.name for kernel in LIBRARIES if kernel != LIBRARY}
     kernels = [
-        f"{name} {provider}" if name in back_ends else ""
+        f"{name} {provider}" if name in own else name if name == LIBRARY.name else ""
         for name, provider in zip(dataset.column("kernel"), dataset.column("provider"), strict=True)
     ]
     columns = (kernels, dataset.column("dtype"), collections_of(dataset))
