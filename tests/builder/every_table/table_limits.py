@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
-from table_trial import Trial, power_tried, strata_in, tried, with_facts_of
+from table_trial import Trial, power_tried, strata_in, tried, unlearned, with_facts_of
 
 from builder.dataset import Dataset
 from builder.errors import SourceError
@@ -140,8 +140,12 @@ class Stated:
         return texts
 
     def _trials(self, dataset: Dataset) -> Iterator[Trial]:
+        """Yield the trial of each stratum: not learned where the rate alone is stated of it."""
         split, n_points = self.way.split, self.way.n_points
-        for rows in strata_in(dataset).values():
+        for name, rows in strata_in(dataset).items():
+            if "median" not in self.strata.get(name, {"median": 0.0}):
+                yield unlearned(name, rows)
+                continue
             yield tried(rows, split, n_points)
             power = power_tried(rows, split, n_points)
             if power is not None:

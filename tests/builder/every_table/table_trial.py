@@ -141,7 +141,7 @@ def tried(rows: Dataset, split: str, n_points: int) -> Trial:
         len(points),
         100.0 * errors.median_ape,
         100.0 * errors.mean_ape,
-        100.0 * _rate(rows, gpu.peak_of(stratum.dtype) or 0.0),
+        _rate(rows),
         100.0 * beyond.share if beyond else 0.0,
         100.0 * choice.mean if choice else float("nan"),
         n_alike(stratum),
@@ -150,10 +150,17 @@ def tried(rows: Dataset, split: str, n_points: int) -> Trial:
     )
 
 
-def _rate(rows: Dataset, peak: float) -> float:
-    """Return the highest FLOP/s of rows over the peak."""
+def unlearned(name: str, rows: Dataset) -> Trial:
+    """Return the trial of a stratum of which nothing is learned: its rate alone."""
+    return Trial(name, len(rows), 0, 0.0, 0.0, _rate(rows))
+
+
+def _rate(rows: Dataset) -> float:
+    """Return the highest FLOP/s of the rows of one dtype over its peak, in percent."""
+    (gpu,), (dtype,) = rows.gpus.values(), set(rows.column("dtype"))
     sizes = [rows.column(name).astype(float) for name in ("m", "n", "k", "batch")]
-    return float((2.0 * np.prod(sizes, axis=0) / rows.column("runtime_s")).max() / peak)
+    flops_s = 2.0 * np.prod(sizes, axis=0) / rows.column("runtime_s")
+    return float(100.0 * flops_s.max() / (gpu.peak_of(dtype) or np.nan))
 
 
 def power_tried(rows: Dataset, split: str, n_points: int) -> Trial | None:
