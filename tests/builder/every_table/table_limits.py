@@ -72,7 +72,7 @@ def _tiles(path: Path) -> int:
 
 WAYS = {
     "aiconfigurator": _Way("pair", 400, _rows_of_parquet),
-    "cutlass-profiler": _Way("shape", 600, _lines_below_the_head, "rtx2080ti", "rtx2080ti"),
+    "cutlass-profiler": _Way("shape", 1000, _lines_below_the_head, "rtx2080ti", "rtx2080ti"),
     "gpperf": _Way("shape", 600, _records, facts="rtx4070"),
     "gpperf-tiles": _Way("shape", 600, _tiles, "rtx4070"),
     "neusight": _Way("pair", 400, _lines_below_the_head),

@@ -1,7 +1,7 @@
 """A trial of one measured table: imported, sampled, learned from, and judged on what was held out.
 
 What is learned from is a sample of whole shapes, in small: it says that a table is of use, not how
-well a model of all of it does. Every fifth group is held out, in the order of their sizes.
+well a model of all of it does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ LEARNER = LearnerOptions(n_trees=64, depth=5, teacher=None)
 # Each group is a fold of its own: which are held out is decided here.
 OPTIONS = TrainOptions("trial", split="shape", n_folds=1000)
 _GROUPS = {"pair": ("n", "k"), "shape": ("m", "n", "k")}
-_FIRST, _EVERY = 2, 5
+_HELD_OUT = {"pair": slice(2, None, 5), "shape": slice(2, -1, 3)}
+"""The groups that are held out, in the order of their sizes: no shape at the end of it."""
+
 _COMPILED = ("registers", "shared_bytes", "spill_bytes")
 _FEWEST_READINGS = 100
 
@@ -202,9 +204,9 @@ def apart(stratum: Stratum) -> float:
 
 
 def _held_out(points: Points, split: str) -> Mask:
-    """Return the mask of every fifth group in the order of sizes, bool, shape (n_points,)."""
+    """Return the mask of the points of some groups, bool, shape (n_points,)."""
     keys = list(zip(*(getattr(points, name).tolist() for name in _GROUPS[split]), strict=True))
-    out = set(_by_size(set(keys))[_FIRST::_EVERY])
+    out = set(_by_size(set(keys))[_HELD_OUT[split]])
     return np.array([key in out for key in keys], bool)
 
 
