@@ -1,7 +1,7 @@
 """A trial of one measured table: imported, sampled, learned from, and judged on what was held out.
 
 What is learned from is a sample of whole shapes, in small: it says that a table is of use, not how
-well a model of all of it does. Every fifth group is held out, in the order of their sizes.
+well a model of all of it does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ LEARNER = LearnerOptions(n_trees=64, depth=5, teacher=None)
 # Each group is a fold of its own: which are held out is decided here.
 OPTIONS = TrainOptions("trial", split="shape", n_folds=1000)
 _GROUPS = {"pair": ("n", "k"), "shape": ("m", "n", "k")}
-_FIRST, _EVERY = 2, 5
+_HELD_OUT = {"pair": slice(2, None, 5), "shape": slice(2, -1, 3)}
+"""The groups that are held out, in the order of their sizes: no shape at the end of it."""
+
 _COMPILED = ("registers", "shared_bytes", "spill_bytes")
 _FEWEST_READINGS = 100
 
@@ -141,7 +143,7 @@ def tried(rows: Dataset, split: str, n_points: int) -> Trial:
         len(points),
         100.0 * errors.median_ape,
         100.0 * errors.mean_ape,
-        100.0 * _rate(rows, gpu.peak_of(stratum.dtype) or 0.0),
+        _rate(rows),
         100.0 * beyond.share if beyond else 0.0,
         100.0 * choice.mean if choice else float("nan"),
         n_alike(stratum),
@@ -150,10 +152,17 @@ def tried(rows: Dataset, split: str, n_points: int) -> Trial:
     )
 
 
-def _rate(rows: Dataset, peak: float) -> float:
-    """Return the highest FLOP/s of rows over the peak."""
+def unlearned(name: str, rows: Dataset) -> Trial:
+    """Return the trial of a stratum of which nothing is learned: its rate alone."""
+    return Trial(name, len(rows), 0, 0.0, 0.0, _rate(rows))
+
+
+def _rate(rows: Dataset) -> float:
+    """Return the highest FLOP/s of the rows of one dtype over its peak, in percent."""
+    (gpu,), (dtype,) = rows.gpus.values(), set(rows.column("dtype"))
     sizes = [rows.column(name).astype(float) for name in ("m", "n", "k", "batch")]
-    return float((2.0 * np.prod(sizes, axis=0) / rows.column("runtime_s")).max() / peak)
+    flops_s = 2.0 * np.prod(sizes, axis=0) / rows.column("runtime_s")
+    return float(100.0 * flops_s.max() / (gpu.peak_of(dtype) or np.nan))
 
 
 def power_tried(rows: Dataset, split: str, n_points: int) -> Trial | None:
@@ -195,9 +204,9 @@ def apart(stratum: Stratum) -> float:
 
 
 def _held_out(points: Points, split: str) -> Mask:
-    """Return the mask of every fifth group in the order of sizes, bool, shape (n_points,)."""
+    """Return the mask of the points of some groups, bool, shape (n_points,)."""
     keys = list(zip(*(getattr(points, name).tolist() for name in _GROUPS[split]), strict=True))
-    out = set(_by_size(set(keys))[_FIRST::_EVERY])
+    out = set(_by_size(set(keys))[_HELD_OUT[split]])
     return np.array([key in out for key in keys], bool)
 
 

@@ -1,4 +1,4 @@
-"""A model of some rows of one real table of each format: trained, written, loaded and asked."""
+"""A model of some rows of a real table: trained, written, loaded and asked."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from gpperf_lite._artefact import write
 
 pytestmark = pytest.mark.slow
 
-FIRST = [
-    stated_tables(name)[0]
-    for name in ("aiconfigurator", "cutlass-profiler", "gpperf", "neusight", "neusight-kernels")
-]
+FIRST = [stated_tables(name)[0] for name in ("aiconfigurator", "cutlass-profiler", "neusight")]
+"""Of several back ends, with power; of known kernels; of one library."""
+
 N_POINTS, N_KERNELS = 100, 9
 """Of each stratum: kernels enough for what is learned of those that were not measured, too."""
 

@@ -17,3 +17,9 @@ def test_a_table_is_taken_whole_and_each_of_its_back_ends_is_learned(
     dataset = stated.imported(shared_data)
     assert set(dataset.column("gpu")) == {Path(stated.path).name.split("__")[0]}
     assert stated.complaints(dataset) == []
+
+
+def test_every_back_end_is_learned_in_every_dtype_from_some_table() -> None:
+    strata = [item for stated in stated_tables("aiconfigurator") for item in stated.strata.items()]
+    learned = {name for name, figures in strata if "median" in figures}
+    assert learned == {name for name, _ in strata}
