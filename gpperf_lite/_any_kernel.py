@@ -42,11 +42,8 @@ from ._forest import Forest
 from ._gpu import Gpu
 from ._interval import Interval
 from ._physics import CONSTANTS
-from ._relative import scale_of
-from ._sealed import read_with, scope_of, seal, unseal, write_atomically
-
-_DIGITS = 6
-_LARGEST_CONSTANT = 1e30
+from ._relative import LARGEST_CONSTANT, absolute
+from ._sealed import read_with, scope_of, seal, unseal, write_checked
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class AnyKernel:
             "runtime",
             dtype,
             (),
-            absolute(self.constants, gpu, dtype),
+            absolute(self.constants, "kernel", gpu, dtype),
             _NOTHING,
             # Sizes carry over to another GPU; how long they take does not.
             self.domain._replace(runtime_s=(self.domain.runtime_s[0], LONGEST_S)),
@@ -75,15 +72,6 @@ class AnyKernel:
             timed="gemm",
             unmeasured=Unmeasured(_NOTHING, self.interval),
         )
-
-
-def absolute(constants: Mapping[str, float], gpu: Gpu, dtype: str) -> dict[str, float]:
-    """Return relative constants of known kernels in the units of a GPU, within their limits."""
-    found = {}
-    for name, low, high in CONSTANTS["kernel"]:
-        value = constants[name] * scale_of(name, gpu, dtype)
-        found[name] = min(max(float(f"{value:.{_DIGITS}g}"), low), high)
-    return found
 
 
 _NOTHING = Forest(
@@ -111,9 +99,7 @@ def write(model: AnyKernel, path: str | os.PathLike[str]) -> None:
 
     Raises ArtefactError, and writes nothing, where the file could not be read again.
     """
-    data = encode(model)
-    decode(data)
-    write_atomically(path, data)
+    write_checked(encode(model), decode, path)
 
 
 def encode(model: AnyKernel) -> bytes:
@@ -152,4 +138,4 @@ def decode(data: bytes) -> AnyKernel:
 
 
 def _constants(entry: Fields) -> dict[str, float]:
-    return {name: entry.number(name, 0.0, _LARGEST_CONSTANT) for name, _, _ in CONSTANTS["kernel"]}
+    return {name: entry.number(name, 0.0, LARGEST_CONSTANT) for name, _, _ in CONSTANTS["kernel"]}

@@ -45,7 +45,7 @@ from ._gemm import DTYPES
 from ._gpu import Gpu
 from ._kernel import LIBRARIES, Kernel
 from ._safetensors import Array, refuse
-from ._sealed import read_with, scope_of, seal, unseal, write_atomically
+from ._sealed import read_with, scope_of, seal, unseal, write_checked
 
 
 class Artefact(NamedTuple):
@@ -78,9 +78,7 @@ def write(artefact: Artefact, path: str | os.PathLike[str]) -> None:
 
     Raises ArtefactError, and writes nothing, where the file could not be read again.
     """
-    data = encode(artefact)
-    decode(data)
-    write_atomically(path, data)
+    write_checked(encode(artefact), decode, path)
 
 
 def encode(artefact: Artefact) -> bytes:

@@ -41,7 +41,7 @@ from ._checked_json import Fields
 from ._domain import BETAS, Domain
 from ._errors import ArtefactError, InputError
 from ._features import FEATURES
-from ._forest import LARGEST_DEPTH, Forest, power_of_two
+from ._forest import LARGEST_DEPTH, Forest
 from ._gemm import DTYPES, LARGEST, LAYOUTS
 from ._gpu import Gpu
 from ._interval import Interval
@@ -94,12 +94,6 @@ class Estimator(NamedTuple):
     notes: tuple[str, ...] = ()
     slowness: tuple[int, ...] = ()
     unmeasured: Unmeasured | None = None
-
-    def slowness_of(self, kernel: int) -> float:
-        """Return the slowness of one of the kernels, by its index in the manifest, as a factor."""
-        if not self.slowness:
-            return 1.0
-        return power_of_two(self.slowness[self.kernels.index(kernel)])
 
 
 def estimator_of(

@@ -54,12 +54,17 @@ from ._gpu import Gpu
 from ._interval import Interval
 from ._kernel import LIBRARY
 from ._physics import CONSTANTS, peak_flops_of
-from ._relative import FACTS, distance, is_column, multiplied_out, scale_of
+from ._relative import (
+    FACTS,
+    LARGEST_CONSTANT,
+    absolute,
+    distance,
+    is_column,
+    multiplied_out,
+)
 from ._safetensors import Array, refuse
-from ._sealed import read_with, scope_of, seal, unseal, write_atomically
+from ._sealed import read_with, scope_of, seal, unseal, write_checked
 
-_DIGITS = 6
-_LARGEST_CONSTANT = 1e30
 _WATCHED = (
     "sm_count",
     "clock_hz",
@@ -249,13 +254,11 @@ def _mixed(
 ) -> dict[str, float]:
     """Return absolute constants: the weighted geometric mean, in the GPU's units."""
     mixed = {}
-    for name, low, high in CONSTANTS["library"]:
+    for name, _, _ in CONSTANTS["library"]:
         logs = [math.log(max(one[name], 1e-300)) for one in constants]
         mean = math.fsum(weight * log for weight, log in zip(weights, logs, strict=True))
-        value = math.exp(mean) * scale_of(name, gpu, dtype)
-        # Rounded, so that the last bits of a machine's exponential do not matter.
-        mixed[name] = min(max(float(f"{value:.{_DIGITS}g}"), low), high)
-    return mixed
+        mixed[name] = math.exp(mean)
+    return absolute(mixed, "library", gpu, dtype)
 
 
 def read(path: str | os.PathLike[str]) -> Generic:
@@ -351,7 +354,7 @@ def _estimator(
     return GenericEstimator(
         dtype,
         indices,
-        tuple({name: one.number(name, 0.0, _LARGEST_CONSTANT) for name in names}
+        tuple({name: one.number(name, 0.0, LARGEST_CONSTANT) for name in names}
               for one in constants),
         forests,
         kinds,
@@ -383,6 +386,4 @@ def _estimator_to_json(prefixes: list[str], one: GenericEstimator) -> dict[str, 
 
 def write(generic: Generic, path: str | os.PathLike[str]) -> None:
     """Write a generic model, whole or not at all; raises ArtefactError if it would not read."""
-    data = encode(generic)
-    decode(data)
-    write_atomically(path, data)
+    write_checked(encode(generic), decode, path)

@@ -116,6 +116,11 @@ class Kernel:
         return None
 
 
+def takes(kernel: Kernel, gemm: Gemm) -> bool:
+    """Return True where a kernel is of the dtype and layout of a GEMM, whatever its sizes."""
+    return kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
+
+
 def contiguous_extents(gemm: Gemm) -> tuple[tuple[str, int], tuple[str, int]]:
     """Return the name and size of the contiguous extent of A, then of B."""
     a = ("m", gemm.m) if gemm.layout[0] == "n" else ("k", gemm.k)

@@ -12,12 +12,12 @@ from typing import Any
 from ._descriptions import kernel_to_json
 from ._kernel import Kernel, Tile
 from ._model import Model
+from ._occupancy import warps_of
 from ._output import WIDEST, aligned, paragraph, plain
 
 _MOST_VALUES = 8
 _MOST_TILES = 4
 _LONGEST_NAME = 512
-_WARP = 32
 _INDENT = " " * 4
 _WIDTH = len("instruction") + 2
 _UNITS = {"_tensorop_": "tensor cores", "_simt_": "CUDA cores", "tiled_": "CUDA cores"}
@@ -172,7 +172,7 @@ def _text(value: object) -> str:
 
 
 def _warps(kernel: Kernel) -> int | None:
-    return None if kernel.threads is None else -(-kernel.threads // _WARP)
+    return None if kernel.threads is None else warps_of(kernel.threads)
 
 
 def _laid_out(kernel: Kernel) -> str:

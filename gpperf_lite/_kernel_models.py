@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ._artefact import Artefact
 from ._errors import InputError, UnknownKernelError, nearest, shown
+from ._forest import power_of_two
 from ._gemm import Gemm
-from ._kernel import LIBRARY, Kernel, usual_name
+from ._kernel import LIBRARY, Kernel, takes, usual_name
 from ._kernel_model import KernelModel
 from ._occupancy import obstacle_on
 from ._physics import View
@@ -38,6 +39,13 @@ class KernelModels:
             (estimator.target, estimator.dtype, artefact.kernels[index].name): estimator
             for estimator in artefact.estimators
             for index in estimator.kernels
+        }
+        # In units of 1/8192 octave, by dtype and kernel; that of one that is missing is 0.
+        self._slowness = {
+            (estimator.dtype, artefact.kernels[index].name): units
+            for estimator in artefact.estimators
+            if estimator.slowness
+            for index, units in zip(estimator.kernels, estimator.slowness, strict=True)
         }
         measured = {dtype for target, dtype, _ in self._estimators if target == "runtime"}
         # From the dtype of a question to the measured one that answers it.
@@ -86,11 +94,7 @@ class KernelModels:
         if self._other_kernels is None:
             from ._other_kernels import OtherKernels  # of use to few
 
-            artefact = self._artefact
-            powers = {one.dtype: one for one in artefact.estimators if one.target == "power"}
-            self._other_kernels = OtherKernels(
-                self._artefact.gpu, artefact.estimators, powers, artefact.remarks
-            )
+            self._other_kernels = OtherKernels(self._artefact)
         return self._other_kernels
 
     def candidates(
@@ -104,9 +108,10 @@ class KernelModels:
         for gemm in gemms:
             if given is None:
                 self.check_dtype(gemm.dtype)
-                able += self._ranking_of(gemm).candidates(gemm, None)
+                ranking = self._ranking_of(gemm)
             else:
-                able += self._ranking_among(given, gemm).candidates(gemm, None)
+                ranking = self._ranking_among(given, gemm)
+            able += ranking.candidates(gemm)
         if not able:
             asked = self._artefact.kernels if given is None else [self.kernel(one) for one in given]
             raise self.nothing_runs(gemms[0], asked, gemms[1:])
@@ -202,28 +207,20 @@ class KernelModels:
         if key not in self.known:
             measured = self.measured[gemm.dtype]
             runtime = self._estimators.get(("runtime", measured, kernel.name))
-            fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
-            if runtime is None or not fits or obstacle_on(kernel, self._artefact.gpu) is not None:
+            gpu = self._artefact.gpu
+            if runtime is None or not takes(kernel, gemm) or obstacle_on(kernel, gpu) is not None:
                 return None
             remarks = self._artefact.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
-            slowness = runtime.slowness_of(self._artefact.kernels.index(kernel))
-            asked = (
-                self._artefact.gpu,
-                gemm.dtype,
-                gemm.layout,
-                kernel,
-                runtime.constants,
-                slowness,
-            )
-            view = View(*asked)
+            slowness = power_of_two(self._slowness.get((measured, kernel.name), 0))
+            view = View(gpu, gemm.dtype, gemm.layout, kernel, runtime.constants, slowness)
             power = self._estimators.get(("power", measured, kernel.name))
             sustained = self._estimators.get(("sustained", measured, kernel.name))
             estimators = (runtime, power, sustained)
             other = self._by_estimators.get(tuple(map(id, estimators)))
             if other is None:
-                other = KernelModel(self._artefact.gpu, kernel, view, *estimators, remarks)
+                other = KernelModel(gpu, kernel, view, *estimators, remarks)
                 self._by_estimators[tuple(map(id, estimators))] = other
             self.known[key] = other.beside(kernel, view, remarks)
         return self.known[key]

@@ -73,8 +73,7 @@ def blocks_per_sm(kernel: Kernel, capability: tuple[int, int]) -> int | None:
     """
     if not kernel.threads:
         return None
-    limits = limits_of(capability)
-    warps = -(-kernel.threads // _WARP)
+    limits, warps = limits_of(capability), warps_of(kernel.threads)
     fits = [limits.blocks, limits.threads // (warps * _WARP)]
     if kernel.registers:
         per_warp = _rounded_up(kernel.registers * _WARP, _REGISTER_UNIT)
@@ -92,8 +91,7 @@ def occupancy(kernel: Kernel, capability: tuple[int, int]) -> float | None:
     blocks = blocks_per_sm(kernel, capability)
     if blocks is None or not kernel.threads:
         return None
-    warps = -(-kernel.threads // _WARP)
-    return blocks * warps * _WARP / limits_of(capability).threads
+    return blocks * warps_of(kernel.threads) * _WARP / limits_of(capability).threads
 
 
 def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
@@ -176,6 +174,11 @@ _LEAST: dict[str, Callable[[Kernel], tuple[int, int]]] = {
 
 _OF_ONE_GENERATION = frozenset({"cutlass3"})
 """Families whose kernels run on GPUs of one major compute capability alone."""
+
+
+def warps_of(threads: int) -> int:
+    """Return the warps of a block of so many threads."""
+    return -(-threads // _WARP)
 
 
 def _rounded_up(value: int, unit: int) -> int:

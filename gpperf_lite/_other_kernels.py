@@ -6,11 +6,11 @@ it predicts for kernels like these; else the built-in model of any kernel, from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import NoReturn
 
+from ._artefact import Artefact
 from ._checked_json import Fields
 from ._descriptions import kernel_of
 from ._errors import InputError, shown
@@ -18,7 +18,7 @@ from ._estimator import Estimator
 from ._forest import power_of_two
 from ._gemm import Gemm
 from ._gpu import Gpu
-from ._kernel import Kernel
+from ._kernel import Kernel, takes
 from ._kernel_model import KernelModel
 from ._occupancy import obstacle_on
 from ._physics import View
@@ -31,18 +31,12 @@ _MOST = 1 << 14
 class OtherKernels:
     """The kernels that a model did not measure, and their models; made when they are asked for."""
 
-    def __init__(
-        self,
-        gpu: Gpu,
-        estimators: Iterable[Estimator],
-        powers: Mapping[str, Estimator],
-        remarks: tuple[str, ...],
-    ) -> None:
-        """estimators: those of the artefact; powers: by dtype, that of any kernel of the dtype."""
-        self._gpu = gpu
+    def __init__(self, artefact: Artefact) -> None:
+        """artefact: what was measured, and the power of any kernel of a dtype."""
+        estimators = artefact.estimators
+        self._gpu, self._remarks = artefact.gpu, artefact.remarks
         self._own = {one.dtype: one for one in estimators if one.unmeasured is not None}
-        self._powers = powers
-        self._remarks = remarks
+        self._powers = {one.dtype: one for one in estimators if one.target == "power"}
         self._runtimes: dict[str, Estimator] = {}
         self._first: dict[str, KernelModel] = {}
         # Each in a tuple: a kernel that cannot run has no model, and is known as such.
@@ -64,15 +58,18 @@ class OtherKernels:
         """Return the reason why a kernel cannot answer for `gemm`; None where it can."""
         if kernel.tile is None:
             return "it was not measured, and its tile is not known"
-        why = kernel.obstacle(gemm) or obstacle_on(kernel, self._gpu)
-        if why is None and self._gpu.peak_of(gemm.dtype) is None:
-            why = f"{self._gpu.name} does not multiply {gemm.dtype}"
+        return kernel.obstacle(gemm) or self._obstacle_here(kernel, gemm.dtype)
+
+    def _obstacle_here(self, kernel: Kernel, dtype: str) -> str | None:
+        """Return the reason why this GPU cannot run a kernel in a dtype; None where it can."""
+        why = obstacle_on(kernel, self._gpu)
+        if why is None and self._gpu.peak_of(dtype) is None:
+            why = f"{self._gpu.name} does not multiply {dtype}"
         return why
 
     def _model(self, kernel: Kernel, gemm: Gemm) -> KernelModel | None:
-        fits = kernel.layout in (None, gemm.layout) and kernel.dtype in (None, gemm.dtype)
-        has_peak = self._gpu.peak_of(gemm.dtype) is not None
-        if kernel.tile is None or not fits or not has_peak or obstacle_on(kernel, self._gpu):
+        cannot = self._obstacle_here(kernel, gemm.dtype)
+        if kernel.tile is None or not takes(kernel, gemm) or cannot is not None:
             return None
         runtime = self._runtime(gemm.dtype)
         assert runtime.unmeasured is not None

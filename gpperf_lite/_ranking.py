@@ -6,7 +6,7 @@ name does, and of one kernel the dtype that was asked for first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -136,14 +136,10 @@ class Ranking:
         self.compared = names if are_asked else _compared(models, kernels)
         self._is_compared = [group.are_in(self.compared) for group in self._groups]
 
-    def candidates(self, gemm: Gemm, names: Collection[str] | None) -> Iterator[Candidates]:
-        """Yield the candidates for a GEMM, a group at a time.
-
-        names: of the kernels to choose from; without it, those of `compared`.
-        """
+    def candidates(self, gemm: Gemm) -> Iterator[Candidates]:
+        """Yield the candidates for a GEMM among those that are compared, a group at a time."""
         for group, is_compared in zip(self._groups, self._is_compared, strict=True):
-            wanted = is_compared if names is None else group.are_in(names)
-            chosen = np.flatnonzero(wanted & group.able(gemm))
+            chosen = np.flatnonzero(is_compared & group.able(gemm))
             if len(chosen):
                 yield Candidates(gemm, group, chosen)
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from ._features import FEATURES
 from ._forest import Forest
 from ._gpu import Gpu
-from ._physics import peak_flops_of
+from ._physics import CONSTANTS, peak_flops_of
 
 FACTS: dict[str, Callable[[Gpu, str], float]] = {
     "sm_count": lambda gpu, dtype: float(gpu.sm_count),
@@ -54,6 +54,10 @@ COLUMNS = (
 )
 """The columns that the forests of a generic model are trained on today."""
 
+LARGEST_CONSTANT = 1e30
+"""The largest relative constant that a file may hold."""
+
+_DIGITS = 6
 _TILE = re.compile(r"tile_(\d+)x(\d+)_s_per_k")
 _FACT = "gpu."
 _WEIGHTS = (
@@ -83,6 +87,18 @@ def scale_of(constant: str, gpu: Gpu, dtype: str) -> float:
         "resident_bytes": gpu.l2_bytes,
     }
     return units.get(constant, 1.0)
+
+
+def absolute(constants: Mapping[str, float], form: str, gpu: Gpu, dtype: str) -> dict[str, float]:
+    """Return relative constants of one form of physics in the units of a GPU, within their limits.
+
+    Rounded, so that the last bits of a machine's exponential do not matter.
+    """
+    found = {}
+    for name, low, high in CONSTANTS[form]:
+        value = constants[name] * scale_of(name, gpu, dtype)
+        found[name] = min(max(float(f"{value:.{_DIGITS}g}"), low), high)
+    return found
 
 
 def distance(one: Gpu, other: Gpu, dtype: str) -> float:

@@ -76,6 +76,17 @@ def read_with(decode_data: Callable[[bytes], _T], path: str | os.PathLike[str]) 
         raise type(error)(f"{os.fspath(path)}: {error}") from error
 
 
+def write_checked(
+    data: bytes, decode_data: Callable[[bytes], object], path: str | os.PathLike[str]
+) -> None:
+    """Write the bytes of a file, whole or not at all, once `decode_data` has read them.
+
+    Raises ArtefactError where that raises one, and writes nothing.
+    """
+    decode_data(data)
+    write_atomically(path, data)
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path` so that a reader sees the old file or the new one, whole."""
     import tempfile  # only the writer needs it, and it is slow to import

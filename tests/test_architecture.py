@@ -67,12 +67,12 @@ RUNTIME_IMPORTS = {
         "_interval", "_physics", "_relative", "_sealed",
     },
     "_other_kernels": {
-        "_any_kernel", "_checked_json", "_descriptions", "_errors", "_estimator", "_forest",
-        "_gemm", "_gpu", "_kernel", "_kernel_model", "_occupancy", "_physics",
+        "_any_kernel", "_artefact", "_checked_json", "_descriptions", "_errors", "_estimator",
+        "_forest", "_gemm", "_gpu", "_kernel", "_kernel_model", "_occupancy", "_physics",
     },
     "_kernel_models": {
-        "_artefact", "_errors", "_gemm", "_kernel", "_kernel_model", "_occupancy", "_other_kernels",
-        "_physics", "_ranking",
+        "_artefact", "_errors", "_forest", "_gemm", "_kernel", "_kernel_model", "_occupancy",
+        "_other_kernels", "_physics", "_ranking",
     },
     "_model": {
         "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
@@ -80,7 +80,7 @@ RUNTIME_IMPORTS = {
         "_prediction", "_ranking",
     },
     "_output": {"_gemm", "_model", "_prediction", "_sealed"},
-    "_kernel_listing": {"_descriptions", "_kernel", "_model", "_output"},
+    "_kernel_listing": {"_descriptions", "_kernel", "_model", "_occupancy", "_output"},
     "_card_page": {"_kernel_listing", "_model", "_output"},
     "_cli": {
         "", "_builtin", "_card_page", "_errors", "_gemm", "_kernel", "_kernel_listing", "_model",

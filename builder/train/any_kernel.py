@@ -57,7 +57,7 @@ USUAL = {
     "sm_s_per_spilled_byte": 1.0,
     "streamed": 0.2,
 }
-"""Usual values of the constants, in the units of `_relative.scale_of`: those of `fit_constants`."""
+"""Usual values of the constants, in the units of `_relative.scale_of`: what they are drawn to."""
 
 _LEARNED = (
     *("sm_s_per_mac", "sm_s_per_k", "tile_s", "half_warps", "streamed", "sm_s_per_spilled_byte"),
@@ -89,7 +89,7 @@ class KernelTable:
     def base_s(self, constants: Constants) -> Floats:
         """Return the physical times in s by relative constants, shape (n_points,)."""
         dtype = str(self.points.dtype[0])
-        # As `_any_kernel.absolute`, but not rounded: a search looks at smaller steps.
+        # As `_relative.absolute`, but not rounded: a search looks at smaller steps.
         own = {name: value * scale_of(name, self.gpu, dtype) for name, value in constants.items()}
         return describe_points(self.points, self.gpu, self.kernels, own).base_s
 

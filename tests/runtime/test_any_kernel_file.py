@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stand_ins.artefacts import GPU, domain, interval, kernels_artefact, remade, sealed
 
 import gpperf_lite as gp
-from gpperf_lite._any_kernel import AnyKernel, absolute, built_in, decode, encode, read, write
+from gpperf_lite._any_kernel import AnyKernel, built_in, decode, encode, read, write
 from gpperf_lite._artefact import decode as decode_artefact
 from gpperf_lite._artefact import encode as encode_artefact
 from gpperf_lite._builtin import KERNELS, built_in_path
@@ -25,7 +25,7 @@ from gpperf_lite._estimator import LONGEST_S
 from gpperf_lite._generic import decode as decode_generic
 from gpperf_lite._kernel import Tile
 from gpperf_lite._physics import CONSTANTS, NEW_CONSTANTS
-from gpperf_lite._relative import scale_of
+from gpperf_lite._relative import absolute, scale_of
 
 NAMES = [name for name, _, _ in CONSTANTS["kernel"]]
 MODEL = AnyKernel(
@@ -85,7 +85,7 @@ def test_no_reader_takes_the_file_of_another_scope() -> None:
 
 
 def test_constants_are_those_of_known_kernels_times_the_units_of_a_gpu() -> None:
-    found = absolute(MODEL.constants, GPU, "f16")
+    found = absolute(MODEL.constants, "kernel", GPU, "f16")
     assert list(found) == NAMES
     for name, low, high in CONSTANTS["kernel"]:
         expected = MODEL.constants[name] * scale_of(name, GPU, "f16")
@@ -98,7 +98,7 @@ def test_constants_are_those_of_known_kernels_times_the_units_of_a_gpu() -> None
 
 @pytest.mark.parametrize("value", [0.0, 1e-300, 1e30])
 def test_constants_of_any_size_are_within_their_limits_on_a_gpu(value: float) -> None:
-    found = absolute(dict.fromkeys(NAMES, value), GPU, "f32")
+    found = absolute(dict.fromkeys(NAMES, value), "kernel", GPU, "f32")
     assert all(low <= found[name] <= high for name, low, high in CONSTANTS["kernel"])
 
 
@@ -214,7 +214,8 @@ def test_a_spoiled_file_is_refused_or_ranks_sane_times() -> None:
             continue
         n_read += 1
         assert decode(encode(model)) == model
-        assert all(math.isfinite(one) for one in absolute(model.constants, GPU, "f32").values())
+        found = absolute(model.constants, "kernel", GPU, "f32")
+        assert all(math.isfinite(one) for one in found.values())
         estimator = model.estimator_for(GPU, "f32")
         assert estimator.domain.runtime_s[0] <= estimator.domain.runtime_s[1]
     assert n_read > 50
