@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from gpperf_lite import InputError, Kernel
-from gpperf_lite._gpu_facts import find_gpu
 from gpperf_lite._kernel import Tile, Warps, operand_dtype, shared_by_warps
 
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
 from ..vocabulary import Flag, Regime
 from .cells import CsvRow, UnusableError, read_rows, scalar, seconds, sizes
-from .report import ImportReport
+from .report import ImportReport, named_gpu
 
 LICENCE = "the measurer's"
 _COLUMNS = {"Operation", "Status", "m", "n", "k", "A", "B", "C"}
@@ -41,12 +40,7 @@ _OPERANDS = {"fe4m3": "e4m3", "fe5m2": "e5m2"}
 
 def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one CSV of cutlass_profiler; `gpu` says where it was measured."""
-    if gpu is None:
-        raise SourceError(
-            f"{path} does not say which GPU it was measured on: name it with --gpu, in a recipe "
-            "with gpu"
-        )
-    short, facts = find_gpu(gpu)
+    short, facts = named_gpu(path, gpu, ", in a recipe with gpu")
     report = ImportReport("cutlass-profiler", path, LICENCE)
     names, lines = read_rows(path)
     timings = [name for name in names if re.fullmatch(r"Runtime_\d+", name)] or ["Runtime"]

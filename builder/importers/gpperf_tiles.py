@@ -34,13 +34,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, InputError, Kernel
-from gpperf_lite._gpu_facts import find_gpu
 
 from ..dataset import Dataset, Floats, slower_than_larger, table_of
 from ..errors import SourceError
 from ..vocabulary import Flag, Regime
 from .cells import CsvRow, UnusableError, read_rows, scalar, seconds, sizes
-from .report import ImportReport
+from .report import ImportReport, named_gpu
 
 LICENCE = "none stated; figures only (GPPerf)"
 _TIMES, _POWERS = "execution_times", "power_usage_results"
@@ -85,12 +84,7 @@ def import_gpperf_tiles(path: Path, gpu: str | None) -> tuple[Dataset, ImportRep
     Raises SourceError where one of the two is missing or not such a table.
     """
     power_path = _power_path(path)
-    if gpu is None:
-        raise SourceError(
-            f"{path} does not say which GPU it was measured on: name it with --gpu (the study's "
-            "own tables: rtx4070)"
-        )
-    short, facts = find_gpu(gpu)
+    short, facts = named_gpu(path, gpu, " (the study's own tables: rtx4070)")
     report = ImportReport("gpperf-tiles", path, LICENCE)
     power_report = ImportReport("gpperf-tiles", power_path, LICENCE)
     times = _figures(path, _TIME, seconds, report)

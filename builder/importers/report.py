@@ -67,6 +67,19 @@ class ImportReport:
         return lines
 
 
+def named_gpu(path: Path, asked: str | None, advice: str) -> tuple[str, Gpu]:
+    """Return the GPU that is asked for, by its short name, and its facts: the source names none.
+
+    advice: follows how it can be named. Raises SourceError where it is not, and UnknownGpuError for
+    one whose facts are not known.
+    """
+    if asked is None:
+        raise SourceError(
+            f"{path} does not say which GPU it was measured on: name it with --gpu{advice}"
+        )
+    return find_gpu(asked)
+
+
 def one_gpu(path: Path, names: Iterable[str], asked: str | None) -> tuple[str, Gpu]:
     """Return the GPU that a source names, by its short name, and its facts.
 

@@ -19,7 +19,7 @@ from .physics import Constants
 from .runtime_fit import RuntimeFit, trained_domain
 from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold, held_by_make
 from .slowdown_fit import fit_slowdown, measured_both_ways
-from .slowness import makes_of
+from .slowness import n_makes_of
 from .stratum import Stratum
 
 
@@ -91,8 +91,7 @@ def _of_known_kernels(shipped: Estimator, stratum: Stratum, fits: RuntimeFits) -
     slowness = fits.whole.slowness
     if fits.whole.unmeasured is not None and fits.by_makes:
         held = held_by_make(stratum, fits)
-        n_makes = len(set(makes_of(stratum.kernels).values()))
-        block = len(held.points) / n_makes
+        block = len(held.points) / n_makes_of(stratum.kernels)
         interval = conformal_interval(held.predicted_s, held.misses, block)
         unmeasured = Unmeasured(fits.whole.unmeasured, interval)
         errors = errors_of(held.predicted_s, held.measured_s)

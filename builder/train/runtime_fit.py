@@ -24,7 +24,7 @@ from .physics import (
     describe_points,
     fit_constants,
 )
-from .slowness import columns_of, fit_slowness
+from .slowness import columns_of, fit_slowness, fit_unmeasured
 
 _ROUNDS = 2
 """The rounds in which constants and slowness are fitted in turn."""
@@ -113,9 +113,10 @@ def _fit_physics(
     if _are_libraries(points, kernels):
         return constants, {}, None
     for _ in range(_ROUNDS):
-        slowness, _ = fit_slowness(points, gpu, kernels, constants)
+        slowness = fit_slowness(points, gpu, kernels, constants)
         constants = fit_constants(points, gpu, kernels, slowness=slowness)
-    return constants, *fit_slowness(points, gpu, kernels, constants)
+    slowness = fit_slowness(points, gpu, kernels, constants)
+    return constants, slowness, fit_unmeasured(slowness, gpu, kernels)
 
 
 def trained_domain(points: Points) -> Domain:

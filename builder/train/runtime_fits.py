@@ -18,7 +18,7 @@ from ..parallel import Task
 from .kept_fits import KeptFits, run_kept
 from .learner import FEW_ROWS, LARGE, PLAIN, LearnerOptions
 from .runtime_fit import RuntimeFit, fit_runtime
-from .slowness import FEWEST_MAKES, as_makes, makes_of
+from .slowness import FEWEST_MAKES, as_makes, n_makes_of
 from .stratum import Stratum
 
 _FOLDS_LEFT_OUT = 2
@@ -115,7 +115,7 @@ def _fits_of(stratum: Stratum, *, every_fold: bool) -> dict[_Key, Task[RuntimeFi
 
 def _fits_without_makes(stratum: Stratum) -> dict[int, Task[RuntimeFit]]:
     """Return the fits of a stratum that are each without a fold of makes, by its number."""
-    if len(set(makes_of(stratum.kernels).values())) < FEWEST_MAKES:
+    if n_makes_of(stratum.kernels) < FEWEST_MAKES:
         return {}
     fold, tasks = make_folds(stratum), {}
     for number in np.unique(fold).tolist():

@@ -55,11 +55,16 @@ def makes_of(kernels: Kernels) -> dict[str, int]:
     }
 
 
+def n_makes_of(kernels: Kernels) -> int:
+    """Return the number of makes of some kernels."""
+    return len(set(makes_of(kernels).values()))
+
+
 def as_makes(points: Points, kernels: Kernels) -> Points:
     """Return points with every kernel called by the first name of its make."""
-    first: dict[Kernel, str] = {}
-    names = {name: first.setdefault(make_of(kernels[name]), name) for name in sorted(kernels)}
-    return replace(points, kernel=np.array([names[name] for name in points.kernel], object))
+    makes = makes_of(kernels)
+    first = {make: name for name, make in reversed(makes.items())}
+    return replace(points, kernel=np.array([first[makes[name]] for name in points.kernel], object))
 
 
 def alike(kernels: Kernels) -> list[list[str]]:
@@ -72,24 +77,37 @@ def alike(kernels: Kernels) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
 
 
-def fit_slowness(
-    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants
-) -> tuple[Slowness, Forest | None]:
-    """Return the slowness of the measured kernels, and the forest for those that were not.
-
-    The forest is None where there are too few makes.
-    """
+def fit_slowness(points: Points, gpu: Gpu, kernels: Kernels, constants: Constants) -> Slowness:
+    """Return the slowness of the measured kernels."""
     makes = makes_of({name: kernels[name] for name in set(points.kernel)})
     number = np.array([makes[name] for name in points.kernel], np.intp)
-    examples = {make: kernels[name] for name, make in reversed(makes.items())}
-    n_makes = len(examples)
-    columns = columns_of([examples[make] for make in range(n_makes)], gpu)
+    examples = _examples(makes, kernels)
     search = _Search(points, gpu, kernels, constants, number)
-    free = search.best(np.full(n_makes, np.nan))
-    if n_makes < FEWEST_MAKES:
-        return _by_name(makes, free), None
-    drawn = search.best(_of_the_others(columns, free))
-    return _by_name(makes, drawn), learn(columns, drawn, _FOREST)
+    octaves = search.best(np.full(len(examples), np.nan))
+    if len(examples) >= FEWEST_MAKES:
+        octaves = search.best(_of_the_others(columns_of(examples, gpu), octaves))
+    units = np.rint(octaves * UNITS_PER_OCTAVE).astype(np.int64)
+    units = np.clip(units, -LARGEST_SLOWNESS, LARGEST_SLOWNESS)
+    return {name: int(units[make]) for name, make in makes.items()}
+
+
+def fit_unmeasured(slowness: Slowness, gpu: Gpu, kernels: Kernels) -> Forest | None:
+    """Return the forest that predicts the slowness of other kernels, from that of measured ones.
+
+    None where there are too few makes.
+    """
+    makes = makes_of({name: kernels[name] for name in slowness})
+    of_make = {makes[name]: units / UNITS_PER_OCTAVE for name, units in slowness.items()}
+    if len(of_make) < FEWEST_MAKES:
+        return None
+    octaves = np.array([of_make[make] for make in range(len(of_make))])
+    return learn(columns_of(_examples(makes, kernels), gpu), octaves, _FOREST)
+
+
+def _examples(makes: dict[str, int], kernels: Kernels) -> list[Kernel]:
+    """Return a kernel of each make, in the order of their numbers."""
+    first = {make: kernels[name] for name, make in reversed(makes.items())}
+    return [first[make] for make in range(len(first))]
 
 
 def columns_of(kernels: Sequence[Kernel], gpu: Gpu) -> NDArray[np.float32]:
@@ -108,12 +126,6 @@ def _of_the_others(columns: NDArray[np.float32], free: Floats) -> Floats:
         forest = learn(columns[:, ~out], free[~out], _FOREST)
         predicted[out] = forest.totals_of(columns[:, out]) / UNITS_PER_OCTAVE
     return predicted
-
-
-def _by_name(makes: dict[str, int], octaves: Floats) -> Slowness:
-    units = np.rint(octaves * UNITS_PER_OCTAVE).astype(np.int64)
-    units = np.clip(units, -LARGEST_SLOWNESS, LARGEST_SLOWNESS)
-    return {name: int(units[make]) for name, make in makes.items()}
 
 
 class _Search:

@@ -18,6 +18,7 @@ from builder.train.slowness import (
     as_makes,
     columns_of,
     fit_slowness,
+    fit_unmeasured,
     make_of,
     makes_of,
 )
@@ -79,7 +80,8 @@ def test_a_planted_slowness_is_found(n_kernels: int) -> None:
     def planted(one: Kernel) -> float:
         return FACTORS[int(one.name[1:]) % len(FACTORS)]
 
-    found, forest = fit_slowness(measured(kernels, planted), GPU, kernels, MACHINE)
+    found = fit_slowness(measured(kernels, planted), GPU, kernels, MACHINE)
+    forest = fit_unmeasured(found, GPU, kernels)
     assert (forest is not None) == (n_kernels >= FEWEST_MAKES)
     assert set(found) == set(kernels)
     for name, factor in factors(found).items():
@@ -88,7 +90,8 @@ def test_a_planted_slowness_is_found(n_kernels: int) -> None:
 
 def test_the_planted_law_holds_of_kernels_that_were_not_measured() -> None:
     kernels, others = lawful(0, 32), lawful(32, 8)
-    found, forest = fit_slowness(measured(kernels, law), GPU, kernels, MACHINE)
+    found = fit_slowness(measured(kernels, law), GPU, kernels, MACHINE)
+    forest = fit_unmeasured(found, GPU, kernels)
     for name, factor in factors(found).items():
         assert factor == pytest.approx(law(kernels[name]), rel=0.02)
     assert forest is not None
@@ -104,8 +107,8 @@ def test_a_kernel_of_few_rows_is_drawn_to_what_those_like_it_do() -> None:
     def odd(one: Kernel) -> float:
         return 4.0 * law(one) if one.name == "k2" else law(one)
 
-    few, _ = fit_slowness(measured(kernels, odd, {"k2": 1}), GPU, kernels, MACHINE)
-    many, _ = fit_slowness(measured(kernels, odd), GPU, kernels, MACHINE)
+    few = fit_slowness(measured(kernels, odd, {"k2": 1}), GPU, kernels, MACHINE)
+    many = fit_slowness(measured(kernels, odd), GPU, kernels, MACHINE)
     assert factors(few)["k2"] == pytest.approx(law(kernels["k2"]), rel=0.1)
     assert factors(many)["k2"] == pytest.approx(4.0 * law(kernels["k2"]), rel=0.02)
 
@@ -119,7 +122,7 @@ def test_kernels_of_one_make_share_their_slowness() -> None:
     }
     both = {**kernels, **twins}
     points = measured(both, lambda one: 3.0 if one.tile == kernels["k3"].tile else 1.0)
-    found, _ = fit_slowness(points, GPU, both, MACHINE)
+    found = fit_slowness(points, GPU, both, MACHINE)
     assert found["k3"] == found["twin"] == found["swizzled"]
     assert factors(found)["k3"] == pytest.approx(3.0, rel=0.02)
     numbers = makes_of(both)
@@ -155,7 +158,7 @@ def test_a_slowness_that_no_row_tells_is_none() -> None:
     small = replace(points, m=points.m * 0.0 + 64.0, n=points.n * 0.0 + 64.0)
     bound = MACHINE | {"host_s": 1.0}
     hidden = replace(small, runtime_s=np.full(len(small), 1.0))
-    found, _ = fit_slowness(hidden, GPU, kernels, bound)
+    found = fit_slowness(hidden, GPU, kernels, bound)
     assert found == {"k0": 0, "k1": 0}
 
 
@@ -163,7 +166,7 @@ def test_no_kernel_is_further_than_eight_octaves_from_its_tile() -> None:
     kernels = {"k0": kernel(0)}
     points = measured(kernels, lambda _: 1.0)
     for runtime_s in (points.runtime_s * 1e6, points.runtime_s * 1e-6):
-        found, _ = fit_slowness(replace(points, runtime_s=runtime_s), GPU, kernels, MACHINE)
+        found = fit_slowness(replace(points, runtime_s=runtime_s), GPU, kernels, MACHINE)
         assert abs(found["k0"]) <= LARGEST_SLOWNESS
 
 
@@ -172,6 +175,7 @@ def test_the_same_points_give_the_same_slowness_and_the_columns_are_its_facts() 
     points = measured(kernels, law)
     one, other = (fit_slowness(points, GPU, kernels, MACHINE) for _ in range(2))
     assert one == other
+    assert fit_unmeasured(one, GPU, kernels) == fit_unmeasured(other, GPU, kernels)
     columns = columns_of([kernel(0, spill_bytes=24)], GPU)
     assert columns.shape == (len(OWN_FACTS), 1)
     assert columns[OWN_FACTS.index("spill_bytes"), 0] == 24.0
