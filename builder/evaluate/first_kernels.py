@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dataset import Floats, Points
 from ..train import Kernels
-from .kernel_choice import complete_kernels, gemms_of_several
+from .same_gemm import complete_kernels, gemms_of_several
 
 FIRST = (1, 4, 8)
 """The numbers of kernels that are tried."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..dataset import Floats, Points
-
-_SHAPE = ("gpu", "dtype", "layout", "m", "n", "k", "batch", "alpha", "beta")
+from .first_kernels import first_kernels
+from .same_gemm import complete_kernels, gemms_of_several, relative_to_best
 
 
 @dataclass(frozen=True)
@@ -61,53 +59,17 @@ def choice_of(points: Points, predicted_s: Floats) -> ChoiceEfficiency | None:
     groups = list(gemms_of_several(points))
     if not groups:
         return None
-    values, by_chance, n_tied = [], [], 0
-    for rows in groups:
-        relative = _relative(points, rows)
-        best = predicted_s[rows] == predicted_s[rows].min()
-        values.append(relative[best].min())
-        by_chance.append(relative.mean())
-        n_tied += int(best.sum() > 1)
-    fixed = _fixed(points, groups)
+    (chosen,) = first_kernels(points, predicted_s, (1,))
+    by_chance = [relative_to_best(points, rows).mean() for rows in groups]
+    # The one kernel that is best on average, of those that ran all of the GEMMs.
+    fixed = max(complete_kernels(points, groups).values(), key=sum, default=[])
     return ChoiceEfficiency(
-        len(values),
-        float(np.mean(values)),
-        float(np.quantile(values, 0.1)),
-        float(np.min(values)),
+        chosen.n_gemms,
+        chosen.mean,
+        chosen.p10,
+        chosen.minimum,
         float(np.mean(by_chance)),
-        n_tied,
+        int(chosen.n_tied),
         float(np.mean(fixed)) if fixed else float("nan"),
         min(fixed, default=float("nan")),
     )
-
-
-def gemms_of_several(points: Points) -> Iterator[NDArray[np.intp]]:
-    """Yield the indices of the points of each GEMM that several kernels ran."""
-    shapes: dict[tuple[object, ...], list[int]] = {}
-    for index, key in enumerate(zip(*(getattr(points, name) for name in _SHAPE), strict=True)):
-        shapes.setdefault(key, []).append(index)
-    yield from (np.array(rows, np.intp) for rows in shapes.values() if len(rows) > 1)
-
-
-def _relative(points: Points, rows: NDArray[np.intp]) -> Floats:
-    """Return the runtime of the best one over that of each of some rows."""
-    measured_s = points.runtime_s[rows]
-    relative: Floats = measured_s.min() / measured_s
-    return relative
-
-
-def _fixed(points: Points, groups: Sequence[NDArray[np.intp]]) -> list[float]:
-    """Return the efficiency on each GEMM of the best single kernel; none if none ran them all."""
-    return max(complete_kernels(points, groups).values(), key=sum, default=[])
-
-
-def complete_kernels(points: Points, groups: Sequence[NDArray[np.intp]]) -> dict[str, list[float]]:
-    """Return the efficiency on each GEMM of the kernels that ran all of them, by name.
-
-    groups: the indices of the points of each GEMM.
-    """
-    by_kernel: dict[str, list[float]] = {}
-    for rows in groups:
-        for name, value in zip(points.kernel[rows], _relative(points, rows), strict=True):
-            by_kernel.setdefault(str(name), []).append(float(value))
-    return {name: values for name, values in by_kernel.items() if len(values) == len(groups)}

@@ -28,7 +28,7 @@ from ..train import (
 from .evaluation import MAKE, held_out_runtimes
 from .first_kernels import FirstKernels, by_hindsight, by_tile, drawn, first_kernels
 from .heuristics import Heuristics, installed_heuristics
-from .kernel_choice import gemms_of_several
+from .same_gemm import gemms_of_several
 from .warps_digit import DigitWorth, digit_worth
 
 _SPLITS = {"shape": "shapes", "kernel": "kernels by name", MAKE: "kernels by make"}

@@ -17,7 +17,7 @@ from gpperf_lite import Kernel
 
 from ..dataset import Points
 from ..train import Kernels
-from .kernel_choice import gemms_of_several
+from .same_gemm import gemms_of_several
 
 # instruction, warps along m and n; a third digit; the rest of the name
 _NAME = r"(cutlass_.*?tensorop_[a-z]\d{3,}[1-9][1-9])(\d)(gemm_.*)"

@@ -18,7 +18,8 @@ from stand_ins.built_in import built_in
 
 import gpperf_lite as gp
 from builder.dataset import Dataset, Floats, Mask, Points, points_of
-from builder.evaluate.kernel_choice import choice_of, gemms_of_several
+from builder.evaluate.kernel_choice import choice_of
+from builder.evaluate.same_gemm import gemms_of_several
 from builder.train import (
     LearnerOptions,
     RuntimeFit,
