@@ -115,7 +115,7 @@ __device__ double sum_of_block(double part) {
     __syncthreads();
     if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
   }
-  return sums[0];
+  return threadIdx.x == 0 ? sums[0] : 0;  // others would read it while it is written
 }
 
 using SpinTile = float[SPIN_DEPTH][SPIN_SIDE];

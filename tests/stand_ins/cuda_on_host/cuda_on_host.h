@@ -4,7 +4,8 @@
 // a barrier or its end, one after another, in an order that the caller chooses. A kernel is sound
 // only if no order changes a bit of its result. Also found: a barrier that not all threads reach,
 // or not the same one; shared memory that is read before it is written (it holds NaN when a block
-// begins); an address that is not mapped; and, with -fsanitize, what the compiler's checks find.
+// begins); an address that is not mapped; with FIND_RACES, races for shared memory (races.h); and,
+// with -fsanitize, what the compiler's checks find.
 #pragma once
 
 #include <math.h>
@@ -61,6 +62,7 @@ inline jmp_buf scheduler;
 inline Fiber* running = nullptr;
 inline std::function<void()> const* kernel = nullptr;
 inline std::string failure;
+inline long long n_intervals = 0;  // between barriers, in all launches so far
 
 // Ends the launch, from within a fiber.
 [[noreturn]] inline void fail(std::string const& text) {
@@ -139,6 +141,7 @@ inline void make(Fiber& fiber, long long i) {
 
 // Lets every thread run up to its next barrier or its end. Returns whether all are done.
 inline bool run_to_barrier(std::vector<Fiber>& fibers, std::vector<long long> const& turns) {
+  ++n_intervals;
   for (long long turn : turns) {
     running = &fibers[turn];
     thread_index = running->index;
@@ -220,6 +223,10 @@ inline char const* launch(Setup const& setup, std::function<void()> const& body)
 inline unsigned sm_of_block() { return block_index.x % clocks.n_sms; }
 
 }  // namespace host_cuda
+
+#ifdef FIND_RACES
+#include "races.h"
+#endif
 
 #define __global__
 #define __device__

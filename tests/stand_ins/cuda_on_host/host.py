@@ -7,7 +7,7 @@ import mmap
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ _FLAGS = (
     "-std=c++17",
     "-O1",
     "-fPIC",
-    "-shared",
     "-Wall",
     # Variables that are not set hold a pattern; cuda_on_host.h answers what -fsanitize calls.
     "-ftrivial-auto-var-init=pattern",
@@ -48,19 +47,33 @@ def compiler() -> str:
     return path
 
 
-def compile_source(source: Path, folder: Path, macros: Iterable[str] = ()) -> ctypes.CDLL:
-    """Compile one driver of this folder; headers in `folder` go before all others."""
+def compile_source(
+    source: Path, folder: Path, macros: Iterable[str] = (), *, races: bool = False
+) -> ctypes.CDLL:
+    """Compile one driver of this folder; headers in `folder` go before all others.
+
+    races: whether its launches look for races for shared memory.
+    """
     library = folder / f"{source.stem}-{'-'.join(macros)}.so"
     includes = [f"-I{path}" for path in (folder, HERE, CUDA)]
+    # Without optimisation, every access of the source is one.
+    find = ["-O0", "-fsanitize=thread", "-fno-threadsafe-statics", "-DFIND_RACES"]
+    calls = find if races else []
     command = [
-        *(compiler(), *_FLAGS, *includes, "-include", str(HERE / "cuda_on_host.h")),
+        *(compiler(), *_FLAGS, *calls, *includes, "-include", str(HERE / "cuda_on_host.h")),
         *(f"-D{macro}" for macro in macros),
-        *(str(source), "-o", str(library)),
+        *("-c", str(source), "-o", str(library.with_suffix(".o"))),
     ]
+    _run(command)
+    # Linked by itself: -fsanitize=thread would bring a library that answers what races.h does.
+    _run([compiler(), "-shared", str(library.with_suffix(".o")), "-o", str(library)])
+    return ctypes.CDLL(str(library))
+
+
+def _run(command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr, done.stderr
-    return ctypes.CDLL(str(library))
 
 
 def compile_tiled(folder: Path, element: str, sides: Iterable[int]) -> ctypes.CDLL:
@@ -69,7 +82,12 @@ def compile_tiled(folder: Path, element: str, sides: Iterable[int]) -> ctypes.CD
 
 
 def compile_changed(
-    folder: Path, element: str, side: int, changes: Iterable[tuple[str, str]]
+    folder: Path,
+    element: str,
+    side: int,
+    changes: Iterable[tuple[str, str]],
+    *,
+    races: bool = False,
 ) -> ctypes.CDLL:
     """Compile the tiled kernel once for each text and its replacement, numbered from 0."""
     kernels = []
@@ -78,17 +96,18 @@ def compile_changed(
         assert changed[0] in text
         kernels.append((number, side, f"changed_{number}.cu"))
         (folder / kernels[-1][2]).write_text(text.replace(*changed, 1))
-    return _compile_kernels(folder, element, kernels)
+    return _compile_kernels(folder, element, kernels, races)
 
 
 def _compile_kernels(
-    folder: Path, element: str, kernels: Iterable[tuple[int, int, str]]
+    folder: Path, element: str, kernels: Iterable[tuple[int, int, str]], races: bool = False
 ) -> ctypes.CDLL:
     """Compile tiled kernels of which the number, the side and the source are given."""
     included = "#define KERNEL {}\n#define TILE {}\n#define SOURCE <{}>\n#include <one_kernel.h>\n"
     included += "#undef KERNEL\n#undef TILE\n#undef SOURCE\n"
     (folder / "kernels.h").write_text("".join(included.format(*kernel) for kernel in kernels))
-    return compile_source(HERE / "tiled_gemm.cpp", folder, [f"ELEMENT={element}"])
+    macros = [f"ELEMENT={element}"]
+    return compile_source(HERE / "tiled_gemm.cpp", folder, macros, races=races)
 
 
 class _Extent(ctypes.Structure):

@@ -37,8 +37,8 @@ def matrix_of(stored: np.ndarray) -> np.ndarray:
 class SupportKernels:
     """A host's build of `support.cu`; names of types as in `support.h`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._library = compile_source(HERE / "support.cpp", folder)
+    def __init__(self, folder: Path, *, races: bool = False) -> None:
+        self._library = compile_source(HERE / "support.cpp", folder, races=races)
         self._library.now_ns.restype = ctypes.c_double
 
     def fill_normal(

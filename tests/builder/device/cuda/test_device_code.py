@@ -6,6 +6,7 @@ import ctypes
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def tiled(tmp_path_factory: pytest.TempPathFactory) -> Tiled:
 
 @pytest.fixture(scope="module")
 def support(tmp_path_factory: pytest.TempPathFactory) -> SupportKernels:
-    return SupportKernels(tmp_path_factory.mktemp("support"))
+    return SupportKernels(tmp_path_factory.mktemp("support"), races=True)
 
 
 # The tiled kernel.
@@ -195,7 +196,20 @@ def test_a_fault_that_is_put_into_the_kernel_is_found(
         check_awkward(faulty, "float", 4, number)
 
 
-# The kernels that measuring needs.
+@pytest.mark.parametrize("fault", [None, *FAULTS["is wrong"]][:3])
+def test_threads_race_for_the_tiles_only_where_a_barrier_is_missing(
+    tmp_path: Path, fault: str | None
+) -> None:
+    changed = ("", "") if fault is None else FAULTS["is wrong"][fault]
+    library = compile_changed(tmp_path, "float", 4, [changed], races=True)
+    if fault is None:
+        check_awkward(library, "float", 4, 0)
+        return
+    with pytest.raises(KernelError, match="race"):
+        check_awkward(library, "float", 4, 0)
+
+
+# The kernels that measuring needs; `support` finds races in each.
 
 
 def test_philox_gives_the_published_numbers() -> None:
