@@ -22,8 +22,12 @@ from gpperf_lite import Gemm, Gpu, Kernel
 
 from ..errors import BuilderError
 
-STICKY_FAULTS = frozenset({700, 702, 710, *range(714, 720), 999})
-"""CUresult codes after which a context is lost and the process must be replaced."""
+STICKY_FAULTS = frozenset({214, 220, 226, 700, 702, 709, 710, *range(714, 720), 721, 999})
+"""CUresult codes after which a context is lost and the process must be replaced.
+
+The faults of kernels (700 to 721), an ECC error (214), NVLink (220), an error that the driver has
+contained (226), a context that is destroyed (709), and the unknown one (999): `cuda.h`.
+"""
 
 
 class DeviceError(BuilderError):

@@ -15,9 +15,16 @@ from pathlib import Path
 
 from gpperf_lite import GpperfError, available, load
 
-from ..device.cuda import Driver, NoSensor, NvmlSensor, load_driver, open_sensor
+from ..device.cuda import (
+    NEEDED_CUDA,
+    Driver,
+    NoSensor,
+    NvmlSensor,
+    load_driver,
+    open_sensor,
+)
 from .finding import Finding
-from .gpus import NEEDED_CUDA, check_gpus
+from .gpus import check_gpus
 
 __all__ = ["Finding", "Machine", "examine"]
 

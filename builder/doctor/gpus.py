@@ -10,11 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..device import DeviceError, SensorError
-from ..device.cuda import Card, Driver, NoSensor, NvmlSensor, list_cards
+from ..device.cuda import (
+    HOW_TO_UPDATE,
+    NEEDED_CUDA,
+    Card,
+    Driver,
+    NoSensor,
+    NvmlSensor,
+    list_cards,
+    supported_cuda,
+)
 from .finding import Finding
-
-NEEDED_CUDA = (13, 0)
-"""Release of CUDA that our cubins are compiled by: the driver must support it, or a later one."""
 
 BUSY_SHARE = 0.05
 """Utilisation above which others are taken to be at work."""
@@ -32,13 +38,13 @@ def check_gpus(
     try:
         driver = open_driver()
         cards = list_cards(driver)
-        version = driver.call("cuDriverGetVersion")
+        cuda = supported_cuda(driver)
     except DeviceError as error:
         text = f"measuring is not possible here, all else is: {error}"
         yield Finding("NVIDIA driver", "missing", text)
         return
     sensors = {card.uuid: open_sensor(card.uuid) for card in cards}
-    yield _driver(version, next(iter(sensors.values()), None))
+    yield _driver(cuda, next(iter(sensors.values()), None))
     if not cards:
         text = "none is visible: see CUDA_VISIBLE_DEVICES; inside a container, pass one through"
         yield Finding("GPU", "missing", text)
@@ -50,13 +56,12 @@ def check_gpus(
             sensor.close()
 
 
-def _driver(version: int, sensor: _Sensor | None) -> Finding:
-    cuda = (version // 1000, version % 1000 // 10)
+def _driver(cuda: tuple[int, int], sensor: _Sensor | None) -> Finding:
     release = _release(sensor)
     text = f"{release}, supports CUDA {_dotted(cuda)}"
     if cuda < NEEDED_CUDA:
-        need = f"cubins of CUDA {_dotted(NEEDED_CUDA)} need a driver of the 580 series or later"
-        return Finding("NVIDIA driver", "broken", f"{text}: {need}")
+        text = f"{text}, our cubins need {_dotted(NEEDED_CUDA)}: {HOW_TO_UPDATE}"
+        return Finding("NVIDIA driver", "broken", text)
     return Finding("NVIDIA driver", "ok", text)
 
 

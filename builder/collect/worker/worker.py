@@ -12,9 +12,10 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
+from gpperf_lite import GpperfError
+
 from ...compile import CubinCache
 from ...device import Device
-from ...errors import BuilderError
 from ...vocabulary import Status
 from ..journal import BURST, POINT, SUSTAINED, Journal
 from .conductor import Clock, Conductor
@@ -102,7 +103,7 @@ def _ended(spec: DeviceSpec, job: Job, supervisor: SupervisorPipe) -> Ended:
         return _work(spec, job, supervisor)
     except Stopped:
         return Ended(STOPPED)
-    except BuilderError as error:
+    except GpperfError as error:
         return Ended(ERROR, str(error))
     except Exception as error:
         traceback.print_exc()

@@ -6,10 +6,12 @@
 
 from .cards import Card, list_cards
 from .device import CudaOptions, list_gpus, open_gpu
-from .driver import Driver, load_driver
+from .driver import HOW_TO_UPDATE, NEEDED_CUDA, Driver, load_driver, supported_cuda
 from .nvml import NoSensor, NvmlSensor, open_sensor
 
 __all__ = [
+    "HOW_TO_UPDATE",
+    "NEEDED_CUDA",
     "Card",
     "CudaOptions",
     "Driver",
@@ -20,4 +22,5 @@ __all__ = [
     "load_driver",
     "open_gpu",
     "open_sensor",
+    "supported_cuda",
 ]

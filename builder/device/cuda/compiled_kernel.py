@@ -124,11 +124,11 @@ class CubinBound(CudaBound):
         except BaseException:
             self.close()
             raise
-        # For each copy the address of a pointer to its parameters, as the driver wants it.
+        # For each copy `Arguments` of one, its parameters: a pointer, and the null that ends them.
         first, step = self._params.ctypes.data, self._params.strides[0]
-        self._pointers = np.arange(self.copies, dtype=np.uint64) * np.uint64(step)
-        self._pointers += np.uint64(first)
-        self._arguments = [self._pointers.ctypes.data + 8 * copy for copy in range(self.copies)]
+        self._pointers = np.zeros((self.copies, 2), np.uint64)
+        self._pointers[:, 0] = first + step * np.arange(self.copies)
+        self._arguments = [one.ctypes.data for one in self._pointers]
         self._function = program.function
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from .clocks import Events, Stamps
 from .compiled_kernel import CubinProgram
 from .context import SCRATCH_BYTES, GpuContext
 from .cublaslt import CublasLt, load_cublaslt
-from .driver import Driver, Memory, load_driver
+from .driver import Driver, Memory, load_recent_driver
 from .facts import identify, read_capability, read_facts
 from .launching import CapturedGraph, Launcher
 from .library_kernel import LibraryProgram
@@ -59,18 +59,18 @@ class CudaOptions:
 def list_gpus() -> list[Card]:
     """Return the GPUs that are visible; no context is created.
 
-    Raises DeviceError where there is no driver.
+    Raises DeviceError where there is no driver, or one that is too old for our cubins.
     """
-    return list_cards(load_driver())
+    return list_cards(load_recent_driver())
 
 
 def open_gpu(which: int | str, options: CudaOptions) -> CudaDevice:
     """Open a GPU: an index, a UUID (or its beginning) or a PCI id.
 
-    Raises DeviceError where there is no driver, no such GPU or no memory, and whatever
-    `options.support` raises where there are no support kernels.
+    Raises DeviceError where there is no driver, one that is too old for our cubins, no such GPU or
+    no memory, and whatever `options.support` raises where there are no support kernels.
     """
-    driver = load_driver()
+    driver = load_recent_driver()
     card = find_card(list_cards(driver), which)
     cubin = options.support(read_capability(driver, card))
     sensor = open_sensor(card.uuid)

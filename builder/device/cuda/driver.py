@@ -11,16 +11,33 @@ from typing import Any
 
 from ..interface import STICKY_FAULTS, DeviceError, Owner
 
-_NO_DEVICE, _INSUFFICIENT_DRIVER = 100, 35
+NEEDED_CUDA = (13, 0)
+"""Release of CUDA that our cubins are compiled by: the driver must support it, or a later one."""
+
+HOW_TO_UPDATE = (
+    "install a driver of release 580 or later, or on a data-centre GPU the package cuda-compat-13-0"
+)
+
+_NO_DEVICE = 100
 
 _ADVICE = {
     2: "the GPU's memory does not suffice: end other processes, or leave the largest shapes out",
-    _INSUFFICIENT_DRIVER: "the driver is too old for CUDA 13: install one of the 580 series",
+    34: "the driver's library is a stub to link against: put the real libcuda.so.1 before it in "
+    "LD_LIBRARY_PATH",
+    36: f"the driver is too old for it: {HOW_TO_UPDATE}",
+    46: "the GPU is taken by another process, or closed to all: see its compute mode in "
+    "'nvidia-smi -q'",
     _NO_DEVICE: "no GPU is visible: see CUDA_VISIBLE_DEVICES; inside a container, pass one through",
+    200: f"the cubin is damaged, or of a later CUDA than the driver's: {HOW_TO_UPDATE}",
     209: "the cubin is not for this GPU: compile for its architecture",
+    222: f"the PTX is of a later CUDA than the driver's: {HOW_TO_UPDATE}",
+    802: "NVSwitch is not ready: nvidia-fabricmanager must run, in the driver's release",
     803: "the driver's libraries and its kernel module differ in version: restart the machine",
+    804: "cuda-compat works on data-centre GPUs alone: take it out of LD_LIBRARY_PATH",
 }
 """Advice for some codes of CUresult."""
+
+_UNKNOWN = "an error that cuda-python does not know: install a newer one"
 
 
 class Driver:
@@ -39,8 +56,7 @@ class Driver:
             raise DeviceError(0, name, text) from error
         except KeyError as error:
             # A code that is younger than the bindings.
-            text = "an error that cuda-python does not know: install a newer one"
-            raise DeviceError(int(error.args[0]), name, text) from error
+            raise DeviceError(int(error.args[0]), name, _UNKNOWN) from error
         if int(code):
             raise self.error(int(code), name)
         if len(values) == 1:
@@ -49,7 +65,10 @@ class Driver:
 
     def status(self, name: str, *arguments: Any) -> int:
         """Call a function that returns nothing but its CUresult, and return that."""
-        return int(getattr(self.library, name)(*arguments)[0])
+        try:
+            return int(getattr(self.library, name)(*arguments)[0])
+        except KeyError as error:
+            return int(error.args[0])
 
     def release(self, name: str, handle: Any) -> None:
         """Free a handle; where the context is lost, there is nothing to free."""
@@ -59,7 +78,10 @@ class Driver:
 
     def error(self, code: int, call: str) -> DeviceError:
         """Return the error of a call, in the driver's words and with advice."""
-        result = self.library.CUresult(code)
+        try:
+            result = self.library.CUresult(code)
+        except ValueError:
+            return DeviceError(code, call, _UNKNOWN)
         text = _decoded(self.library.cuGetErrorString(result)) or "an unknown error"
         name = _decoded(self.library.cuGetErrorName(result))
         advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
@@ -75,7 +97,7 @@ def _decoded(answer: Any) -> str:
 def load_driver() -> Driver:
     """Return the driver, initialised.
 
-    Raises DeviceError where cuda-python or the driver is missing.
+    Raises DeviceError where cuda-python or the driver is missing, or cannot start.
     """
     try:
         from cuda.bindings import driver as library
@@ -85,6 +107,25 @@ def load_driver() -> Driver:
     driver = Driver(library)
     driver.call("cuInit", 0)
     return driver
+
+
+def load_recent_driver() -> Driver:
+    """Return the driver, initialised; raises DeviceError where our cubins are too new for it."""
+    driver = load_driver()
+    cuda = supported_cuda(driver)
+    if cuda < NEEDED_CUDA:
+        needed = "{}.{}".format(*NEEDED_CUDA)
+        text = "the driver supports CUDA {}.{}, these kernels need {}: {}".format(
+            *cuda, needed, HOW_TO_UPDATE
+        )
+        raise DeviceError(0, "cuDriverGetVersion", text)
+    return driver
+
+
+def supported_cuda(driver: Driver) -> tuple[int, int]:
+    """Return the latest release of CUDA that a driver supports: (13, 0)."""
+    version = int(driver.call("cuDriverGetVersion"))
+    return version // 1000, version % 1000 // 10
 
 
 class Memory(Owner):

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from gpperf_lite import Gpu, UnknownGpuError
 from gpperf_lite._gpu_facts import find_gpu
 
-from ..interface import Identity
+from ..interface import DeviceError, Identity
 from .cards import Card
-from .driver import Driver
+from .driver import Driver, supported_cuda
 
 _DTYPES = ("f64", "f32", "tf32", "f16", "bf16", "s8", "fp8", "fp8_block", "nvfp4")
 _OPERATIONS = {
@@ -34,8 +34,7 @@ papers of Pascal to Blackwell, peak over SMs and boost clock. 0: there is no uni
 
 def identify(driver: Driver, card: Card, driver_version: str) -> Identity:
     """Return the identity of a GPU; `driver_version` is NVML's."""
-    version = driver.call("cuDriverGetVersion")
-    cuda = f"{version // 1000}.{version % 1000 // 10}"
+    cuda = "{}.{}".format(*supported_cuda(driver))
     return Identity(card.uuid, card.name, card.pci, driver_version, cuda)
 
 
@@ -49,33 +48,51 @@ class GpuFacts(NamedTuple):
 def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFacts:
     """Return the facts of a GPU: of the driver where it has them, else of `gpus.json`.
 
-    power_limit_w: the limit that NVML enforces, where it tells.
+    power_limit_w: the limit that NVML enforces, where it tells. Raises DeviceError where neither
+    tells a fact.
     """
     handle = driver.call("cuDeviceGet", card.ordinal)
     known = _known(card.name)
     sm_count = _attribute(driver, handle, "MULTIPROCESSOR_COUNT")
     clock_hz = _attribute(driver, handle, "CLOCK_RATE") * 1e3
-    major, minor = read_capability(driver, card)
-    # Two transfers a clock, on every kind of memory that NVIDIA builds in.
+    capability = read_capability(driver, card)
+    # Two transfers a clock, on every kind of memory that NVIDIA builds in. Memory that is shared
+    # with the host has no clock of its own.
     bus_bytes = _attribute(driver, handle, "GLOBAL_MEMORY_BUS_WIDTH") / 8
     dram_bytes_per_s = 2.0 * bus_bytes * _attribute(driver, handle, "MEMORY_CLOCK_RATE") * 1e3
-    if not dram_bytes_per_s and known is not None:  # shared with the host: no clock of its own
-        dram_bytes_per_s = known.dram_bytes_per_s
-    computed = peaks_of((major, minor), sm_count * clock_hz)
+    attributes = {
+        "clock_hz": clock_hz,
+        "l2_bytes": _attribute(driver, handle, "L2_CACHE_SIZE"),
+        "dram_bytes_per_s": dram_bytes_per_s,
+    }
+    told = {name: value or _stated(card, known, name) for name, value in attributes.items()}
+    computed = peaks_of(capability, sm_count * told["clock_hz"])
     stated = dict(known.peak_flops) if known is not None and known.sm_count == sm_count else {}
     gpu = Gpu(
         name=card.name,
-        compute_capability=(major, minor),
+        compute_capability=capability,
         sm_count=sm_count,
-        clock_hz=clock_hz,
         memory_bytes=driver.call("cuDeviceTotalMem", handle),
-        l2_bytes=_attribute(driver, handle, "L2_CACHE_SIZE"),
-        dram_bytes_per_s=dram_bytes_per_s,
+        **told,
         peak_flops={**computed, **stated},
         power_limit_w=power_limit_w or (known.power_limit_w if known else None),
         idle_power_w=_idle_power_w(known, power_limit_w),
     )
-    return GpuFacts(gpu, _provenance(gpu, stated, power_limit_w))
+    untold = [name for name, value in attributes.items() if not value]
+    return GpuFacts(gpu, _provenance(gpu, stated, untold, power_limit_w))
+
+
+def _stated(card: Card, known: Gpu | None, name: str) -> float:
+    """Return a fact that the driver does not tell; raises DeviceError where nobody does."""
+    if known is None:
+        raise DeviceError(
+            0,
+            "cuDeviceGetAttribute",
+            f"the driver does not tell the {name} of {card.name!r}, and gpperf_lite/gpus.json "
+            "does not know this GPU: add its data sheet there",
+        )
+    value: float = getattr(known, name)
+    return value
 
 
 def read_capability(driver: Driver, card: Card) -> tuple[int, int]:
@@ -97,14 +114,19 @@ def peaks_of(capability: tuple[int, int], sm_clocks_per_s: float) -> dict[str, f
     }
 
 
-def _provenance(gpu: Gpu, stated: dict[str, float], power_limit_w: float | None) -> dict[str, str]:
+def _provenance(
+    gpu: Gpu, stated: dict[str, float], untold: list[str], power_limit_w: float | None
+) -> dict[str, str]:
     computed = [dtype for dtype in gpu.peak_flops if dtype not in stated]
     peaks = [f"{' '.join(stated)}: data sheet (gpperf_lite/gpus.json)"] if stated else []
     if computed:
         peaks.append(f"{' '.join(computed)}: operations per SM and clock, times SMs and clock")
     limit = "NVML's enforced limit" if power_limit_w else "gpperf_lite/gpus.json"
+    names = ("sm_count", "clock_hz", "memory_bytes", "l2_bytes", "dram_bytes_per_s")
+    told = ", ".join(name for name in names if name not in untold)
     return {
-        "sm_count, clock_hz, memory_bytes, l2_bytes, dram_bytes_per_s": "CUDA device attributes",
+        told: "CUDA device attributes",
+        **dict.fromkeys(untold, "gpperf_lite/gpus.json"),
         "peak_flops": "; ".join(peaks),
         "power_limit_w": limit if gpu.power_limit_w else "not known",
         "idle_power_w": "gpperf_lite/gpus.json" if gpu.idle_power_w else "not known",

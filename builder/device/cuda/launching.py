@@ -60,13 +60,15 @@ class Module(Owner):
 class Arguments:
     """A kernel's arguments in the form that the driver wants: pointers to values.
 
-    The driver copies the values when a launch is queued or captured.
+    The driver copies the values when a launch is queued or captured. It takes as many pointers as
+    the kernel has parameters, and could not notice a missing one: a null pointer ends them, so
+    that the emulated driver of the tests can.
     """
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._values = values
         addresses = [ctypes.addressof(value) for value in values]
-        self._pointers = (ctypes.c_void_p * len(values))(*addresses)
+        self._pointers = (ctypes.c_void_p * (len(values) + 1))(*addresses, None)
         self.address = ctypes.addressof(self._pointers)
 
 
@@ -85,7 +87,7 @@ class Launcher(Owner):
             self.driver.release("cuStreamDestroy", stream)
 
     def launch(self, function: Any, shape: LaunchShape, arguments: int) -> None:
-        """Queue one launch; `arguments` is the address of an array of pointers to values."""
+        """Queue one launch; `arguments` is the address of `Arguments`."""
         if shape.cluster == (1, 1, 1):
             grid_and_block = (*shape.grid, *shape.block)
             self.driver.call(

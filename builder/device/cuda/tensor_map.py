@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import BuilderError
-from .driver import Driver
+from ..interface import DeviceError
+from .driver import HOW_TO_UPDATE, Driver
 
 RECORD = np.dtype(
     [
@@ -55,6 +56,23 @@ _TYPES = {
 }
 """CUtensorMapDataType by kind of element and its bits."""
 
+_NAME = "cuTensorMapEncodeTiled"
+_SINCE = 12000
+"""CUDA's release in which it came, as cuGetProcAddress wants it."""
+
+_ENCODE = ctypes.CFUNCTYPE(
+    ctypes.c_int,
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_uint32,
+    ctypes.c_void_p,
+    *[ctypes.c_void_p] * 4,
+    *[ctypes.c_int] * 4,
+)
+"""cuTensorMapEncodeTiled: the map, type, modes, address; extents, strides, box, element strides;
+interleaving, swizzle, promotion to L2, fill (`cuda.h`)."""
+
+_ALIGNMENT = 128
 _WIDEST_SWIZZLE = 3
 _LAST_WRONG_DRIVER = 13010
 _SMALL_BYTES = 128 << 10
@@ -123,22 +141,36 @@ def encode_with(driver: Driver, wanted: TensorMap) -> bytes:
 
     Raises DeviceError where the driver refuses.
     """
-    library, modes = driver.library, len(wanted.extents)
-    made = driver.call(
-        "cuTensorMapEncodeTiled",
-        library.CUtensorMapDataType(wanted.data_type),
+    modes = len(wanted.extents)
+    # cuda-python would encode into memory of a Python object, which is aligned to 16 bytes; the
+    # driver wants 64 (cuda.h), and a vector store of it would fault.
+    memory = ctypes.create_string_buffer(DESCRIPTOR_BYTES + _ALIGNMENT)
+    start = -(-ctypes.addressof(memory) // _ALIGNMENT) * _ALIGNMENT
+    code = _ENCODE(_entry_point(driver))(
+        start,
+        wanted.data_type,
         modes,
         wanted.address,
-        [library.cuuint64_t(extent) for extent in wanted.extents],
-        [library.cuuint64_t(stride) for stride in wanted.strides_bytes],
-        [library.cuuint32_t(extent) for extent in wanted.box],
-        [library.cuuint32_t(1)] * modes,
-        library.CUtensorMapInterleave(0),
-        library.CUtensorMapSwizzle(wanted.swizzle),
-        library.CUtensorMapL2promotion(wanted.l2_promotion),
-        library.CUtensorMapFloatOOBfill(0),
+        (ctypes.c_uint64 * modes)(*wanted.extents),
+        (ctypes.c_uint64 * modes)(*wanted.strides_bytes),
+        (ctypes.c_uint32 * modes)(*wanted.box),
+        (ctypes.c_uint32 * modes)(*[1] * modes),
+        0,
+        wanted.swizzle,
+        wanted.l2_promotion,
+        0,
     )
-    return ctypes.string_at(made.getPtr(), DESCRIPTOR_BYTES)
+    if code:
+        raise driver.error(code, _NAME)
+    return ctypes.string_at(start, DESCRIPTOR_BYTES)
+
+
+def _entry_point(driver: Driver) -> int:
+    """Return the address of cuTensorMapEncodeTiled; raises DeviceError where there is none."""
+    address, _ = driver.call("cuGetProcAddress", _NAME.encode(), _SINCE, 0)
+    if not address:
+        raise DeviceError(0, _NAME, f"the driver has no such function: {HOW_TO_UPDATE}")
+    return int(address)
 
 
 def _tensor_map(data: bytes) -> TensorMap:

@@ -19,6 +19,7 @@ from builder.device.cuda import CudaOptions, NoSensor, list_gpus, load_driver, o
 from builder.device.cuda.cublaslt import CublasLt
 from builder.device.cuda.device import CudaDevice
 from builder.device.cuda.facts import read_facts
+from builder.device.cuda.launching import Arguments, Launcher, LaunchShape, Module
 from builder.device.cuda.pools import PoolOptions
 from builder.device.interface import STICKY_FAULTS
 from gpperf_lite import Gemm, Kernel
@@ -119,6 +120,17 @@ def test_peaks_are_of_the_data_sheet_where_the_gpu_is_known_and_whole(
     assert whole_gpu.gpu.peak_flops["bf16"] == pytest.approx(989.4e12)
     assert (part.gpu.power_limit_w, whole_gpu.gpu.power_limit_w) == (700.0, 650.0)
     assert whole_gpu.provenance["power_limit_w"].startswith("NVML")
+
+
+def test_memory_without_a_clock_is_as_fast_as_the_data_sheet_says(emulation: Emulation) -> None:
+    emulation.memory_clock(0)
+    known, unknown = list_gpus()
+    found = read_facts(load_driver(), known, None)
+    assert found.gpu.dram_bytes_per_s == 4.8e12
+    assert found.provenance["dram_bytes_per_s"] == "gpperf_lite/gpus.json"
+    wanted = "does not tell the dram_bytes_per_s of 'NVIDIA Unheard Of'.*add its data sheet"
+    with pytest.raises(DeviceError, match=wanted):
+        read_facts(load_driver(), unknown, None)
 
 
 def test_a_gpu_that_nobody_knows_cannot_be_opened(emulation: Emulation) -> None:
@@ -285,6 +297,57 @@ def test_a_kernel_that_is_not_compiled_is_refused(device: CudaDevice) -> None:
 def test_what_is_no_cubin_is_refused(device: CudaDevice) -> None:
     with pytest.raises(DeviceError, match="cuModuleLoadData"):
         device.load(SGEMM, b"nonsense\0")
+
+
+def test_a_cubin_of_a_later_cuda_is_refused_with_advice(
+    device: CudaDevice, emulation: Emulation
+) -> None:
+    with pytest.raises(DeviceError, match="later CUDA than the driver's: install") as caught:
+        device.load(SGEMM, emulation.image("tiled_sgemm_8", 13010))
+    assert caught.value.code == 200
+
+
+def test_a_driver_that_is_too_old_is_refused_before_anything_is_opened(
+    emulation: Emulation,
+) -> None:
+    emulation.supports(12080)
+    wanted = r"supports CUDA 12\.8, these kernels need 13\.0: install a driver of release 580"
+    for opens in (list_gpus, lambda: open_gpu(0, CudaOptions(lambda _: b""))):
+        with pytest.raises(DeviceError, match=wanted):
+            opens()
+    assert emulation.alive() == {}
+
+
+def test_a_kernel_gets_exactly_the_arguments_that_it_has(
+    device: CudaDevice, emulation: Emulation
+) -> None:
+    """The emulated driver counts them, which the real one cannot."""
+    with Module(load_driver(), emulation.image("support")) as module:
+        fill = module.function("fill_nan")
+        launcher = Launcher(load_driver())
+        values = [ctypes.c_void_p(0), ctypes.c_longlong(0), ctypes.c_int(0)]
+        for given in (values, values[:2], [*values, ctypes.c_int(0)]):
+            arguments = Arguments(given)
+            shape = LaunchShape((1, 1, 1), (32, 1, 1))
+            if given is values:
+                launcher.launch(fill, shape, arguments.address)
+                launcher.wait()
+                continue
+            with pytest.raises(DeviceError, match="cuLaunchKernel"):
+                launcher.launch(fill, shape, arguments.address)
+        launcher.close()
+
+
+def test_a_code_that_the_bindings_do_not_know_is_an_error_of_ours(
+    device: CudaDevice, emulation: Emulation
+) -> None:
+    mark = device.mark()
+    device.wait()
+    emulation.fail("cuEventQuery", 12345)
+    with pytest.raises(DeviceError, match="cuda-python does not know: install a newer") as caught:
+        device.reached(mark)
+    assert caught.value.code == 12345
+    emulation.recover()
 
 
 # -- the library -----------------------------------------------------------------------------------

@@ -49,6 +49,8 @@ struct State {
   std::string fail_name;
   size_t total = size_t(96) << 20, used = 0;
   int sm_count = 132, l2_bytes = 60 << 20;
+  int version = 13000;  // of CUDA, that the driver supports
+  int memory_clock_khz = 3201000;
   std::vector<Node>* capturing = nullptr;
   std::atomic<long> launches = 0, memsets = 0;
   unsigned cluster[3] = {0, 0, 0};
@@ -58,6 +60,8 @@ struct State {
     // For processes that nobody can call into before they open the GPU.
     char const* text = std::getenv("GPPERF_EMULATED_SIZE");
     if (text) std::sscanf(text, "%d %d %zu", &sm_count, &l2_bytes, &total);
+    char const* supported = std::getenv("GPPERF_EMULATED_VERSION");
+    if (supported) std::sscanf(supported, "%d", &version);
   }
 } state;
 
@@ -154,6 +158,11 @@ CUresult launch(CUfunction f, unsigned const grid[3], unsigned const block[3], u
   auto limit = state.shared_limit.find((void*)f);
   if (shared > unsigned(limit == state.shared_limit.end() ? 48 * 1024 : limit->second))
     return CUDA_ERROR_INVALID_VALUE;
+  // The real driver takes as many pointers as there are parameters, whatever they are; ours end with
+  // a null (launching.py).
+  for (unsigned i = 0; i < kernel->n_arguments; ++i)
+    if (!arguments[i]) return CUDA_ERROR_INVALID_VALUE;
+  if (arguments[kernel->n_arguments]) return CUDA_ERROR_INVALID_VALUE;
   Node node{};
   node.kernel = kernel;
   size_t total = 0;
@@ -207,6 +216,8 @@ void emulated_size(int sm_count, int l2_bytes, size_t total_bytes) {
   state.l2_bytes = l2_bytes;
   state.total = total_bytes;
 }
+void emulated_version(int version) { state.version = version; }
+void emulated_memory_clock(int khz) { state.memory_clock_khz = khz; }
 void emulated_fail_at(long call, int code) {
   state.fail_at = call < 0 ? -1 : state.calls + call;
   state.fail_code = code;
@@ -221,6 +232,8 @@ void emulated_recover() {
   state.fail_at = -1;
   state.fail_name = "";
   state.capturing = nullptr;
+  state.version = 13000;
+  state.memory_clock_khz = 3201000;
 }
 long emulated_alive(char const* kind) {
   std::map<std::string, size_t> const alive = {
@@ -233,7 +246,7 @@ long emulated_alive(char const* kind) {
 
 // -- the driver -----------------------------------------------------------------------------------
 CUresult cuInit(unsigned) { ENTER("cuInit"); return CUDA_SUCCESS; }
-CUresult cuDriverGetVersion(int* version) { ENTER("cuDriverGetVersion"); *version = 13000; return CUDA_SUCCESS; }
+CUresult cuDriverGetVersion(int* version) { ENTER("cuDriverGetVersion"); *version = state.version; return CUDA_SUCCESS; }
 CUresult cuDeviceGetCount(int* count) { ENTER("cuDeviceGetCount"); *count = 2; return CUDA_SUCCESS; }
 CUresult cuDeviceGet(CUdevice* device, int ordinal) {
   ENTER("cuDeviceGet");
@@ -262,7 +275,7 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = state.sm_count; break;
     case CU_DEVICE_ATTRIBUTE_CLOCK_RATE: *value = 1980000; break;
-    case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE: *value = 3201000; break;
+    case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE: *value = state.memory_clock_khz; break;
     case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH: *value = 6144; break;
     case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: *value = state.l2_bytes; break;
     case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 9; break;
@@ -476,8 +489,11 @@ CUresult cuEventElapsedTime(float* milliseconds, CUevent first, CUevent last) {
 CUresult cuModuleLoadData(CUmodule* module, void const* image) {
   ENTER("cuModuleLoadData");
   auto const* text = static_cast<char const*>(image);
-  if (std::strncmp(text, "host:", 5)) return CUDA_ERROR_INVALID_IMAGE;
-  void* handle = dlopen(text + 5, RTLD_NOW | RTLD_LOCAL);
+  // As a cubin does, an image begins with the release of CUDA that made it: "host:13000:".
+  int version = 0, length = 0;
+  if (std::sscanf(text, "host:%d:%n", &version, &length) != 1 || !length) return CUDA_ERROR_INVALID_IMAGE;
+  if (version > state.version) return CUDA_ERROR_INVALID_IMAGE;
+  void* handle = dlopen(text + length, RTLD_NOW | RTLD_LOCAL);
   if (!handle) return CUDA_ERROR_INVALID_IMAGE;
   auto* made = new Module{handle};
   state.modules.insert(made);
@@ -552,6 +568,8 @@ CUresult cuTensorMapEncodeTiled(CUtensorMap* map, CUtensorMapDataType type, cuui
                                 CUtensorMapInterleave interleave, CUtensorMapSwizzle swizzle,
                                 CUtensorMapL2promotion promotion, CUtensorMapFloatOOBfill fill) {
   ENTER("cuTensorMapEncodeTiled");
+  // As cuda.h demands of the map.
+  if (reinterpret_cast<size_t>(map) % 64) return CUDA_ERROR_INVALID_VALUE;
   if (interleave || fill || modes != 2 || steps[0] != 1 || steps[1] != 1) return CUDA_ERROR_INVALID_VALUE;
   cuuint64_t words[16] = {'E', cuuint64_t(type), reinterpret_cast<cuuint64_t>(address), extents[0],
                           extents[1], strides[0], box[0], box[1], cuuint64_t(swizzle),
@@ -570,7 +588,8 @@ CUresult cuGetErrorName(CUresult code, char const** text) {
 
 // The bindings look up every function by the name that the documentation gives it.
 CUresult cuGetProcAddress_v2(char const* symbol, void** function, int, cuuint64_t,
-                             CUdriverProcAddressQueryResult*) {
+                             CUdriverProcAddressQueryResult* status) {
+  if (status) *status = CU_GET_PROC_ADDRESS_SUCCESS;
 #define ENTRY(name) {#name, reinterpret_cast<void*>(name)}
   static std::map<std::string, void*> const table = {
       ENTRY(cuInit), ENTRY(cuDriverGetVersion), ENTRY(cuDeviceGetCount), ENTRY(cuDeviceGet),
@@ -587,7 +606,8 @@ CUresult cuGetProcAddress_v2(char const* symbol, void** function, int, cuuint64_
       ENTRY(cuEventElapsedTime), ENTRY(cuModuleLoadData), ENTRY(cuModuleUnload),
       ENTRY(cuModuleGetFunction), ENTRY(cuFuncLoad), ENTRY(cuModuleGetGlobal), ENTRY(cuFuncSetAttribute),
       ENTRY(cuOccupancyMaxActiveBlocksPerMultiprocessor), ENTRY(cuOccupancyMaxActiveClusters),
-      ENTRY(cuLaunchKernel), ENTRY(cuLaunchKernelEx), ENTRY(cuTensorMapEncodeTiled), ENTRY(cuGetErrorString), ENTRY(cuGetErrorName)};
+      ENTRY(cuLaunchKernel), ENTRY(cuLaunchKernelEx), ENTRY(cuTensorMapEncodeTiled),
+      {"cuGetProcAddress", reinterpret_cast<void*>(cuGetProcAddress_v2)}, ENTRY(cuGetErrorString), ENTRY(cuGetErrorName)};
   auto found = table.find(symbol);
   *function = found == table.end() ? nullptr : found->second;
   return found == table.end() ? CUDA_ERROR_NOT_FOUND : CUDA_SUCCESS;

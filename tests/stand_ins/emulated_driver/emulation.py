@@ -159,9 +159,17 @@ class Emulation:
         for name in ("calls", "launches", "memsets", "alive"):
             getattr(self._library, f"emulated_{name}").restype = ctypes.c_long
 
-    def image(self, name: str) -> bytes:
-        """Return what stands for a cubin."""
-        return f"host:{self.folder / name}.so".encode() + b"\0"
+    def image(self, name: str, version: int = 13000) -> bytes:
+        """Return what stands for a cubin; version: of the CUDA that made it."""
+        return f"host:{version}:{self.folder / name}.so".encode() + b"\0"
+
+    def supports(self, version: int) -> None:
+        """Set the latest CUDA that the driver supports: 13000 is 13.0."""
+        self._library.emulated_version(version)
+
+    def memory_clock(self, khz: int) -> None:
+        """Set the memory clock that the GPUs state."""
+        self._library.emulated_memory_clock(khz)
 
     def size(self, sm_count: int, l2_bytes: int, total_bytes: int) -> None:
         """Set what the GPU has."""

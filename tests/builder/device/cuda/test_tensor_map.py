@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.device import DeviceError
 from builder.device.cuda.tensor_map import (
     MARK,
     RECORD,
@@ -141,37 +142,66 @@ def test_the_span_of_a_tensor_reaches_to_the_end_of_its_last_element() -> None:
     assert F16_BOX.span_bytes == 1007 * 2 + 999 * 2144 + 2 * 2144000 + 2
 
 
+ENTRY_POINT = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_size_t] * 12)
+"""cuTensorMapEncodeTiled, whose 12 arguments are all of a register or less."""
+
+
+def driver_with(encode: Any) -> Any:
+    """Return a driver whose entry point of cuTensorMapEncodeTiled is a function of ours."""
+    address = ctypes.cast(encode, ctypes.c_void_p).value
+
+    def call(name: str, symbol: bytes, version: int, flags: int) -> tuple[int | None, int]:
+        assert (name, symbol, version, flags) == (
+            "cuGetProcAddress", b"cuTensorMapEncodeTiled", 12000, 0,
+        )  # fmt: skip
+        return address, 0
+
+    return SimpleNamespace(call=call, error=lambda code, name: DeviceError(code, name, "refused"))
+
+
+def numbers(address: int, kind: Any, count: int) -> list[int]:
+    return list((kind * count).from_address(address))
+
+
 def test_the_driver_is_called_with_everything_that_a_descriptor_says() -> None:
     calls: list[tuple[Any, ...]] = []
-    made = ctypes.create_string_buffer(bytes(range(128)), 128)
 
-    def call(*arguments: Any) -> Any:
-        calls.append(arguments)
-        return SimpleNamespace(getPtr=lambda: ctypes.addressof(made))
-
-    names = (
-        "CUtensorMapDataType", "CUtensorMapInterleave", "CUtensorMapSwizzle",
-        "CUtensorMapL2promotion", "CUtensorMapFloatOOBfill", "cuuint64_t", "cuuint32_t",
-    )  # fmt: skip
-    library = SimpleNamespace(**{name: lambda value, name=name: (name, value) for name in names})
-    driver = SimpleNamespace(library=library, call=call)
-    assert encode_with(driver, F16_BOX) == bytes(range(128))
-    assert calls == [
-        (
-            "cuTensorMapEncodeTiled",
-            ("CUtensorMapDataType", 6),
-            3,
-            0x4000,
-            [("cuuint64_t", 1008), ("cuuint64_t", 1000), ("cuuint64_t", 3)],
-            [("cuuint64_t", 2144), ("cuuint64_t", 2144000)],
-            [("cuuint32_t", 32), ("cuuint32_t", 128), ("cuuint32_t", 1)],
-            [("cuuint32_t", 1)] * 3,
-            ("CUtensorMapInterleave", 0),
-            ("CUtensorMapSwizzle", 2),
-            ("CUtensorMapL2promotion", 2),
-            ("CUtensorMapFloatOOBfill", 0),
+    def encode(*arguments: int) -> int:
+        target, kind, modes, address, extents, strides, box, steps, *modes_of = arguments
+        calls.append(
+            (
+                *(target % 128, kind & 0xFFFFFFFF, modes & 0xFFFFFFFF, address),
+                *(numbers(extents, ctypes.c_uint64, 3), numbers(strides, ctypes.c_uint64, 2)),
+                *(numbers(box, ctypes.c_uint32, 3), numbers(steps, ctypes.c_uint32, 3)),
+                *(one & 0xFFFFFFFF for one in modes_of),
+            )
         )
-    ]
+        ctypes.memmove(target, bytes(range(128)), 128)
+        return 0
+
+    assert encode_with(driver_with(ENTRY_POINT(encode)), F16_BOX) == bytes(range(128))
+    wanted = (0, 6, 3, 0x4000, [1008, 1000, 3], [2144, 2144000], [32, 128, 1], [1, 1, 1])
+    assert calls == [(*wanted, 0, 2, 2, 0)]
+
+
+def test_descriptors_are_always_encoded_into_aligned_memory() -> None:
+    places = set()
+
+    def encode(target: int, *others: int) -> int:
+        places.add(target % 128)
+        return 0
+
+    entry = ENTRY_POINT(encode)
+    kept = [encode_with(driver_with(entry), F16_BOX) for _ in range(50)]
+    assert places == {0}, len(kept)
+
+
+def test_a_driver_that_refuses_or_has_no_entry_point_is_an_error() -> None:
+    with pytest.raises(DeviceError, match="cuTensorMapEncodeTiled failed: refused"):
+        encode_with(driver_with(ENTRY_POINT(lambda *_: 1)), F16_BOX)
+    absent = SimpleNamespace(call=lambda *_: (0, 1))
+    with pytest.raises(DeviceError, match="no such function: install a driver"):
+        encode_with(absent, F16_BOX)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
