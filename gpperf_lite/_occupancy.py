@@ -126,6 +126,17 @@ def obstacle_on(kernel: Kernel, gpu: Gpu) -> str | None:
     return None
 
 
+def multiplied_as(kernel: Kernel, gpu: Gpu, dtype: str) -> str:
+    """Return the dtype whose instructions a kernel multiplies another dtype with.
+
+    fp8 by `mma.sync`, as CUTLASS 2.x has it, is no instruction of Hopper: for sm_90 ptxas unpacks
+    its operands to f16 (F2FP.F16.E4M3.UNPACK_B) and multiplies them there (HMMA.16816); for sm_89
+    and sm_120 it is QMMA.
+    """
+    is_unpacked = kernel.family == "cutlass2" and dtype == "fp8" and "f16" in gpu.peak_flops
+    return "f16" if is_unpacked and gpu.compute_capability == (9, 0) else dtype
+
+
 def least_capability(kernel: Kernel) -> tuple[int, int]:
     """Return the lowest compute capability that has the instructions of a kernel.
 

@@ -55,7 +55,7 @@ import numpy as np
 from ._gemm import DTYPES
 from ._gpu import Gpu
 from ._kernel import Kernel
-from ._occupancy import blocks_per_sm, occupancy
+from ._occupancy import blocks_per_sm, multiplied_as, occupancy
 
 TILES = ((64, 64), (128, 64), (64, 128), (128, 128), (256, 128), (128, 256), (64, 256))
 """CTA tiles (m, n) between which a library is taken to choose; `_features` writes them out."""
@@ -155,7 +155,7 @@ class View:
         self.more_a_bytes = a_bytes - self.b_bytes
         self.sm_count = float(gpu.sm_count)
         self.l2_bytes = gpu.l2_bytes
-        self.macs_s = 2.0 / peak_flops_of(gpu, dtype)
+        self.macs_s = 2.0 / peak_flops_of(gpu, multiplied_as(kernel, gpu, dtype))
         self.l2_s = 1.0 / gpu.l2_bytes_per_s
         self.dram_s = 1.0 / gpu.dram_bytes_per_s
         self.a_is_row_major = float(layout[0] == "t")

@@ -82,7 +82,7 @@ def _jobs(
     surveyed = survey(_specs(options), options.cubins)
     compile_kernels = partial(compiled, cache=options.cubins, n_workers=options.n_workers)
     ready = prepared(options, sweep, surveyed, compile_kernels)
-    for line in ready.left_out_lines():
+    for line in ready.lines():
         progress.say(None, line)
     stop_at_s = None
     if options.deadline_s is not None:

@@ -33,7 +33,8 @@ class Prepared:
     """A collection whose GPUs are known and whose kernels are compiled.
 
     gpu: the model of all its GPUs; plan: of all of them together; shares: each GPU with its part of
-    the plan. left_out: kernels that could not be compiled, with the reasons.
+    the plan. left_out: kernels that could not be compiled, with the reasons; n_brought: those whose
+    cubins another compiler made.
     """
 
     options: CollectOptions
@@ -41,10 +42,17 @@ class Prepared:
     plan: Plan
     shares: tuple[tuple[Surveyed, Plan], ...]
     left_out: tuple[tuple[str, str], ...]
+    n_brought: int = 0
 
-    def left_out_lines(self) -> list[str]:
-        """Return a line for each of the first kernels that could not be compiled."""
-        return [f"left out: {name}: {reason}" for name, reason in self.left_out[:_MOST_LEFT_OUT]]
+    def lines(self) -> list[str]:
+        """Return lines on kernels that could not be compiled, or were by another compiler."""
+        lines = [f"left out: {name}: {reason}" for name, reason in self.left_out[:_MOST_LEFT_OUT]]
+        if self.n_brought:
+            lines.append(
+                f"{self.n_brought} kernels were compiled by another compiler than the one "
+                "installed here, and are taken from the cache as they are"
+            )
+        return lines
 
     def jobs(
         self, folder: Folder, protocol: Protocol, stop_at_s: float | None = None
@@ -82,7 +90,7 @@ def prepared(
         kernels = uncompiled(sweep.kernels, gpu, options.cubins)
     plan = planned(sweep, kernels.builds, gpu, kernels.left_out)
     parts = zip(surveyed, shares(plan, len(surveyed)), strict=True)
-    return Prepared(options, gpu, plan, tuple(parts), kernels.left_out)
+    return Prepared(options, gpu, plan, tuple(parts), kernels.left_out, kernels.n_brought)
 
 
 def simulated_gpus(options: CollectOptions, count: int) -> list[DeviceSpec]:

@@ -76,6 +76,7 @@ class CubinCache:
     toolchain: the one whose cubins are looked for, by default the one installed; where none is
         installed, cubins of any are taken, as they may have been copied here.
     sources: the folder of the sources.
+    any_compiler: whether cubins of any toolchain are taken where those of this one are missing.
     """
 
     def __init__(
@@ -83,8 +84,11 @@ class CubinCache:
         folder: Path = FOLDER,
         toolchain: Toolchain | None = None,
         sources: Path = SOURCES,
+        *,
+        any_compiler: bool = False,
     ) -> None:
         self.folder = folder
+        self._any_compiler = any_compiler
         self.toolchain = toolchain or _installed_or_none()
         self.sources = sources
         self._texts: dict[str, dict[str, str]] = {}
@@ -130,6 +134,10 @@ class CubinCache:
         source = Path(job.source).name
         return f"{self._job_hash(source, job.macros, job.target)}-{self._suffix()}"
 
+    def is_of_another(self, key: str) -> bool:
+        """Return True where a cubin is of another toolchain than the one installed."""
+        return self.toolchain is not None and not key.endswith(f"-{self._suffix()}")
+
     def read(self, key: str) -> CachedCubin | None:
         """Return the cubin of a key; None where there is none, or it is damaged."""
         file = self._file(key)
@@ -149,9 +157,11 @@ class CubinCache:
     def _keys(self, source: str, macros: Macros, target: str) -> list[str]:
         """Return the names that the cubin of a source can have."""
         prefix = self._job_hash(source, macros, target)
-        if self.toolchain is not None:
-            return [f"{prefix}-{self._suffix()}"]
-        return sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
+        ours = [] if self.toolchain is None else [f"{prefix}-{self._suffix()}"]
+        if ours and not self._any_compiler:
+            return ours
+        any_of = sorted(path.stem for path in self.folder.glob(f"{prefix}-*.cubin"))
+        return [*ours, *(key for key in any_of if key not in ours)]
 
     def _file(self, key: str) -> _File | None:
         try:

@@ -83,7 +83,7 @@ def compile_all(
 
     Raises ToolchainError where nothing can be compiled, BuilderError for what is no architecture.
     """
-    machines = {name: _any_gpu(name) for name in architectures}
+    machines = {name: any_gpu(name) for name in architectures}
     cubins = CubinCache(cache, toolchain or installed_toolchain(), sources)
     pairs = [(build, name) for build in builds if build.source for name in architectures]
     refused = {pair: obstacle_on(pair[0].kernel, machines[pair[1]]) for pair in pairs}
@@ -115,7 +115,7 @@ def support_cubin(
     Raises CompileError, or ToolchainError where it is neither in the cache nor can be compiled.
     """
     architecture = architecture_named(capability)
-    cubins = CubinCache(cache)
+    cubins = CubinCache(cache, any_compiler=True)
     found = cubins.find(SUPPORT, (), architecture)
     if found is not None:
         return found[1].cubin
@@ -185,7 +185,7 @@ def other_threads(build: Build, kernel: Kernel) -> str | None:
     return f"it must have {build.kernel.threads} threads, as described (got {kernel.threads})"
 
 
-def _any_gpu(architecture: str) -> Gpu:
+def any_gpu(architecture: str) -> Gpu:
     """Return a GPU of an architecture that multiplies every dtype: its limits are what counts."""
     peaks = dict.fromkeys(DTYPES, 1e12)
     return Gpu(architecture, capability_of(architecture), 1, 1e9, 1e9, 1e6, 1e12, peaks)

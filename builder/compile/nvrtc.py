@@ -80,7 +80,7 @@ def installed_toolchain() -> Toolchain:
     try:
         from cuda.pathfinder import find_nvidia_header_directory
     except ImportError as error:
-        raise ToolchainError(f"cuda-pathfinder must be installed: {_ADVICE}") from error
+        raise ToolchainError(f"cuda-pathfinder from 1.3 must be installed: {_ADVICE}") from error
     cutlass = find_spec("cutlass_library")
     if cutlass is None or cutlass.origin is None or find_spec("cuda.bindings") is None:
         raise ToolchainError(f"cuda-bindings and {_CUTLASS} must be installed: {_ADVICE}")

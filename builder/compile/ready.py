@@ -22,11 +22,13 @@ class ReadyKernels:
     """The builds of a sweep that can be measured, and the kernels that cannot be compiled.
 
     builds: with the key of their cubin, and described by their compiler, where they are compiled.
-    left_out: names and reasons.
+    left_out: names and reasons. n_brought: builds whose cubin is of another compiler than the one
+    installed.
     """
 
     builds: tuple[Build, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    n_brought: int = 0
 
 
 def uncompiled(patterns: Sequence[str], gpu: Gpu, cache: Path) -> ReadyKernels:
@@ -46,8 +48,13 @@ def compiled(
     elsewhere: CompileElsewhere | None = None,
     compiler: Compiles | None = None,
 ) -> ReadyKernels:
-    """Compile the missing builds of patterns for a GPU; see `compiled_builds`."""
-    return compiled_builds(select(patterns), gpu, cache, n_workers, elsewhere, compiler)
+    """Compile the missing builds of patterns for a GPU; see `compiled_builds`.
+
+    Cubins of any compiler are taken as they are: they may have been brought to a machine that has
+    another, or only half of one.
+    """
+    builds = select(patterns)
+    return compiled_builds(builds, gpu, cache, n_workers, elsewhere, compiler, any_compiler=True)
 
 
 def compiled_builds(
@@ -57,17 +64,20 @@ def compiled_builds(
     n_workers: int,
     elsewhere: CompileElsewhere | None = None,
     compiler: Compiles | None = None,
+    *,
+    any_compiler: bool = False,
 ) -> ReadyKernels:
     """Compile the missing ones of some builds for a GPU; leave out what cannot be compiled.
 
     elsewhere: is given the missing builds first; those that are missing then are compiled here by
-    `compiler`, n_workers at once. Raises ToolchainError where some are missing and no compiler is
+    `compiler`, n_workers at once. any_compiler: whether cubins of another compiler than the one
+    installed will do. Raises ToolchainError where some are missing and no compiler is
     installed.
 
     A kernel that compiles and is too large for the GPU is ready, whether it was compiled now or
     before: it is the plan that leaves it out.
     """
-    cubins, architecture = CubinCache(cache), architecture_of(gpu)
+    cubins, architecture = CubinCache(cache, any_compiler=any_compiler), architecture_of(gpu)
     builds = _completed(chosen, cubins, architecture)
     if elsewhere is not None and (missing := _missing(builds)):
         elsewhere(missing, architecture)
@@ -86,7 +96,8 @@ def compiled_builds(
             ready.append(build)
         else:
             left_out.append((name, reason))
-    return ReadyKernels(tuple(ready), tuple(left_out))
+    n_brought = sum(bool(build.key) and cubins.is_of_another(build.key) for build in ready)
+    return ReadyKernels(tuple(ready), tuple(left_out), n_brought)
 
 
 def _completed(builds: Iterable[Build], cubins: CubinCache, architecture: str) -> list[Build]:

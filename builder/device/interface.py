@@ -139,9 +139,16 @@ class Program(Owner):
     def bind(self, gemm: Gemm, copies: int) -> Bound:
         """Return the program bound to a GEMM, with up to `copies` copies of the operands.
 
-        Operands are views of pools that were filled once with seeded N(0, 1); fewer copies than
-        asked for are given where the pools hold no more.
+        Operands are views of pools that were filled once with seeded N(0, 1). Where the pools do
+        not hold the copies that are asked for, they are halved until they do.
         """
+
+
+def halved_to_fit(copies: int, most: int) -> int:
+    """Return a number of copies, halved until it is at most another; 0 where that is below 1."""
+    while copies > most:
+        copies //= 2
+    return copies
 
 
 class Mark:

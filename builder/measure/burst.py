@@ -13,7 +13,7 @@ from ..device import HARDWARE, POWER_CAP, THERMAL, Bound, Device, Graph, Mark
 from ..vocabulary import Flag, Regime, Status
 from .operands import is_cold, replays_of
 from .protocol import TimingRules
-from .sensors import Conditions, Watch
+from .sensors import Conditions, Watch, read_positive
 from .stopping import StoppingRule
 
 
@@ -68,36 +68,67 @@ class Burst:
         }
 
 
-def measure_burst(device: Device, bound: Bound, rules: TimingRules, idle_s: float = 0.0) -> Burst:
+def measure_burst(
+    device: Device,
+    bound: Bound,
+    rules: TimingRules,
+    idle_s: float = 0.0,
+    memory_clock_hz: float | None = None,
+) -> Burst:
     """Measure the runtime of one launch on cool clocks and cold caches.
 
     idle_s: time since the GPU last had work, as far as the caller knows; a low clock tells as well.
-    A measurement that clocks have disturbed is repeated, then flagged `throttled`.
-    May raise DeviceError.
+    memory_clock_hz: of the memory at work, None where it is not known. A measurement that clocks
+    have disturbed is repeated, then flagged `throttled`. May raise DeviceError.
     """
     for tries in range(rules.retries + 1):
         if tries > 0:
             device.sleep(rules.retry_pause_s)
             idle_s = rules.retry_pause_s
-        _awaken(device, rules, idle_s)
+        _awaken(device, rules, idle_s, memory_clock_hz)
         burst = _measure(device, bound, rules)
-        if not _is_disturbed(burst, rules):
+        if not _is_disturbed(burst, rules, memory_clock_hz):
             return burst
     return replace(burst, flags=(*burst.flags, Flag.THROTTLED))
 
 
-def _awaken(device: Device, rules: TimingRules, idle_s: float) -> None:
-    """Raise the clocks of a GPU that has idled: they fall to a fifth of the highest."""
+def _awaken(
+    device: Device, rules: TimingRules, idle_s: float, memory_clock_hz: float | None
+) -> None:
+    """Raise the clocks of a GPU that has idled: they fall to a fifth of the highest.
+
+    Those of its memory can take a tenth of a second.
+    """
     if idle_s <= rules.idle_limit_s:
-        first = device.stamp()
-        device.spin(rules.lead_in_s)
-        last = device.stamp()
-        device.wait()
         lowest_hz = rules.awake_clock_share * device.gpu.clock_hz
-        if device.clock_hz(first, last) >= lowest_hz:
+        if _clock_of_spin(device, rules.lead_in_s) >= lowest_hz:
             return
-    device.spin(rules.spin_s)
+    begun_s, before_hz = device.now_s(), 0.0
+    while device.now_s() - begun_s < rules.awake_limit_s:
+        clock_hz = _clock_of_spin(device, rules.spin_s)
+        is_steady = abs(clock_hz - before_hz) <= rules.awake_change_share * clock_hz
+        before_hz = clock_hz
+        if is_steady and not _is_memory_slow(
+            read_positive(device.sensor.memory_clock_hz), rules, memory_clock_hz
+        ):
+            return
+
+
+def _clock_of_spin(device: Device, seconds: float) -> float:
+    first = device.stamp()
+    device.spin(seconds)
+    last = device.stamp()
     device.wait()
+    return device.clock_hz(first, last)
+
+
+def _is_memory_slow(
+    clock_hz: float | None, rules: TimingRules, memory_clock_hz: float | None
+) -> bool:
+    """Return True where the memory's clock is known to be below that of memory at work."""
+    if clock_hz is None or memory_clock_hz is None:
+        return False
+    return clock_hz < rules.memory_clock_share * memory_clock_hz
 
 
 def _measure(device: Device, bound: Bound, rules: TimingRules) -> Burst:
@@ -108,17 +139,51 @@ def _measure(device: Device, bound: Bound, rules: TimingRules) -> Burst:
         clock_hz = _look_at_one(device, bound, launch_s, watch)
         coarse = _burst(device, bound, rules, watch, 1, estimates_s, (clock_hz,))
         return replace(coarse, flags=(Flag.COARSE, *coarse.flags))
-    wanted = max(1, math.ceil(rules.batch_s / launch_s))
-    launches = min(wanted, rules.batch_launches_limit)
-    with replays_of(bound, launches) as graph:
+    with _graph_of(bound, launch_s, rules) as graph:
         _warm_up(graph, launch_s, rules)
-        batches_s, clocks_hz = _batches(device, graph, launch_s, rules, watch)
-    return _burst(device, bound, rules, watch, launches, batches_s, clocks_hz)
+        # Where the host was slower than the GPU, the estimate was the host's.
+        replay_s = _time_of(device, graph, rules)
+        is_long = replay_s >= rules.least_batch_share * rules.batch_s
+        if is_long or 2 * graph.launches > rules.batch_launches_limit:
+            return _batched(device, bound, graph, launch_s, rules, watch)
+        launch_s = max(replay_s / graph.launches, rules.tick_s)
+    with _graph_of(bound, launch_s, rules) as graph:
+        _warm_up(graph, launch_s, rules)
+        return _batched(device, bound, graph, launch_s, rules, watch)
+
+
+def _graph_of(bound: Bound, launch_s: float, rules: TimingRules) -> Graph:
+    """Return a graph of as many launches as a batch has."""
+    wanted = max(1, math.ceil(rules.batch_s / launch_s))
+    limit = rules.batch_launches_limit
+    return replays_of(bound, min(wanted, limit), limit)
+
+
+def _time_of(device: Device, graph: Graph, rules: TimingRules) -> float:
+    """Return the time of one replay, in s."""
+    device.spin(rules.lead_in_s)
+    first = device.mark()
+    graph.replay()
+    last = device.mark()
+    device.wait()
+    return device.elapsed_s(first, last)
+
+
+def _batched(
+    device: Device,
+    bound: Bound,
+    graph: Graph,
+    launch_s: float,
+    rules: TimingRules,
+    watch: Watch,
+) -> Burst:
+    batches_s, clocks_hz = _batches(device, graph, launch_s, rules, watch)
+    return _burst(device, bound, rules, watch, graph.launches, batches_s, clocks_hz)
 
 
 def _estimate(device: Device, bound: Bound, rules: TimingRules) -> tuple[float, ...]:
     """Return the runtimes of a few launches after a first one, in s."""
-    device.spin(rules.lead_in_s)
+    device.spin(rules.estimate_lead_in_s)
     bound.launch()
     marks = [device.mark()]
     for _ in range(rules.estimate_launches):
@@ -213,9 +278,11 @@ def _burst(
     )
 
 
-def _is_disturbed(burst: Burst, rules: TimingRules) -> bool:
+def _is_disturbed(burst: Burst, rules: TimingRules, memory_clock_hz: float | None) -> bool:
     """Return True where something other than the power cap held the clocks down."""
     reasons = burst.conditions.throttle or frozenset()
     if reasons & {THERMAL, HARDWARE}:
+        return True
+    if _is_memory_slow(burst.conditions.memory_clock_hz, rules, memory_clock_hz):
         return True
     return burst.clock_drop > rules.clock_drop_share and POWER_CAP not in reasons

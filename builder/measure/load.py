@@ -6,21 +6,22 @@ import math
 from bisect import bisect_left, bisect_right
 
 from ..device import Device, Graph
+from .protocol import PowerRules
 
 
 class Load:
     """Replays that are queued, with a mark and a stamp after each.
 
-    replay_s: runtime of a replay, above 0: expected at first, then as measured. lead_s: of work
-    that is queued ahead while nothing is measured yet. launches: in a replay.
+    replay_s: runtime of a replay, above 0: expected at first, then as measured. launches: in a
+    replay.
     """
 
-    def __init__(self, device: Device, graph: Graph, replay_s: float, lead_s: float) -> None:
+    def __init__(self, device: Device, graph: Graph, replay_s: float, rules: PowerRules) -> None:
         self._device = device
         self._graph = graph
         self.launches = graph.launches
         self.replay_s = replay_s
-        self._lead_s = lead_s
+        self._rules = rules
         self._seen_s: list[float] = []
         self._dry: set[int] = set()
         self.started_s = device.now_s()
@@ -30,13 +31,15 @@ class Load:
     def cover(self, until_s: float) -> None:
         """Queue enough to keep the GPU busy until a time of the host.
 
-        Until a replay is measured, the queue reaches no further ahead than `lead_s`.
+        Until a replay is measured, the queue reaches no further ahead than `queue_lead_s`. One call
+        queues no more than `queue_round_s` of work, so that sources are polled between two.
         """
-        now_s = self._device.now_s()
+        now_s, rules = self._device.now_s(), self._rules
         if len(self._seen_s) < 2:
-            until_s = min(until_s, now_s + self._lead_s)
+            until_s = min(until_s, now_s + rules.queue_lead_s)
         ahead = len(self._marks) - len(self._seen_s)
-        for _ in range(math.ceil((until_s - now_s) / self.replay_s) + 1 - ahead):
+        missing = math.ceil((until_s - now_s) / self.replay_s) + 1 - ahead
+        for _ in range(min(missing, max(1, math.ceil(rules.queue_round_s / self.replay_s)))):
             self._graph.replay()
             # If the mark before is already reached, the queue ran dry before this replay: its
             # interval may contain a gap.

@@ -1,4 +1,10 @@
-"""Copies of the operands: how many keep L2 cold, and how launches take turns on them."""
+"""Copies of the operands: how many keep L2 cold, and how launches take turns on them.
+
+A graph that is captured uses the same copies in every replay. So that each copy has its turn again
+only after all others, a graph has a multiple of their number of launches, or graphs take turns
+whose launches add up to it. Numbers of copies are q 2^j, with q from 4 to 7: they have a divisor
+near any number of launches.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,21 @@ def copies_for(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
 
     At most as many as a batch has launches: more would never be used.
     """
-    return min(_copies_needed(rules, gpu, bytes_per_copy), rules.batch_launches_limit)
+    needed = _copies_needed(rules, gpu, bytes_per_copy)
+    step = 1 << max(0, needed.bit_length() - _KEPT_BITS)
+    return min(-(-needed // step) * step, rules.batch_launches_limit)
+
+
+def launches_for(copies: int, wanted: int, limit: int) -> int:
+    """Return a number of launches of a graph near the wanted, by which each copy has its turn.
+
+    A multiple of the copies, at most `limit`, where that many are wanted; else a divisor of them,
+    the least that is not much less.
+    """
+    if wanted >= copies:
+        return copies * min(max(1, round(wanted / copies)), max(1, limit // copies))
+    least = _ENOUGH_SHARE * wanted
+    return next(one for one in range(1, copies + 1) if copies % one == 0 and one >= least)
 
 
 def is_cold(rules: TimingRules, gpu: Gpu, bound: Bound) -> bool:
@@ -24,12 +44,13 @@ def is_cold(rules: TimingRules, gpu: Gpu, bound: Bound) -> bool:
     return bound.copies >= _copies_needed(rules, gpu, bound.bytes_per_copy)
 
 
-def replays_of(bound: Bound, launches: int) -> Graph:
-    """Return a graph of so many launches, whose replays go through all copies.
+def replays_of(bound: Bound, wanted: int, limit: int) -> Graph:
+    """Return a graph of about so many launches (`launches_for`), which go through all copies.
 
-    A captured graph uses the same copies in every replay: where it has fewer launches than there
-    are copies, several graphs take turns; a single launch is queued without one.
+    Where they are fewer than the copies, several graphs take turns; a single launch is queued
+    without one.
     """
+    launches = launches_for(bound.copies, wanted, limit)
     return _Single(bound) if launches == 1 else _Rotation(bound, launches)
 
 
@@ -56,7 +77,7 @@ class _Rotation(Graph):
         self.launches = launches
         self._turn = 0
         with ExitStack() as stack:
-            count = math.ceil(bound.copies / launches)
+            count = max(1, bound.copies // launches)
             self._graphs = [stack.enter_context(bound.graph(launches)) for _ in range(count)]
             self._stack = stack.pop_all()
 
@@ -68,6 +89,10 @@ class _Rotation(Graph):
         """Queue all launches of the next graph."""
         self._graphs[self._turn].replay()
         self._turn = (self._turn + 1) % len(self._graphs)
+
+
+_KEPT_BITS = 3
+_ENOUGH_SHARE = 0.8
 
 
 def _copies_needed(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:

@@ -19,6 +19,9 @@ from ..device import Sensor
 from .protocol import PowerRules
 from .sensors import read_positive
 
+AVERAGE = "average_power"
+"""The source that averages over the last second."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -33,7 +36,7 @@ class Source:
 
     def settle_s(self, rules: PowerRules, rise_s: float) -> float:
         """Return the least time of load before its window, in s; rise_s: of its step response."""
-        if self.name == "average_power":
+        if self.name == AVERAGE:
             return rules.average_settle_s
         return max(rules.settle_s, rules.settle_rises * rise_s)
 
@@ -42,7 +45,7 @@ class Source:
         return {
             "energy_counter": rules.counter_window_s,
             "instant_power": rules.instant_window_s,
-            "average_power": rules.average_window_s,
+            AVERAGE: rules.average_window_s,
         }[self.name]
 
     def updates(self, rules: PowerRules) -> int:
@@ -50,14 +53,14 @@ class Source:
         return {
             "energy_counter": rules.counter_steps,
             "instant_power": rules.instant_updates,
-            "average_power": 1,
+            AVERAGE: 1,
         }[self.name]
 
 
 SOURCES = (
     Source("energy_counter", lambda sensor: sensor.total_energy_j(), True),
     Source("instant_power", lambda sensor: sensor.instant_power_w(), False),
-    Source("average_power", lambda sensor: sensor.average_power_w(), False),
+    Source(AVERAGE, lambda sensor: sensor.average_power_w(), False),
 )
 """The ladder, best first: the first source that works is used."""
 

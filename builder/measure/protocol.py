@@ -51,17 +51,24 @@ class SensorRules(_Rules):
 class TimingRules(_Rules):
     """The runtime of one launch."""
 
-    # Estimate, graph and copies of the operands.
+    # Estimate, graph and copies of the operands. What is queued before an estimate hides what the
+    # host takes to queue it.
+    estimate_lead_in_s: float = 0.5e-3
     estimate_launches: int = 3
     coarse_s: float = 50e-3
     batch_s: float = 1e-3
     batch_launches_limit: int = 512
+    least_batch_share: float = 0.5
     cold_l2_factor: float = 3.0
 
-    # A GPU that is awake and warm. A clock below that share of the highest is asleep.
+    # A GPU that is awake and warm. A clock below that share of the highest is asleep; it is awake
+    # when two pieces of spin agree so well, and its memory is as fast as under the sensor check.
     idle_limit_s: float = 50e-3
     awake_clock_share: float = 0.6
     spin_s: float = 20e-3
+    awake_limit_s: float = 0.3
+    awake_change_share: float = 0.01
+    memory_clock_share: float = 0.99
     warm_up_launches: int = 3
     warm_up_s: float = 2e-3
 
@@ -89,10 +96,13 @@ class PowerRules(_Rules):
     sustained_graph_s: float = 15e-3
     sustained_launches_limit: int = 8192
     queue_lead_s: float = 0.1
+    queue_round_s: float = 0.2
     queue_margin_s: float = 50e-3
     poll_s: float = 1e-3
     other_poll_s: float = 50e-3
     edge_limit_s: float = 10e-3
+    edge_calls: int = 5
+    edge_period_share: float = 1.0 / 3.0
     settle_s: float = 0.3
     settle_rises: float = 2.0
     average_settle_s: float = 1.2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,11 +10,13 @@ import numpy as np
 
 from ..device import Device, Mark, SensorError
 from .burst import measure_burst
-from .power_trace import SOURCES, Source, Trace
+from .power_trace import AVERAGE, SOURCES, Source, Trace
 from .protocol import Protocol, SensorRules
 from .sensors import look_around, read_positive
 
 _COUNTER_EDGES = 3
+_DISTRUST = "it is not believed"
+_AVERAGED_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class SensorCheck:
     sources: in the order of the ladder. flags: to be added to every row of the run; warnings: for
     people.
     idle_power_w, idle_end_power_w: with the context open, before and after the run.
-    empty_runtime_s: of a kernel that does nothing, timed like any other.
+    spin_memory_clock_hz: of the memory at the end of the load. empty_runtime_s: of a kernel that
+    does nothing, timed like any other.
     """
 
     sources: tuple[SourceCheck, ...]
@@ -54,6 +57,7 @@ class SensorCheck:
     empty_runtime_s: float | None
     seconds: float
     idle_end_power_w: float | None = None
+    spin_memory_clock_hz: float | None = None
 
     @property
     def ladder(self) -> tuple[tuple[Source, SourceCheck], ...]:
@@ -89,21 +93,50 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
     idle_s = _poll_idle(device, rules, polled)
     step_s, spin_clock_hz = _poll_step(device, rules, polled)
     found = {one.source.name: one.check(protocol, idle_s, step_s) for one in polled}
+    memory_clock_hz = read_positive(device.sensor.memory_clock_hz)
     sources = tuple(
         found.get(source.name, SourceCheck(source.name, reasons[source.name])) for source in SOURCES
     )
+    # An average over the last second is that of the load only where that was long enough.
+    is_long = step_s[1] - step_s[0] > protocol.power.average_settle_s + _AVERAGED_S
+    judged = {one.name for one in SOURCES if is_long or one.name != AVERAGE}
+    sources = without_outlier(sources, judged, protocol.power.sources_share)
     with device.empty() as empty:
         empty_runtime_s = measure_burst(device, empty, protocol.timing).runtime_s
     return SensorCheck(
         sources=sources,
         flags=around.flags,
-        warnings=around.warnings,
+        warnings=(*around.warnings, *_distrusted(sources)),
         idle_power_w=_first_idle_w(sources),
         power_limit_w=read_positive(device.sensor.power_limit_w),
         spin_clock_hz=spin_clock_hz,
         empty_runtime_s=empty_runtime_s,
         seconds=device.now_s() - started_s,
+        spin_memory_clock_hz=memory_clock_hz,
     )
+
+
+def without_outlier(
+    sources: tuple[SourceCheck, ...], judged: Set[str], most_share: float
+) -> tuple[SourceCheck, ...]:
+    """Return sources in which the one that disagrees with all others under the load has a reason.
+
+    Some boards' energy counters are off by tens of percent, while their power readings are right.
+    Of two that differ by more than `most_share`, the counter is the one that is not believed; of
+    three, the one that is furthest from their median. judged: names of the sources that count.
+    """
+    usable = [one for one in sources if one.reason is None and one.name in judged]
+    powers_w = {one.name: one.spin_w for one in usable if one.spin_w}
+    if len(powers_w) < 2:
+        return sources
+    # The first of two is the counter, or else instant power.
+    first_w, *others_w = powers_w.values()
+    middle_w = float(np.median([first_w, *others_w])) if len(others_w) > 1 else others_w[0]
+    name, power_w = max(powers_w.items(), key=lambda one: abs(one[1] - middle_w))
+    if abs(power_w - middle_w) <= most_share * middle_w:
+        return sources
+    reason = f"{_DISTRUST}: {power_w:.0f} W under a steady load, where others say {middle_w:.0f} W"
+    return tuple(replace(one, reason=reason) if one.name == name else one for one in sources)
 
 
 def recheck_idle(device: Device, rules: SensorRules, check: SensorCheck) -> SensorCheck:
@@ -133,7 +166,7 @@ class _PolledSource:
         """Return the check of this source; idle, step: start and end of rest, and of load."""
         rules, (start_s, end_s) = protocol.power, step
         late_s = start_s + 0.5 * (end_s - start_s)
-        if self.source.name == "average_power":
+        if self.source.name == AVERAGE:
             late_s = max(late_s, start_s + min(rules.average_settle_s, 0.9 * (end_s - start_s)))
         edges_s, _ = self.trace.edges(idle[0], end_s)
         moved_s, _ = self.trace.edges(start_s, end_s)
@@ -237,6 +270,14 @@ def _poll_until(
             one.poll(device)
         device.sleep(rules.check_poll_s)
     return last_s
+
+
+def _distrusted(sources: tuple[SourceCheck, ...]) -> list[str]:
+    return [
+        f"{one.name.replace('_', ' ')} is not used: {one.reason}"
+        for one in sources
+        if one.reason is not None and one.reason.startswith(_DISTRUST)
+    ]
 
 
 def _first_idle_w(sources: tuple[SourceCheck, ...]) -> float | None:

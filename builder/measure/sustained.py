@@ -86,11 +86,14 @@ def measure_sustained(
     """
     rules, tick_s = protocol.power, protocol.timing.tick_s
     wanted = round(rules.sustained_graph_s / max(runtime_s, tick_s))
-    launches = min(max(wanted, 1), rules.sustained_launches_limit)
+    limit = rules.sustained_launches_limit
     length_s = max(window_s, min(rules.window_launches * runtime_s, rules.window_limit_s))
     watch = Watch(device.sensor)
-    with replays_of(bound, launches) as graph:
-        load = Load(device, graph, max(launches * runtime_s, tick_s), rules.queue_lead_s)
+    # cuBLASLt loads a kernel when it is first launched, which a capture would not allow.
+    bound.launch()
+    device.wait()
+    with replays_of(bound, min(max(wanted, 1), limit), limit) as graph:
+        load = Load(device, graph, max(graph.launches * runtime_s, tick_s), rules)
         window = Window(load, check, rules, length_s)
         window.run(device, watch)
         if not window.is_steady:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import cycle
 
 from ..device import Device
 from .load import Load
 from .power_trace import Trace
 from .protocol import PowerRules
-from .sensor_check import SensorCheck
+from .sensor_check import SensorCheck, SourceCheck
 from .sensors import Watch
 
 
@@ -23,7 +26,7 @@ class Window:
         self._load = load
         self._rules = rules
         ladder = check.ladder[:2]
-        self._traces = [Trace(source, rules.edge_limit_s) for source, _ in ladder]
+        self._traces = [Trace(source, edge_limit_s(rules, found)) for source, found in ladder]
         self._ready_s = [
             load.started_s + source.settle_s(rules, found.rise_s or 0.0) for source, found in ladder
         ]
@@ -37,17 +40,19 @@ class Window:
     def run(self, device: Device, watch: Watch) -> None:
         """Keep the GPU busy, and poll until the window has what it needs."""
         rules, load, sensor = self._rules, self._load, device.sensor
-        aside_s = device.now_s()
+        # What is read aside is read in turn, one a round: the time of a step of the first source is
+        # known no better than the rounds follow each other.
+        others = [partial(one.poll, sensor, device.now_s) for one in self._traces[1:]]
+        aside: Iterator[Callable[[], object]] = cycle([*others, watch.look])
+        aside_s, pause_s = device.now_s(), rules.other_poll_s / len(self._traces or (None,))
         while not self._is_complete(device.now_s()):
             now_s = device.now_s()
             load.cover(max(now_s, self._due_s) + rules.queue_margin_s)
             for trace in self._traces[:1]:
                 trace.poll(sensor, device.now_s)
             if now_s >= aside_s:
-                aside_s = now_s + rules.other_poll_s
-                for trace in self._traces[1:]:
-                    trace.poll(sensor, device.now_s)
-                watch.look()
+                aside_s = now_s + pause_s
+                next(aside)()
             load.poll()
             device.sleep(rules.poll_s)
         self.end_s = device.now_s()
@@ -115,6 +120,16 @@ class Window:
             return False
         steps = self._traces[0].steps_between(self.start_s, now_s) if self._traces else 0
         return steps >= self._steps or now_s >= self._limit_s
+
+
+def edge_limit_s(rules: PowerRules, found: SourceCheck) -> float:
+    """Return the longest time between two polls around a step of a counter that counts, in s.
+
+    A round polls the counter and reads one thing aside, which is up to three calls.
+    """
+    limit_s = max(rules.edge_limit_s, rules.poll_s + rules.edge_calls * (found.call_s or 0.0))
+    most_s = math.inf if found.period_s is None else rules.edge_period_share * found.period_s
+    return min(limit_s, most_s)
 
 
 def _change(first: float | None, second: float | None) -> float | None:

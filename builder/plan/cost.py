@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._gemm import footprint_bytes
+from gpperf_lite._occupancy import multiplied_as
 
 from ..kernels import family_of, runs_on_tensor_cores
 from .sweep import Sweep
@@ -93,7 +94,7 @@ def guess_runtime_s(kernel: Kernel, gemm: Gemm, gpu: Gpu) -> float:
     not its launches, and they would change with every model that is trained.
     Raises KeyError where the GPU's peak for the dtype is not known.
     """
-    peak = gpu.peak_flops[gemm.dtype]
+    peak = gpu.peak_flops[multiplied_as(kernel, gpu, gemm.dtype)]
     if not runs_on_tensor_cores(kernel):
         peak = min(peak, gpu.peak_flops.get("f32", peak))
     flops = float(gemm.flops)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import gpu_kernels as kernels
 import pytest
 
-from builder.compile import CubinCache, architecture_of
+from builder.compile import architecture_of
 from builder.compile.cache import architecture_named
 from builder.device import DeviceError, Program
 from builder.device.cuda import Card, list_gpus, load_driver, open_gpu
@@ -70,7 +70,7 @@ def load(device: CudaDevice, reasons: dict[str, str]) -> Load:
     def loaded(build: Build) -> Program:
         if not build.source:
             return device.load(build.kernel, None)
-        found = CubinCache(kernels.cache()).get(build, architecture)
+        found = kernels.cubins().get(build, architecture)
         assert found is not None, reasons.get(build.kernel.name, "it is not in the cache")
         kernel, cubin, _ = found
         return device.load(kernel, cubin)

@@ -11,7 +11,7 @@ from typing import Any
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.compile import CubinCache, architecture_of
+from builder.compile import architecture_of
 from builder.device import DeviceError, SensorError
 from builder.device.cuda import open_gpu
 from builder.kernels.catalogue import catalogue
@@ -46,7 +46,7 @@ def verified(uuid: str, name: str, folder: Path) -> str:
     """Return "right", or why a kernel of the cache is not."""
     build, rules = catalogue()[name], CorrectnessRules()
     with open_gpu(uuid, kernels.options(folder)) as device:
-        found = CubinCache(folder).get(build, architecture_of(device.gpu))
+        found = kernels.cubins(folder).get(build, architecture_of(device.gpu))
         if found is None:
             return "it is not compiled"
         kernel, cubin, _ = found

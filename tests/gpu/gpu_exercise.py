@@ -10,7 +10,7 @@ import sys
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.compile import CubinCache, architecture_of
+from builder.compile import architecture_of
 from builder.device.cuda import open_gpu
 from builder.device.cuda.pools import PoolOptions
 from gpperf_lite import Gemm
@@ -27,7 +27,7 @@ def main() -> None:
         for name in NAMES:
             (build,) = kernels.chosen([name])
             kernels.prepare([build], architecture, kernels.cache())
-            found = CubinCache(kernels.cache()).get(build, architecture)
+            found = kernels.cubins().get(build, architecture)
             assert found is not None, name
             for layout in ("nn", "nt", "tn", "tt"):
                 gemm = Gemm(33, 47, 29, build.kernel.dtype or "f32", layout, batch=2, beta=0.5)

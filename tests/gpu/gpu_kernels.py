@@ -1,9 +1,10 @@
-"""The kernels that the tests on a GPU run, and compiling them ahead of time.
+"""The kernels that the tests on a GPU run, those of sweeps among them, compiled ahead of time.
 
-    python tests/gpu/gpu_kernels.py sm_90 FOLDER
+    python tests/gpu/gpu_kernels.py sm_90 FOLDER [SWEEP ...]
 
 fills a cache of cubins that a machine with a GPU can use without CUTLASS's headers: bring it along
-and name it in GPPERF_CUBINS.
+and name it in GPPERF_CUBINS. The quick sweep, which `test_gpu_collect.py` collects, is always among
+them.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from typing import Any
 
 from builder.compile import FOLDER, CubinCache, compile_all, support_cubin
 from builder.compile.cache import capability_of
+from builder.compile.compilation import any_gpu
 from builder.device.cuda import CudaOptions
-from builder.kernels import Build, select
+from builder.kernels import SOURCES, Build, select
+from builder.plan import read_sweep
+from gpperf_lite._occupancy import obstacle_on
 
 PROVEN = (
     "tiled_sgemm_1",
@@ -49,6 +53,8 @@ PROVEN = (
 UNPROVEN = ("cutlass3x_sm90_*",)
 """Kernels that compile, and were never seen to run."""
 
+QUICK = SOURCES / "sweeps" / "quick.toml"
+
 PLANTED = ("tiled_sgemm_4", "tiled_sgemm_8", "tiled_sgemm_12", "tiled_sgemm_16")
 """Kernels in whose places faults are planted; the last one stays as it is."""
 
@@ -58,6 +64,11 @@ def cache() -> Path:
     return Path(os.environ.get("GPPERF_CUBINS", FOLDER))
 
 
+def cubins(folder: Path | None = None) -> CubinCache:
+    """Return a cache, by default the one of `cache`, with cubins of any compiler."""
+    return CubinCache(folder or cache(), any_compiler=True)
+
+
 def options(folder: Path, **others: Any) -> CudaOptions:
     """Return options to open a GPU with the support kernels of a cache of cubins."""
     return CudaOptions(partial(support_cubin, cache=folder), **others)
@@ -65,7 +76,7 @@ def options(folder: Path, **others: Any) -> CudaOptions:
 
 def prepare(builds: Sequence[Build], architecture: str, folder: Path) -> dict[str, str]:
     """Compile what is missing; return the reasons of what does not compile or run, by name."""
-    known = CubinCache(folder)
+    known = cubins(folder)
     missing = [one for one in builds if one.source and known.get(one, architecture) is None]
     if not missing:
         return {}
@@ -89,17 +100,24 @@ def unproven() -> list[Build]:
     return chosen(UNPROVEN, per_pattern=6)
 
 
-def needed(architecture: str) -> list[Build]:
-    """Return all builds that the tests need on an architecture."""
+def needed(architecture: str, sweeps: Sequence[Path] = ()) -> list[Build]:
+    """Return all builds that the tests and some sweeps need on an architecture, each once."""
     builds = chosen([*PROVEN, *PLANTED])
-    return builds + unproven() if architecture == "sm_90" else builds
+    if architecture == "sm_90":
+        builds += unproven()
+    for sweep in (QUICK, *sweeps):
+        builds += select(read_sweep(sweep).kernels)
+    machine = any_gpu(architecture)
+    runnable = [one for one in builds if obstacle_on(one.kernel, machine) is None]
+    return list({one.kernel.name: one for one in runnable}.values())
 
 
 def main() -> None:
     """Compile all that the tests on a GPU need."""
     architecture, folder = sys.argv[1], Path(sys.argv[2])
     support_cubin(capability_of(architecture), folder)
-    for name, reason in prepare(needed(architecture), architecture, folder).items():
+    builds = needed(architecture, [Path(name) for name in sys.argv[3:]])
+    for name, reason in prepare(builds, architecture, folder).items():
         print(f"{name}: {reason}")
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import gpu_kernels as kernels
 
-from builder.compile import CubinCache
 from builder.compile.cache import CachedCubin, gemm_cubin
 from builder.compile.nvrtc import CompileJob, CompilerOutput, NvrtcProcesses
 from builder.kernels import SOURCES, Build
@@ -48,7 +47,7 @@ def plant(folder: Path, architecture: str) -> dict[str, str]:
     reasons = kernels.prepare(builds, architecture, good)
     assert not reasons, reasons
     shutil.copytree(good, folder, dirs_exist_ok=True)
-    cubins = CubinCache(folder)
+    cubins = kernels.cubins(folder)
     faults = dict(zip(kernels.PLANTED, FAULTS, strict=False))
     for name, fault in faults.items():
         build = catalogue()[name]

@@ -11,7 +11,7 @@ from gpu_children import ENDLESS, in_child, launched
 from gpu_planted import FAULTS, plant, planted
 
 from builder.collect import CollectOptions, collect
-from builder.compile import CubinCache, architecture_of
+from builder.compile import architecture_of
 from builder.dataset import read
 from builder.device.cuda import Card, open_gpu
 from builder.kernels.catalogue import catalogue
@@ -52,7 +52,7 @@ def test_a_process_survives_a_planted_fault_of_another(
     assert not kernels.prepare([build], architecture, kernels.cache())
     found = in_child(launched, card.uuid, bad, kernels.cache(), timeout_s=30.0)
     assert found.startswith(outcome), found
-    good = CubinCache(kernels.cache()).get(build, architecture)
+    good = kernels.cubins().get(build, architecture)
     assert good is not None
     assert in_child(launched, card.uuid, good[1], kernels.cache(), timeout_s=60.0) == "right"
 
@@ -89,5 +89,5 @@ def test_a_collection_survives_and_names_every_planted_fault(
 
 def keys_of(names: Iterable[str], folder: Path, architecture: str) -> set[str]:
     """Return the keys of kernels of a cache."""
-    found = [CubinCache(folder).get(catalogue()[name], architecture) for name in names]
+    found = [kernels.cubins(folder).get(catalogue()[name], architecture) for name in names]
     return {one[2] for one in found if one is not None}

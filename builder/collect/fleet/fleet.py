@@ -135,7 +135,7 @@ def collect_on_fleet(
         surveyed = _surveyed(options, cluster, poll)
         compile_kernels = partial(compiled_on, cluster, options, poll)
         ready = prepared(options, sweep, surveyed, compile_kernels)
-        for line in ready.left_out_lines():
+        for line in ready.lines():
             print(line, flush=True)
         left_s = None
         if options.deadline_s is not None:

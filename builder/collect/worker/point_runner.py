@@ -43,7 +43,6 @@ from .programs import Programs
 Report = Callable[[str, float], None]
 """Takes the name and the expected duration of a step, in seconds, before any that may hang."""
 
-_LOAD_S = 1.0
 _LONG_S = 1e6
 
 
@@ -92,7 +91,8 @@ class PointRunner:
             if not verdict.ok:
                 return _wrong(verdict.error, verdict.text)
             idle_s = min(self.device.now_s() - self._busy_until_s, _LONG_S)
-            burst = measure_burst(self.device, bound, self._protocol.timing, idle_s)
+            rules, memory_clock_hz = self._protocol.timing, self.sensor_check.spin_memory_clock_hz
+            burst = measure_burst(self.device, bound, rules, idle_s, memory_clock_hz)
             return {**burst.columns(), "verify_error": verdict.error}
 
         return self._measure(point, BURST, role, self.timing_s(point), measure)
@@ -123,7 +123,8 @@ class PointRunner:
         measure: Callable[[Bound], dict[str, Any]],
     ) -> bool:
         """Measure a point between its `begin` and its `row`, its build before; return success."""
-        program = self._programs.verified(point, lambda: self._begin(point, BUILD, BUILD, _LOAD_S))
+        load_s = self._programs.load_s(point)
+        program = self._programs.verified(point, lambda: self._begin(point, BUILD, BUILD, load_s))
         if program is None:
             return False
         copies = copies_for(self._protocol.timing, self.device.gpu, footprint_bytes(point.gemm))

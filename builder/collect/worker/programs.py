@@ -15,6 +15,10 @@ from ...vocabulary import Status
 from ..journal import WRONG, Journal
 from .attempt import attempt
 
+_LOAD_S = 1.0
+_LIBRARY_S = 6.0
+"""cuBLASLt is a file of half a gigabyte, which a machine that was just started reads from disk."""
+
 
 class Programs:
     """The programs of a plan on one GPU.
@@ -49,6 +53,11 @@ class Programs:
     def build_of(self, point: Point) -> str:
         """Return the name by which a point's build is quarantined: its key, or kernel and dtype."""
         return self.key(point) or point.candidate
+
+    def load_s(self, point: Point) -> float:
+        """Return the time that loading and verifying a point's program should take, at most."""
+        is_first = point.kernel not in self._loaded and self.key(point) is None
+        return _LIBRARY_S if is_first else _LOAD_S
 
     def is_out(self, point: Point) -> bool:
         """Return True where a point's build is quarantined."""

@@ -77,7 +77,7 @@ def load_cublaslt() -> CublasLt:
             load_nvidia_dynamic_lib,
         )
     except ImportError as error:
-        text = "cuda-python is not installed: pip install '.[collect]'"
+        text = "cuda-pathfinder 1.3 or later must be installed: pip install '.[collect]'"
         raise DeviceError(0, "cuda.pathfinder", text) from error
     try:
         path = load_nvidia_dynamic_lib("cublasLt").abs_path

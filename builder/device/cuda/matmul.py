@@ -104,6 +104,10 @@ class Matmul(Owner):
             raise
         self.workspace_bytes = int(self._result.workspace_bytes)
         self.algorithm = self._description()
+        if gemm.dtype == "fp8":
+            # cuBLASLt adds fp8 products up in f32 unless it is asked for less (descriptor 25), as
+            # torch._scaled_mm does; kernels with fast accumulation are faster.
+            self.algorithm["fast_accumulation"] = False
 
     def close(self) -> None:
         """Destroy the descriptors."""

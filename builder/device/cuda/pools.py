@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gemm
 
-from ..interface import DeviceError, Owner
+from ..interface import DeviceError, Owner, halved_to_fit
 from .driver import Driver, Memory
 
 ALIGNMENT = 256
@@ -114,7 +114,7 @@ class Pools(Owner):
             ring.close()
 
     def place(self, gemm: Gemm, copies: int) -> Placement:
-        """Return the addresses of up to `copies` copies of a GEMM's operands.
+        """Return the addresses of up to `copies` copies of a GEMM's operands; see `Program.bind`.
 
         C is a part of the inputs where beta is not 0, so that results never feed on themselves;
         else it is D, and never read. Raises DeviceError, of code 2, where not even one copy fits.
@@ -131,7 +131,7 @@ class Pools(Owner):
             needs[output] = needs.get(output, 0) + c_bytes
         rings = {name: self._ring(name) for name in needs}
         fitting = [ring.memory.n_bytes // needs[name] for name, ring in rings.items()]
-        n_copies = min(*fitting, copies, MOST_COPIES)
+        n_copies = halved_to_fit(copies, min(*fitting, MOST_COPIES))
         if n_copies < 1:
             raise DeviceError(2, "bind", _too_large(gemm, needs, rings))
         taken = {name: ring.take(n_copies, needs[name]) for name, ring in rings.items()}

@@ -70,7 +70,9 @@ class Faults:
 
     unsupported, not_permitted: names of methods of Sensor that fail at each call; failing_share:
     the share of all other readings that fails at random, which `seed` decides.
-    counter_is_stuck: the energy counter never moves. throttling: when clocks are held down.
+    counter_is_stuck: the energy counter never moves; counter_factor: it grows by so much of the
+    energy. memory_rise_s: of work within half a second, before which the memory's clock is low.
+    throttling: when clocks are held down.
     other_processes: contexts of others; other_load: for how much of the time they keep it busy.
     mig_is_on: the GPU is partitioned. wrong, non_finite: globs of kernels whose results are wrong,
     or hold NaN. launches: faults at single launches.
@@ -81,6 +83,8 @@ class Faults:
     failing_share: float = 0.0
     seed: int = 0
     counter_is_stuck: bool = False
+    counter_factor: float = 1.0
+    memory_rise_s: float = 0.0
     throttling: tuple[Throttling, ...] = ()
     other_processes: int = 0
     other_load: float = 0.0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gpperf_lite import Gemm, Gpu, Kernel
 from gpperf_lite._gemm import footprint_bytes
 
-from ..interface import Bound, Comparison, DeviceError, Graph, Program
+from ..interface import Bound, Comparison, DeviceError, Graph, Program, halved_to_fit
 from .board import Work
 from .cost import Cost, cost_of
 from .stream import Stream
@@ -57,7 +57,7 @@ class SimulatedProgram(Program):
         if size > 0.9 * self._gpu.memory_bytes:
             raise DeviceError(_OUT_OF_MEMORY, "binding a GEMM", "out of memory")
         traits = self._stream.traits
-        held = max(1, min(copies, int(traits.pool_bytes // size)))
+        held = max(1, halved_to_fit(copies, int(traits.pool_bytes // size)))
         cost = cost_of(self._gpu, traits, self.kernel, gemm)
         l2_bytes = self._gpu.l2_bytes
         return SimulatedBound(self._stream, self.kernel, gemm, held, cost, l2_bytes, self._seed)

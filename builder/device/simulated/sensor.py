@@ -16,6 +16,8 @@ from .traits import Traits
 
 _COUNTER_START_J = 1e6
 _CLOCK_STEP_HZ = 15e6
+_MEMORY_HZ, _IDLE_MEMORY_HZ = 3.201e9, 405e6
+_MEMORY_WINDOW_S = 0.5
 
 
 class HostClock(Protocol):
@@ -49,7 +51,8 @@ class SimulatedSensor(Sensor):
             return _COUNTER_START_J
         step, _ = self._latest(at_s)
         seen_s = self._phase_s + step * self._period_s - self._traits.counter_lag_s
-        return round((_COUNTER_START_J + self._board.at(seen_s).energy_j) * 1e3) * 1e-3
+        grown_j = self._faults.counter_factor * self._board.at(seen_s).energy_j
+        return round((_COUNTER_START_J + grown_j) * 1e3) * 1e-3
 
     def instant_power_w(self) -> float:
         """Return the mean over a short part of the last period."""
@@ -72,9 +75,11 @@ class SimulatedSensor(Sensor):
         return round(hz / _CLOCK_STEP_HZ) * _CLOCK_STEP_HZ
 
     def memory_clock_hz(self) -> float:
-        """Return the memory clock, which never changes."""
-        self._call("memory_clock_hz", self._traits.other_call_s)
-        return 3.201e9
+        """Return the memory clock, which changes by a fault alone."""
+        now = self._moment("memory_clock_hz")
+        before = self._board.at(max(0.0, now.time_s - _MEMORY_WINDOW_S))
+        is_low = now.busy_s - before.busy_s < self._faults.memory_rise_s
+        return _IDLE_MEMORY_HZ if is_low else _MEMORY_HZ
 
     def temperature_c(self) -> float:
         """Return the temperature in whole degrees."""

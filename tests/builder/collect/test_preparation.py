@@ -79,14 +79,14 @@ def test_builds_carry_the_keys_of_their_cubins_into_the_jobs(
 
 
 def test_kernels_that_do_not_compile_are_left_out_and_named(ready: Prepared) -> None:
-    assert ready.left_out_lines() == [f"left out: tiled_sgemm_9: {REASON}"]
+    assert ready.lines() == [f"left out: tiled_sgemm_9: {REASON}"]
     assert ("tiled_sgemm_9", REASON) in ready.plan.left_out
     assert {point.kernel for point in ready.plan.points} == {TILED, "tiled_sgemm_8"}
 
 
 def test_of_many_kernels_that_do_not_compile_some_are_named(ready: Prepared) -> None:
     many = replace(ready, left_out=tuple((f"kernel {n}", REASON) for n in range(100)))
-    assert len(many.left_out_lines()) == 8
+    assert len(many.lines()) == 8
 
 
 def test_for_simulated_gpus_nothing_is_compiled(options: CollectOptions) -> None:

@@ -287,6 +287,21 @@ def test_cubins_that_were_brought_along_are_found_without_a_compiler(tmp_path: P
     assert found[2] == outcome.key
 
 
+def test_cubins_of_another_compiler_are_taken_where_they_were_brought_along(
+    tmp_path: Path,
+) -> None:
+    """A machine with a patch release of its own need not compile all that was carried to it."""
+    (outcome,) = run(builds(SGEMM), tmp_path, FakeCompiler())
+    other = replace(TOOLS, versions=(("nvidia-cuda-nvrtc", "13.0.99"),))
+    assert CubinCache(tmp_path, other).get(catalogue()[SGEMM], "sm_90") is None
+    brought = CubinCache(tmp_path, other, any_compiler=True)
+    found = brought.get(catalogue()[SGEMM], "sm_90")
+    assert found is not None
+    assert found[2] == outcome.key
+    assert brought.is_of_another(outcome.key)
+    assert not CubinCache(tmp_path, TOOLS, any_compiler=True).is_of_another(outcome.key)
+
+
 def child(code: str, timeout_s: float = 30.0) -> NvrtcProcesses:
     """A compiler whose process runs this code."""
     return NvrtcProcesses(timeout_s, (sys.executable, "-c", f"import os, sys, time\n{code}"))

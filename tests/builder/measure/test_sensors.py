@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,9 @@ from builder.measure import (
     measure_sustained,
     recheck_idle,
 )
+from builder.measure.sensor_check import SourceCheck, without_outlier
 from builder.measure.sensors import look_around, read, read_positive
+from builder.measure.window import edge_limit_s
 from gpperf_lite import Gemm, Kernel
 
 PROTOCOL = Protocol()
@@ -103,6 +106,69 @@ def test_the_sensor_check_finds_the_truth_about_each_source(seed: int) -> None:
     assert found.power_limit_w == device.power_limit_w
     assert found.spin_clock_hz == pytest.approx(device.gpu.clock_hz, rel=0.01)
     assert found.empty_runtime_s == pytest.approx(traits.empty_s, rel=0.02)
+
+
+@pytest.mark.parametrize("factor", [0.57, 1.3])
+def test_a_counter_that_is_off_is_not_used_and_rows_are_not_lost_by_it(factor: float) -> None:
+    """Instant power and its average agree with each other."""
+    device = SimulatedDevice(1, Faults(counter_factor=factor))
+    found = check_sensors(device, PROTOCOL)
+    assert [source.name for source, _ in found.ladder] == ["instant_power", "average_power"]
+    (warning,) = found.warnings
+    assert "energy counter is not used: it is not believed" in warning
+    assert "where others say 6" in warning
+    assert found.flags == ()
+
+
+def source(name: str, spin_w: float, reason: str | None = None) -> SourceCheck:
+    return SourceCheck(name, reason, spin_w=spin_w)
+
+
+@pytest.mark.parametrize(
+    ("powers_w", "distrusted"),
+    [
+        ((100.0, 104.0, 102.0), None),
+        ((100.0, 120.0, 119.0), 0),
+        ((100.0, 120.0, 101.0), 1),
+        ((100.0, 101.0, 80.0), 2),
+        ((100.0, 120.0), 0),
+        ((100.0, 96.0), None),
+        ((100.0,), None),
+    ],
+)
+def test_of_several_sources_the_one_that_stands_alone_is_not_believed(
+    powers_w: tuple[float, ...], distrusted: int | None
+) -> None:
+    names = ("energy_counter", "instant_power", "average_power")[: len(powers_w)]
+    sources = tuple(source(*pair) for pair in zip(names, powers_w, strict=True))
+    found = without_outlier(sources, set(names), 0.05)
+    reasons = [index for index, one in enumerate(found) if one.reason is not None]
+    assert reasons == ([] if distrusted is None else [distrusted])
+    missing = source("total", 1.0, "not there")
+    assert without_outlier((missing, sources[0]), {"total", names[0]}, 0.05)[1].reason is None
+
+
+@pytest.mark.parametrize(
+    ("call_s", "period_s", "limit_s"),
+    [(2e-4, 0.1, 10e-3), (2.4e-3, 0.1, 13e-3), (6.6e-3, 0.1, 1 / 30), (6.6e-3, None, 34e-3)],
+)
+def test_steps_count_between_polls_as_far_apart_as_slow_calls_put_them(
+    call_s: float, period_s: float | None, limit_s: float
+) -> None:
+    found = SourceCheck("energy_counter", None, call_s, period_s)
+    assert edge_limit_s(PROTOCOL.power, found) == pytest.approx(limit_s)
+
+
+def test_no_step_of_a_counter_is_lost_where_calls_are_slow() -> None:
+    slow = replace(Traits(), energy_call_s=2.4e-3, instant_call_s=2.4e-3, other_call_s=2.4e-3)
+    device = SimulatedDevice(1, traits=slow)
+    check = check_sensors(device, PROTOCOL)
+    with device.load(KERNEL, None).bind(GEMM, 8) as bound:
+        runtime_s = device.truth_runtime_s(KERNEL, GEMM)
+        found = measure_sustained(device, bound, PROTOCOL, check, runtime_s)
+    assert found.power_source == "energy_counter"
+    assert found.flags == ()
+    assert found.load_s < 1.4
 
 
 def test_the_sensor_check_takes_less_than_10_seconds() -> None:

@@ -312,7 +312,8 @@ def test_a_session_after_a_lost_process_has_what_is_left_of_the_budget(path: Pat
     lost_s = state_of(path).run_s
     path.unlink()
     run_session(path, short)
-    assert lost_s == pytest.approx(state_of(path).run_s, abs=2.0)
+    # A last window of power fits in or does not.
+    assert lost_s == pytest.approx(state_of(path).run_s, abs=3.0)
 
 
 # Faults
