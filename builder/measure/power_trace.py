@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class Trace:
         self.times_s: list[float] = []
         self.values: list[float] = []
         self._edges: list[tuple[float, float]] = []
+        self._lost_s: list[float] = []
 
     def poll(self, sensor: Sensor, now_s: Callable[[], float]) -> float:
         """Read the source once; return the seconds of the call. A failed reading adds nothing."""
@@ -94,8 +96,20 @@ class Trace:
             before_s = self.times_s[-1]
             if time_s - before_s <= self._edge_limit_s:
                 self._edges.append((0.5 * (before_s + time_s), value))
+            else:
+                self._lost_s.append(time_s)
         self.times_s.append(time_s)
         self.values.append(value)
+
+    def lost_between(self, start_s: float, end_s: float) -> int:
+        """Return the number of steps in a window that were left out."""
+        return sum(start_s <= time_s <= end_s for time_s in self._lost_s)
+
+    def lost_share(self, limit_s: float) -> float | None:
+        """Return the share of steps so far of which polls lie further apart than a limit."""
+        polls = zip(pairwise(self.times_s), pairwise(self.values), strict=True)
+        gaps_s = [later - first for (first, later), (old, new) in polls if new != old]
+        return float(np.mean([gap_s > limit_s for gap_s in gaps_s])) if gaps_s else None
 
     def steps_between(self, start_s: float, end_s: float) -> int:
         """Return the number of whole steps of the source in a window."""
@@ -135,6 +149,17 @@ class Trace:
         middle = times_s.size // 2
         first = slope(times_s[: middle + 1], values[: middle + 1])
         return first, slope(times_s[middle:], values[middle:])
+
+
+def edge_limit_s(rules: PowerRules, call_s: float | None, period_s: float | None) -> float:
+    """Return the longest time between two polls around a step of a counter that counts, in s.
+
+    call_s: of the counter; period_s: between two of its steps; None where it is not known. A round
+    polls the counter and reads one thing aside, which is up to three calls.
+    """
+    limit_s = max(rules.edge_limit_s, rules.poll_s + rules.edge_calls * (call_s or 0.0))
+    most_s = math.inf if period_s is None else rules.edge_period_share * period_s
+    return min(limit_s, most_s)
 
 
 def slope(times: Floats, values: Floats) -> float | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from ..device import Device, Mark, SensorError
+from ..device import Bound, Device, Mark, SensorError
 from .burst import measure_burst
-from .power_trace import AVERAGE, SOURCES, Source, Trace
-from .protocol import Protocol, SensorRules
+from .power_trace import AVERAGE, SOURCES, Source, Trace, edge_limit_s
+from .protocol import PowerRules, Protocol, SensorRules, TimingRules
 from .sensors import look_around, read_positive
 
 _COUNTER_EDGES = 3
@@ -26,6 +27,7 @@ class SourceCheck:
     reason: why it cannot be used; None where it can. call_s: the time of a call; period_s: between
     two of its updates. rise_s: of the step response: for a counter the lag of its line under load
     behind the load, otherwise the time to 95 % of the step. idle_w, spin_w: at rest, under load.
+    lost_share: of a counter's steps, that come between polls too far apart to count.
     """
 
     name: str
@@ -35,6 +37,7 @@ class SourceCheck:
     rise_s: float | None = None
     idle_w: float | None = None
     spin_w: float | None = None
+    lost_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class SensorCheck:
     people.
     idle_power_w, idle_end_power_w: with the context open, before and after the run.
     spin_memory_clock_hz: of the memory at the end of the load. empty_runtime_s: of a kernel that
-    does nothing, timed like any other.
+    does nothing, timed like any other; replay_s: what the replay of a graph takes beside its
+    launches, which is in every label.
     """
 
     sources: tuple[SourceCheck, ...]
@@ -58,6 +62,7 @@ class SensorCheck:
     seconds: float
     idle_end_power_w: float | None = None
     spin_memory_clock_hz: float | None = None
+    replay_s: float | None = None
 
     @property
     def ladder(self) -> tuple[tuple[Source, SourceCheck], ...]:
@@ -103,6 +108,7 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
     sources = without_outlier(sources, judged, protocol.power.sources_share)
     with device.empty() as empty:
         empty_runtime_s = measure_burst(device, empty, protocol.timing).runtime_s
+        replay_s = _replay_s(device, empty, protocol.timing, empty_runtime_s or 0.0)
     return SensorCheck(
         sources=sources,
         flags=around.flags,
@@ -113,6 +119,7 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
         empty_runtime_s=empty_runtime_s,
         seconds=device.now_s() - started_s,
         spin_memory_clock_hz=memory_clock_hz,
+        replay_s=replay_s,
     )
 
 
@@ -137,6 +144,20 @@ def without_outlier(
         return sources
     reason = f"{_DISTRUST}: {power_w:.0f} W under a steady load, where others say {middle_w:.0f} W"
     return tuple(replace(one, reason=reason) if one.name == name else one for one in sources)
+
+
+def _replay_s(device: Device, empty: Bound, rules: TimingRules, launch_s: float) -> float:
+    """Return what a replay takes beside its launches; launch_s: of the empty kernel."""
+    with empty.graph(1) as graph:
+        device.spin(rules.lead_in_s)
+        marks = [device.mark()]
+        for _ in range(rules.batches_most):
+            graph.replay()
+            marks.append(device.mark())
+        device.wait()
+    return max(
+        0.0, float(np.median([device.elapsed_s(*two) for two in pairwise(marks)])) - launch_s
+    )
 
 
 def recheck_idle(device: Device, rules: SensorRules, check: SensorCheck) -> SensorCheck:
@@ -189,7 +210,13 @@ class _PolledSource:
             ),
             idle_w=idle_w if idle_w and idle_w > 0.0 else None,
             spin_w=spin_w if reason is None else None,
+            lost_share=self._lost_share(protocol.power, period_s),
         )
+
+    def _lost_share(self, rules: PowerRules, period_s: float | None) -> float | None:
+        if not self.source.is_counter:
+            return None
+        return self.trace.lost_share(edge_limit_s(rules, float(np.median(self._costs_s)), period_s))
 
     def _rise_s(
         self,

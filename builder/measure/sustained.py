@@ -21,7 +21,8 @@ class Sustained:
 
     load_s: from the start of load to the end of the window. power_change: power of the second half
     over that of the first, minus 1. is_steady: whether the halves agree. busy_share: of the window,
-    in which the GPU had work. launches, replays: in the window. reason: why it is rejected.
+    in which the GPU had work. launches, replays: in the window. reason: why it is rejected. steps,
+    lost_steps: of the source in the window, those that count and those between polls too far apart.
     """
 
     runtime_s: float | None
@@ -40,6 +41,8 @@ class Sustained:
     conditions: Conditions
     flags: tuple[str, ...] = ()
     reason: str | None = None
+    steps: int = 0
+    lost_steps: int = 0
 
     @property
     def energy_j(self) -> float | None:
@@ -112,6 +115,7 @@ def _found(
     start_s, end_s = window.start_s, window.end_s
     replays = load.replays_between(start_s, end_s)
     power_w, source = window.power or (None, None)
+    steps, lost_steps = window.steps
     return Sustained(
         runtime_s=load.runtime_s(start_s, end_s),
         power_w=power_w,
@@ -127,6 +131,8 @@ def _found(
         l2_cold=l2_cold,
         sm_clock_hz=load.clock_hz(start_s, end_s),
         conditions=conditions,
+        steps=steps,
+        lost_steps=lost_steps,
     )
 
 

@@ -9,9 +9,9 @@ from itertools import cycle
 
 from ..device import Device
 from .load import Load
-from .power_trace import Trace
+from .power_trace import Trace, edge_limit_s
 from .protocol import PowerRules
-from .sensor_check import SensorCheck, SourceCheck
+from .sensor_check import SensorCheck
 from .sensors import Watch
 
 
@@ -26,7 +26,10 @@ class Window:
         self._load = load
         self._rules = rules
         ladder = check.ladder[:2]
-        self._traces = [Trace(source, edge_limit_s(rules, found)) for source, found in ladder]
+        self._traces = [
+            Trace(source, edge_limit_s(rules, found.call_s, found.period_s))
+            for source, found in ladder
+        ]
         self._ready_s = [
             load.started_s + source.settle_s(rules, found.rise_s or 0.0) for source, found in ladder
         ]
@@ -80,6 +83,15 @@ class Window:
         return None if trace is None or power_w is None else (power_w, trace.source.name)
 
     @property
+    def steps(self) -> tuple[int, int]:
+        """The steps of the best source in the window, and how many more of them were lost."""
+        trace, start_s = self._best()
+        if trace is None:
+            return 0, 0
+        span_s = (start_s, self.end_s)
+        return trace.steps_between(*span_s), trace.lost_between(*span_s)
+
+    @property
     def power_other_w(self) -> float | None:
         """Power by the next source, over the part of the window for which it is ready."""
         best, _ = self._best()
@@ -120,16 +132,6 @@ class Window:
             return False
         steps = self._traces[0].steps_between(self.start_s, now_s) if self._traces else 0
         return steps >= self._steps or now_s >= self._limit_s
-
-
-def edge_limit_s(rules: PowerRules, found: SourceCheck) -> float:
-    """Return the longest time between two polls around a step of a counter that counts, in s.
-
-    A round polls the counter and reads one thing aside, which is up to three calls.
-    """
-    limit_s = max(rules.edge_limit_s, rules.poll_s + rules.edge_calls * (found.call_s or 0.0))
-    most_s = math.inf if found.period_s is None else rules.edge_period_share * found.period_s
-    return min(limit_s, most_s)
 
 
 def _change(first: float | None, second: float | None) -> float | None:

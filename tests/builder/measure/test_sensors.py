@@ -22,9 +22,9 @@ from builder.measure import (
     measure_sustained,
     recheck_idle,
 )
+from builder.measure.power_trace import edge_limit_s
 from builder.measure.sensor_check import SourceCheck, without_outlier
 from builder.measure.sensors import look_around, read, read_positive
-from builder.measure.window import edge_limit_s
 from gpperf_lite import Gemm, Kernel
 
 PROTOCOL = Protocol()
@@ -106,6 +106,8 @@ def test_the_sensor_check_finds_the_truth_about_each_source(seed: int) -> None:
     assert found.power_limit_w == device.power_limit_w
     assert found.spin_clock_hz == pytest.approx(device.gpu.clock_hz, rel=0.01)
     assert found.empty_runtime_s == pytest.approx(traits.empty_s, rel=0.02)
+    assert found.replay_s == pytest.approx(traits.node_gap_s, rel=0.1)
+    assert counter.lost_share == 0.0
 
 
 @pytest.mark.parametrize("factor", [0.57, 1.3])
@@ -155,8 +157,7 @@ def test_of_several_sources_the_one_that_stands_alone_is_not_believed(
 def test_steps_count_between_polls_as_far_apart_as_slow_calls_put_them(
     call_s: float, period_s: float | None, limit_s: float
 ) -> None:
-    found = SourceCheck("energy_counter", None, call_s, period_s)
-    assert edge_limit_s(PROTOCOL.power, found) == pytest.approx(limit_s)
+    assert edge_limit_s(PROTOCOL.power, call_s, period_s) == pytest.approx(limit_s)
 
 
 def test_no_step_of_a_counter_is_lost_where_calls_are_slow() -> None:
