@@ -59,8 +59,8 @@ def find_gpu(name: str) -> tuple[str, Gpu]:
     if short not in known:
         hint = _hint(short[:_LONGEST], known)
         raise UnknownGpuError(
-            f"no facts of a GPU called {shown(name)}{hint} ('gpperf gpus' lists those that are known; "
-            "add another to gpperf_lite/gpus.json)"
+            f"no facts of a GPU called {shown(name)}{hint} ('gpperf gpus' lists those that are "
+            "known; add another to gpperf_lite/gpus.json)"
         )
     return short, known[short]
 

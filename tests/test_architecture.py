@@ -129,7 +129,7 @@ BUILDER_IMPORTS = {
     "vocabulary": set(),
 }  # fmt: skip
 
-GROUND = {"errors", "files", "markdown", "parallel", "toml"}
+GROUND = {"architectures", "errors", "files", "markdown", "parallel", "toml"}
 """Modules on the builder's ground that every package may import; they import one another alone."""
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the

@@ -70,6 +70,7 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFa
     }
     told = {name: value or _stated(card, known, name) for name, value in attributes.items()}
     computed = peaks_of(capability, sm_count * told["clock_hz"])
+    # A partition has fewer SMs, and so have other boards of one name: an RTX 3080, any Orin.
     stated = dict(known.peak_flops) if known is not None and known.sm_count == sm_count else {}
     gpu = Gpu(
         name=card.name,
