@@ -10,6 +10,7 @@ import numpy as np
 
 from ..device import Device, Mark, SensorError
 from .burst import measure_burst
+from .known_readings import known_reading
 from .power_trace import SOURCES, Source, Trace
 from .protocol import Protocol, SensorRules
 from .sensors import look_around, read_positive
@@ -24,6 +25,8 @@ class SourceCheck:
     reason: why it cannot be used; None where it can. call_s: the time of a call; period_s: between
     two of its updates. rise_s: of the step response: for a counter the lag of its line under load
     behind the load, otherwise the time to 95 % of the step. idle_w, spin_w: at rest, under load.
+    known_period_s, known_window_s, known_rise_s: as others measured it on such GPUs; the window is
+    the time that each of its values averages, which this check cannot see.
     """
 
     name: str
@@ -33,6 +36,14 @@ class SourceCheck:
     rise_s: float | None = None
     idle_w: float | None = None
     spin_w: float | None = None
+    known_period_s: float | None = None
+    known_window_s: float | None = None
+    known_rise_s: float | None = None
+
+    @property
+    def follows_s(self) -> float:
+        """The time that it needs to follow a load, as measured or else as known; 0.0 if neither."""
+        return (self.known_rise_s or 0.0) if self.rise_s is None else self.rise_s
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,11 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
     step_s, spin_clock_hz = _poll_step(device, rules, polled)
     found = {one.source.name: one.check(protocol, idle_s, step_s) for one in polled}
     sources = tuple(
-        found.get(source.name, SourceCheck(source.name, reasons[source.name])) for source in SOURCES
+        _beside_known(
+            found.get(source.name, SourceCheck(source.name, reasons[source.name])),
+            device.gpu.compute_capability,
+        )
+        for source in SOURCES
     )
     with device.empty() as empty:
         empty_runtime_s = measure_burst(device, empty, protocol.timing).runtime_s
@@ -180,6 +195,15 @@ class _PolledSource:
         spin_s, spin_j = (one.mean() for one in self.trace.edges(late_s, end_s))
         meeting_s = (spin_w * spin_s - idle_w * rest_s - (spin_j - rest_j)) / (spin_w - idle_w)
         return max(0.0, float(meeting_s) - start_s)
+
+
+def _beside_known(check: SourceCheck, capability: tuple[int, int]) -> SourceCheck:
+    """Return the check of a source with what is known of it on GPUs of a compute capability."""
+    known = known_reading(check.name, capability)
+    if known is None:
+        return check
+    period_s, window_s, rise_s = known
+    return replace(check, known_period_s=period_s, known_window_s=window_s, known_rise_s=rise_s)
 
 
 def _obstacle(source: Source, device: Device, rules: SensorRules) -> str | None:
