@@ -42,7 +42,7 @@ def _tell_sensors(part: Mapping[str, Any]) -> list[str]:
 
 
 def _beside_known(name: str, source: Mapping[str, Any]) -> list[str]:
-    """Return the line that compares a source of power with those of other boards, if any is known."""
+    """Return the line that compares a source of power with other boards, if any is known."""
     known_s, found_s = source["known_period_s"], source["period_s"]
     if known_s is None or found_s is None:
         return []
