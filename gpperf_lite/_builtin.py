@@ -20,17 +20,35 @@ _FOLDER = os.path.join(os.path.dirname(__file__), "models")
 _ALIASES = {
     "a100": "a100_sxm",
     "a100_sxm4_80gb": "a100_sxm",
+    "a100_sxm_80gb": "a100_sxm",
+    "a100_sxm4_40gb": "a100_sxm_40gb",
+    "a100_80gb_pcie": "a100_pcie_80gb",
     "h100": "h100_sxm",
     "h100_80gb_hbm3": "h100_sxm",
     "h200": "h200_sxm",
     "b200": "b200_sxm",
     "b300": "b300_sxm",
     "b300_sxm6_ac": "b300_sxm",
+    "h800": "h800_sxm",
+    "gh200_480gb": "gh200",
+    "gh200_120gb": "gh200",
+    "v100_sxm2_16gb": "v100_sxm_16gb",
+    "v100_sxm2_32gb": "v100_sxm_32gb",
+    "a6000": "rtx_a6000",
+    "a5000": "rtx_a5000",
+    "rtx_6000_ada_generation": "rtx_6000_ada",
+    "rtx_5000_ada_generation": "rtx_5000_ada",
     "rtx_pro_6000": "rtx_pro_6000_server",
     "rtx_pro_6000_blackwell_server_edition": "rtx_pro_6000_server",
-    "rtx_4070": "rtx4070",
-    "rtx_2080_ti": "rtx2080ti",
+    "rtx_pro_6000_blackwell_workstation_edition": "rtx_pro_6000_workstation",
+    "rtx_pro_6000_blackwell_max_q_workstation_edition": "rtx_pro_6000_max_q",
+    "orin": "jetson_agx_orin",
+    "thor": "jetson_agx_thor",
+    "dgx_spark": "gb10",
 }
+
+_GEFORCE = re.compile(r"(rtx)_?([0-9]{4})_?(ti)?_?(super)?")
+"""Cards that are known as "RTX 4090", "rtx4090" or "RTX_4070_Ti_SUPER"."""
 
 
 def available() -> tuple[str, ...]:
@@ -47,6 +65,9 @@ def short_name(name: str) -> str:
     """Return the short name of a GPU from any usual one: "NVIDIA H200" gives "h200_sxm"."""
     words = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     short = words.removeprefix("nvidia_").removeprefix("geforce_").removeprefix("tesla_")
+    card = _GEFORCE.fullmatch(short)
+    if card:
+        return "".join(part or "" for part in card.groups())
     return _ALIASES.get(short, short)
 
 

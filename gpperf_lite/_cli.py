@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_rank(commands)
     models = _command(commands, "models", "list the built-in models", "", _run_models)
     models.add_argument("--json", action="store_true", help="print JSON")
+    text = "list the GPUs whose facts are known, whether or not they have a model"
+    gpus = _command(commands, "gpus", text, "", _run_gpus)
+    gpus.add_argument("--json", action="store_true", help="print their facts, in SI units, as JSON")
     card = _command(commands, "card", "show provenance and accuracy of a model", "h200", _run_card)
     card.add_argument("gpu", metavar="GPU", help="built-in model or path of an artefact")
     text = "list its kernels with tile, warps, registers and spills, and which are alike"
@@ -252,6 +255,12 @@ def _summary(card: dict[str, Any]) -> dict[str, Any]:
         "kernels": card["kernels"],
         "power": any(one["target"] == "power" for one in estimators),
     }
+
+
+def _run_gpus(options: argparse.Namespace) -> None:
+    from ._gpu_listing import gpu_documents, gpu_lines  # reads a file that nothing else needs
+
+    print(json.dumps(gpu_documents()) if options.json else "\n".join(gpu_lines()))
 
 
 def _run_card(options: argparse.Namespace) -> None:

@@ -5,10 +5,12 @@ One object a GPU, under its short name: what `_builtin.short_name` makes of its 
     name                what its driver calls it; source: where its facts are from, for people
     compute_capability  [major, minor]
     sm_count            streaming multiprocessors
-    clock_mhz           the highest SM clock that its driver offers
+    clock_mhz           the highest SM clock that its driver offers, or its boost clock, which is
+                        what CUDA reports of a GeForce; `source` says which
     memory_gb, l2_mb    sizes: GB of 1e9 bytes, MB of 2**20
     dram_gb_per_s       peak bandwidth of its memory
-    peak_tflops         by dtype: dense, at the boost clock of the data sheet
+    peak_tflops         by dtype: dense, at the boost clock of the data sheet, and with the sums
+                        that libraries keep: in f32, which halves f16 and fp8 on a GeForce
     power_limit_w       limit of the board; may be missing
     idle_w              the lowest power that a measured table holds, with a context open; may be
                         missing
@@ -32,6 +34,8 @@ from ._errors import InputError, UnknownGpuError, nearest, shown
 from ._gemm import DTYPES, usual_dtype
 from ._gpu import LIMITS, Gpu
 
+_LONGEST = 40
+
 _FILE = os.path.join(os.path.dirname(__file__), "gpus.json")
 
 
@@ -53,11 +57,18 @@ def find_gpu(name: str) -> tuple[str, Gpu]:
         raise InputError(f"the name of a GPU must be a text (got {shown(name)})")
     short, known = short_name(name), _shipped()
     if short not in known:
+        hint = _hint(short[:_LONGEST], known)
         raise UnknownGpuError(
-            f"no facts of a GPU called {shown(name)}{nearest(short[:40], known_names(known))} "
-            f"(there are: {', '.join(known)}; add another to gpperf_lite/gpus.json)"
+            f"no facts of a GPU called {shown(name)}{hint} ('gpperf gpus' lists those that are "
+            "known; add another to gpperf_lite/gpus.json)"
         )
     return short, known[short]
+
+
+def _hint(short: str, known: dict[str, Gpu]) -> str:
+    """Return the boards that a name like "v100" may be one of, or else the nearest name."""
+    boards = [name for name in known if name.startswith(f"{short}_")]
+    return f": say which, {', '.join(boards)}" if boards else nearest(short, known_names(known))
 
 
 def read_gpus(path: str | os.PathLike[str]) -> dict[str, Gpu]:

@@ -82,9 +82,10 @@ RUNTIME_IMPORTS = {
     "_output": {"_gemm", "_model", "_prediction", "_sealed"},
     "_kernel_listing": {"_descriptions", "_kernel", "_model", "_occupancy", "_output"},
     "_card_page": {"_kernel_listing", "_model", "_output"},
+    "_gpu_listing": {"_builtin", "_descriptions", "_gpu", "_gpu_facts", "_output"},
     "_cli": {
-        "", "_builtin", "_card_page", "_errors", "_gemm", "_kernel", "_kernel_listing", "_model",
-        "_output", "_prediction",
+        "", "_builtin", "_card_page", "_errors", "_gemm", "_gpu_listing", "_kernel",
+        "_kernel_listing", "_model", "_output", "_prediction",
     },
     "__main__": {"_cli"},
     "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
@@ -128,7 +129,7 @@ BUILDER_IMPORTS = {
     "vocabulary": set(),
 }  # fmt: skip
 
-GROUND = {"errors", "files", "markdown", "parallel", "toml"}
+GROUND = {"architectures", "errors", "files", "markdown", "parallel", "toml"}
 """Modules on the builder's ground that every package may import; they import one another alone."""
 
 # What a module of the builder may import beside the standard library, numpy, the runtime and the

@@ -20,7 +20,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--choose", type=positive, metavar="N", help="choose N points of a sweep to measure"
     )
     add_sweep(first, required=False)
-    first.add_argument("--gpu", help="a GPU of gpperf_lite/gpus.json, by any name")
+    first.add_argument("--gpu", help="a GPU of 'gpperf gpus', by any name")
     first.add_argument("--dtype", default="bf16", help="of the points")
     then = parser.add_argument_group("once they are measured")
     then.add_argument("--measured", type=Path, nargs="+", help="datasets with few points")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_sweep(parser)
-    parser.add_argument("--gpu", required=True, help="a GPU of gpperf_lite/gpus.json, by any name")
+    parser.add_argument("--gpu", required=True, help="a GPU of 'gpperf gpus', by any name")
     parser.add_argument("--json", action="store_true", help="print the whole plan as JSON")
     parser.set_defaults(run=_run)
 
@@ -23,11 +23,13 @@ def plan_asked_for(options: argparse.Namespace) -> Plan:
     """Plan the sweep of --sweep on the GPU of --gpu, without compiling what --cubins lacks."""
     from gpperf_lite._gpu_facts import find_gpu
 
+    from ..architectures import check_capability
     from ..compile import uncompiled
     from ..plan import planned, read_sweep
 
     sweep = read_sweep(options.sweep)
     _, gpu = find_gpu(options.gpu)
+    check_capability(gpu.compute_capability, gpu.name)
     return planned(sweep, uncompiled(sweep.kernels, gpu, options.cubins).builds, gpu)
 
 

@@ -6,7 +6,7 @@ the kernels of a sweep ready to be measured, `uncompiled` describes them as far 
 `described` adds to kernels that others measured what the compiler says of them.
 """
 
-from .cache import FOLDER, CubinCache, architecture_of
+from .cache import FOLDER, CubinCache
 from .compilation import SUPPORT, Compiles, compile_all, support_cubin
 from .described import DescribedKernels, described
 from .outcome import table_lines
@@ -19,7 +19,6 @@ __all__ = [
     "CubinCache",
     "DescribedKernels",
     "ReadyKernels",
-    "architecture_of",
     "compile_all",
     "compiled",
     "described",

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpperf_lite import Gpu, Kernel
+from gpperf_lite import Kernel
 
 from ..errors import BuilderError
 from ..files import write_atomically
@@ -39,7 +39,6 @@ FOLDER = SOURCES.parent / "cache" / "cubins"
 
 _MAGIC = b"gpcubin1"
 _DIGEST_BYTES = 32
-_ARCHITECTURE = re.compile(r"sm_([0-9]{1,2})([0-9])")
 _LOCAL_INCLUDE = re.compile(rb'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 
 
@@ -184,27 +183,6 @@ class CubinCache:
 def target_of(build: Build, architecture: str) -> str:
     """Return the target that NVRTC compiles a build for, such as `sm_90` or `sm_90a`."""
     return architecture + family_of(build.kernel).target_suffix
-
-
-def architecture_of(gpu: Gpu) -> str:
-    """Return the architecture of a GPU ("sm_90")."""
-    return architecture_named(gpu.compute_capability)
-
-
-def architecture_named(capability: tuple[int, int]) -> str:
-    """Return the name of an architecture: "sm_90" for the compute capability (9, 0)."""
-    return "sm_{}{}".format(*capability)
-
-
-def capability_of(architecture: str) -> tuple[int, int]:
-    """Return the compute capability of an architecture: (9, 0) of "sm_90".
-
-    Raises BuilderError for what is no architecture.
-    """
-    match = _ARCHITECTURE.fullmatch(architecture)
-    if match is None:
-        raise BuilderError(f"an architecture must be like sm_90 (got {architecture[:40]!r})")
-    return int(match.group(1)), int(match.group(2))
 
 
 def with_facts(kernel: Kernel, facts: CompilerFacts) -> Kernel:

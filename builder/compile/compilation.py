@@ -17,6 +17,7 @@ from gpperf_lite import Gpu, Kernel
 from gpperf_lite._gemm import DTYPES
 from gpperf_lite._occupancy import obstacle_on
 
+from ..architectures import architecture_named, capability_of
 from ..kernels import SOURCES, Build
 from ..parallel import progress_bar
 from .cache import (
@@ -24,8 +25,6 @@ from .cache import (
     CachedCubin,
     CompilerFacts,
     CubinCache,
-    architecture_named,
-    capability_of,
     gemm_cubin,
     ptxas_lines,
     target_of,
@@ -81,7 +80,8 @@ def compile_all(
     `library` has no outcome. What fails has a reason and ends nothing. Ctrl-C ends what is being
     compiled, and leaves in the cache what was finished.
 
-    Raises ToolchainError where nothing can be compiled, BuilderError for what is no architecture.
+    Raises ToolchainError where nothing can be compiled, ArchitectureError for what is no
+    architecture, or none that the compiler knows.
     """
     machines = {name: any_gpu(name) for name in architectures}
     cubins = CubinCache(cache, toolchain or installed_toolchain(), sources)

@@ -10,8 +10,9 @@ from pathlib import Path
 from gpperf_lite import Gpu, Kernel
 from gpperf_lite._occupancy import obstacle_on
 
+from ..architectures import architecture_of
 from ..kernels import build_of, family_of
-from .cache import CubinCache, architecture_of
+from .cache import CubinCache
 from .compilation import Compiles
 from .ready import compiled_builds
 

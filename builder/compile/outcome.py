@@ -9,7 +9,7 @@ from typing import Any
 from gpperf_lite import Kernel
 from gpperf_lite._occupancy import blocks_per_sm, occupancy
 
-from .cache import capability_of
+from ..architectures import capability_of
 
 _COLUMNS = ("kernel", "arch", "threads", "registers", "shared", "spills", "blocks", "occupancy")
 

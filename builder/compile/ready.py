@@ -8,8 +8,9 @@ from pathlib import Path
 
 from gpperf_lite import Gpu
 
+from ..architectures import architecture_of
 from ..kernels import Build, select
-from .cache import CubinCache, architecture_of
+from .cache import CubinCache
 from .compilation import Compiles, compile_all, other_threads
 from .outcome import Outcome
 

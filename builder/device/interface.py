@@ -168,7 +168,7 @@ class Sensor(ABC):
 
     @abstractmethod
     def average_power_w(self) -> float:
-        """Return the average over the last second."""
+        """Return the average over the last second; on some GPUs, the latest sample."""
 
     @abstractmethod
     def power_limit_w(self) -> float:

@@ -9,6 +9,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from gpperf_lite import UnknownGpuError
+from gpperf_lite._gpu_facts import find_gpu
+
+from ..architectures import ArchitectureError, architecture_named, check_capability
 from ..device import DeviceError, SensorError
 from ..device.cuda import (
     HOW_TO_UPDATE,
@@ -18,6 +22,7 @@ from ..device.cuda import (
     NoSensor,
     NvmlSensor,
     list_cards,
+    read_capability,
     supported_cuda,
 )
 from .finding import Finding
@@ -51,7 +56,7 @@ def check_gpus(
     for card in cards:
         sensor = sensors[card.uuid]
         try:
-            yield from _gpu(card, sensor)
+            yield from _gpu(driver, card, sensor)
         finally:
             sensor.close()
 
@@ -65,9 +70,10 @@ def _driver(cuda: tuple[int, int], sensor: _Sensor | None) -> Finding:
     return Finding("NVIDIA driver", "ok", text)
 
 
-def _gpu(card: Card, sensor: _Sensor) -> Iterator[Finding]:
+def _gpu(driver: Driver, card: Card, sensor: _Sensor) -> Iterator[Finding]:
     label = f"GPU {card.ordinal}"
     yield Finding(label, "ok", f"{card.name}, {card.uuid}, {card.pci}")
+    yield _architecture(f"{label} architecture", driver, card)
     if isinstance(sensor, NoSensor):
         text = f"{sensor.reason}; without it there is no power and no warning of disturbances"
         yield Finding(f"{label} sensors", "missing", text)
@@ -85,6 +91,20 @@ def _gpu(card: Card, sensor: _Sensor) -> Iterator[Finding]:
     yield _others(label, sensor)
     yield _utilisation(label, sensor)
     yield _persistence(label, sensor)
+
+
+def _architecture(name: str, driver: Driver, card: Card) -> Finding:
+    """Return the finding on kernels for a GPU, and on the data sheet that is known of it."""
+    try:
+        capability = read_capability(driver, card)
+        check_capability(capability)
+    except (DeviceError, ArchitectureError) as error:
+        return Finding(name, "broken", str(error))
+    try:
+        known = f"its data sheet is that of {find_gpu(card.name)[0]}"
+    except UnknownGpuError:
+        known = "its data sheet is not known, so its peaks are those of its architecture"
+    return Finding(name, "ok", f"{architecture_named(capability)}; {known}")
 
 
 def _reading(name: str, read: Callable[[], float], unit: str, use: str) -> Finding:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+_AS_KNOWN = 1.3
+"""Longer over shorter period, up to which a source moves as others found."""
+
 
 def probe_lines(values: Mapping[str, Any]) -> list[str]:
     """Return the findings of a probe as lines for people."""
@@ -33,8 +36,23 @@ def _tell_sensors(part: Mapping[str, Any]) -> list[str]:
             f"{_ms(source['period_s'])}, follows a load after {_ms(source['rise_s'])}; "
             f"{_watts(source['idle_w'])} at rest, {_watts(source['spin_w'])} under load"
         )
+        lines += _beside_known(name, source)
     lines.append(f"an empty kernel takes {_us(part['empty_runtime_s'])}")
     return lines
+
+
+def _beside_known(name: str, source: Mapping[str, Any]) -> list[str]:
+    """Return the line that compares a source of power with other boards, if any is known."""
+    known_s, found_s = source["known_period_s"], source["period_s"]
+    if known_s is None or found_s is None:
+        return []
+    known = f"an average over {_ms(source['known_window_s'])}, every {_ms(known_s)}"
+    if max(found_s, known_s) > _AS_KNOWN * min(found_s, known_s):
+        return [
+            f"warning: {name} moves every {_ms(found_s)}, while on such GPUs others found {known}: "
+            "what was measured here counts"
+        ]
+    return [f"{name}: on such GPUs others found {known}; measured here {_ms(found_s)}"]
 
 
 def _tell_graph(part: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any
 
 from gpperf_lite import InputError, Kernel
 
-from ..compile import FOLDER, Compiles, DescribedKernels, architecture_of, described
+from ..architectures import architecture_of
+from ..compile import FOLDER, Compiles, DescribedKernels, described
 from ..dataset import Dataset
 from ..errors import SourceError
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..device import Bound, Device, Mark, SensorError
 from .burst import measure_burst
+from .known_readings import known_reading
 from .power_trace import AVERAGE, SOURCES, Source, Trace, edge_limit_s
 from .protocol import PowerRules, Protocol, SensorRules, TimingRules
 from .sensors import look_around, read_positive
@@ -28,6 +29,8 @@ class SourceCheck:
     two of its updates. rise_s: of the step response: for a counter the lag of its line under load
     behind the load, otherwise the time to 95 % of the step. idle_w, spin_w: at rest, under load.
     lost_share: of a counter's steps, that come between polls too far apart to count.
+    known_period_s, known_window_s, known_rise_s: as others measured it on such GPUs; the window is
+    the time that each of its values averages, which this check cannot see.
     """
 
     name: str
@@ -38,6 +41,14 @@ class SourceCheck:
     idle_w: float | None = None
     spin_w: float | None = None
     lost_share: float | None = None
+    known_period_s: float | None = None
+    known_window_s: float | None = None
+    known_rise_s: float | None = None
+
+    @property
+    def follows_s(self) -> float:
+        """The time that it needs to follow a load, as measured or else as known; 0.0 if neither."""
+        return (self.known_rise_s or 0.0) if self.rise_s is None else self.rise_s
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,11 @@ def check_sensors(device: Device, protocol: Protocol) -> SensorCheck:
     found = {one.source.name: one.check(protocol, idle_s, step_s) for one in polled}
     memory_clock_hz = read_positive(device.sensor.memory_clock_hz)
     sources = tuple(
-        found.get(source.name, SourceCheck(source.name, reasons[source.name])) for source in SOURCES
+        _beside_known(
+            found.get(source.name, SourceCheck(source.name, reasons[source.name])),
+            device.gpu.compute_capability,
+        )
+        for source in SOURCES
     )
     # An average over the last second is that of the load only where that was long enough.
     is_long = step_s[1] - step_s[0] > protocol.power.average_settle_s + _AVERAGED_S
@@ -240,6 +255,15 @@ class _PolledSource:
         spin_s, spin_j = (one.mean() for one in self.trace.edges(late_s, end_s))
         meeting_s = (spin_w * spin_s - idle_w * rest_s - (spin_j - rest_j)) / (spin_w - idle_w)
         return max(0.0, float(meeting_s) - start_s)
+
+
+def _beside_known(check: SourceCheck, capability: tuple[int, int]) -> SourceCheck:
+    """Return the check of a source with what is known of it on GPUs of a compute capability."""
+    known = known_reading(check.name, capability)
+    if known is None:
+        return check
+    period_s, window_s, rise_s = known
+    return replace(check, known_period_s=period_s, known_window_s=window_s, known_rise_s=rise_s)
 
 
 def _obstacle(source: Source, device: Device, rules: SensorRules) -> str | None:

@@ -31,7 +31,7 @@ class Window:
             for source, found in ladder
         ]
         self._ready_s = [
-            load.started_s + source.settle_s(rules, found.rise_s or 0.0) for source, found in ladder
+            load.started_s + source.settle_s(rules, found.follows_s) for source, found in ladder
         ]
         usual_s = ladder[0][0].window_s(rules) if ladder else rules.counter_window_s
         self._steps = ladder[0][0].updates(rules) if ladder else 0

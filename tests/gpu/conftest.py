@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 import gpu_kernels as kernels
 import pytest
 
-from builder.compile import architecture_of
-from builder.compile.cache import architecture_named
+from builder.architectures import architecture_named, architecture_of
 from builder.device import DeviceError, Program
 from builder.device.cuda import Card, list_gpus, load_driver, open_gpu
 from builder.device.cuda.cards import find_card

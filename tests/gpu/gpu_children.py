@@ -11,7 +11,7 @@ from typing import Any
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.compile import architecture_of
+from builder.architectures import architecture_of
 from builder.device import DeviceError, SensorError
 from builder.device.cuda import open_gpu
 from builder.kernels.catalogue import catalogue

@@ -10,7 +10,7 @@ import sys
 import gpu_kernels as kernels
 import numpy as np
 
-from builder.compile import architecture_of
+from builder.architectures import architecture_of
 from builder.device.cuda import open_gpu
 from builder.device.cuda.pools import PoolOptions
 from gpperf_lite import Gemm

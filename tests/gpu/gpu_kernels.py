@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from builder.architectures import capability_of
 from builder.compile import FOLDER, CubinCache, compile_all, support_cubin
-from builder.compile.cache import capability_of
 from builder.compile.compilation import any_gpu
 from builder.device.cuda import CudaOptions
 from builder.kernels import SOURCES, Build, select

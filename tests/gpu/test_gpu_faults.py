@@ -10,8 +10,8 @@ import pytest
 from gpu_children import ENDLESS, in_child, launched
 from gpu_planted import FAULTS, plant, planted
 
+from builder.architectures import architecture_of
 from builder.collect import CollectOptions, collect
-from builder.compile import architecture_of
 from builder.dataset import read
 from builder.device.cuda import Card, open_gpu
 from builder.kernels.catalogue import catalogue

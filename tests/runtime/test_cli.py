@@ -18,6 +18,7 @@ from stand_ins.artefacts import GPU, KERNEL_NAMES, estimator
 import gpperf_lite as gp
 from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._cli import main
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._kernel import LIBRARY, Kernel
 
 SQUARE = ["4096", "4096", "4096", "--dtype", "bf16"]
@@ -195,6 +196,20 @@ def test_models_and_cards_name_every_built_in_model(capsys: pytest.CaptureFixtur
         assert json.loads(run(capsys, "card", name, "--json"))["name"] == name
 
 
+def test_gpus_lists_every_gpu_whose_facts_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    known = known_gpus()
+    head, *lines = run(capsys, "gpus").splitlines()
+    assert [line.split()[0] for line in lines] == sorted(known)
+    assert head.split()[:3] == ["GPU", "arch", "SMs"]
+    (line,) = (line for line in lines if line.startswith("l40s "))
+    assert line.split()[:5] == ["l40s", "sm_89", "142", "2520", "48"]
+    assert line.endswith("yes    NVIDIA L40S")
+    for row in json.loads(run(capsys, "gpus", "--json")):
+        name, has_model = row.pop("gpu"), row.pop("has_model")
+        assert gp.Gpu(**row) == known[name]
+        assert has_model == (name in gp.available())
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -241,7 +256,7 @@ def test_a_mistake_is_answered_with_one_helpful_line(
     assert hint in mistake(capsys, *arguments)
 
 
-@pytest.mark.parametrize("command", [[], ["predict"], ["rank"], ["models"], ["card"]])
+@pytest.mark.parametrize("command", [[], ["predict"], ["rank"], ["models"], ["gpus"], ["card"]])
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

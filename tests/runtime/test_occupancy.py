@@ -19,7 +19,7 @@ from gpperf_lite._occupancy import (
     occupancy,
 )
 
-CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0))
+CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (11, 0), (12, 0))
 
 
 def kernel(threads: int | None, registers: int | None, shared_bytes: int | None) -> Kernel:
@@ -39,6 +39,8 @@ def kernel(threads: int | None, registers: int | None, shared_bytes: int | None)
         (256, 64, 65536, (8, 9), 1, 8 / 48),  # shared memory
         (384, 168, 213 * 1024, (9, 0), 1, 12 / 64),  # a Hopper kernel that has an SM to itself
         (1024, 64, 0, (7, 5), 1, 1.0),
+        (1, 32, 8, (11, 0), 24, 0.5),  # a Jetson Thor has the blocks of 12.0 ...
+        (128, 32, 110 * 1024, (11, 0), 2, 8 / 48),  # ... and the shared memory of 10.0
         (1024, 65, 0, (9, 0), 0, 0.0),  # too many registers for one block
     ],
 )

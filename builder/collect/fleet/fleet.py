@@ -20,14 +20,8 @@ from typing import Any
 
 from gpperf_lite import Gpu
 
-from ...compile import (
-    SUPPORT,
-    CubinCache,
-    ReadyKernels,
-    architecture_of,
-    compile_all,
-    compiled,
-)
+from ...architectures import architecture_of
+from ...compile import SUPPORT, CubinCache, ReadyKernels, compile_all, compiled
 from ...dataset import write
 from ...errors import BuilderError
 from ...files import write_atomically

@@ -1,12 +1,13 @@
 """A real GPU: the CUDA driver, NVML and cuBLASLt behind the seam of `builder.device`.
 
 `open_gpu` opens one as a `Device`, with `CudaOptions`; `list_gpus` names those of this machine.
-`Driver` and `NvmlSensor` are the libraries by themselves, for the doctor.
+`Driver`, `read_capability` and `NvmlSensor` are the libraries by themselves, for the doctor.
 """
 
 from .cards import Card, list_cards
 from .device import CudaOptions, list_gpus, open_gpu
 from .driver import HOW_TO_UPDATE, NEEDED_CUDA, Driver, load_driver, supported_cuda
+from .facts import read_capability
 from .nvml import NoSensor, NvmlSensor, open_sensor
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "load_driver",
     "open_gpu",
     "open_sensor",
+    "read_capability",
     "supported_cuda",
 ]

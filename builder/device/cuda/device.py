@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite import Gemm, Kernel
 
+from ...architectures import check_capability
 from ...kernels import family_of
 from ..interface import Bound, Comparison, Device, DeviceError, Mark, Program, Sensor, SensorError
 from .cards import Card, find_card, list_cards
@@ -68,11 +69,14 @@ def open_gpu(which: int | str, options: CudaOptions) -> CudaDevice:
     """Open a GPU: an index, a UUID (or its beginning) or a PCI id.
 
     Raises DeviceError where there is no driver, one that is too old for our cubins, no such GPU or
-    no memory, and whatever `options.support` raises where there are no support kernels.
+    no memory, ArchitectureError for a GPU that no kernel can be compiled for, and whatever
+    `options.support` raises where there are no support kernels.
     """
     driver = load_recent_driver()
     card = find_card(list_cards(driver), which)
-    cubin = options.support(read_capability(driver, card))
+    capability = read_capability(driver, card)
+    check_capability(capability, card.name)
+    cubin = options.support(capability)
     sensor = open_sensor(card.uuid)
     try:
         return CudaDevice(driver, card, sensor, cubin, options)

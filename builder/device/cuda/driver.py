@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from ...architectures import CUDA
 from ..interface import STICKY_FAULTS, DeviceError, Owner
 
-NEEDED_CUDA = (13, 0)
-"""Release of CUDA that our cubins are compiled by: the driver must support it, or a later one."""
+NEEDED_CUDA = CUDA
+"""Release of CUDA that the driver must support, or a later one: our cubins are compiled by it."""
 
 HOW_TO_UPDATE = (
     "install a driver of release 580 or later, or on a data-centre GPU the package cuda-compat-13-0"

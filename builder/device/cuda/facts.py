@@ -19,16 +19,19 @@ _OPERATIONS = {
     (7, 5): (4, 128, 0, 1024, 0, 2048, 0, 0, 0),
     (8, 0): (128, 128, 1024, 2048, 2048, 4096, 0, 0, 0),
     (8, 6): (4, 256, 512, 1024, 1024, 2048, 0, 0, 0),
+    (8, 7): (4, 256, 1024, 2048, 2048, 4096, 0, 0, 0),
     (8, 9): (4, 256, 512, 1024, 1024, 2048, 2048, 2048, 0),
     (9, 0): (256, 256, 2048, 4096, 4096, 8192, 8192, 8192, 0),
     (10, 0): (256, 256, 4096, 8192, 8192, 16384, 16384, 16384, 32768),
     (10, 3): (8, 256, 4096, 8192, 8192, 2048, 16384, 16384, 49152),
+    (11, 0): (8, 256, 4096, 8192, 8192, 16384, 16384, 16384, 32768),
     (12, 0): (4, 256, 512, 1024, 1024, 2048, 2048, 2048, 4096),
 }
 """Dense operations (a multiply-add is two) per SM and clock by compute capability and dtype.
 
 The widest of each generation's chips, so that a peak made of it is an upper bound: from the white
-papers of Pascal to Blackwell, peak over SMs and boost clock. 0: there is no unit for the dtype.
+papers of Pascal to Blackwell and the sheets of Jetson modules, peak over SMs and boost clock. 0:
+there is no unit for the dtype.
 """
 
 
@@ -67,6 +70,7 @@ def read_facts(driver: Driver, card: Card, power_limit_w: float | None) -> GpuFa
     }
     told = {name: value or _stated(card, known, name) for name, value in attributes.items()}
     computed = peaks_of(capability, sm_count * told["clock_hz"])
+    # A partition has fewer SMs, and so have other boards of one name: an RTX 3080, any Orin.
     stated = dict(known.peak_flops) if known is not None and known.sm_count == sm_count else {}
     gpu = Gpu(
         name=card.name,

@@ -101,7 +101,7 @@ class NvmlSensor(Sensor):
         return _positive(what, value_mw) * 1e-3
 
     def average_power_w(self) -> float:
-        """Return the average over the last second; before Ampere, the latest sample."""
+        """Return the average over the last second; of GA100 and older, the latest sample."""
         what = "average power"
         return _positive(what, self._call(what, "nvmlDeviceGetPowerUsage")) * 1e-3
 

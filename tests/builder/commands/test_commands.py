@@ -25,9 +25,11 @@ from stand_ins.tables import (
 import gpperf_lite as gp
 from builder.__main__ import main
 from builder.commands import COMMANDS
+from builder.commands.compile_sweep import architectures_of
 from builder.dataset import read
 from builder.dataset import write as write_dataset
 from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._gpu_facts import find_gpu
 
 LEAVES = [words for command in COMMANDS for words in command.leaves]
 AT_ONCE = {("doctor",), ("probe",), ("report", "features"), ("report", "dataset")}
@@ -157,6 +159,8 @@ def test_a_former_spelling_is_refused_with_the_new_one(
         (["probe", "--gpu", "0", "--simulate", "1"], "give one of them"),
         (["plan", "--sweep", "a.toml"], "--gpu"),
         (["compile", "--sweep", "a.toml", "--arch", "sm_80,"], "must be a list like a,b"),
+        (["compile", "--sweep", "a.toml"], "one of the arguments --arch --gpu is required"),
+        (["compile", "--sweep", "a.toml", "--arch", "sm_80", "--gpu", "l4"], "not allowed with"),
         (["collect", "--sweep", "a.toml"], "--output"),
         (["collect", "--deadline", "-1"], "must be a time in seconds above 0 (got '-1')"),
         (["collect", "--deadline", "soon"], "must be a time in seconds above 0 (got 'soon')"),
@@ -197,6 +201,56 @@ def test_a_file_that_is_not_there_is_named(
         assert line.startswith("error: there is no")
         assert str(none) in line
     assert not output.exists()
+
+
+QUICK = ROOT / "cuda" / "sweeps" / "quick.toml"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "--sweep", QUICK, "--gpu", "v100_sxm_16gb"),
+        ("plan", "--sweep", QUICK, "--gpu", "Tesla V100-SXM2-16GB"),
+        ("calibrate", "--choose", "9", "--sweep", QUICK, "--gpu", "Tesla V100-SXM2-16GB"),
+        ("compile", "--sweep", QUICK, "--gpu", "l4,Tesla V100-SXM2-16GB"),
+    ],
+)
+def test_a_gpu_that_nothing_can_be_compiled_for_is_refused_by_its_name(
+    arguments: tuple[object, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(capsys, *arguments)
+    why = "CUDA 13 compiles for sm_75 and newer, and sm_70 (Volta) is older: "
+    assert line.startswith(f"error: Tesla V100-SXM2-16GB: {why}")
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        ("sm_80,sm_70", "CUDA 13 compiles for sm_75 and newer, and sm_70 (Volta) is older: "),
+        ("compute_60", "CUDA 13 compiles for sm_75 and newer, and sm_60 (Pascal) is older: "),
+        ("sm_91", "it knows 75 80 86 87 88 89 90 100 103 110 120 121"),
+        ("sm_90a", "an architecture must be like sm_90 (got 'sm_90a': say sm_90)"),
+    ],
+)
+def test_an_architecture_that_nothing_can_be_compiled_for_is_refused(
+    names: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert why in refused(capsys, "compile", "--sweep", QUICK, "--arch", names)
+
+
+def test_compile_takes_gpus_by_any_name_and_each_architecture_once() -> None:
+    assert architectures_of(["L4", "NVIDIA L40S", "rtx 4090", "h100"]) == ["sm_89", "sm_90"]
+    with pytest.raises(gp.UnknownGpuError, match="'V100': say which, v100_pcie_32gb, v100_sxm_16"):
+        architectures_of(["l4", "V100"])
+
+
+@pytest.mark.parametrize("gpu", ["rtx4090", "NVIDIA GeForce RTX 4090", "t4", "A10G", "gb10"])
+def test_a_sweep_is_planned_on_any_gpu_whose_facts_are_known(
+    gpu: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = ("--sweep", str(QUICK), "--cubins", str(tmp_path))
+    assert main(["plan", *sweep, "--gpu", gpu]) == 0
+    assert find_gpu(gpu)[1].name in capsys.readouterr().out
 
 
 def test_import_says_what_it_did_and_writes_a_dataset(

@@ -32,8 +32,21 @@ class FakeCuda:
 
     CUresult = _Result
 
-    def __init__(self, n_gpus: int = 1, version: int = 13000, failing: str = "") -> None:
+    CUdevice_attribute = Record(
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR=0,
+        CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR=1,
+    )
+
+    def __init__(
+        self,
+        n_gpus: int = 1,
+        version: int = 13000,
+        failing: str = "",
+        name: str = "NVIDIA H200",
+        capability: tuple[int, int] = (9, 0),
+    ) -> None:
         self._n_gpus, self._version, self._failing = n_gpus, version, failing
+        self._name, self._capability = name, capability
 
     def __getattr__(self, name: str) -> Any:
         answers = {
@@ -43,7 +56,8 @@ class FakeCuda:
             "cuDeviceGetUuid": lambda gpu: Record(
                 bytes=bytes.fromhex(UUIDS[gpu].removeprefix("GPU-").replace("-", ""))
             ),
-            "cuDeviceGetName": lambda length, gpu: b"NVIDIA H200\0   ",
+            "cuDeviceGetName": lambda length, gpu: f"{self._name}\0   ".encode(),
+            "cuDeviceGetAttribute": lambda which, gpu: self._capability[which],
             "cuDeviceGetPCIBusId": lambda length, gpu: b"0000:1B:00.0\0  ",
         }
 
@@ -160,6 +174,40 @@ def test_a_healthy_gpu_is_in_order() -> None:
     assert found["GPU 0 energy counter"].text == "123,457 J"
     assert found["GPU 0 instant power"].text == "695 W"
     assert found["GPU 0 clocks"].text == "SM 1980 MHz, memory 3201 MHz"
+
+
+def test_a_gpu_is_known_by_its_data_sheet() -> None:
+    found = gpu_findings()["GPU 0 architecture"]
+    assert found.text == "sm_90; its data sheet is that of h200_sxm"
+
+
+def test_a_gpu_without_a_data_sheet_is_in_order_too() -> None:
+    cuda = FakeCuda(name="NVIDIA L20", capability=(8, 9))
+    found = gpu_findings(cuda=cuda)["GPU 0 architecture"]
+    assert found.status == "ok"
+    assert found.text.startswith("sm_89; its data sheet is not known")
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "words"),
+    [
+        ("Tesla V100-SXM2-16GB", (7, 0), "sm_75 and newer, and sm_70 (Volta) is older"),
+        ("Tesla P4", (6, 1), "sm_75 and newer, and sm_61 (Pascal) is older"),
+        ("NVIDIA R200", (14, 0), "it knows 75 80 86 87 88 89 90 100 103 110 120 121"),
+    ],
+)
+def test_a_gpu_that_nothing_can_be_compiled_for_is_broken(
+    name: str, capability: tuple[int, int], words: str
+) -> None:
+    found = gpu_findings(cuda=FakeCuda(name=name, capability=capability))["GPU 0 architecture"]
+    assert found.status == "broken"
+    assert words in found.text
+
+
+def test_a_capability_that_cannot_be_read_is_told_and_the_others_go_on() -> None:
+    found = gpu_findings(cuda=FakeCuda(failing="cuDeviceGetAttribute"))
+    assert found.pop("GPU 0 architecture").status == "broken"
+    assert {one.status for one in found.values()} == {"ok"}
 
 
 def test_every_gpu_is_looked_at() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from stand_ins.emulated_driver.emulation import Emulation, build_cublaslt
 
+from builder.architectures import ArchitectureError
 from builder.device import Bound, DeviceError, SensorError
 from builder.device.cuda import CudaOptions, NoSensor, list_gpus, load_driver, open_gpu
 from builder.device.cuda.cublaslt import CublasLt
@@ -136,6 +137,18 @@ def test_memory_without_a_clock_is_as_fast_as_the_data_sheet_says(emulation: Emu
 def test_a_gpu_that_nobody_knows_cannot_be_opened(emulation: Emulation) -> None:
     with pytest.raises(DeviceError, match=r"no GPU by the name 7.*NVIDIA H200"):
         open_gpu(7, CudaOptions(lambda _: b""))
+
+
+def test_a_gpu_that_nothing_can_be_compiled_for_is_not_opened(emulation: Emulation) -> None:
+    emulation.capability(70)
+    with pytest.raises(
+        ArchitectureError, match=r"^NVIDIA H200: CUDA 13 .* sm_70 \(Volta\) is older"
+    ):
+        open_gpu(0, CudaOptions(never_asked))
+
+
+def never_asked(capability: tuple[int, int]) -> bytes:
+    raise AssertionError(f"support kernels were asked for {capability}")
 
 
 # -- operands --------------------------------------------------------------------------------------

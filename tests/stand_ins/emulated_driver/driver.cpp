@@ -48,7 +48,7 @@ struct State {
   std::atomic<int> sticky = 0;
   std::string fail_name;
   size_t total = size_t(96) << 20, used = 0;
-  int sm_count = 132, l2_bytes = 60 << 20;
+  int sm_count = 132, l2_bytes = 60 << 20, capability = 90;
   int version = 13000;  // of CUDA, that the driver supports
   int memory_clock_khz = 3201000;
   std::vector<Node>* capturing = nullptr;
@@ -218,6 +218,7 @@ void emulated_size(int sm_count, int l2_bytes, size_t total_bytes) {
 }
 void emulated_version(int version) { state.version = version; }
 void emulated_memory_clock(int khz) { state.memory_clock_khz = khz; }
+void emulated_capability(int capability) { state.capability = capability; }
 void emulated_fail_at(long call, int code) {
   state.fail_at = call < 0 ? -1 : state.calls + call;
   state.fail_code = code;
@@ -234,6 +235,7 @@ void emulated_recover() {
   state.capturing = nullptr;
   state.version = 13000;
   state.memory_clock_khz = 3201000;
+  state.capability = 90;
 }
 long emulated_alive(char const* kind) {
   std::map<std::string, size_t> const alive = {
@@ -278,8 +280,8 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
     case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE: *value = state.memory_clock_khz; break;
     case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH: *value = 6144; break;
     case CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE: *value = state.l2_bytes; break;
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 9; break;
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = 0; break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = state.capability / 10; break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = state.capability % 10; break;
     default: return CUDA_ERROR_INVALID_VALUE;
   }
   return CUDA_SUCCESS;

@@ -175,6 +175,10 @@ class Emulation:
         """Set what the GPU has."""
         self._library.emulated_size(sm_count, l2_bytes, ctypes.c_size_t(total_bytes))
 
+    def capability(self, capability: int) -> None:
+        """Set the compute capability of the GPUs: 90 is 9.0."""
+        self._library.emulated_capability(capability)
+
     def fail_at(self, call: int, code: int) -> None:
         """Let the call that is so many from now fail; work after it goes on."""
         self._library.emulated_fail_at(ctypes.c_long(call), code)

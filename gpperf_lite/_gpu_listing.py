@@ -1,0 +1,56 @@
+"""The list of GPUs whose facts come with the package: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._builtin import available
+from ._descriptions import gpu_to_json
+from ._gpu import Gpu
+from ._gpu_facts import known_gpus
+from ._output import aligned
+
+_PEAKS = ("f64", "f32", "tf32", "f16", "s8", "fp8", "nvfp4")
+_HEADS = ("GPU", "arch", "SMs", "MHz", "GB", "L2 MB", "GB/s", "W", *_PEAKS, "model", "name")
+
+
+def gpu_lines() -> list[str]:
+    """Return a line for each GPU, sorted by name, below a head: peaks are in TFLOP/s."""
+    models = available()
+    rows = [_cells(name, gpu, name in models) for name, gpu in sorted(known_gpus().items())]
+    return aligned([_HEADS, *rows])
+
+
+def gpu_documents() -> list[dict[str, Any]]:
+    """Return the facts of each GPU in SI units, by the fields of `Gpu`, and its short name.
+
+    has_model: whether a built-in model was made from measurements of it.
+    """
+    models = available()
+    return [
+        {"gpu": name, "has_model": name in models, **gpu_to_json(gpu)}
+        for name, gpu in sorted(known_gpus().items())
+    ]
+
+
+def _cells(name: str, gpu: Gpu, has_model: bool) -> tuple[str, ...]:
+    numbers = (
+        gpu.clock_hz / 1e6,
+        gpu.memory_bytes / 1e9,
+        gpu.l2_bytes / 2**20,
+        gpu.dram_bytes_per_s / 1e9,
+        gpu.power_limit_w,
+        *(_in_tera(gpu.peak_flops.get(dtype)) for dtype in _PEAKS),
+    )
+    return (
+        name,
+        "sm_{}{}".format(*gpu.compute_capability),
+        str(gpu.sm_count),
+        *("-" if number is None else f"{number:.5g}" for number in numbers),
+        "yes" if has_model else "no",
+        gpu.name,
+    )
+
+
+def _in_tera(peak_flops: float | None) -> float | None:
+    return None if peak_flops is None else peak_flops / 1e12
