@@ -102,7 +102,7 @@ BUILDER_IMPORTS = {
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},
     "train": {"dataset", "importers", "kernels"},
-    "doctor": {"device", "device.cuda", "measure"},
+    "doctor": {"device", "device.cuda", "measure", "vocabulary"},
     "collect.fleet": {
         "collect", "collect.journal", "collect.supervisor", "collect.worker", "compile", "dataset",
         "kernels", "measure", "plan",

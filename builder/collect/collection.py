@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
     _check_output(options.output)
     progress = _progress(options)
     rules = protocol or Protocol()
-    with Folder(options.folder) as folder:
+    with Folder(options.folder) as folder, _kept_loaded(options):
         facts = {path: latest_facts(read_lines(path)) for path in folder.journals()}
         jobs = _jobs(options, sweep, rules, folder, begun_s, progress)
         _check_journals(jobs, facts)
@@ -68,6 +69,15 @@ def collect(options: CollectOptions, protocol: Protocol | None = None) -> int:
             return code
         finally:
             progress.close()
+
+
+def _kept_loaded(options: CollectOptions) -> AbstractContextManager[None]:
+    """Keep the driver loaded from the survey to the end, where GPUs are real."""
+    if options.simulate is not None:
+        return nullcontext()
+    from ..device.cuda import kept_loaded
+
+    return kept_loaded()
 
 
 def _jobs(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..dataset import Dataset
 from ..vocabulary import Flag, Status
-from .journal import GOLD, POINT, SUSTAINED
+from .journal import BURST, GOLD, POINT, SUSTAINED
 from .supervisor import WorkerProcess
 from .worker import STOPPED
 
@@ -41,6 +41,7 @@ def summary_of(
             for entry in dataset.provenance
             for build, reason in entry["quarantined"].items()
         },
+        "replay_share": _replay_share(dataset),
         "gold": [entry["repeatability"][GOLD] for entry in dataset.provenance],
         "gpus": [
             {
@@ -78,6 +79,11 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         counts = ", ".join(f"{flag} {count}" for flag, count in summary["flags"].items())
         lines.append(f"  flags: {counts}")
     lines += _kept_out_lines(summary["kept_out"], summary["rows"])
+    if summary["replay_share"] is not None:
+        lines.append(
+            f"  a replay costs {summary['replay_share']:.2%} of a batch (median), which is in the "
+            "runtimes as it is"
+        )
     for gold in summary["gold"]:
         if gold["count"]:
             lines.append(
@@ -99,12 +105,35 @@ def _kept_out(dataset: Dataset) -> dict[str, Any]:
     return {"rows": len(rows) - len(rows.usable()), "flags": by_flag}
 
 
+def _replay_share(dataset: Dataset) -> float | None:
+    """Return the median share of a batch that the replay of its graph takes; None if not known."""
+    costs_s = {
+        entry["uuid"]: values["replay_s"]
+        for entry in dataset.provenance
+        for values in entry["calibrations"]
+        if values.get("replay_s") is not None
+    }
+    rows = zip(
+        *(dataset.column(name) for name in ("device", "regime", "launches", "runtime_s")),
+        strict=True,
+    )
+    shares = [
+        costs_s[device] / (launches * runtime_s)
+        for device, regime, launches, runtime_s in rows
+        if regime == BURST and device in costs_s and launches > 1 and runtime_s > 0.0
+    ]
+    return float(np.median(shares)) if shares else None
+
+
 def _kept_out_lines(kept_out: Mapping[str, Any], n_rows: int) -> list[str]:
     """Return the flags that keep rows out of training, each with what can be done about it."""
     if not kept_out["rows"]:
         return []
     n_usable = n_rows - kept_out["rows"]
-    told = [f"    {flag} on {n}: {Flag(flag).advice}" for flag, n in kept_out["flags"].items()]
+    told = [
+        f"    {flag} on {n} ({n / n_rows:.1%}): {Flag(flag).advice}"
+        for flag, n in kept_out["flags"].items()
+    ]
     return [f"  {n_usable} of {n_rows} rows can be trained on; flags keep out the others:", *told]
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command import Command, add_sweep, add_workers, seconds, words
+from .command import Command, add_sweep, add_workers, refuse_windows, seconds, words
 
 if TYPE_CHECKING:
     from ..collect import CollectOptions
@@ -48,6 +48,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    refuse_windows()
     from ..collect import CollectOptions, collect
     from ..errors import BuilderError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,17 @@ class Command:
         if not self.parts:
             return [(self.name,)]
         return [(self.name, *words) for part in self.parts for words in part.leaves]
+
+
+def refuse_windows(platform: str = sys.platform) -> None:
+    """Raise BuilderError on Windows, where processes cannot be watched as measuring does it."""
+    if platform == "win32":
+        from ..errors import BuilderError
+
+        raise BuilderError(
+            "measuring needs Linux: on Windows run it in WSL2, whose driver is that of Windows; "
+            "compiling, planning, importing, training and evaluating work without"
+        )
 
 
 def add_workers(parser: argparse.ArgumentParser) -> None:

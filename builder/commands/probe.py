@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from .command import Command
+from .command import Command, refuse_windows
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +17,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    refuse_windows()
     from ..collect import CUDA, SIMULATED, DeviceSpec
     from ..doctor import probe
     from ..errors import BuilderError

@@ -2,7 +2,8 @@
 
 It finds the cost and the period of each source of power and its step response, what a node
 of a graph costs, how soon the power cap binds, what the host costs a point, how fine events are,
-and how well a time repeats. It works on any `Device`, the simulated one included.
+how well a time repeats, and what would spoil timings and windows of power. It works on any
+`Device`, the simulated one included.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from gpperf_lite._kernel import LIBRARY
 from ..device import POWER_CAP, Bound, Device, DeviceError, Mark, SensorError
 from ..measure import (
     Protocol,
+    SensorCheck,
     TimingRules,
     check_sensors,
     copies_for,
     measure_burst,
+    measure_sustained,
 )
+from ..vocabulary import Flag
 from .probe_text import probe_lines
 
 _NODES = (1, 16, 64, 256, 512)
@@ -48,6 +52,9 @@ _SHAPES = (
     (4096, 4096, 4096),
 )
 """Ten points from microseconds to milliseconds; some of them no multiples of any tile."""
+
+_POWER_SHAPES = ((1000, 1000, 1000), (16, 4096, 4096), (4096, 4096, 4096))
+_SPOIL = (Flag.THROTTLED, Flag.SOURCES_DISAGREE, Flag.STARVED, Flag.UNSTEADY)
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,14 @@ def probe(
         "gpu": {**asdict(device.identity), "sm_count": device.gpu.sm_count},
         "protocol": protocol.hash,
     }
-    found["sensors"] = check_sensors(device, protocol).to_json()
+    check = check_sensors(device, protocol)
+    found["sensors"] = check.to_json()
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "graph": lambda: _graph_costs(device),
         "events": lambda: _event_tick(device),
         "power_cap": lambda: _power_cap(device, protocol.timing, kernel, cubin),
         "points": lambda: _points(device, protocol.timing, kernel, cubin),
+        "windows": lambda: _windows(device, protocol, kernel, cubin, check),
     }
     for name, part in parts.items():
         found[name] = _passed(part)
@@ -237,6 +246,7 @@ def _points(
         "again_s": second.tolist(),
         "median_change": float(np.median(changes)),
         "largest_change": float(changes.max()),
+        "throttled": sum(one["throttled"] for one in every) / len(every),
         "load_s": load_s,
         **medians,
     }
@@ -260,7 +270,38 @@ def _point(
     if burst.runtime_s is None:
         raise DeviceError(0, "measure_burst", "the time of a launch could not be resolved")
     point_s = device.now_s() - started_s - graph_s
-    return {"bind_s": bind_s, "graph_s": graph_s, "runtime_s": burst.runtime_s, "point_s": point_s}
+    return {
+        "bind_s": bind_s,
+        "graph_s": graph_s,
+        "runtime_s": burst.runtime_s,
+        "point_s": point_s,
+        "throttled": float(Flag.THROTTLED in burst.flags),
+    }
+
+
+def _windows(
+    device: Device, protocol: Protocol, kernel: Kernel, cubin: bytes | None, check: SensorCheck
+) -> dict[str, Any]:
+    """Measure power on a few of the points; return the shares of what spoils such windows."""
+    dtype = _dtype(device, kernel)
+    gemms = [Gemm(m, n, k, dtype, kernel.layout or "tn") for m, n, k in _POWER_SHAPES]
+    gemms = [gemm for gemm in gemms if kernel.obstacle(gemm) is None]
+    windows = []
+    with device.load(kernel, cubin) as program:
+        for gemm in gemms:
+            copies = copies_for(protocol.timing, device.gpu, footprint_bytes(gemm))
+            with program.bind(gemm, copies) as bound:
+                runtime_s = _estimate_s(device, bound)
+                windows.append(measure_sustained(device, bound, protocol, check, runtime_s))
+    steps, lost = (sum(getattr(one, name) for one in windows) for name in ("steps", "lost_steps"))
+    return {
+        "count": len(windows),
+        "power_w": [one.power_w for one in windows],
+        "flags": {
+            str(flag): sum(flag in one.flags for one in windows) / len(windows) for flag in _SPOIL
+        },
+        "lost_steps": lost / (steps + lost) if steps + lost else None,
+    }
 
 
 def _between(device: Device, marks: list[Mark]) -> list[float]:

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..measure import TimingRules
+from ..vocabulary import Flag
+
+_BATCH_S = TimingRules().batch_s
+_LOST_SHARE = 0.1
+
 _AS_KNOWN = 1.3
 """Longer over shorter period, up to which a source moves as others found."""
 
@@ -58,8 +64,9 @@ def _beside_known(name: str, source: Mapping[str, Any]) -> list[str]:
 def _tell_graph(part: Mapping[str, Any]) -> list[str]:
     return [
         f"a node of a graph takes {_us(part['node_s'])} on the GPU, a replay "
-        f"{_us(part['replay_s'])} more; the host makes a node in {_us(part['make_node_s'])} and "
-        f"queues a replay in {_us(max(part['call_s']))}"
+        f"{_us(part['replay_s'])} more, which is {part['replay_s'] / _BATCH_S:.2%} of a batch of "
+        f"{_ms(_BATCH_S)} and part of every runtime; the host makes a node in "
+        f"{_us(part['make_node_s'])} and queues a replay in {_us(max(part['call_s']))}"
     ]
 
 
@@ -86,7 +93,32 @@ def _tell_points(part: Mapping[str, Any]) -> list[str]:
         f"a point takes {_ms(part['point_s'])} in all: to bind it {_ms(part['bind_s'])}, a graph "
         f"of the longest kind {_ms(part['graph_s'])}; to load a kernel {_ms(part['load_s'])}; that "
         f"is {60.0 / part['point_s']:,.0f} points a minute",
+        *_told_share("timings", Flag.THROTTLED, part["throttled"]),
     ]
+
+
+def _tell_windows(part: Mapping[str, Any]) -> list[str]:
+    what = f"windows of power ({part['count']})"
+    lines = [
+        line
+        for flag in part["flags"]
+        for line in _told_share(what, Flag(flag), part["flags"][flag])
+    ]
+    lost = part["lost_steps"]
+    if lost is not None:
+        lines.append(f"{what}: {lost:.0%} of the counter's steps lost between polls too far apart")
+        if lost > _LOST_SHARE:
+            lines.append(
+                "warning: so windows grow longer, and fewer fit in a run: give the collector's "
+                "process a core of its own"
+            )
+    return lines
+
+
+def _told_share(what: str, flag: Flag, share: float) -> list[str]:
+    """Return the line on a share of measurements with a flag, and one of advice if any has it."""
+    lines = [f"{what}: {share:.0%} {flag}"]
+    return [*lines, f"warning: {flag.advice}"] if share > 0.0 else lines
 
 
 _TELLERS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
@@ -96,6 +128,7 @@ _TELLERS: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "events": _tell_events,
     "power_cap": _tell_power_cap,
     "points": _tell_points,
+    "windows": _tell_windows,
     "time": lambda part: [f"probed in {part['probe_s']:.1f} s"],
 }
 

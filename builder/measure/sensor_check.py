@@ -162,7 +162,7 @@ def without_outlier(
 
 
 def _replay_s(device: Device, empty: Bound, rules: TimingRules, launch_s: float) -> float:
-    """Return what a replay takes beside its launches; launch_s: of the empty kernel."""
+    """Return the time of a replay beside its launches; launch_s: of the empty kernel."""
     with empty.graph(1) as graph:
         device.spin(rules.lead_in_s)
         marks = [device.mark()]

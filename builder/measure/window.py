@@ -84,12 +84,11 @@ class Window:
 
     @property
     def steps(self) -> tuple[int, int]:
-        """The steps of the best source in the window, and how many more of them were lost."""
-        trace, start_s = self._best()
-        if trace is None:
+        """The steps of the first source in the window, and how many more of them were lost."""
+        if not self._traces:
             return 0, 0
-        span_s = (start_s, self.end_s)
-        return trace.steps_between(*span_s), trace.lost_between(*span_s)
+        first, span_s = self._traces[0], (self.start_s, self.end_s)
+        return first.steps_between(*span_s), first.lost_between(*span_s)
 
     @property
     def power_other_w(self) -> float | None:

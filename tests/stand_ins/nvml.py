@@ -70,6 +70,14 @@ class FakeNvml:
         self._note("nvmlShutdown")
         self.n_open -= 1
 
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        self._note("nvmlDeviceGetCount")
+        return len(self.known)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> str:  # noqa: N802
+        self._note("nvmlDeviceGetHandleByIndex")
+        return list(self.known.values())[index]
+
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:  # noqa: N802
         self._note("nvmlDeviceGetHandleByUUID")
         if uuid not in self.known:

@@ -36,6 +36,9 @@ _LAST_SENTINEL_S = 1.8
 _ENOUGH_TRIED = 20
 """Points and builds that must have been tried before the share that failed means anything."""
 
+_LOST_SHARE = 0.1
+"""Share of lost steps from which people are told."""
+
 _OUT_OF_TIME = Ended(STOPPED, "the deadline has come")
 
 
@@ -127,9 +130,22 @@ class Conductor:
                 self._power_for(self._protocol.run.power_slice_s)
         except _EarlyEndError as error:
             ended = error.ended
+        self._tell_lost_steps()
         if ended.how != FAILING:
             self._close()
         return ended
+
+    def _tell_lost_steps(self) -> None:
+        """Tell people where windows grew because steps of the energy counter were lost."""
+        lost, steps = self._runner.lost_steps, self._runner.steps
+        share = lost / max(1, lost + steps)
+        if share > _LOST_SHARE:
+            calls_s = [one.call_s for _, one in self._runner.sensor_check.ladder if one.call_s]
+            self._note(
+                f"{share:.0%} of the steps of the energy counter came between polls too far apart "
+                f"to tell when (a call to NVML takes {max(calls_s, default=0.0) * 1e3:.1f} ms): "
+                "windows of power took longer; give the collector's process a core of its own"
+            )
 
     def _check_sensors(self) -> None:
         values = self._journal.state.sensor_check

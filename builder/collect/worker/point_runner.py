@@ -49,12 +49,15 @@ _LONG_S = 1e6
 class PointRunner:
     """Measures points of a plan on one GPU into a journal.
 
-    sensor_check: of this session; to be set first. `time` and `power` write a point that fails
-    down as failed; they raise ContextLostError where this process can measure nothing more, and
-    Stopped where a stop was asked for.
+    sensor_check: of this session; to be set first. steps, lost_steps: of the sources of power in
+    all windows so far, those that counted and those between polls too far apart. `time` and
+    `power` write a point that fails down as failed; they raise ContextLostError where this process
+    can measure nothing more, and Stopped where a stop was asked for.
     """
 
     sensor_check: SensorCheck
+    steps: int = 0
+    lost_steps: int = 0
 
     def __init__(
         self,
@@ -102,9 +105,12 @@ class PointRunner:
         runtime_s = self.journal.state.runtime_s[point.key]
 
         def measure(bound: Bound) -> dict[str, Any]:
-            return measure_sustained(
+            found = measure_sustained(
                 self.device, bound, self._protocol, self.sensor_check, runtime_s, window_s
-            ).columns()
+            )
+            self.steps += found.steps
+            self.lost_steps += found.lost_steps
+            return found.columns()
 
         return self._measure(point, SUSTAINED, role, self.power_s(point, window_s), measure)
 

@@ -8,7 +8,7 @@ from .cards import Card, list_cards
 from .device import CudaOptions, list_gpus, open_gpu
 from .driver import HOW_TO_UPDATE, NEEDED_CUDA, Driver, load_driver, supported_cuda
 from .facts import read_capability
-from .nvml import NoSensor, NvmlSensor, open_sensor
+from .nvml import NoSensor, NvmlSensor, kept_loaded, open_sensor
 
 __all__ = [
     "HOW_TO_UPDATE",
@@ -18,6 +18,7 @@ __all__ = [
     "Driver",
     "NoSensor",
     "NvmlSensor",
+    "kept_loaded",
     "list_cards",
     "list_gpus",
     "load_driver",

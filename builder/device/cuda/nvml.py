@@ -7,7 +7,9 @@ and constants are those of NVML's own reference (https://docs.nvidia.com/deploy/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn
 
 from ..interface import HARDWARE, POWER_CAP, THERMAL, Sensor, SensorError
@@ -246,6 +248,24 @@ def open_sensor(uuid: str) -> NvmlSensor | NoSensor:
         return NvmlSensor(pynvml, uuid)
     except SensorError as error:
         return NoSensor(str(error))
+
+
+@contextmanager
+def kept_loaded() -> Iterator[None]:
+    """Keep the driver loaded while this is entered, where it can be: else each process boots it.
+
+    Without persistence mode, the driver unloads a GPU that nobody has open, and the next process
+    waits for seconds. No context is created by this.
+    """
+    with ExitStack() as stack:
+        # Whatever is missing here is said where it is needed.
+        with suppress(Exception):
+            library = importlib.import_module("pynvml")
+            library.nvmlInit()
+            stack.callback(library.nvmlShutdown)
+            for index in range(library.nvmlDeviceGetCount()):
+                library.nvmlDeviceGetHandleByIndex(index)
+        yield
 
 
 def driver_version(sensor: NvmlSensor | NoSensor) -> str:

@@ -518,5 +518,6 @@ def test_the_summary_says_how_many_rows_can_be_trained_on_and_what_keeps_the_oth
     assert summary["kept_out"]["rows"] == summary["kept_out"]["flags"]["other_processes"] == n_rows
     lines = "\n".join(summary_lines(summary))
     assert f"  0 of {n_rows} rows can be trained on; flags keep out the others:\n" in lines
-    assert f"    other_processes on {n_rows}: " in lines
+    assert f"    other_processes on {n_rows} (100.0%): " in lines
+    assert "  a replay costs 0.1" in lines
     assert "end it and collect again" in lines

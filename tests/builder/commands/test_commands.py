@@ -25,9 +25,11 @@ from stand_ins.tables import (
 import gpperf_lite as gp
 from builder.__main__ import main
 from builder.commands import COMMANDS
+from builder.commands.command import refuse_windows
 from builder.commands.compile_sweep import architectures_of
 from builder.dataset import read
 from builder.dataset import write as write_dataset
+from builder.errors import BuilderError
 from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._gpu_facts import find_gpu
 
@@ -472,3 +474,9 @@ def test_every_extra_that_somebody_is_told_to_install_exists() -> None:
         for extra in extras.split(",")
     }
     assert {"builder", "compile", "collect", "ray"} <= named <= known
+
+
+def test_on_windows_measuring_says_what_it_needs() -> None:
+    with pytest.raises(BuilderError, match="needs Linux: on Windows run it in WSL2"):
+        refuse_windows("win32")
+    refuse_windows("linux")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from builder.device import DeviceError
+from builder.device import THERMAL, DeviceError
 from builder.device.simulated import Faults, SimulatedDevice
-from builder.device.simulated.faults import LaunchFault
+from builder.device.simulated.faults import LaunchFault, Throttling
 from builder.device.simulated.traits import Traits
 from builder.doctor import probe
 from builder.doctor.probe import ProbeReport
@@ -19,7 +19,9 @@ from builder.measure import Protocol
 from gpperf_lite import Kernel
 from gpperf_lite._gpu_facts import known_gpus
 
-PARTS = ("gpu", "protocol", "sensors", "graph", "events", "power_cap", "points", "time")
+PARTS = (
+    "gpu", "protocol", "sensors", "graph", "events", "power_cap", "points", "windows", "time",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +101,23 @@ def test_ten_points_repeat_within_a_percent(findings: ProbeReport) -> None:
     assert len(points["shapes"]) == len(points["runtime_s"]) == len(points["again_s"]) == 10
     assert points["median_change"] < 0.01
     assert points["bind_s"] < points["point_s"]
+
+
+def test_what_would_spoil_rows_is_told_with_what_to_do(findings: ProbeReport) -> None:
+    """A throttled GPU, a host that is too slow for its sensors, and one in order."""
+    assert set(findings.values["windows"]["flags"].values()) == {0.0}
+    assert findings.values["windows"]["lost_steps"] == 0.0
+    assert "windows of power (3): 0% starved" in findings.lines()
+    assert not [line for line in findings.lines() if line.startswith("warning")]
+    hot = Faults(throttling=(Throttling(6.0, 1e9, THERMAL, 0.7),))
+    slow = replace(Traits(), energy_call_s=0.04)
+    lines = probe(SimulatedDevice(7, hot, traits=slow), Protocol()).lines()
+    assert "timings: 100% throttled" in lines
+    assert "windows of power (3): 100% throttled" in lines
+    assert any("cooling" in line for line in lines if line.startswith("warning"))
+    (lost,) = (line for line in lines if "steps lost" in line)
+    assert not lost.startswith("windows of power (3): 0%")
+    assert any("a core of its own" in line for line in lines if line.startswith("warning"))
 
 
 def test_another_kernel_is_probed_where_it_is_given() -> None:

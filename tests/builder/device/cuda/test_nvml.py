@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from stand_ins.nvml import UUID, FakeNvml, NVMLError, Record, field_value
 
 from builder.device import HARDWARE, POWER_CAP, THERMAL, Sensor, SensorError
-from builder.device.cuda import NoSensor, NvmlSensor, open_sensor
+from builder.device.cuda import NoSensor, NvmlSensor, kept_loaded, open_sensor
 
 CODES = sorted(value for name, value in vars(pynvml).items() if name.startswith("NVML_ERROR_"))
 READINGS: dict[str, tuple[str, ...]] = {
@@ -269,3 +270,18 @@ def test_the_codes_and_types_that_are_written_out_are_those_of_nvml() -> None:
     assert members == ["dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal"]
     assert pynvml.NVML_FI_DEV_POWER_INSTANT == 186
     assert (pynvml.NVML_CLOCK_SM, pynvml.NVML_CLOCK_MEM, pynvml.NVML_TEMPERATURE_GPU) == (1, 2, 0)
+
+
+def test_the_driver_is_kept_loaded_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is missing is no error here: it is said where it is needed."""
+    library = FakeNvml()
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    with kept_loaded():
+        assert library.n_open == 1
+    assert library.n_open == 0
+    library.failing["nvmlInit"] = 9
+    with kept_loaded():
+        assert library.n_open == 0
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with kept_loaded():
+        pass
