@@ -96,8 +96,9 @@ RUNTIME_IMPORTS = {
 BUILDER_IMPORTS = {
     "commands": {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
-        "importers", "kernels", "measure", "plan", "report", "train",
+        "importers", "kernels", "measure", "plan", "report", "train", "visit",
     },
+    "visit": {"dataset", "kernels", "train"},
     "report": {"dataset", "evaluate", "train", "vocabulary"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},

@@ -17,6 +17,7 @@ from . import (
     probe,
     report,
     train,
+    visit,
 )
 from .command import Command
 from .obsolete import successor
@@ -30,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     compile_sweep.COMMAND,
     collect.COMMAND,
     merge.COMMAND,
+    visit.COMMAND,
     import_table.COMMAND,
     train.COMMAND,
     calibrate.COMMAND,

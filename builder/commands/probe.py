@@ -6,13 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
-from .command import Command, refuse_windows
+from .command import Command, add_cubins, refuse_windows
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu", help="index, UUID or PCI id of the GPU to probe; else the first")
     parser.add_argument("--simulate", type=int, metavar="SEED", help="probe a simulated GPU")
     parser.add_argument("--output", type=Path, help="write what was found as JSON")
+    add_cubins(parser)
     parser.set_defaults(run=_run)
 
 
@@ -31,7 +32,7 @@ def _run(options: argparse.Namespace) -> int:
         if options.simulate is None
         else DeviceSpec(SIMULATED, seed=options.simulate)
     )
-    with spec.open() as device:
+    with spec.open(options.cubins) as device:
         findings = probe(device, Protocol())
     print("\n".join(findings.lines()))
     if options.output is not None:

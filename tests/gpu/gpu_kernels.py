@@ -1,10 +1,10 @@
 """The kernels that the tests on a GPU run, those of sweeps among them, compiled ahead of time.
 
-    python tests/gpu/gpu_kernels.py sm_90 FOLDER [SWEEP ...]
+    python tests/gpu/gpu_kernels.py [--check] sm_90 FOLDER [SWEEP ...]
 
 fills a cache of cubins that a machine with a GPU can use without CUTLASS's headers: bring it along
 and name it in GPPERF_CUBINS. The quick sweep, which `test_gpu_collect.py` collects, is always among
-them.
+them. With --check nothing is compiled: the names of what is missing are printed, one a line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from builder.architectures import capability_of
-from builder.compile import FOLDER, CubinCache, compile_all, support_cubin
+from builder.compile import FOLDER, SUPPORT, CubinCache, compile_all, support_cubin
 from builder.compile.compilation import any_gpu
 from builder.device.cuda import CudaOptions
 from builder.kernels import SOURCES, Build, select
@@ -84,6 +84,14 @@ def prepare(builds: Sequence[Build], architecture: str, folder: Path) -> dict[st
     return {one.kernel.name: one.reason for one in outcomes if one.reason is not None}
 
 
+def lacking(builds: Sequence[Build], architecture: str, folder: Path) -> list[str]:
+    """Return the names of what a cache lacks, the support kernels among them."""
+    known = cubins(folder)
+    support = [] if known.find(SUPPORT, (), architecture) else [SUPPORT]
+    missing = (one for one in builds if one.source and known.get(one, architecture) is None)
+    return [*support, *(one.kernel.name for one in missing)]
+
+
 def chosen(patterns: Sequence[str], per_pattern: int | None = None) -> list[Build]:
     """Return the builds of patterns; `per_pattern`: at most so many of each, evenly spread."""
     if per_pattern is None:
@@ -114,9 +122,13 @@ def needed(architecture: str, sweeps: Sequence[Path] = ()) -> list[Build]:
 
 def main() -> None:
     """Compile all that the tests on a GPU need."""
-    architecture, folder = sys.argv[1], Path(sys.argv[2])
+    arguments = [one for one in sys.argv[1:] if one != "--check"]
+    architecture, folder = arguments[0], Path(arguments[1])
+    builds = needed(architecture, [Path(name) for name in arguments[2:]])
+    if "--check" in sys.argv:
+        print("\n".join(lacking(builds, architecture, folder)))
+        return
     support_cubin(capability_of(architecture), folder)
-    builds = needed(architecture, [Path(name) for name in sys.argv[3:]])
     for name, reason in prepare(builds, architecture, folder).items():
         print(f"{name}: {reason}")
 

@@ -140,7 +140,7 @@ def test_a_kernel_of_cutlass_3_gives_right_results(
     if device.gpu.compute_capability != (9, 0):
         return
     assert build.kernel.name not in reasons, reasons[build.kernel.name]
-    found = in_child(verified, card.uuid, build.kernel.name, kernels.cache(), timeout_s=60.0)
+    found = in_child(verified, card.uuid, build.kernel.name, kernels.cache(), timeout_s=15.0)
     assert found == "right"
 
 

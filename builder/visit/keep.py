@@ -1,0 +1,125 @@
+"""What is kept of a visit: its dataset, a model of it, and how far its measurements repeat."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from ..dataset import Dataset, read
+from ..dataset import write as write_dataset
+from ..files import write_text
+from ..train import KeptFits, TrainOptions, build_from_datasets
+from .archive import VisitError, read_visit
+
+BEGIN, END = "<!-- figures of a visit -->", "<!-- end of the figures -->"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What was kept: the dataset's file, the model's or None, and the figures as lines."""
+
+    dataset: Path
+    model: Path | None
+    figures: tuple[str, ...]
+
+
+def keep(
+    archives: Sequence[Path],
+    output: Path,
+    model: Path | None = None,
+    page: Path | None = None,
+    *,
+    name: str = "measured",
+    simulated: bool = False,
+    n_workers: int = 1,
+    fits: KeptFits | None = None,
+) -> Kept:
+    """Write the dataset of a visit, a model trained on it, and its figures into a page.
+
+    archives: of one visit; the last that holds a dataset counts. page: a document with the lines
+    BEGIN and END, between which the figures come; simulated: whether rows of a rehearsal are meant.
+    Raises VisitError where no archive holds a dataset, or a page lacks the lines, DatasetError
+    where the dataset is damaged, and TrainingError where it has too few rows for a model.
+    """
+    dataset = _dataset_of(archives)
+    if simulated != bool(len(dataset.simulated())):
+        what = "rows of a simulated GPU" if len(dataset.simulated()) else "rows of a GPU"
+        raise VisitError(f"the archive holds {what}: give or leave out --simulated")
+    lines = figures(dataset)
+    if page is not None:
+        text = with_figures(page.read_text(), lines, str(page))
+    write_dataset(dataset, output)
+    if page is not None:
+        write_text(page, text)
+    if model is not None:
+        options = TrainOptions(name, split="shape", simulated=simulated)
+        build_from_datasets([output], [], model, options, n_workers, fits or KeptFits())
+    return Kept(output, model, tuple(lines))
+
+
+def figures(dataset: Dataset) -> list[str]:
+    """Return figures of how far the measurements of a dataset repeat, as lines for people."""
+    gpus = ", ".join(gpu.name for gpu in dataset.gpus.values())
+    usable = len(dataset.usable()) or len(dataset.simulated().usable())
+    lines = [f"{gpus}: {len(dataset)} rows, of which {usable} can be trained on."]
+    batches = _batch_errors(dataset)
+    if batches:
+        lines.append(
+            f"Batches of one timing: the error of their median is {median(batches):.2%} in the "
+            f"median, {np.quantile(batches, 0.9):.2%} in the worst tenth ({len(batches)} timings)."
+        )
+    for entry in dataset.provenance:
+        lines += _repeated(entry["repeatability"])
+    return lines
+
+
+def with_figures(text: str, lines: Sequence[str], name: str) -> str:
+    """Return a document in which lines stand between BEGIN and END.
+
+    Raises VisitError where it does not have both, once each and in order.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in rest or END in after:
+        raise VisitError(f"{name} must have the lines {BEGIN!r} and {END!r}, once each")
+    listed = "\n".join(f"- {line}" for line in lines)
+    return f"{before}{BEGIN}\n\n{listed}\n\n{END}{after}"
+
+
+def _dataset_of(archives: Sequence[Path]) -> Dataset:
+    found = [visit for visit in map(read_visit, archives) if visit.dataset is not None]
+    if not found:
+        names = ", ".join(str(path) for path in archives)
+        raise VisitError(f"no dataset came back in {names}: see the outputs of its steps")
+    visit = found[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / str(visit.dataset_name)
+        path.write_bytes(visit.dataset or b"")
+        return read(path)
+
+
+def _batch_errors(dataset: Dataset) -> list[float]:
+    """Return the standard error of each burst's median, as a share: 1.57 IQR / sqrt(n) of it."""
+    names = ("regime", "runtime_s", "runtime_iqr_s", "n_repeats")
+    rows = zip(*(dataset.column(name) for name in names), strict=True)
+    return [
+        float(1.57 * iqr_s / np.sqrt(count) / runtime_s)
+        for regime, runtime_s, iqr_s, count in rows
+        if regime == "burst" and runtime_s > 0.0 and iqr_s >= 0.0 and count > 1
+    ]
+
+
+def _repeated(found: dict[str, Any]) -> list[str]:
+    what = {"gold": "Windows of power many times as long", "repeat": "Power that is measured again"}
+    return [
+        f"{what[role]}: {found[role]['median_change']:+.2%} beside the usual window in the median, "
+        f"{found[role]['largest_change']:+.2%} at most ({found[role]['count']})."
+        for role in what
+        if found.get(role, {}).get("count")
+    ]
