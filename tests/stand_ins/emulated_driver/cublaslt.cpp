@@ -10,6 +10,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 namespace {
@@ -127,6 +128,12 @@ void multiply(Operation const& op, Scalars by, Matrix const& a, Matrix const& b,
         if (by.beta != 0) value += by.beta * element(c.data, c.layout, false, batch, i, j);
         write(d.data, batch * d.layout.stride + j * d.layout.leading + i, d.layout.type, value);
       }
+}
+
+bool is_capturing() {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  auto ask = driver ? reinterpret_cast<int (*)()>(dlsym(driver, "emulated_is_capturing")) : nullptr;
+  return ask && ask();
 }
 
 // A graph may run it again, so it is never given back.
@@ -279,6 +286,11 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
   ENTER("cublasLtMatmul");
   if (!algo || algo->data[0] != 66 || !workspace || workspace_bytes < 4096)
     return CUBLAS_STATUS_INVALID_VALUE;
+  // The library loads a kernel when it is first launched; a capture does not allow that.
+  static std::set<int> loaded;
+  int const kernel = of(a)->type;
+  if (!loaded.count(kernel) && is_capturing()) return CUBLAS_STATUS_INTERNAL_ERROR;
+  loaded.insert(kernel);
   Operation const op = *of(operation);
   Layout const left = *of(a), right = *of(b), third = *of(c), result = *of(d);
   double const factor = read(alpha, 0, op.scale), addend = read(beta, 0, op.scale);

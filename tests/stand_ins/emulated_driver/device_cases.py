@@ -23,6 +23,9 @@ from builder.device.cuda.facts import read_facts
 from builder.device.cuda.launching import Arguments, Launcher, LaunchShape, Module
 from builder.device.cuda.pools import PoolOptions
 from builder.device.interface import STICKY_FAULTS
+from builder.measure import PowerRules, Protocol, SensorCheck, measure_sustained
+from builder.measure.power_trace import SOURCES
+from builder.measure.sensor_check import SourceCheck
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._kernel import LIBRARY
 
@@ -378,6 +381,20 @@ def test_the_library_multiplies_what_lies_in_the_pools(device: CudaDevice, dtype
         device.wait()
 
 
+def test_a_kernel_of_the_library_is_loaded_before_power_is_measured_in_graphs(
+    device: CudaDevice,
+) -> None:
+    """Its first launch within a capture fails, as after a worker was started anew."""
+    missing = tuple(SourceCheck(source.name, "none here") for source in SOURCES)
+    check = SensorCheck(missing, (), (), None, None, None, None, 0.0)
+    brief = Protocol(power=PowerRules(settle_s=0.01, counter_window_s=0.05))
+    with device.load(LIBRARY, None) as program, program.bind(Gemm(8, 8, 8, "f64"), 2) as bound:
+        with pytest.raises(DeviceError, match="cublasLtMatmul"):
+            bound.graph(2)
+        found = measure_sustained(device, bound, brief, check, 1e-3)
+    assert found.replays > 0
+
+
 def test_what_the_library_cannot_run_is_an_error_that_can_be_passed(device: CudaDevice) -> None:
     with device.load(LIBRARY, None) as program:
         with pytest.raises(DeviceError, match="no kernel for s8 nn") as caught:
@@ -476,8 +493,10 @@ def everything(emulation: Emulation, cublaslt: str) -> None:
             bound.compare(np.zeros(1, np.int64), np.zeros(1, np.int64))
             with bound.graph(2) as graph:
                 graph.replay()
-        with device.load(LIBRARY, None).bind(gemm, 2) as bound, bound.graph(1) as graph:
-            graph.replay()
+        with device.load(LIBRARY, None).bind(gemm, 2) as bound:
+            bound.launch()
+            with bound.graph(1) as graph:
+                graph.replay()
         last = device.stamp()
         device.wait()
         device.clock_hz(first, last)

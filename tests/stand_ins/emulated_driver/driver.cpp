@@ -216,6 +216,7 @@ void emulated_size(int sm_count, int l2_bytes, size_t total_bytes) {
   state.l2_bytes = l2_bytes;
   state.total = total_bytes;
 }
+int emulated_is_capturing() { return state.capturing != nullptr; }
 void emulated_version(int version) { state.version = version; }
 void emulated_memory_clock(int khz) { state.memory_clock_khz = khz; }
 void emulated_capability(int capability) { state.capability = capability; }
