@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -46,31 +45,40 @@ def rules_of(build: Build) -> Rules:
 class Findings:
     """What was found about one build.
 
-    n_run: problems that it is to run. faults, disagreements: numbers of problems. examples: a few
-    of each kind.
+    n_problems, n_run: problems tried, and those of them that it is to run.
+    breakpoints: instructions `brkpt` anywhere in the text; reached or not, none is expected.
+    faults, disagreements: problems whose thread would fail, or whose result breaks the rules.
+    examples: a few of each kind.
     """
 
     n_problems: int = 0
     n_run: int = 0
+    breakpoints: int = 0
     faults: int = 0
     disagreements: int = 0
     examples: list[str] = field(default_factory=list)
-    _seen: Counter[str] = field(default_factory=Counter, repr=False)
+
+    @property
+    def is_clean(self) -> bool:
+        """True where nothing was found."""
+        return not (self.breakpoints or self.faults or self.disagreements or self.examples)
 
     def add(self, kind: str, text: str) -> None:
         """Keep the first few examples of a kind."""
-        self._seen[kind] += 1
-        if self._seen[kind] <= _MOST_EXAMPLES:
+        if sum(one.startswith(f"{kind}: ") for one in self.examples) < _MOST_EXAMPLES:
             self.examples.append(f"{kind}: {text}")
 
 
 def findings_of(build: Build, text: str, problems: Sequence[Problem]) -> Findings:
-    """Return the findings about the PTX of a build; raises PtxError where it is not known."""
+    """Return the findings about the PTX of a build; raises PtxError where it is not known.
+
+    Builds of one program, which differ in slices along k, have the same: problems have any.
+    """
     module, rules = read_module(text, ENTRY), rules_of(build)
     exports = Exports(
         *(module.constant(f"gemm_{name}") for name in ("params_bytes", "shared_bytes", "threads"))
     )
-    program, found = Program(module.entry(ENTRY)), Findings()
+    program, found = Program(module.entry(ENTRY)), Findings(breakpoints=text.count("brkpt"))
     for reason in _of_exports(rules, exports):
         found.disagreements += 1
         found.add("exports", reason)

@@ -93,12 +93,11 @@ class _Draw:
             m, n, k = (far if axis == place else step for axis in range(3))
         is_batch = kind == "batch in slices" or dice.random() < 0.2
         in_slices = kind == "batch in slices" or dice.random() < 0.4
-        slices = [kernel.split_k] if kernel.split_k > 1 else _SPLITS
         return self._laid_out(
             (m, n, k),
             step,
             batch=dice.choice(_BATCHES if m * n < _SMALL else _BATCHES[:3]) if is_batch else 1,
-            split_k=dice.choice(slices) if in_slices and (not is_batch or kind != "fits") else 1,
+            split_k=dice.choice(_SPLITS) if in_slices and (not is_batch or kind != "fits") else 1,
         )
 
     def _extent(self, step: int) -> int:
