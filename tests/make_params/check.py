@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
@@ -25,19 +25,14 @@ for folder in (HERE.parent, HERE.parents[1]):
 
 from stand_ins.ptx_thread import PtxError  # noqa: E402
 
-from builder.compile.nvrtc import (  # noqa: E402
-    CompileError,
-    CompileJob,
-    CompilerOutput,
-    NvrtcProcesses,
-    ToolchainError,
-)
+from builder.compile import Compiles  # noqa: E402
+from builder.compile.nvrtc import CompileError, NvrtcProcesses  # noqa: E402
+from builder.errors import BuilderError  # noqa: E402
+from builder.kernels import select  # noqa: E402
 from make_params.comparison import Findings, findings_of  # noqa: E402
 from make_params.problem import random_problems  # noqa: E402
-from make_params.programs import CheckedProgram, programs  # noqa: E402
+from make_params.programs import CheckedProgram, programs_in, programs_of  # noqa: E402
 from make_params.results import Result, append, read, rules_key, summary  # noqa: E402
-
-Compile = Callable[[CompileJob], CompilerOutput]
 
 PROBLEMS = 200
 SHARE = 0.1
@@ -47,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        chosen = programs(options.share)
-    except ToolchainError as error:
+        chosen = programs_of(select(options.only)) if options.only else programs_in(options.share)
+    except BuilderError as error:
         print(error, file=sys.stderr)
         return 2
     with closing(NvrtcProcesses()) as compiler:
@@ -66,7 +61,7 @@ def check(
     folder: Path,
     n_problems: int,
     n_workers: int,
-    compiler: Compile,
+    compiler: Compiles,
 ) -> list[Result]:
     """Return the results of programs in their order; those in the folder are not made again."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,12 +84,13 @@ def check(
                 done[result.key] = result
                 print(f"[{count}/{len(missing)}] {result.line()}", flush=True)
         except BaseException:
+            compiler.close()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [done[program.key] for program in chosen]
 
 
-def _result(program: CheckedProgram, n_problems: int, rules: str, compiler: Compile) -> Result:
+def _result(program: CheckedProgram, n_problems: int, rules: str, compiler: Compiles) -> Result:
     start, failure, found = time.perf_counter(), "", Findings()
     build = program.builds[0]
     try:
@@ -121,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("folder", type=Path, help="of the results; what is there is gone on with")
     parser.add_argument("--share", type=float, default=SHARE, help=f"of all builds ({SHARE:g})")
+    parser.add_argument(
+        "--only", nargs="+", metavar="PATTERN", help="of names of kernels, instead of a share"
+    )
     parser.add_argument(
         "--problems", type=int, default=PROBLEMS, help=f"random ones a program ({PROBLEMS})"
     )

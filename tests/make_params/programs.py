@@ -34,20 +34,25 @@ class CheckedProgram(NamedTuple):
         return self.builds[0].kernel.name
 
 
-def programs(share: float) -> list[CheckedProgram]:
+def programs_of(builds: Iterable[Build]) -> list[CheckedProgram]:
+    """Return the programs of builds, in their order; raises ToolchainError."""
+    cubins = CubinCache()
+    found: dict[str, tuple[CompileJob, list[Build]]] = {}
+    for build in builds:
+        if build.source:
+            job = cubins.job_of(build, ARCHITECTURE)
+            found.setdefault(cubins.key(job), (job, []))[1].append(build)
+    return [CheckedProgram(key, job, tuple(builds)) for key, (job, builds) in found.items()]
+
+
+def programs_in(share: float) -> list[CheckedProgram]:
     """Return the programs of a share of the catalogue, the most telling ones first.
 
     First all of CUTLASS 3.x, then the first of every template, then those of which a build is in
     the share: the same ones in each process, and in every larger share. Raises ToolchainError where
     nothing can be compiled.
     """
-    cubins = CubinCache()
-    found: dict[str, tuple[CompileJob, list[Build]]] = {}
-    for build in catalogue().values():
-        if build.source:
-            job = cubins.job_of(build, ARCHITECTURE)
-            found.setdefault(cubins.key(job), (job, []))[1].append(build)
-    every = [CheckedProgram(key, job, tuple(builds)) for key, (job, builds) in found.items()]
+    every = programs_of(catalogue().values())
     ordered = [
         *(one for one in every if one.builds[0].kernel.family == "cutlass3"),
         *_first_of_templates(every),

@@ -63,7 +63,7 @@ def rules_key() -> str:
 class _Code(ast.NodeTransformer):
     """Takes texts that stand alone, as docstrings do, out of a module."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else node
 

@@ -36,7 +36,9 @@ _ENDS = {
 }
 """Instructions that no thread may reach here, and what they are called in a FaultError."""
 
-_VECTORS = {"v2": 2, "v4": 4}
+_SPACES = ("param", "local", "global")
+_ELEMENTS = {"": 1, "v2": 2, "v4": 4}
+"""Elements of a load or a store, by what its name says of vectors."""
 
 
 class Decoder:
@@ -48,6 +50,16 @@ class Decoder:
     def __init__(self, entry: Entry, addresses: Mapping[str, int]) -> None:
         self._entry = entry
         self._addresses = addresses
+        self._special: dict[str, Callable[[Instruction], Step]] = {
+            "ret": self._return,
+            "bra": self._branch,
+            "ld": self._load,
+            "st": self._store,
+            "mov": self._move,
+            "cvt": self._conversion,
+            "cvta": self._address_conversion,
+            "rcp": self._reciprocal,
+        }
 
     def step(self, instruction: Instruction) -> Step:
         """Return the step of an instruction; raises PtxError where it is not known."""
@@ -67,29 +79,17 @@ class Decoder:
         return guarded
 
     def _unguarded(self, instruction: Instruction) -> Step:
-        parts = instruction.parts
-        if parts[0] in _ENDS:
-            return _ending(_ENDS[parts[0]])
-        special = {
-            "ret": self._return,
-            "bra": self._branch,
-            "ld": self._load,
-            "st": self._store,
-            "mov": self._move,
-            "cvt": self._conversion,
-            "cvta": self._address_conversion,
-            "rcp": self._reciprocal,
-        }
-        if parts[0] in special:
-            return special[parts[0]](instruction)
-        return self._computation(instruction)
+        name = instruction.parts[0]
+        if name in _ENDS:
+            return _ending(_ENDS[name])
+        return self._special.get(name, self._computation)(instruction)
 
     # Computations: the table of instructions says all of them.
 
     def _computation(self, instruction: Instruction) -> Step:
         *names, last = instruction.parts
         kind = type_of(last)
-        if kind is None or (kind.kind == "f" and names != ["selp"]):
+        if kind is None or not names or (kind.kind == "f" and names != ["selp"]):
             raise PtxError("it is not known here")
         if names[-1:] == ["cc"] or names[0] in ("addc", "subc", "madc"):
             return self._with_carry(instruction, names, kind)
@@ -187,9 +187,10 @@ class Decoder:
 
     def _memory_access(self, instruction: Instruction) -> tuple[str, Type, int]:
         """Return state space, type, and number of elements of a load or a store."""
-        space, *vector, last = instruction.parts[1:]
-        kind, count = type_of(last), _VECTORS.get(vector[0], 0) if vector else 1
-        if space not in ("param", "local", "global") or kind is None or not count or vector[1:]:
+        spaces, kind = instruction.parts[1:-1], type_of(instruction.parts[-1])
+        space, vector = (*spaces, "", "")[:2]
+        count = _ELEMENTS.get(vector)
+        if space not in _SPACES or kind is None or count is None or len(spaces) > 2:
             raise PtxError("such an access is not known here")
         return space, kind, count
 
@@ -241,8 +242,8 @@ class Decoder:
         return Type("b", kind.bits // len(names))
 
     def _conversion(self, instruction: Instruction) -> Step:
-        *rounding, to_text, from_text = instruction.parts[1:]
-        to, source_type = type_of(to_text), type_of(from_text)
+        to, source_type = (type_of(part) for part in ("", *instruction.parts)[-2:])
+        rounding = instruction.parts[1:-2]
         if to is None or source_type is None:
             raise PtxError("it is not known here")
         target, source = self._counted(instruction, 2)
