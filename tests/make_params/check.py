@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from pathlib import Path
@@ -38,17 +38,19 @@ PROBLEMS = 200
 SHARE = 0.1
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
+def main(
+    arguments: Sequence[str] | None = None, compiler: Callable[[], Compiles] = NvrtcProcesses
+) -> int:
+    """Run the command with a compiler of that kind; return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         chosen = programs_of(select(options.only)) if options.only else programs_in(options.share)
     except BuilderError as error:
         print(error, file=sys.stderr)
         return 2
-    with closing(NvrtcProcesses()) as compiler:
+    with closing(compiler()) as compile_one:
         try:
-            results = check(chosen, options.folder, options.problems, options.workers, compiler)
+            results = check(chosen, options.folder, options.problems, options.workers, compile_one)
         except KeyboardInterrupt:
             print("stopped: the same command goes on", file=sys.stderr)
             return 130
