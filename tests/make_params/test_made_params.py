@@ -120,8 +120,13 @@ def test_with_the_options_of_its_family_cutlass_3_divides_right(
     assert "brkpt" not in text
     program = Program(read_module(text).entry("divide"))
 
-    @settings(max_examples=200)
-    @given(st.one_of(st.integers(1, 2**24), st.integers(1, 2**63 - 1)), st.integers(-1, 1))
+    near_powers = st.tuples(st.integers(8, 62), st.integers(-99, 99)).map(
+        lambda x: 2 ** x[0] + x[1]
+    )
+    divisors = st.one_of(st.integers(1, 2**24), st.integers(1, 2**63 - 1), near_powers)
+
+    @settings(max_examples=300)
+    @given(divisors, st.integers(-1, 1))
     def divides(divisor: int, ulps: int) -> None:
         assert divide(program, divisor, ulps) == division_by(divisor)
 

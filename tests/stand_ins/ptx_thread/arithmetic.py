@@ -180,10 +180,16 @@ def truncated(kind: Type, value: float) -> int:
 def approximate_reciprocal(bits: int, ulps: int) -> int:
     """Return the bits of 1 / x in f32, `ulps` units of its last place off.
 
-    A GPU's `rcp.approx.f32` is within one unit of the right result. Exact for powers of two here.
+    A GPU's `rcp.approx.f32` is within one unit of the right result. Here powers of two are exact,
+    and other results lie between the powers that bound them: NVRTC's division of 128 bits counts on
+    both, for some divisors from 2**23 - 1 on.
     """
     f32 = Type("f", 32)
     value = float_of(f32, bits)
     if value == 0 or value != value or abs(value) == float("inf"):
         raise FaultError(f"takes the reciprocal of {value}")
-    return bits_of(f32, 1 / value) + ulps
+    exact, mantissa = bits_of(f32, 1 / value), (1 << 23) - 1
+    if bits & mantissa == 0:
+        return exact
+    low = exact & ~mantissa
+    return max(low + 1, min(low + mantissa, exact + ulps))
