@@ -20,10 +20,11 @@ from builder.compile.nvrtc import (
     ToolchainError,
     installed_toolchain,
 )
+from builder.kernels import Build
 from builder.kernels.catalogue import catalogue
 from builder.kernels.family import FAMILIES
 from make_params.comparison import findings_of
-from make_params.problem import random_problems
+from make_params.problem import Problem, random_problems
 from make_params.programs import ARCHITECTURE
 from make_params.tile_scheduler import division_by
 
@@ -80,6 +81,22 @@ def test_parameters_and_launches_are_those_of_cutlass_s_rules(
     assert found.is_clean, found
     assert found.n_problems == 200
     assert found.n_run > 60
+    largest = list(largest_problems(build))
+    found = findings_of(build, text, largest)
+    assert found.is_clean, found
+    assert found.n_run == len(largest)
+
+
+def largest_problems(build: Build) -> Iterator[Problem]:
+    """Yield a problem for each size, as large as the build can count it; the others are small."""
+    step = max(build.kernel.alignment, build.output_alignment)
+    (drawn,) = random_problems(build, 1, 1)
+    small = drawn._replace(m=step, n=step, k=step, batch=1, split_k=1)
+    for name, most in build.largest._asdict().items():
+        if name != "batch":
+            yield small._replace(**{name: most // step * step})
+        elif most < 2**16:
+            yield small._replace(batch=most)
 
 
 def divide(program: Program, divisor: int, ulps: int = 0) -> tuple[int, ...]:
