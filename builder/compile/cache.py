@@ -106,8 +106,10 @@ class CubinCache:
 
         Its cubin is read and checked, and left compressed.
         """
-        target = target_of(build, architecture)
-        found = self.find_facts(build.source, build.macros, target) if build.source else None
+        if not build.source:
+            return None
+        target, options = target_of(build, architecture), family_of(build.kernel).options
+        found = self.find_facts(build.source, build.macros, target, options)
         key, facts = found or ("", None)
         return None if facts is None else (with_facts(build.kernel, facts), key)
 
@@ -117,21 +119,29 @@ class CubinCache:
         return next(((key, entry) for key, entry in entries if entry is not None), None)
 
     def find_facts(
-        self, source: str, macros: Macros, target: str
+        self, source: str, macros: Macros, target: str, options: tuple[str, ...] = ()
     ) -> tuple[str, CompilerFacts | None] | None:
         """Return the key and the facts of a source; None where it is not compiled."""
-        files = ((key, self._file(key)) for key in self._keys(source, macros, target))
+        files = ((key, self._file(key)) for key in self._keys(source, macros, target, options))
         return next(((key, file.facts) for key, file in files if file is not None), None)
 
-    def job(self, source: str, macros: Macros, target: str) -> CompileJob:
+    def job(
+        self, source: str, macros: Macros, target: str, options: tuple[str, ...] = ()
+    ) -> CompileJob:
         """Return the job of compiling a source; raises ToolchainError where nothing can be."""
         toolchain = self.toolchain or installed_toolchain()
-        return CompileJob(str(self.sources / source), macros, target, toolchain.include)
+        return CompileJob(str(self.sources / source), macros, target, toolchain.include, options)
+
+    def job_of(self, build: Build, architecture: str) -> CompileJob:
+        """Return the job of compiling a build for an architecture, real or virtual; see `job`."""
+        options = family_of(build.kernel).options
+        return self.job(build.source, build.macros, target_of(build, architecture), options)
 
     def key(self, job: CompileJob) -> str:
         """Return the name under which the cubin of a job is kept."""
         source = Path(job.source).name
-        return f"{self._job_hash(source, job.macros, job.target)}-{self._suffix()}"
+        prefix = self._job_hash(source, job.macros, job.target, job.options)
+        return f"{prefix}-{self._suffix()}"
 
     def is_of_another(self, key: str) -> bool:
         """Return True where a cubin is of another toolchain than the one installed."""
@@ -153,9 +163,11 @@ class CubinCache:
         except OSError as error:
             raise BuilderError(f"the cache {self.folder} must be writable: {error}") from error
 
-    def _keys(self, source: str, macros: Macros, target: str) -> list[str]:
+    def _keys(
+        self, source: str, macros: Macros, target: str, options: tuple[str, ...] = ()
+    ) -> list[str]:
         """Return the names that the cubin of a source can have."""
-        prefix = self._job_hash(source, macros, target)
+        prefix = self._job_hash(source, macros, target, options)
         ours = [] if self.toolchain is None else [f"{prefix}-{self._suffix()}"]
         if ours and not self._any_compiler:
             return ours
@@ -174,14 +186,17 @@ class CubinCache:
     def _suffix(self) -> str:
         return _hash(self.toolchain.versions if self.toolchain else None)[:8]
 
-    def _job_hash(self, source: str, macros: Macros, target: str) -> str:
+    def _job_hash(self, source: str, macros: Macros, target: str, options: tuple[str, ...]) -> str:
         if source not in self._texts:
             self._texts[source] = _texts(self.sources / source)
-        return _hash([self._texts[source], macros, target, OPTIONS])[:24]
+        return _hash([self._texts[source], macros, target, (*OPTIONS, *options)])[:24]
 
 
 def target_of(build: Build, architecture: str) -> str:
-    """Return the target that NVRTC compiles a build for, such as `sm_90` or `sm_90a`."""
+    """Return the target that NVRTC compiles a build for: `sm_90a`, or `compute_90a` for PTX.
+
+    architecture: "sm_90", or the virtual one, "compute_90".
+    """
     return architecture + family_of(build.kernel).target_suffix
 
 
@@ -198,7 +213,7 @@ def with_facts(kernel: Kernel, facts: CompilerFacts) -> Kernel:
 
 def gemm_cubin(output: CompilerOutput) -> CachedCubin:
     """Return a GEMM's cubin with its facts; raises CubinError where it breaks the contract."""
-    cubin = read_cubin(output.cubin)
+    cubin = read_cubin(output.code)
     run = cubin.kernel("gemm_run")
     cubin.kernel("gemm_make_params")
     cubin.constant("gemm_params_bytes")
@@ -217,7 +232,7 @@ def gemm_cubin(output: CompilerOutput) -> CachedCubin:
         shared_bytes,
         spilled,
     )
-    return CachedCubin(output.cubin, facts, ptxas_lines(output.log))
+    return CachedCubin(output.code, facts, ptxas_lines(output.log))
 
 
 def ptxas_lines(log: str) -> str:

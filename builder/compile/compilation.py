@@ -27,7 +27,6 @@ from .cache import (
     CubinCache,
     gemm_cubin,
     ptxas_lines,
-    target_of,
     with_facts,
 )
 from .cubin import CubinError
@@ -88,7 +87,7 @@ def compile_all(
     pairs = [(build, name) for build in builds if build.source for name in architectures]
     refused = {pair: obstacle_on(pair[0].kernel, machines[pair[1]]) for pair in pairs}
     jobs = {
-        (build, name): cubins.job(build.source, build.macros, target_of(build, name))
+        (build, name): cubins.job_of(build, name)
         for build, name in pairs
         if refused[build, name] is None
     }
@@ -122,8 +121,8 @@ def support_cubin(
     job = cubins.job(SUPPORT, (), architecture)
     with closing(compiler or NvrtcProcesses()) as compile_program:
         compiled = compile_program(job)
-    cubins.write(cubins.key(job), CachedCubin(compiled.cubin, None, ptxas_lines(compiled.log)))
-    return compiled.cubin
+    cubins.write(cubins.key(job), CachedCubin(compiled.code, None, ptxas_lines(compiled.log)))
+    return compiled.code
 
 
 def _compiled(

@@ -1,4 +1,4 @@
-"""NVRTC: jobs compiled to cubins, each in a process of its own.
+"""NVRTC: jobs compiled to cubins, or to PTX, each in a process of its own.
 
 NVRTC keeps memory, and CUTLASS can crash it or make it take all there is: so each job gets a
 process, which runs `one_job`, and whatever ends it is a CompileError with the reason.
@@ -59,18 +59,23 @@ class Toolchain:
 
 @dataclass(frozen=True)
 class CompileJob:
-    """One source file to compile: its macros, the target (`sm_90a`), the folders of headers."""
+    """One source file to compile: its macros, the target, the folders of headers.
+
+    target: a real architecture (`sm_90a`) gives a cubin, a virtual one (`compute_90a`) PTX.
+    options: of NVRTC, beside OPTIONS.
+    """
 
     source: str
     macros: tuple[tuple[str, str], ...]
     target: str
     include: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 class CompilerOutput(NamedTuple):
-    """A cubin, and the log of NVRTC and ptxas."""
+    """The code that a job becomes, a cubin or the text of PTX, and the log of NVRTC and ptxas."""
 
-    cubin: bytes
+    code: bytes
     log: str
 
 
@@ -174,17 +179,17 @@ def _why_it_ended(code: int, errors: bytes) -> str:
 
 
 def _checked(answer: bytes) -> CompilerOutput:
-    """Return the cubin of an answer; raises CompileError where there is none that may be used."""
-    header, _, cubin = answer.partition(b"\n")
+    """Return the code of an answer; raises CompileError where there is none that may be used."""
+    header, _, code = answer.partition(b"\n")
     try:
         log = str(json.loads(header)["log"])
     except (ValueError, KeyError, TypeError) as error:
         raise CompileError(f"the compiler answered {answer[:60]!r}") from error
-    if not cubin:
+    if not code:
         raise CompileError(_first_error(log))
     if _SERIALISED in log:
         raise CompileError(f"its wgmma instructions are serialised (ptxas warning {_SERIALISED})")
-    return CompilerOutput(cubin, log)
+    return CompilerOutput(code, log)
 
 
 def _first_error(log: str) -> str:

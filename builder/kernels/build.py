@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from gpperf_lite import Gemm, Kernel
+from gpperf_lite._gemm import LARGEST
 
 SOURCES = Path(__file__).parents[2] / "cuda"
 
@@ -14,6 +16,21 @@ _MAKE = (
     *("cluster", "schedule", "threads"),
 )
 """The facts of a kernel that its program decides, and that are known before it is compiled."""
+
+GRID_SIDE = 65535
+"""Blocks of a grid along y, and along z, at most: a limit of CUDA."""
+
+
+class Extents(NamedTuple):
+    """The largest sizes of a GEMM that a program can count."""
+
+    m: int = LARGEST
+    n: int = LARGEST
+    k: int = LARGEST
+    batch: int = LARGEST
+
+
+_ANY = Extents()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +45,7 @@ class Build:
     output_alignment: number that n, the contiguous extent of C, must be a multiple of.
     is_experimental: True where it compiles, but was never seen to run.
     key: name of its cubin in the cache; "" where it is not compiled.
+    largest: sizes beyond which its grid, or its 32 bits, do not reach.
     """
 
     kernel: Kernel
@@ -38,16 +56,20 @@ class Build:
     output_alignment: int = 1
     is_experimental: bool = False
     key: str = ""
+    largest: Extents = _ANY
 
     def obstacle(self, gemm: Gemm) -> str | None:
         """Return the reason why this program cannot run `gemm`; None where it can.
 
-        The reasons of its kernel, and beside them: the alignment of C, a batch in slices, and
-        scalars that are no whole numbers.
+        The reasons of its kernel, and beside them: sizes that are too large to be counted, the
+        alignment of C, a batch in slices, and scalars that are no whole numbers.
         """
         reason = self.kernel.obstacle(gemm)
         if reason is not None:
             return reason
+        for name, most in self.largest._asdict().items():
+            if getattr(gemm, name) > most:
+                return f"{name}={getattr(gemm, name)} is beyond what it can count, {most}"
         if gemm.n % self.output_alignment:
             return f"n={gemm.n} is no multiple of the alignment of C, {self.output_alignment}"
         if gemm.batch > 1 and self.kernel.split_k > 1:

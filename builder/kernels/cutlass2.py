@@ -22,10 +22,10 @@ from math import prod
 from typing import NamedTuple
 
 from gpperf_lite import Kernel
-from gpperf_lite._gemm import LAYOUTS
+from gpperf_lite._gemm import LARGEST, LAYOUTS
 from gpperf_lite._kernel import Tile, operand_dtype
 
-from .build import Build
+from .build import GRID_SIDE, Build, Extents
 
 SOURCE = "cutlass2_gemm.cu"
 SWIZZLE = 8
@@ -47,6 +47,7 @@ _TYPES = {
 _ORDERS = {"n": "ColumnMajor", "t": "RowMajor"}
 _WIDEST_OUTPUT = 8
 _WARP = 32
+_LINE_BYTES = 128
 _ASYNC = 80
 """The first architecture whose templates have more than two stages."""
 
@@ -142,7 +143,15 @@ class Series:
             ("GEMM_SWIZZLE", str(SWIZZLE)),
             ("GEMM_MATH", self.math),
         )
-        return Build(kernel, SOURCE, macros, self.output, self.accumulator, output_alignment)
+        return Build(
+            kernel,
+            SOURCE,
+            macros,
+            self.output,
+            self.accumulator,
+            output_alignment,
+            largest=_largest(tile, SWIZZLE),
+        )
 
     def _name(self, shape: _Shape, layout: str, alignment: int) -> str:
         (m, n, k), stages, _ = shape
@@ -161,12 +170,26 @@ def _extents(tile: Tile) -> str:
     return ",".join(map(str, tile))
 
 
+def _largest(tile: Tile, swizzle: int) -> Extents:
+    """Return the largest sizes that CUTLASS can round up, in 32 bits with a sign.
+
+    To whole tiles along m and n, and to a whole slice along k, which may be all of it
+    (`init_grid_tiled_shape` of cutlass/gemm/kernel/params_universal_base.h). The grid has along y
+    the tiles of n, divided by the width of the swizzle, and along z a batch.
+    """
+    n = min(LARGEST - tile.n + 1, GRID_SIDE * tile.n * swizzle)
+    return Extents(LARGEST - tile.m + 1, n, LARGEST // 2 - _LINE_BYTES, GRID_SIDE)
+
+
 def _swizzled(build: Build, swizzle: int) -> Build:
+    assert build.kernel.tile is not None
+    largest = _largest(build.kernel.tile, swizzle)
     name = f"{build.kernel.name}_swizzle{swizzle}"
     macros = tuple(
         (macro, str(swizzle) if macro == "GEMM_SWIZZLE" else value) for macro, value in build.macros
     )
-    return replace(build, kernel=replace(build.kernel, name=name, swizzle=swizzle), macros=macros)
+    kernel = replace(build.kernel, name=name, swizzle=swizzle)
+    return replace(build, kernel=kernel, macros=macros, largest=largest)
 
 
 def _split(build: Build, slices: int) -> Build:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gpperf_lite import Kernel
+from gpperf_lite._gemm import LARGEST
 from gpperf_lite._kernel import Tile, operand_dtype
 
-from .build import Build
+from .build import GRID_SIDE, Build, Extents
 
 SOURCE = "cutlass3_gemm.cu"
 CLUSTERS = (Tile(1, 1, 1), Tile(2, 1, 1))
@@ -34,7 +35,8 @@ class _Schedule:
     """A main loop's schedule, by which the warps of a block share the work, and its epilogue.
 
     name: as in a kernel's name; kernel, epilogue: CUTLASS's tags; tiles: extents of m and n.
-    threads: of a block, one warp group of which loads.
+    threads: of a block, one warp group of which loads. is_persistent: True where blocks stay, and
+        take one tile after the other.
     """
 
     name: str
@@ -43,6 +45,17 @@ class _Schedule:
     epilogue: str
     threads: int
     tiles: tuple[tuple[int, int], ...]
+    is_persistent: bool = True
+
+    def largest(self, tile: Tile) -> Extents:
+        """Return the largest sizes that CUTLASS can round up to whole tiles, in signed 32 bits.
+
+        Where blocks do not stay, tiles of n and a batch are extents of the grid along y and z.
+        """
+        m, n, k = (LARGEST - extent + 1 for extent in tile)
+        if self.is_persistent:
+            return Extents(m, n, k)
+        return Extents(m, GRID_SIDE * tile.n, k, GRID_SIDE)
 
 
 _SCHEDULES = (
@@ -53,6 +66,7 @@ _SCHEDULES = (
         "NoSmemWarpSpecialized",
         256,
         ((64, 128), (128, 128)),
+        is_persistent=False,
     ),
     _Schedule(
         "warpspecialized_pingpong",
@@ -132,7 +146,16 @@ class Series:
             ("GEMM_SCHEDULE", f"{schedule.kernel}FP8FastAccum" if self.fast else schedule.kernel),
             ("GEMM_EPILOGUE", schedule.epilogue),
         )
-        return Build(kernel, SOURCE, macros, self.output, "f32", output_alignment, True)
+        return Build(
+            kernel,
+            SOURCE,
+            macros,
+            self.output,
+            "f32",
+            output_alignment,
+            is_experimental=True,
+            largest=schedule.largest(tile),
+        )
 
 
 def _by_x(tile: Tile) -> str:

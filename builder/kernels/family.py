@@ -26,6 +26,7 @@ class Family:
     prefix: first word of the names of its builds.
     is_compiled: whether they are compiled here, from a source in `cuda/`.
     target_suffix: follows the architecture that they are compiled for (`sm_90a`).
+    options: of NVRTC, beside those that every source is compiled with.
     resets_workspace: whether a launch leaves its workspace as zero as it was before.
     has_tensor_maps: whether the host puts TMA descriptors into their parameters.
     on_tensor_cores: whether they multiply there; None where a kernel's instruction says so.
@@ -40,6 +41,7 @@ class Family:
     prefix: str
     is_compiled: bool = True
     target_suffix: str = ""
+    options: tuple[str, ...] = ()
     resets_workspace: bool = True
     has_tensor_maps: bool = False
     on_tensor_cores: bool | None = None
@@ -80,6 +82,9 @@ FAMILIES = {
         cutlass3.builds,
         "cutlass3x",
         target_suffix="a",
+        # The tile scheduler divides a uint128_t (cutlass/fast_math.h). CUTLASS's own division is a
+        # breakpoint on a device, so the compiler's type must stand for it (cutlass/uint128.h).
+        options=("--device-int128", "-DCUTLASS_UINT128_NATIVE"),
         resets_workspace=False,
         has_tensor_maps=True,
         on_tensor_cores=True,

@@ -48,7 +48,7 @@ def test_a_process_survives_a_planted_fault_of_another(
     card: Card, architecture: str, tmp_path: Path, fault: str, outcome: str
 ) -> None:
     build = catalogue()["tiled_sgemm_16"]
-    bad = planted(fault, build, architecture, tmp_path).cubin
+    bad = planted(fault, build, architecture, tmp_path).code
     assert not kernels.prepare([build], architecture, kernels.cache())
     found = in_child(launched, card.uuid, bad, kernels.cache(), timeout_s=30.0)
     assert found.startswith(outcome), found

@@ -23,6 +23,9 @@ from .tensor_map import DescriptorError, encode_with, patch
 
 _MAKE_THREADS = 32
 _ANY_EXTENT = 1024
+_MOST_BLOCKS = (2**31 - 1, 65535, 65535)
+"""The largest grid that CUDA launches."""
+
 _PORTABLE_CLUSTER = 8
 """Blocks of a cluster that every GPU with clusters can hold."""
 
@@ -147,7 +150,7 @@ class CubinBound(CudaBound):
             self._problems["workspace"] = address
             params, launch = program.make_params(self._problems)
         self._shape = launch_shape(launch)
-        if not all(self._shape.grid):
+        if not _can_be_launched(self._shape.grid):
             text = f"{program.kernel.name} cannot run {self.gemm}"
             raise DeviceError(0, "gemm_make_params", text)
         program.describe_tensors(params)
@@ -157,6 +160,11 @@ class CubinBound(CudaBound):
         if self._zeroes and self._workspace is not None:
             self._context.launcher.zero(*self._workspace)
         self._context.launcher.launch(self._function, self._shape, self._arguments[copy])
+
+
+def _can_be_launched(grid: tuple[int, int, int]) -> bool:
+    """Return False for a grid of no blocks, as a refused problem has it, or beyond the limits."""
+    return all(1 <= n <= most for n, most in zip(grid, _MOST_BLOCKS, strict=True))
 
 
 def _any_problem() -> NDArray[np.void]:

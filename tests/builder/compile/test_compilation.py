@@ -32,12 +32,16 @@ from builder.compile.nvrtc import (
 )
 from builder.compile.outcome import Outcome
 from builder.errors import BuilderError
-from builder.kernels import SOURCES, Build, select
+from builder.kernels import SOURCES, Build, family_of, select
 from builder.kernels.catalogue import catalogue
 from gpperf_lite._occupancy import occupancy
 
 TOOLS = Toolchain((("nvidia-cuda-nvrtc", "13.0.88"),), ("/headers",))
 SGEMM = "cutlass_simt_sgemm_64x64_8x2_nn_align1"
+COOPERATIVE = (
+    "cutlass3x_sm90_tensorop_gemm_f16_f16_f32_f16_f16_128x128x64_1x1x1_0_tnt_align8"
+    "_warpspecialized_cooperative_epi_tma"
+)
 FP8 = "cutlass_tensorop_bf16_s16832fastaccumgemm_e4m3_64x64_64x6_tn_align16"
 HELLO = CompileJob("a.cu", (), "sm_90", ())
 
@@ -80,7 +84,7 @@ def test_the_cubin_of_an_outcome_is_found_again(tmp_path: Path) -> None:
     assert found is not None
     kernel, cubin, key = found
     assert (kernel, key) == (outcome.kernel, outcome.key)
-    assert cubin == compiled(CompileJob("", catalogue()[SGEMM].macros, "", ())).cubin
+    assert cubin == compiled(CompileJob("", catalogue()[SGEMM].macros, "", ())).code
     assert cubins.get(catalogue()[SGEMM], "sm_80") is None
     assert cubins.get(catalogue()["library"], "sm_90") is None
 
@@ -259,9 +263,9 @@ def test_readers_see_whole_entries_while_others_write(tmp_path: Path) -> None:
 
 def test_a_key_is_of_all_that_decides_the_cubin_and_of_nothing_else(tmp_path: Path) -> None:
     def key(tools: Toolchain = TOOLS, macros: tuple[tuple[str, str], ...] = (("A", "1"),),
-            target: str = "sm_90") -> str:  # fmt: skip
+            target: str = "sm_90", options: tuple[str, ...] = ()) -> str:  # fmt: skip
         cubins = CubinCache(tmp_path, tools, tmp_path)
-        return cubins.key(cubins.job("a.cu", macros, target))
+        return cubins.key(cubins.job("a.cu", macros, target, options))
 
     (tmp_path / "a.cu").write_text('#include "b.h"\n#include <far.h>\n#include "absent.h"\n')
     (tmp_path / "b.h").write_text('  #  include "c.h"\n#include "b.h"\n')
@@ -270,12 +274,35 @@ def test_a_key_is_of_all_that_decides_the_cubin_and_of_nothing_else(tmp_path: Pa
     first = key()
     assert key() == first
     assert key(replace(TOOLS, include=("elsewhere",))) == first
-    keys = {first, key(macros=(("A", "2"),)), key(target="sm_80")}
+    keys = {first, key(macros=(("A", "2"),)), key(target="sm_80"), key(options=("-DB",))}
     keys.add(key(replace(TOOLS, versions=(("nvidia-cuda-nvrtc", "13.0.99"),))))
     (tmp_path / "unused.h").write_text("// 2")
     assert key() == first
     (tmp_path / "c.h").write_text("// 2")
-    assert len(keys | {key()}) == 5
+    assert len(keys | {key()}) == 6
+
+
+def test_a_key_without_options_of_its_own_is_what_it_always_was(tmp_path: Path) -> None:
+    """So that cubins which were carried somewhere, or compiled long ago, are found."""
+    (tmp_path / "a.cu").write_text("// 1")
+    cubins = CubinCache(tmp_path, TOOLS, tmp_path)
+    job = cubins.job("a.cu", (("A", "1"),), "sm_75")
+    assert cubins.key(job) == "cb2ed8961ad868b99ea2f11f-302e6d82"
+
+
+def test_the_options_of_a_family_are_in_the_jobs_and_keys_of_its_builds_alone(
+    tmp_path: Path,
+) -> None:
+    cubins = CubinCache(tmp_path, TOOLS)
+    for name in (SGEMM, "tiled_sgemm_16", COOPERATIVE):
+        build = catalogue()[name]
+        job = cubins.job_of(build, "sm_90")
+        assert job.options == family_of(build.kernel).options
+        assert bool(job.options) == (name == COOPERATIVE)
+        cubins.write(cubins.key(job), ENTRY)
+        found = cubins.describe(build, "sm_90")
+        assert found is not None
+        assert found[1] == cubins.key(job)
 
 
 def test_cubins_that_were_brought_along_are_found_without_a_compiler(tmp_path: Path) -> None:
@@ -328,9 +355,10 @@ def test_whatever_ends_a_compiler_is_a_reason(code: str, reason: str) -> None:
 
 def test_a_compiler_reads_the_program_and_answers_with_log_and_cubin() -> None:
     code = "text = sys.stdin.read(); print('{\"log\": \"fine\"}'); print(text, end='')"
-    answer = child(code)(HELLO)
+    answer = child(code)(replace(HELLO, options=("-DB",)))
     assert answer.log == "fine"
-    assert json.loads(answer.cubin)["source"] == "a.cu"
+    assert json.loads(answer.code)["source"] == "a.cu"
+    assert json.loads(answer.code)["options"] == ["-DB"]
 
 
 def test_a_compiler_that_hangs_is_ended() -> None:
@@ -409,6 +437,17 @@ def test_a_program_that_does_not_compile_says_why_in_one_line(nvrtc: Toolchain) 
     job = CompileJob(str(SOURCES / "tiled_gemm.cu"), (), "sm_90", nvrtc.include)
     with pytest.raises(CompileError, match=r"it does not compile: tiled_gemm.cu\(\d+\): error"):
         NvrtcProcesses()(job)
+
+
+def test_a_virtual_architecture_gives_ptx(nvrtc: Toolchain) -> None:
+    """Text of the same job, its options included, without the byte that ends a string in C."""
+    macros = (("TILE", "16"), ("ELEMENT", "OF_THE_OPTION"))
+    source, options = str(SOURCES / "tiled_gemm.cu"), ("-DOF_THE_OPTION=float",)
+    job = CompileJob(source, macros, "compute_90", nvrtc.include, options)
+    text = NvrtcProcesses()(job).code.decode("ascii")
+    assert ".target sm_90\n" in text
+    assert ".entry gemm_make_params(" in text
+    assert "\0" not in text
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from builder.dataset import is_storable
 from builder.kernels import SOURCES, Build, select
 from builder.kernels.catalogue import CatalogueError, catalogue
 from gpperf_lite import Gemm, Kernel
-from gpperf_lite._gemm import DTYPES
+from gpperf_lite._gemm import DTYPES, LARGEST
 from gpperf_lite._kernel import Tile
 
 BITS = {"f64": 64, "f32": 32, "f16": 16, "bf16": 16, "s32": 32, "s8": 8, "e4m3": 8}
@@ -213,6 +213,11 @@ def test_a_pattern_of_any_length_is_refused_in_a_short_sentence() -> None:
 
 
 H_TN = catalogue()["cutlass_tensorop_h16816gemm_128x128_32x4_tn_align8"]
+NARROW = catalogue()["cutlass_tensorop_h16816gemm_128x128_32x4_tn_align8_swizzle1"]
+TILED = catalogue()["tiled_sgemm_16"]
+_F16 = "cutlass3x_sm90_tensorop_gemm_f16_f16_f32_f16_f16_128x128x64_1x1x1_0_tnt_align8"
+PERSISTENT = catalogue()[f"{_F16}_warpspecialized_cooperative_epi_tma"]
+ONE_TILE = catalogue()[f"{_F16}_warpspecialized_epi_nosmem"]
 IGEMM = catalogue()["cutlass_tensorop_i16832gemm_s8_128x128_64x5_tn_align16"]
 
 
@@ -228,6 +233,19 @@ IGEMM = catalogue()["cutlass_tensorop_i16832gemm_s8_128x128_64x5_tn_align16"]
         (IGEMM, Gemm(1, 4, 16, "s8", alpha=0.5), "its alpha and beta are whole numbers, not 0.5"),
         (IGEMM, Gemm(1, 4, 16, "s8", beta=0.5), "whole numbers"),
         (catalogue()["library"], Gemm(3, 5, 7, "f16"), None),
+        (H_TN, Gemm(LARGEST - 127, 8, 8, "f16"), None),
+        (H_TN, Gemm(LARGEST - 126, 8, 8, "f16"), "m=2147483521 is beyond what it can count"),
+        (H_TN, Gemm(1, 65535 * 8 * 128, 8, "f16"), None),
+        (H_TN, Gemm(1, 65536 * 8 * 128, 8, "f16"), "it can count, 67107840"),
+        (NARROW, Gemm(1, 65536 * 128, 8, "f16"), "it can count, 8388480"),
+        (H_TN, Gemm(1, 8, 2**30, "f16"), "k=1073741824 is beyond what it can count"),
+        (H_TN, Gemm(1, 8, 8, "f16", batch=65535), None),
+        (H_TN, Gemm(1, 8, 8, "f16", batch=65536), "batch=65536 is beyond what it can count, 65535"),
+        (TILED, Gemm(LARGEST, 8, LARGEST, "f32", batch=LARGEST), None),
+        (PERSISTENT, Gemm(8, 2**24, 8, "f16", batch=65536), None),
+        (PERSISTENT, Gemm(8, 8, LARGEST - 7, "f16"), "k=2147483640 is beyond what it can count"),
+        (ONE_TILE, Gemm(8, 2**24, 8, "f16"), "it can count, 8388480"),
+        (ONE_TILE, Gemm(8, 8, 8, "f16", batch=65536), "it can count, 65535"),
     ],
 )
 def test_a_build_refuses_what_its_program_cannot_run(

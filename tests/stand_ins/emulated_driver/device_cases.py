@@ -266,12 +266,14 @@ def test_a_demanding_kernel_gets_its_cluster_its_shared_memory_and_a_clean_works
         assert error_of(bound) < 1e-6
 
 
+@pytest.mark.parametrize("k", [7, 10])
 def test_what_a_kernel_cannot_run_is_an_error_that_can_be_passed(
-    device: CudaDevice, emulation: Emulation
+    device: CudaDevice, emulation: Emulation, k: int
 ) -> None:
+    """It says so by a grid of no blocks; or asks for more than CUDA launches."""
     with device.load(DEMANDING, emulation.image("demanding")) as program:
         with pytest.raises(DeviceError, match="cannot run") as caught:
-            program.bind(Gemm(5, 6, 7, "f32", "tn"), 1)
+            program.bind(Gemm(5, 6, k, "f32", "tn"), 1)
         assert not caught.value.is_sticky
 
 

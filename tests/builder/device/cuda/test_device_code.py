@@ -414,7 +414,7 @@ def compiled_by_nvrtc(source: str, architecture: str, *macros: tuple[str, str]):
 
     program = CompileJob(str(CUDA / source), macros, architecture, installed_toolchain().include)
     compiled = compile_here(program)
-    assert compiled.cubin, compiled.log
+    assert compiled.code, compiled.log
     assert "warning" not in compiled.log
     assert not re.search(r"[1-9]\d* bytes spill", compiled.log)
     return compiled
@@ -428,7 +428,7 @@ KERNELS = (
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_nvrtc_compiles_the_support_kernels(architecture: str) -> None:
-    cubin = compiled_by_nvrtc("support.cu", architecture).cubin
+    cubin = compiled_by_nvrtc("support.cu", architecture).code
     assert all(b".text." + name in cubin for name in KERNELS)
 
 
@@ -443,4 +443,4 @@ def test_nvrtc_gives_the_tiled_kernel_the_shared_memory_that_it_says(
         compiled = compiled_by_nvrtc("tiled_gemm.cu", architecture, *macros)
         used = [int(found) for found in re.findall(r"(\d+) bytes smem", compiled.log)]
         assert used == [constants(tiled(element), side)[1]]
-        assert b"gemm_make_params" in compiled.cubin
+        assert b"gemm_make_params" in compiled.code
