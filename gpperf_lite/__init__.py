@@ -8,6 +8,7 @@
 """
 
 from ._builtin import available
+from ._comparison import Compared, Comparison, compare
 from ._errors import (
     ArtefactError,
     FeatureMismatchError,
@@ -27,6 +28,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArtefactError",
+    "Compared",
+    "Comparison",
     "FeatureMismatchError",
     "Gemm",
     "GpperfError",
@@ -40,5 +43,6 @@ __all__ = [
     "UnknownKernelError",
     "UnsupportedVersionError",
     "available",
+    "compare",
     "load",
 ]

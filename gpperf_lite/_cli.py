@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from . import __version__
 from ._builtin import available
 from ._card_page import page
+from ._comparison import compare
 from ._errors import GpperfError, InputError, nearest
 from ._gemm import Gemm
 from ._kernel import FAMILIES, Kernel
@@ -26,6 +27,7 @@ from ._output import (
     aligned,
     as_json,
     as_text,
+    compared_table,
     document,
     heading,
     table,
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_predict(commands)
     _add_rank(commands)
+    _add_compare(commands)
     models = _command(commands, "models", "list the built-in models", "", _run_models)
     models.add_argument("--json", action="store_true", help="print JSON")
     text = "list the GPUs whose facts are known, whether or not they have a model"
@@ -121,8 +124,16 @@ def _add_rank(commands: Any) -> None:
     parser.add_argument("--family", metavar="NAMES", help=f"of these alone: {' '.join(FAMILIES)}")
 
 
-def _add_gemm(parser: argparse.ArgumentParser, more: str = "") -> None:
-    """Add the arguments of every GEMM; more: what else a dtype may be."""
+def _add_compare(commands: Any) -> None:
+    text = "compare GPUs, dtypes and back ends for one GEMM"
+    example = "4096 4096 4096 --gpu h200,b200,l40s --dtype bf16,fp8,nvfp4"
+    parser = _command(commands, "compare", text, example, _run_compare)
+    _add_gemm(parser, "; several with commas", gpus="; several with commas")
+    parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names, a,b")
+
+
+def _add_gemm(parser: argparse.ArgumentParser, more: str = "", gpus: str = "") -> None:
+    """Add the arguments of every GEMM; more, gpus: what else a dtype, and a GPU, may be."""
     sizes = "a number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
     parser.add_argument("sizes", nargs="*", metavar="M N K", help=f"each {sizes}")
     for name in ("m", "n", "k"):
@@ -132,7 +143,8 @@ def _add_gemm(parser: argparse.ArgumentParser, more: str = "") -> None:
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--beta", type=float, default=0.0)
-    parser.add_argument("--gpu", default=_DEFAULT_GPU, help="built-in model or path of an artefact")
+    what = f"built-in model or path of an artefact{gpus}"
+    parser.add_argument("--gpu", default=_DEFAULT_GPU, help=what)
     parser.add_argument("--confidence", type=float, default=0.9, help="of the intervals")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -187,6 +199,29 @@ def _run_rank(options: argparse.Namespace) -> None:
         print(f"{heading(model, gemms)}, least {options.objective} first")
         columns = RANKING if len(dtypes) == 1 else RANKING_OF_DTYPES
         print("\n".join(table(ranking, columns)))
+
+
+def _run_compare(options: argparse.Namespace) -> None:
+    dtypes = options.dtype.split(",")
+    gemms = _gemms(options, dtypes[0])
+    if len(gemms) != 1:
+        raise InputError(f"compare takes one GEMM (got {len(gemms)})")
+    kernels = options.kernel.split(",") if options.kernel else None
+    found = compare(gemms[0], options.gpu.split(","), dtypes, kernels, options.confidence)
+    if options.csv:
+        known = [(row.prediction, row.gpu) for row in found if row.prediction is not None]
+        write_csv([one for one, _ in known], options.csv, [gpu for _, gpu in known])
+    elif options.json:
+        print(json.dumps([row.to_dict() for row in found]))
+    else:
+        gemm = gemms[0]
+        batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
+        print(f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.layout}; * best of its kind")
+        print("\n".join(compared_table(found)))
+        reasons = dict.fromkeys(
+            f"{row.gpu} {row.dtype}: {row.reason}" for row in found if row.prediction is None
+        )
+        print("\n".join(reasons), end="\n" if reasons else "")
 
 
 def _choice(

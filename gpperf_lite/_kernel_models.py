@@ -86,6 +86,19 @@ class KernelModels:
             )
         return known
 
+    def back_ends(self, dtype: str) -> list[str]:
+        """Return the names of `library` and other back ends that were measured for a dtype.
+
+        Of several that share what was measured, the first alone.
+        """
+        measured = self.measured.get(dtype, dtype)
+        found: dict[int, str] = {}
+        for kernel in self._back_ends:
+            estimator = self._estimators.get(("runtime", measured, kernel.name))
+            if estimator is not None:
+                found.setdefault(id(estimator), kernel.name)
+        return list(found.values())
+
     def is_other(self, kernel: Kernel) -> bool:
         return kernel.name not in self.kernels
 

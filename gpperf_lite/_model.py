@@ -18,7 +18,7 @@ from ._batch import able_rows, answer_rows, batch_of, sizes_of
 from ._builtin import artefact_path
 from ._descriptions import gpu_to_json
 from ._errors import InputError, shown
-from ._gemm import Gemm, checked_size
+from ._gemm import Gemm, checked_size, usual_dtype
 from ._gpu import Gpu
 from ._interval import checked_confidence
 from ._kernel import Kernel
@@ -75,6 +75,14 @@ class Model:
     def dtypes(self) -> tuple[str, ...]:
         """The dtypes that the model answers for; those that were measured come first."""
         return tuple(self._models.measured)
+
+    def back_ends(self, dtype: str) -> tuple[str, ...]:
+        """Return the names of `library` and the other back ends that answer for a dtype.
+
+        Those that were measured in it, or in the one that stands in for it: of several that share
+        what was measured, the first alone. None for a dtype that the model does not know.
+        """
+        return tuple(self._models.back_ends(usual_dtype(dtype)))
 
     @property
     def card(self) -> dict[str, Any]:

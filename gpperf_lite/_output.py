@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ._comparison import Comparison
 from ._gemm import Gemm
 from ._model import Model
 from ._prediction import FIELDS, Prediction
@@ -91,6 +92,14 @@ _FIGURES: tuple[_Column, ...] = (
     ("in domain", lambda p: "yes" if p.in_domain else "no"),
 )
 
+_BEST_FIELDS = {
+    "runtime": "runtime_s",
+    "TFLOP/s": "tflops",
+    "power": "power_w",
+    "energy": "energy_j",
+}
+"""The columns of which there is a best, and the field of each."""
+
 SWEEP: tuple[_Column, ...] = (
     ("m", lambda p: str(p.gemm.m)),
     ("n", lambda p: str(p.gemm.n)),
@@ -103,6 +112,29 @@ _KERNEL: tuple[_Column, ...] = (("kernel", lambda p: p.kernel.name),)
 RANKING = (*_KERNEL, *_FIGURES)
 RANKING_OF_DTYPES = (*_KERNEL, ("dtype", lambda p: p.gemm.dtype), *_FIGURES)
 """Columns of tables: of one kernel for many GEMMs, of many kernels for one, and in many dtypes."""
+
+
+def compared_table(comparison: Comparison) -> list[str]:
+    """Return the lines of a comparison for people; * marks what is best of those that compare."""
+    heads = ("GPU", "dtype", "kernel", *(name for name, _ in _FIGURES))
+    stars = {
+        (name, id(best))
+        for name, field in _BEST_FIELDS.items()
+        for timed in comparison.scopes
+        if (best := comparison.best(field, timed)) is not None
+    }
+    rows: list[Sequence[str]] = [heads]
+    for row in comparison:
+        about = (row.gpu, row.dtype, row.kernel)
+        if row.prediction is None:
+            rows.append((*about, *("-" for _ in _FIGURES)))
+            continue
+        cells = (
+            show(row.prediction) + (" *" if (name, id(row)) in stars else "")
+            for name, show in _FIGURES
+        )
+        rows.append((*about, *cells))
+    return aligned(rows)
 
 
 def table(predictions: Sequence[Prediction], columns: Sequence[_Column]) -> list[str]:
@@ -137,12 +169,20 @@ def plain(value: object, longest: int = 200) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:longest])
 
 
-def write_csv(predictions: Iterable[Prediction], target: str) -> None:
-    """Write all fields in SI units, to a file or for "-" to stdout; an interval is two columns."""
+def write_csv(
+    predictions: Iterable[Prediction], target: str, gpus: Iterable[str] | None = None
+) -> None:
+    """Write all fields in SI units, to a file or for "-" to stdout; an interval is two columns.
+
+    gpus: the GPU of each prediction, for a first column of them.
+    """
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
+    named = None if gpus is None else iter(gpus)
     for prediction in predictions:
         row = _csv_row(prediction)
+        if named is not None:
+            row = {"gpu": next(named), **row}
         if writer is None:
             writer = csv.DictWriter(text, list(row), lineterminator="\n")
             writer.writeheader()
