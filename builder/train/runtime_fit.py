@@ -29,6 +29,9 @@ from .slowness import columns_of, fit_slowness, fit_unmeasured
 _ROUNDS = 2
 """The rounds in which constants and slowness are fitted in turn."""
 
+_NO_WORSE = 1.01
+"""Times the error that a physical model without the host's own time may have, to be preferred."""
+
 _UNLABELLED_BETWEEN = 8000
 _LARGEST_GRID = 10
 _MAC_FACTOR_BEYOND = 1.01
@@ -109,14 +112,34 @@ def _fit_physics(
 
     Each is fitted in turn to what the other leaves over.
     """
-    constants = fit_constants(points, gpu, kernels)
+    constants: Constants = fit_constants(points, gpu, kernels)
     if _are_libraries(points, kernels):
         return constants, {}, None
+    slowness: Slowness = {}
     for _ in range(_ROUNDS):
+        constants = _without_idle_host(points, gpu, kernels, constants, slowness)
         slowness = fit_slowness(points, gpu, kernels, constants)
         constants = fit_constants(points, gpu, kernels, slowness=slowness)
+    constants = _without_idle_host(points, gpu, kernels, constants, slowness)
     slowness = fit_slowness(points, gpu, kernels, constants)
     return constants, slowness, fit_unmeasured(slowness, gpu, kernels)
+
+
+def _without_idle_host(
+    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants, slowness: Slowness
+) -> Constants:
+    """Return constants with no more time of the host than a launch takes, if rows need no more.
+
+    The search starts it near the shortest runtime. Where no row was bound by the host it stays
+    there, and would be the least time of all GEMMs that are smaller.
+    """
+    idle = {**constants, "host_s": constants["launch_s"]}
+
+    def error(some: Constants) -> float:
+        base_s = describe_points(points, gpu, kernels, some, slowness).base_s
+        return float(np.abs(np.log(base_s / points.runtime_s)).mean())
+
+    return idle if error(idle) <= _NO_WORSE * error(constants) else constants
 
 
 def trained_domain(points: Points) -> Domain:
