@@ -9,15 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins.artefacts import GPU
 
+from gpperf_lite._gpu_facts import known_gpus
 from gpperf_lite._kernel import LIBRARY, Kernel, Tile
 from gpperf_lite._occupancy import (
     REGISTERS,
     blocks_per_sm,
     least_capability,
     limits_of,
+    multiplied_as,
     obstacle_on,
     occupancy,
 )
+from gpperf_lite._physics import CONSTANTS, NEW_CONSTANTS, View
 
 CAPABILITIES = ((7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (11, 0), (12, 0))
 
@@ -152,3 +155,15 @@ def test_an_unknown_capability_has_the_limits_of_the_nearest_below() -> None:
     assert limits_of((8, 8)) == limits_of((8, 7))
     assert limits_of((13, 0)) == limits_of((12, 1))
     assert limits_of((1, 0)) == limits_of((7, 0))
+
+
+def test_fp8_of_cutlass_2_is_multiplied_as_f16_on_hopper_alone() -> None:
+    """So the physics and the plans of such kernels count by the peak of f16 there."""
+    fp8 = Kernel.from_name("cutlass_tensorop_bf16_s16832fastaccumgemm_e4m3_128x128_64x4_tn_align16")
+    gpus = known_gpus()
+    for name, dtype in (("h200_sxm", "f16"), ("l40s", "fp8"), ("rtx_pro_6000_server", "fp8")):
+        assert multiplied_as(fp8, gpus[name], "fp8") == dtype
+        assert multiplied_as(LIBRARY, gpus[name], "fp8") == "fp8"
+    constants = dict.fromkeys([*(name for name, *_ in CONSTANTS["kernel"]), *NEW_CONSTANTS], 1.0)
+    view = View(gpus["h200_sxm"], "fp8", "tn", fp8, constants)
+    assert view.macs_s == 2.0 / gpus["h200_sxm"].peak_flops["f16"]

@@ -56,8 +56,8 @@ class Programs:
 
     def load_s(self, point: Point) -> float:
         """Return the time that loading and verifying a point's program should take, at most."""
-        is_first = point.kernel not in self._loaded and self.key(point) is None
-        return _LIBRARY_S if is_first else _LOAD_S
+        is_library = not self._builds[point.kernel].source
+        return _LIBRARY_S if is_library and point.kernel not in self._loaded else _LOAD_S
 
     def is_out(self, point: Point) -> bool:
         """Return True where a point's build is quarantined."""

@@ -67,6 +67,16 @@ def assert_done(path: Path, plan: Plan) -> None:
     assert state_of(path).open is None
 
 
+def test_the_library_may_take_its_time_when_it_is_loaded(path: Path) -> None:
+    """A file of half a gigabyte, read for the first time: no reason to call a worker hung."""
+    said: list[Heartbeat | Note] = []
+    run_session(path, small_plan(4, 0, ("library", TILED)), tell=said.append)
+    heartbeats = [one for one in said if isinstance(one, Heartbeat)]
+    loads = [one for one in heartbeats if one.what.startswith("verifying the build of ")]
+    times_s = {one.what.split()[4]: one.expected_s for one in loads}
+    assert times_s == {"library": 6.0, TILED: 1.0}
+
+
 def test_each_point_is_measured_once_and_the_journal_tells_the_run(path: Path) -> None:
     plan = small_plan()
     assert run_session(path, plan).how == COMPLETE

@@ -100,6 +100,13 @@ def test_the_algorithm_is_told_with_m_before_n(library: CublasLt) -> None:
     assert algorithm["version"] == 130000
 
 
+def test_fp8_says_that_products_are_not_added_up_fast(library: CublasLt) -> None:
+    with Matmul(library, Gemm(64, 64, 64, "fp8", "tn")) as matmul:
+        assert matmul.algorithm["fast_accumulation"] is False
+    with Matmul(library, Gemm(64, 64, 64, "bf16", "tn")) as matmul:
+        assert "fast_accumulation" not in matmul.algorithm
+
+
 def test_without_the_header_numbers_are_told_and_no_names(stand_in: ctypes.CDLL) -> None:
     with CublasLt(stand_in, "") as library, Matmul(library, Gemm(64, 64, 64, "f32")) as matmul:
         assert "tile" not in matmul.algorithm
