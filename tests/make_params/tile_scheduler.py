@@ -104,7 +104,8 @@ class Raster:
     def grid(self, sm_count: int) -> Shape:
         """get_grid_shape: as many blocks as there are SMs in whole clusters, or as the problem has.
 
-        GPCs of 18 SMs are assumed (get_max_cta_occupancy).
+        GPCs of 18 SMs are assumed (get_max_cta_occupancy). On an odd number of SMs below 18 CUTLASS
+        itself may ask for a part of a cluster; no GPU with clusters has so few.
         """
         m, n = self.padded
         total, (across, along) = m * n * self.blocks[2], self.cluster
