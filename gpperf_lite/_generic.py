@@ -119,15 +119,10 @@ class Generic:
         if not isinstance(gpu, Gpu):
             raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
         chosen = {one.dtype: one for one in self.estimators if gpu.peak_of(one.dtype)}
-        seen, texts = gpu, []
-        if not chosen:
-            chosen = self._stood_in(gpu)
-            peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in chosen.items()}
-            seen = replace(gpu, peak_flops=peaks)
-            texts = [
-                f"{dtype} was not measured: predicted as {one.dtype}"
-                for dtype, one in chosen.items()
-            ]
+        stood_in = self._stood_in(gpu)
+        peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in stood_in.items()}
+        seen = replace(gpu, peak_flops={**gpu.peak_flops, **peaks}) if peaks else gpu
+        chosen |= stood_in
         if not chosen:
             known = " ".join(one.dtype for one in self.estimators)
             got = " ".join(gpu.peak_flops) or "none"
@@ -135,17 +130,15 @@ class Generic:
                 f"gpu.peak_flops must have a dtype that {self.name} answers for: {known} (got "
                 f"{got}): add its dense peak in FLOP/s from the data sheet"
             )
-        estimators = [
-            self._estimator(one, seen)._replace(dtype=dtype) for dtype, one in chosen.items()
-        ]
+        estimators = [_renamed(self._estimator(one, seen), dtype) for dtype, one in chosen.items()]
         dtypes = {one.dtype for one in estimators}
         stand_ins = {
             dtype: other
             for dtype, other in self.stand_ins.items()
             if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
         }
-        answering = [one.dtype for one in chosen.values()]
-        remarks = (*self._remarks(seen, answering), *self._beyond(seen), *texts)
+        answering = {dtype: one.dtype for dtype, one in chosen.items()}
+        remarks = (*self._remarks(seen, answering), *self._beyond(seen))
         return Artefact(
             self.name,
             self.version,
@@ -168,12 +161,12 @@ class Generic:
         return [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
 
     def _stood_in(self, gpu: Gpu) -> dict[str, GenericEstimator]:
-        """Return the estimators that stand in for the GPU's dtypes, none of which was measured."""
+        """Return the estimators that stand in for dtypes of a GPU that has no peak of theirs."""
         return {
             dtype: one
             for dtype, other in self.stand_ins.items()
             for one in self.estimators
-            if gpu.peak_of(dtype) and one.dtype == other
+            if one.dtype == other and gpu.peak_of(dtype) and not gpu.peak_of(other)
         }
 
     def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
@@ -213,14 +206,17 @@ class Generic:
         widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
-    def _remarks(self, gpu: Gpu, dtypes: list[str]) -> list[str]:
-        """Return remarks on the nearest measured GPUs: not always the same one in every dtype."""
+    def _remarks(self, gpu: Gpu, answering: Mapping[str, str]) -> list[str]:
+        """Return remarks on the nearest measured GPUs: not always the same one in every dtype.
+
+        answering: the measured dtype that answers, by each dtype of the artefact.
+        """
         if any(gpu.name == one.name for one in self.gpus):
             whose = f"there is a model of {gpu.name:.80} itself"
             return [f"predicted from the data sheet alone; {whose}"]
         like: dict[str, list[str]] = {}
-        for dtype in dtypes:
-            nearest, least = self.nearest(gpu, dtype)
+        for dtype, measured in answering.items():
+            nearest, least = self.nearest(gpu, measured)
             how = "" if least <= self.near else ", which is not much like it"
             like.setdefault(f"like {nearest.name:.80}{how}", []).append(dtype)
         return [
@@ -247,6 +243,14 @@ class Generic:
                 if ours > max(theirs):
                     texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
         return texts
+
+
+def _renamed(estimator: Estimator, dtype: str) -> Estimator:
+    """Return an estimator that answers for a dtype, with a note where that is another."""
+    if estimator.dtype == dtype:
+        return estimator
+    note = f"{dtype} was not measured: predicted as {estimator.dtype}"
+    return estimator._replace(dtype=dtype, notes=(*estimator.notes, note))
 
 
 def _mixed(
