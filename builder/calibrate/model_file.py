@@ -12,7 +12,7 @@ from gpperf_lite._generic import read as read_generic
 from ..dataset import chosen_rows, concatenate, read
 from ..files import make_room
 from ..train import check_name
-from .calibration import calibrate_generic
+from .calibrated_model import calibrate_generic
 
 
 def build_calibrated(

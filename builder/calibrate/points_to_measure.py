@@ -31,7 +31,11 @@ _SEED = 2
 
 def choose(points: Points, generic: Generic, gpu: Gpu, n_few: int) -> NDArray[np.intp]:
     """Return rising indices of n_few of the points, at most; their runtimes play no part."""
-    estimator = _estimator_of(generic, gpu, str(points.dtype[0]))
+    return chosen_for(_estimator_of(generic, gpu, str(points.dtype[0])), points, gpu, n_few)
+
+
+def chosen_for(estimator: Estimator, points: Points, gpu: Gpu, n_few: int) -> NDArray[np.intp]:
+    """Return the same for an estimator of the generic model on a GPU."""
     random = np.random.default_rng(_SEED)
     candidates = np.sort(random.permutation(len(points))[:_MOST_CANDIDATES])
     some = points.where(candidates)

@@ -21,12 +21,13 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..calibrate import calibrate_generic
     from ..train import KeptFits, build_from_recipe
 
     kept = KeptFits(options.fits)
     print(f"finished fits are kept in {kept}; deleting it is always safe", flush=True)
     asked = (options.recipe, options.sources, options.output, options.only, options.workers)
-    build_from_recipe(*asked, kept, options.cubins)
+    build_from_recipe(*asked, kept, options.cubins, calibrate_generic)
     return 0
 
 

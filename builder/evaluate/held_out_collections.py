@@ -79,7 +79,7 @@ def evaluate_collections(
     n_workers: int = 1,
     kept: KeptFits | None = None,
 ) -> Iterator[ModelWorth]:
-    """Yield the worth of each model of a recipe that is of one GPU, as soon as it is known.
+    """Yield the worth of each model of a recipe that is trained on one GPU, once it is known.
 
     sources: the folder of their tables; only: names of models; kept: where finished fits are found
     and kept.
@@ -87,7 +87,8 @@ def evaluate_collections(
     Raises RecipeError where the recipe is not valid or has no such model of a name in `only`,
     SourceError where a table is missing, DatasetError where nothing can be held out.
     """
-    models = {model.name: model for model in read_recipe(recipe) if model.scope == "gpu"}
+    trained = (one for one in read_recipe(recipe) if one.scope == "gpu" and one.base is None)
+    models = {model.name: model for model in trained}
     unknown = sorted(set(only or ()) - set(models))
     if unknown:
         raise RecipeError(f"{recipe} has no model of one GPU called {', '.join(unknown)}")

@@ -12,12 +12,13 @@ fitted before, so that a build which was stopped goes on.
 
 from .any_kernel import KernelTable, held_out_tables, kernel_tables
 from .back_ends import consensus_points, is_back_end, library_points
+from .estimators import accuracy_of
 from .generic import tables_of
 from .generic_fit import GenericOptions
 from .held_out_gpus import Case, HeldOut, hold_out_gpus, with_intervals
-from .intervals import covered
+from .intervals import covered, half_width_of
 from .kept_fits import KeptFits
-from .learner import LearnerOptions, learn
+from .learner import PLAIN, LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
 from .model_files import (
     any_kernel_datasets,
@@ -27,6 +28,7 @@ from .model_files import (
     runtime_dataset,
 )
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
+from .provenance import versions_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
 from .runtime_fit import RuntimeFit, fit_runtime
@@ -38,6 +40,7 @@ from .training import check_name, one_gpu
 __all__ = [
     "KERNELS",
     "LAYOUT",
+    "PLAIN",
     "RECIPE",
     "Case",
     "DescribedPoints",
@@ -55,6 +58,7 @@ __all__ = [
     "RuntimeFits",
     "Stratum",
     "TrainOptions",
+    "accuracy_of",
     "any_kernel_datasets",
     "as_makes",
     "build_from_datasets",
@@ -67,6 +71,7 @@ __all__ = [
     "errors_of",
     "fit_runtime",
     "fit_strata",
+    "half_width_of",
     "held_by_collection",
     "held_by_fold",
     "held_out_tables",
@@ -85,5 +90,6 @@ __all__ = [
     "strata_of",
     "tables_of",
     "unit_of",
+    "versions_of",
     "with_intervals",
 ]

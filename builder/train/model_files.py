@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 from gpperf_lite._any_kernel import AnyKernel
 from gpperf_lite._any_kernel import write as write_any_kernel
 from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._builtin import artefact_path
 from gpperf_lite._generic import Generic
+from gpperf_lite._generic import read as read_generic
 from gpperf_lite._generic import write as write_generic
 
 from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
-from ..files import make_room
+from ..files import make_room, sha256_of
 from ..importers import import_table, with_compiled_kernels
 from .any_kernel import kernel_tables, train_any_kernel
 from .board_power import BoardPower, board_tables
@@ -28,6 +30,9 @@ from .training import train
 
 _ALIKE_SHOWN = 3
 
+Calibrates = Callable[[Generic, Dataset, str, str], Artefact]
+"""What calibrates a generic model by a dataset of one GPU: also the name and version are given."""
+
 
 def build_from_recipe(
     recipe: Path,
@@ -37,15 +42,17 @@ def build_from_recipe(
     n_workers: int,
     kept: KeptFits | None = None,
     cubins: Path | None = None,
+    calibrates: Calibrates | None = None,
 ) -> None:
     """Build the models of a recipe into a folder; each file is written when it is whole.
 
     kept: where finished fits are found and kept. cubins: the cache of compiled kernels, None for
-    the usual one. A line says which model of how many is built, and another one how many of its
-    fits were found.
+    the usual one. calibrates: makes the models that have a base. A line says which model of how
+    many is built, and another one how many of its fits were found.
 
-    Raises RecipeError where the recipe is not valid, or has no model of a name in `only`;
-    ToolchainError where a model needs a compiler and none is installed.
+    Raises RecipeError where the recipe is not valid, or has no model of a name in `only`, or one
+    has a base and nothing calibrates; ToolchainError where a model needs a compiler and none is
+    installed.
     """
     models = read_recipe(recipe)
     unknown = sorted(set(only or ()) - {model.name for model in models})
@@ -62,6 +69,8 @@ def build_from_recipe(
         elif model.scope == "generic":
             generic = build_generic(model, sources, n_workers, kept, cubins)
             write_and_report_generic(generic, path)
+        elif model.base is not None:
+            write_and_report(build_on_base(model, sources, folder, calibrates), path)
         else:
             write_and_report(build_model(model, sources, n_workers, kept, cubins), path)
         if kept:
@@ -81,6 +90,27 @@ def build_model(
     runtime, power = ([read_once[name] for name in part] for part in (model.runtime, model.power))
     boards = _boards(sources, model.boards, model.format) if model.boards else None
     return train(runtime, power, options_of(model), n_workers, kept, boards)
+
+
+def build_on_base(
+    model: ModelRecipe, sources: Path, folder: Path, calibrates: Calibrates | None
+) -> Artefact:
+    """Import the sources of one model and calibrate its base by them.
+
+    The base is the model of that name in the folder, or else the built-in one.
+
+    Raises RecipeError where nothing calibrates.
+    """
+    if calibrates is None:
+        raise RecipeError(f"model {model.name} has a base: it is built by 'models build' alone")
+    built = folder / f"{model.base}.safetensors"
+    base = built if built.is_file() else Path(artefact_path(str(model.base)))
+    datasets = [_import(model, sources, name, 1) for name in model.runtime]
+    artefact = calibrates(read_generic(base), concatenate(datasets), model.name, model.version)
+    origin = {**artefact.provenance["calibrated_from"], "sha256": sha256_of(base)}
+    missing = "readings of power play no part in calibrating"
+    more = {"calibrated_from": origin, "power_missing": missing}
+    return artefact._replace(provenance={**artefact.provenance, **more})
 
 
 def options_of(model: ModelRecipe) -> TrainOptions:

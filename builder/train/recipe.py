@@ -19,6 +19,8 @@ stand_ins            unmeasured dtypes and the measured ones that answer for the
 scope                "gpu"; "generic": one model of many GPUs (split and folds are not used then);
                      "kernels": what answers for kernels that were not measured (nor are they here)
 models               of scope "kernels": names of models of the recipe whose tables are used as well
+base                 of scope "gpu": the name of a generic model that is calibrated by the tables,
+                     which are of few layers; it is built before, or a built-in model
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
 
 The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
@@ -65,6 +67,7 @@ class ModelRecipe:
     models: tuple[str, ...] = ()
     gpu: str | None = None
     formats: dict[str, str] = field(default_factory=dict)
+    base: str | None = None
 
     def format_of(self, source: str) -> str:
         """Return the format of one of its sources, by the name that the recipe gives it."""
@@ -150,6 +153,7 @@ _KEYS: Readers = {
     "held_out": partial(Table.integer, low=2, high=1_000_000),
     "stand_ins": _stand_ins,
     "models": _files,
+    "base": Table.text,
     "scope": partial(Table.choice, allowed=tuple(SCOPES)),
     "without": _without,
 }

@@ -12,7 +12,8 @@ from stand_ins.tables import dataset_of
 
 import gpperf_lite as gp
 from builder.__main__ import main
-from builder.calibrate.calibration import added, calibrate_generic
+from builder.calibrate import calibrate_generic
+from builder.calibrate.calibration import added
 from builder.calibrate.coordinates import time_shares
 from builder.calibrate.gaussian_process import Assumed, _likeness, fit_process
 from builder.dataset import Dataset, Floats, Points, points_of
@@ -120,11 +121,19 @@ def test_points_of_two_gpus_or_of_one_that_is_unknown_are_refused() -> None:
         calibrate_generic(GENERIC, replace(measured(10), gpus={}), "new", "1")
 
 
-def test_too_few_points_and_too_many_are_refused() -> None:
+def test_too_few_points_are_refused() -> None:
     with pytest.raises(DatasetError, match=r"at least 8 points .* \(got \{'bf16': 5\}\)"):
         calibrate_generic(GENERIC, measured(5), "new", "1")
-    with pytest.raises(DatasetError, match=r"at most 2000 points"):
-        calibrate_generic(GENERIC, measured(2100), "new", "1")
+
+
+def test_a_dtype_that_another_answers_for_is_calibrated_and_then_answers_for_that() -> None:
+    """Its note, that it was not measured, is gone: with and without a peak of the other."""
+    for peaks in ({"f16": 2.0**49, "bf16": 2.0**49}, {"f16": 2.0**49}):
+        gpu = replace(GPU, peak_flops=peaks)
+        dataset = replace(measured(20, dtype="f16"), gpus={"new": gpu})
+        artefact = calibrate_generic(GENERIC, dataset, "new", "1")
+        assert [(one.dtype, one.notes) for one in artefact.estimators] == [("f16", ())]
+        assert artefact.stand_ins == ({"bf16": "f16"} if "bf16" in peaks else {})
 
 
 def test_repeats_of_a_point_count_once() -> None:

@@ -6,14 +6,28 @@ from pathlib import Path
 
 import pytest
 from stand_ins.compiler import FakeCompiler, toolchain
-from stand_ins.tables import CUTLASS_COLUMNS, CUTLASS_KERNEL, cutlass_row, gemm_ms, write_csv
+from stand_ins.generics import generic_model
+from stand_ins.tables import (
+    CUTLASS_COLUMNS,
+    CUTLASS_KERNEL,
+    GRID,
+    cutlass_row,
+    gemm_ms,
+    serving_table,
+    write_csv,
+    write_parquet,
+)
 
 import gpperf_lite as gp
 from builder.__main__ import main
+from builder.calibrate import calibrate_generic
 from builder.compile import compile_all
-from builder.errors import SourceError
+from builder.errors import RecipeError, SourceError
+from builder.files import sha256_of
 from builder.kernels import select
 from builder.train import read_recipe, runtime_dataset
+from builder.train.model_files import build_on_base
+from gpperf_lite._generic import write as write_generic
 
 RECIPE = """
 [mine]
@@ -80,3 +94,45 @@ def test_a_gpu_that_neither_table_nor_recipe_names_is_asked_for(folder: Path) ->
     (model,) = read_recipe(path)
     with pytest.raises(SourceError, match="does not say which GPU"):
         runtime_dataset(model, folder)
+
+
+BASED = """
+[a6000]
+version = "1"
+format = "aiconfigurator"
+formats = { layers = "llmservingsim" }
+gpu = "rtx_a6000"
+base = "sheet"
+runtime = ["layers/a.parquet"]
+split = "pair"
+folds = 2
+"""
+
+
+def test_a_model_with_a_base_is_calibrated_from_the_one_that_was_built_beside_it(
+    tmp_path: Path,
+) -> None:
+    """It answers in the dtype that was measured, and for the one that the base answers for."""
+    rows = [{"m": m, "n": n, "k": k, "latency_us": 2e3 * gemm_ms(m, n, k)} for m, n, k in GRID]
+    (tmp_path / "layers").mkdir()
+    write_parquet(tmp_path / "layers" / "a.parquet", serving_table(*rows))
+    write_generic(generic_model(), tmp_path / "sheet.safetensors")
+    (tmp_path / "based.toml").write_text(BASED)
+    arguments = ["models", "build", "--recipe", str(tmp_path / "based.toml"), "--workers", "1"]
+    arguments += ["--sources", str(tmp_path), "--output", str(tmp_path)]
+    assert main([*arguments, "--fits", str(tmp_path / "fits")]) == 0
+    model = gp.load(tmp_path / "a6000.safetensors")
+    assert (model.gpu.name, model.dtypes) == ("NVIDIA RTX A6000", ("f16", "bf16"))
+    origin = model.card["provenance"]["calibrated_from"]
+    expected = {"name": "generic", "version": "1"}
+    assert origin == {**expected, "sha256": sha256_of(tmp_path / "sheet.safetensors")}
+    (built,) = read_recipe(tmp_path / "based.toml")
+    with pytest.raises(RecipeError, match="model a6000 has a base: it is built by 'models build'"):
+        build_on_base(built, tmp_path, tmp_path, None)
+
+
+def test_a_base_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "based.toml").write_text(BASED)
+    (built,) = read_recipe(tmp_path / "based.toml")
+    with pytest.raises(gp.UnknownGpuError, match="no built-in model 'sheet'"):
+        build_on_base(built, tmp_path, tmp_path, calibrate_generic)
