@@ -132,8 +132,8 @@ class Generic:
             known = " ".join(one.dtype for one in self.estimators)
             got = " ".join(gpu.peak_flops) or "none"
             raise InputError(
-                f"gpu.peak_flops must have a dtype that {self.name} answers for: {known} (got "
-                f"{got}): add its dense peak in FLOP/s from the data sheet"
+                f"the peak_flops of {gpu.name:.80} must have a dtype that {self.name} answers for: "
+                f"{known} (got {got}): add its dense peak in FLOP/s where the data sheet has one"
             )
         estimators = [
             self._estimator(one, seen)._replace(dtype=dtype) for dtype, one in chosen.items()
@@ -156,6 +156,11 @@ class Generic:
             self.provenance,
             remarks,
         )
+
+    def answers_for(self, gpu: Gpu) -> bool:
+        """Return True for a GPU with a peak of a dtype that this model answers for."""
+        dtypes = (*(one.dtype for one in self.estimators), *self.stand_ins)
+        return any(gpu.peak_of(dtype) is not None for dtype in dtypes)
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
         """Return the nearest of the GPUs measured in a dtype, and its distance in octaves."""
