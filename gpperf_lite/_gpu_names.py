@@ -80,8 +80,8 @@ def gpu_name(name: str) -> GpuName:
     plain = "_".join(_split(text))
     if len(plain) > _LONGEST:
         return GpuName(plain)
-    text = _unwrapped(text)
-    plain = _joined(text)
+    plain, text = _joined(text), _unwrapped(text)
+    plain = _joined(text) or plain
     # As elsewhere here, a pattern is compiled and looked for where it can be: a name of a model is
     # asked for at each start of a program, and most are short.
     if "g" in text and re.search(_SLICE, text):
@@ -155,7 +155,7 @@ def _split(text: str) -> list[str]:
 def _joined(text: str) -> str:
     """Return the short name of a GPU of which nothing but its words is known."""
     words = _split(text)
-    while words and words[0] in _MARKS:
+    while len(words) > 1 and words[0] in _MARKS:
         del words[0]
     short = "_".join(words)
     card = re.fullmatch(_GEFORCE, short) if short.startswith("rtx") else None
