@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _SXM4, _SXM5, _SXM6 = (f"sxm sxm{socket} hgx dgx" for socket in (4, 5, 6))
+_GRACE, _JETSON = "grace hopper blackwell superchip", "jetson agx nvgpu developer kit"
 _PRO = "rtx blackwell edition 96gb gddr7"
 
 
@@ -73,12 +74,12 @@ BOARDS = (
     _board("h200_nvl", "h200", "nvl", "141gb hbm3e pcie"),
     _board("h800_sxm", "h800", f"{_SXM5} nvidia", "80gb hbm3", "the SXM board of 80 GB"),
     _board("h20", "h20", "", "sxm sxm5 hgx 96gb hbm3"),
-    _board("gh200", "gh200", "96gb 480gb 120gb", "hbm3", "the board of 96 GB of HBM3"),
+    _board("gh200", "gh200", "96gb 480gb 120gb", f"{_GRACE} hbm3", "the board of 96 GB of HBM3"),
     _board("b200_sxm", "b200", f"{_SXM6} nvidia", "180gb 192gb hbm3e", "the SXM board of 180 GB"),
     _board("b300_sxm", "b300", _SXM6, "ac 270gb 288gb hbm3e", "the SXM board of 270 GB"),
-    _board("gb200", "gb200", "", "dgx nvl72 186gb 192gb hbm3e"),
-    _board("gb300", "gb300", "", "dgx nvl72 279gb 288gb hbm3e"),
-    _board("gb10", "gb10|dgx spark", "", "dgx spark 128gb"),
+    _board("gb200", "gb200", "", f"{_GRACE} dgx nvl72 186gb 192gb hbm3e"),
+    _board("gb300", "gb300", "", f"{_GRACE} dgx nvl72 279gb 288gb hbm3e"),
+    _board("gb10", "gb10|dgx spark", "", f"{_GRACE} dgx spark 128gb"),
     _board("v100_sxm_16gb", "v100", "sxm sxm2 / 16gb", "hbm2", "the SXM2 board of 16 GB"),
     _board("v100_sxm_32gb", "v100", "sxm sxm2 / 32gb", "hbm2", "the SXM2 board of 32 GB"),
     _board("v100_pcie_16gb", "v100", "pcie / 16gb", "hbm2"),
@@ -101,9 +102,10 @@ BOARDS = (
     _board("rtx_pro_6000_server", "pro 6000", "server", _PRO, "the Server Edition"),
     _board("rtx_pro_6000_workstation", "pro 6000", "workstation", _PRO),
     _board("rtx_pro_6000_max_q", "pro 6000", "maxq", f"workstation {_PRO}"),
-    # The driver calls every module of these chips by the chip's name alone.
-    _board("jetson_agx_orin", "orin", "agx", "jetson 64gb nvgpu", "the Jetson AGX Orin of 64 GB"),
-    _board("jetson_agx_thor", "thor", "agx", "jetson 128gb nvgpu", "the Jetson AGX Thor of 128 GB"),
+    # The driver calls every module of these chips by the chip's name alone, and the developer kit
+    # came with other memories.
+    _board("jetson_agx_orin", "orin", "64gb", _JETSON, "the Jetson AGX Orin of 64 GB"),
+    _board("jetson_agx_thor", "thor", "128gb", _JETSON, "the Jetson AGX Thor of 128 GB"),
 )
 """Rows of one family stand together; of those that a short name fits, the first is taken."""
 

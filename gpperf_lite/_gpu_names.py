@@ -249,7 +249,7 @@ def _strange(words: list[str], meant: list[_Meant]) -> str:
     if "grid" in words or any(re.fullmatch(r"\d+[abcq]", word) for word in words):
         return "a vGPU is part of a GPU"
     families = [family for family, _, _ in meant]
-    families += [("rtx", word) for word in others if re.fullmatch(r"\d{4}", word)][:1]
+    families += [("rtx", word) for word in others if re.fullmatch(r"\d0[5-9]0", word)][:1]
     if not families:
         return ""
     family = min(families, key=len)

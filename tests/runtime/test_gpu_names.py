@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import gpperf_lite as gp
@@ -116,8 +116,12 @@ TOLD = {
     "RTX 3080 10GB": "rtx3080",
     "rtx-3060ti": "rtx3060ti",
     "Jetson AGX Orin 64GB": "jetson_agx_orin",
-    "Jetson AGX Thor": "jetson_agx_thor",
+    "Jetson AGX Thor 128GB": "jetson_agx_thor",
     "t4 16gb": "t4",
+    "GB200 Grace Blackwell Superchip": "gb200",
+    "jetson_agx_orin": "jetson_agx_orin",
+    "NVIDIA RTX A5000 24 GB": "rtx_a5000",
+    "NVIDIA H100 (PCIe)": "h100_pcie",
 }
 """Names that are of one board and of no other."""
 
@@ -144,6 +148,8 @@ TAKEN = {
     "b200": "b200_sxm",
     "b300": "b300_sxm",
     "gh200": "gh200",
+    "NVIDIA GH200 Grace Hopper Superchip": "gh200",
+    "NVIDIA Jetson AGX Orin Developer Kit": "jetson_agx_orin",
     "RTX PRO 6000": "rtx_pro_6000_server",
     "nvidia-rtx-pro-6000": "rtx_pro_6000_server",
     "Orin": "jetson_agx_orin",
@@ -197,7 +203,9 @@ REFUSED = {
     "Tesla P100-SXM2-16GB": "no p100 with 'sxm2'",
     "GB200 NVL4": "no gb200 with 'nvl4'",
     "Jetson Orin Nano": "no orin with 'nano'",
-    "RTX A6000 Laptop GPU": PORTABLE,
+    "NVIDIA RTX A5000 Laptop GPU": PORTABLE,
+    "NVIDIA RTX 5000 Ada Generation Laptop GPU": PORTABLE,
+    "Quadro RTX 5000 with Max-Q Design": PORTABLE,
     "Quadro RTX 6000": "no rtx 6000 with 'quadro'",
     # Cards that differ in a word or a letter
     "NVIDIA GeForce RTX 4090 D": "no rtx 4090 with 'd'",
@@ -232,6 +240,9 @@ REFUSED = {
     "H300": "",
     "H2000": "",
     "gb301": "",
+    "6000 Ada": "",
+    "RTX 6000 Blackwell": "no rtx 6000 with 'blackwell'",
+    "cuda:0": "",
     "A10-0": "no a10 with '0'",
     "RTX 4090 \u0422i": "no rtx 4090 with",
     "h200é": "",
@@ -348,6 +359,7 @@ TEXTS = st.one_of(
 
 
 @given(TEXTS)
+@example("NVIDIA GeForce Tesla X1")
 def test_the_short_name_of_a_short_name_is_itself(name: str) -> None:
     short = short_name(name)
     assert short_name(short) == short
