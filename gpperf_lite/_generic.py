@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -136,7 +136,10 @@ class Generic:
                 f"{known} (got {got}): add its dense peak in FLOP/s where the data sheet has one"
             )
         estimators = [
-            self._estimator(one, seen)._replace(dtype=dtype) for dtype, one in chosen.items()
+            self._estimator(one, seen)._replace(
+                dtype=dtype, notes=(*one.notes, *self._beyond(seen, [one], of_dtype=True))
+            )
+            for dtype, one in chosen.items()
         ]
         dtypes = {one.dtype for one in estimators}
         stand_ins = {
@@ -144,8 +147,12 @@ class Generic:
             for dtype, other in self.stand_ins.items()
             if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
         }
-        answering = [one.dtype for one in chosen.values()]
-        remarks = (*self._remarks(seen, answering), *self._beyond(seen), *texts)
+        answering = list(chosen.values())
+        remarks = (
+            *self._remarks(seen, [one.dtype for one in answering]),
+            *self._beyond(seen, answering, of_dtype=False),
+            *texts,
+        )
         return Artefact(
             self.name,
             self.version,
@@ -235,22 +242,25 @@ class Generic:
             for text, some in like.items()
         ]
 
-    def _beyond(self, gpu: Gpu) -> list[str]:
-        """Return a remark on each fact of a GPU that is beyond those of all measured GPUs."""
+    def _beyond(
+        self, gpu: Gpu, estimators: Sequence[GenericEstimator], *, of_dtype: bool
+    ) -> list[str]:
+        """Return a text on each fact of a GPU that is beyond those that estimators were fitted to.
+
+        of_dtype: whether on those facts that differ from dtype to dtype, or on the others.
+        """
         texts = []
-        answering = [one for one in self.estimators if gpu.peak_of(one.dtype)]
         for fact in _WATCHED:
-            # Some facts differ from dtype to dtype, most are of the GPU alone.
-            differs = fact.startswith("macs")
-            for some in [[one] for one in answering] if differs else [answering]:
-                dtype = some[0].dtype
-                ours = FACTS[fact](gpu, dtype)
-                theirs = [FACTS[fact](self.gpus[at], dtype) for one in some for at in one.gpus]
-                name = f"{fact} of {dtype}" if differs else fact
-                if ours < min(theirs):
-                    texts.append(f"{name} is below {min(theirs):.4g}, the least measured")
-                if ours > max(theirs):
-                    texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
+            if fact.startswith("macs") != of_dtype:
+                continue
+            dtype = estimators[0].dtype
+            ours = FACTS[fact](gpu, dtype)
+            theirs = [FACTS[fact](self.gpus[at], dtype) for one in estimators for at in one.gpus]
+            name = f"{fact} of {dtype}" if of_dtype else fact
+            if ours < min(theirs):
+                texts.append(f"{name} is below {min(theirs):.4g}, the least measured")
+            if ours > max(theirs):
+                texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
         return texts
 
 
