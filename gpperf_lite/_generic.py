@@ -55,25 +55,17 @@ from ._interval import Interval
 from ._kernel import LIBRARY
 from ._physics import CONSTANTS, peak_flops_of
 from ._relative import (
-    FACTS,
     LARGEST_CONSTANT,
+    OF_DTYPE,
+    OF_GPU,
     absolute,
+    beyond,
     distance,
     is_column,
     multiplied_out,
 )
 from ._safetensors import Array, refuse
 from ._sealed import read_with, scope_of, seal, unseal, write_checked
-
-_WATCHED = (
-    "sm_count",
-    "clock_hz",
-    "l2_bytes",
-    "dram_bytes_per_s",
-    "macs_per_s",
-    "macs_per_dram_byte",
-)
-"""Facts of a GPU that get a remark where they are beyond those of all measured GPUs."""
 
 
 @dataclass(frozen=True)
@@ -119,15 +111,10 @@ class Generic:
         if not isinstance(gpu, Gpu):
             raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
         chosen = {one.dtype: one for one in self.estimators if gpu.peak_of(one.dtype)}
-        seen, texts = gpu, []
-        if not chosen:
-            chosen = self._stood_in(gpu)
-            peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in chosen.items()}
-            seen = replace(gpu, peak_flops=peaks)
-            texts = [
-                f"{dtype} was not measured: predicted as {one.dtype}"
-                for dtype, one in chosen.items()
-            ]
+        stood_in = self._stood_in(gpu)
+        peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in stood_in.items()}
+        seen = replace(gpu, peak_flops={**gpu.peak_flops, **peaks}) if peaks else gpu
+        chosen |= stood_in
         if not chosen:
             known = " ".join(one.dtype for one in self.estimators)
             got = " ".join(gpu.peak_flops) or "none"
@@ -136,8 +123,11 @@ class Generic:
                 f"{known} (got {got}): add its dense peak in FLOP/s where the data sheet has one"
             )
         estimators = [
-            self._estimator(one, seen)._replace(
-                dtype=dtype, notes=(*one.notes, *self._beyond(seen, [one], of_dtype=True))
+            _renamed(
+                self._estimator(one, seen)._replace(
+                    notes=(*one.notes, *self._beyond(seen, [one], OF_DTYPE))
+                ),
+                dtype,
             )
             for dtype, one in chosen.items()
         ]
@@ -147,11 +137,10 @@ class Generic:
             for dtype, other in self.stand_ins.items()
             if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
         }
-        answering = list(chosen.values())
+        answering = {dtype: one.dtype for dtype, one in chosen.items()}
         remarks = (
-            *self._remarks(seen, [one.dtype for one in answering]),
-            *self._beyond(seen, answering, of_dtype=False),
-            *texts,
+            *self._remarks(seen, answering),
+            *self._beyond(seen, list(chosen.values()), OF_GPU),
         )
         return Artefact(
             self.name,
@@ -180,12 +169,12 @@ class Generic:
         return [distance(gpu, self.gpus[index], one.dtype) for index in one.gpus]
 
     def _stood_in(self, gpu: Gpu) -> dict[str, GenericEstimator]:
-        """Return the estimators that stand in for the GPU's dtypes, none of which was measured."""
+        """Return the estimators that stand in for dtypes of a GPU that has no peak of theirs."""
         return {
             dtype: one
             for dtype, other in self.stand_ins.items()
             for one in self.estimators
-            if gpu.peak_of(dtype) and one.dtype == other
+            if one.dtype == other and gpu.peak_of(dtype) and not gpu.peak_of(other)
         }
 
     def _estimator(self, one: GenericEstimator, gpu: Gpu) -> Estimator:
@@ -225,14 +214,17 @@ class Generic:
         widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
-    def _remarks(self, gpu: Gpu, dtypes: list[str]) -> list[str]:
-        """Return remarks on the nearest measured GPUs: not always the same one in every dtype."""
+    def _remarks(self, gpu: Gpu, answering: Mapping[str, str]) -> list[str]:
+        """Return remarks on the nearest measured GPUs: not always the same one in every dtype.
+
+        answering: the measured dtype that answers, by each dtype of the artefact.
+        """
         if any(gpu.name == one.name for one in self.gpus):
             whose = f"there is a model of {gpu.name:.80} itself"
             return [f"predicted from the data sheet alone; {whose}"]
         like: dict[str, list[str]] = {}
-        for dtype in dtypes:
-            nearest, least = self.nearest(gpu, dtype)
+        for dtype, measured in answering.items():
+            nearest, least = self.nearest(gpu, measured)
             how = "" if least <= self.near else ", which is not much like it"
             like.setdefault(f"like {nearest.name:.80}{how}", []).append(dtype)
         return [
@@ -243,25 +235,18 @@ class Generic:
         ]
 
     def _beyond(
-        self, gpu: Gpu, estimators: Sequence[GenericEstimator], *, of_dtype: bool
+        self, gpu: Gpu, estimators: Sequence[GenericEstimator], facts: Sequence[str]
     ) -> list[str]:
-        """Return a text on each fact of a GPU that is beyond those that estimators were fitted to.
+        measured = [self.gpus[index] for one in estimators for index in one.gpus]
+        return beyond(gpu, measured, estimators[0].dtype, facts)
 
-        of_dtype: whether on those facts that differ from dtype to dtype, or on the others.
-        """
-        texts = []
-        for fact in _WATCHED:
-            if fact.startswith("macs") != of_dtype:
-                continue
-            dtype = estimators[0].dtype
-            ours = FACTS[fact](gpu, dtype)
-            theirs = [FACTS[fact](self.gpus[at], dtype) for one in estimators for at in one.gpus]
-            name = f"{fact} of {dtype}" if of_dtype else fact
-            if ours < min(theirs):
-                texts.append(f"{name} is below {min(theirs):.4g}, the least measured")
-            if ours > max(theirs):
-                texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
-        return texts
+
+def _renamed(estimator: Estimator, dtype: str) -> Estimator:
+    """Return an estimator that answers for a dtype, with a note where that is another."""
+    if estimator.dtype == dtype:
+        return estimator
+    note = f"{dtype} was not measured: predicted as {estimator.dtype}"
+    return estimator._replace(dtype=dtype, notes=(*estimator.notes, note))
 
 
 def _mixed(

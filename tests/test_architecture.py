@@ -162,7 +162,7 @@ BUILDER_LIBRARIES = {
     "evaluate.baselines": {"sklearn"},
     "evaluate.heuristics": {"nvMatmulHeuristics"},
     "evaluate.study": {"sklearn"},
-    "importers.aiconfigurator": {"pyarrow"},
+    "importers.columns": {"pyarrow"},
     "importers.host_bound": {"pyarrow"},
     "parallel": {"rich"},
     "plan.shapes": {"scipy"},

@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from gpperf_lite._gemm import LARGEST
-
-from ..dataset import LONGEST_S, SHORTEST_S, Dataset, Mask, read_parquet, table_of
-from ..errors import SourceError
+from ..dataset import Dataset, Mask, table_of
 from ..vocabulary import Regime
+from .columns import (
+    Columns,
+    is_no_time,
+    kept_rows,
+    known_texts,
+    read_columns,
+    repeated,
+    size_checks,
+)
 from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
@@ -58,11 +63,15 @@ _MOST_PASSES = 3000
 
 def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one AIConfigurator GEMM table."""
-    columns = _read(path)
-    report = ImportReport("aiconfigurator", path, LICENCE, ", ".join(_known(columns["version"])))
+    columns = read_columns(
+        path, "AIConfigurator GEMM table", _TEXTS, (*_SIZES, "latency"), optional=_OPTIONAL
+    )
+    report = ImportReport(
+        "aiconfigurator", path, LICENCE, ", ".join(known_texts(columns["version"]))
+    )
     # Its spelling says nothing: the same row may be there in both.
     columns["framework"] = np.array([_lower(text) for text in columns["framework"]], object)
-    short, facts = one_gpu(path, _known(columns["device"]), gpu)
+    short, facts = one_gpu(path, known_texts(columns["device"]), gpu)
     keep = _keep(columns, report)
     kept = {name: values[keep] for name, values in columns.items()}
     report.taken = int(keep.sum())
@@ -99,9 +108,7 @@ def _lower(text: str | None) -> str | None:
     return None if text is None else text.lower()
 
 
-def _ran(
-    kept: dict[str, NDArray[Any]], software: NDArray[Any], report: ImportReport
-) -> NDArray[np.object_]:
+def _ran(kept: Columns, software: NDArray[Any], report: ImportReport) -> NDArray[np.object_]:
     """Return the dtype that each row ran, of shape (n_rows,); tell where the label says another."""
     dtype = np.array([_DTYPES[name] for name in kept["gemm_dtype"]], object)
     for (framework, label), ran in _RELABELLED.items():
@@ -127,7 +134,7 @@ def _layers(software: NDArray[Any], dtype: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _power(
-    kept: dict[str, NDArray[Any]], runtime_s: NDArray[np.float64], layers: NDArray[np.float64]
+    kept: Columns, runtime_s: NDArray[np.float64], layers: NDArray[np.float64]
 ) -> dict[str, NDArray[np.float64]]:
     """Return the columns of power, each of shape (n_rows,); NaN where there is no reading."""
     known = np.isfinite(kept["power"]) & (kept["power"] > 0)
@@ -151,64 +158,15 @@ def power_window_s(
     return window
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the columns that are read: float64 or texts, of shape (n_rows,); null is NaN or None.
-
-    Other columns play no part, not even in what is a repeated row.
-    """
-    table = read_parquet(path, SourceError)
-    wanted = [*_TEXTS, *_SIZES, "latency"]
-    missing = sorted(set(wanted) - set(table.column_names))
-    if missing:
-        raise SourceError(f"{path} is no AIConfigurator GEMM table: it lacks {missing}")
-    wanted += [name for name in _OPTIONAL if name in table.column_names]
-    columns = {}
-    for name in wanted:
-        kind = pa.string() if name in _TEXTS else pa.float64()
-        try:
-            columns[name] = table.column(name).cast(kind, safe=False).to_numpy()
-        except pa.ArrowException as error:
-            found = table.schema.field(name).type
-            raise SourceError(f"{path}: column {name} must be of {kind} (got {found})") from error
-    return columns
-
-
-def _known(texts: NDArray[Any]) -> list[str]:
-    return sorted({text for text in texts if text is not None})
-
-
-def _keep(columns: dict[str, NDArray[Any]], report: ImportReport) -> Mask:
+def _keep(columns: Columns, report: ImportReport) -> Mask:
     """Return the mask of the good rows, bool array of shape (n_rows,); count the others."""
-    keep = np.ones(len(columns["m"]), bool)
-    sizes = np.stack([columns[name] for name in _SIZES])
-    runtime_s = columns["latency"] / 1e3
+    frameworks, dtypes = columns["framework"], columns["gemm_dtype"]
     checks = {
         "no device": np.array([name is None for name in columns["device"]], bool),
-        "unknown framework": np.array(
-            [name not in _FRAMEWORKS for name in columns["framework"]], bool
-        ),
-        "unknown gemm_dtype": np.array(
-            [_DTYPES.get(name) is None for name in columns["gemm_dtype"]], bool
-        ),
-        "a size that is missing or no whole number": (sizes != np.floor(sizes)).any(axis=0),
-        "a size of zero or below": (sizes < 1).any(axis=0),
-        f"a size above {LARGEST}": (sizes > LARGEST).any(axis=0),
-        "latency is missing or no time": ~((runtime_s >= SHORTEST_S) & (runtime_s <= LONGEST_S)),
-        "the same row again": _repeated(columns),
+        "unknown framework": np.array([name not in _FRAMEWORKS for name in frameworks], bool),
+        "unknown gemm_dtype": np.array([_DTYPES.get(name) is None for name in dtypes], bool),
+        **size_checks([columns[name] for name in _SIZES]),
+        "latency is missing or no time": is_no_time(columns["latency"] / 1e3),
+        "the same row again": repeated(columns),
     }
-    for reason, bad in checks.items():
-        report.drop(reason, int((bad & keep).sum()))
-        keep &= ~bad
-    return keep
-
-
-def _repeated(columns: dict[str, NDArray[Any]]) -> Mask:
-    """Return the mask of rows that repeat an earlier one exactly, bool array of shape (n_rows,)."""
-    # NaN is not equal to itself, but None is.
-    lists = [[None if cell != cell else cell for cell in column] for column in columns.values()]
-    seen: set[tuple[Any, ...]] = set()
-    repeated = np.zeros(len(columns["m"]), bool)
-    for index, row in enumerate(zip(*lists, strict=True)):
-        repeated[index] = row in seen
-        seen.add(row)
-    return repeated
+    return kept_rows(checks, report)

@@ -14,6 +14,7 @@ from .cutlass_profiler import import_cutlass_profiler
 from .gpperf import import_gpperf
 from .gpperf_tiles import import_gpperf_tiles
 from .host_bound import flag_host_bound
+from .llmservingsim import import_llmservingsim
 from .neusight import import_neusight, import_neusight_kernels
 from .report import ImportReport
 
@@ -24,6 +25,7 @@ FORMATS: dict[str, Importer] = {
     "cutlass-profiler": import_cutlass_profiler,
     "gpperf": import_gpperf,
     "gpperf-tiles": import_gpperf_tiles,
+    "llmservingsim": import_llmservingsim,
     "neusight": import_neusight,
     "neusight-kernels": import_neusight_kernels,
 }

@@ -66,16 +66,16 @@ def host_floor_s(runtime_s: Floats, least_s: Floats) -> float | None:
 def _parts(dataset: Dataset) -> Iterator[Mask]:
     """Yield masks of what was launched in one way, bool of shape (n_rows,).
 
-    That is each dtype in each collection; of a framework's own back end each kernel that it says it
-    ran, as some of its ways to launch take two or three times as long as others. A host needs as
-    long for one kernel of cuBLAS, or one known kernel, as for another.
+    That is each dtype on each GPU in each collection; of a framework's own back end each kernel
+    that it says it ran, as some of its ways to launch take two or three times as long as others. A
+    host needs as long for one kernel of cuBLAS, or one known kernel, as for another.
     """
     own = {kernel.name for kernel in LIBRARIES if kernel != LIBRARY}
     kernels = [
         f"{name} {provider}" if name in own else name if name == LIBRARY.name else ""
         for name, provider in zip(dataset.column("kernel"), dataset.column("provider"), strict=True)
     ]
-    columns = (kernels, dataset.column("dtype"), collections_of(dataset))
+    columns = (kernels, *map(dataset.column, ("dtype", "gpu")), collections_of(dataset))
     texts = np.array(["\n".join(key) for key in zip(*columns, strict=True)], object)
     for text in dict.fromkeys(texts):
         yield texts == text

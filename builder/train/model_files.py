@@ -77,7 +77,7 @@ def build_model(
 ) -> Artefact:
     """Import the sources of one model and train it."""
     names = dict.fromkeys((*model.runtime, *model.power))
-    read_once = {name: _import(model, sources / name, n_workers, cubins) for name in names}
+    read_once = {name: _import(model, sources, name, n_workers, cubins) for name in names}
     runtime, power = ([read_once[name] for name in part] for part in (model.runtime, model.power))
     boards = _boards(sources, model.boards, model.format) if model.boards else None
     return train(runtime, power, options_of(model), n_workers, kept, boards)
@@ -110,7 +110,7 @@ def build_generic(
     cubins: Path | None = None,
 ) -> Generic:
     """Import the sources of the generic model and train it."""
-    datasets = [_import(model, sources / name, n_workers, cubins) for name in model.runtime]
+    datasets = [_import(model, sources, name, n_workers, cubins) for name in model.runtime]
     options = GenericOptions(stand_ins=model.stand_ins, without=model.without)
     return train_generic(datasets, model.name, model.version, options, n_workers, kept)
 
@@ -151,7 +151,7 @@ def any_kernel_datasets(
     others = [runtime_dataset(by_name[name], sources, n_workers, cubins) for name in model.models]
     by_gpu: dict[str, list[Dataset]] = {}
     for name in model.runtime:
-        dataset, _ = _imported(model, sources / name, n_workers, cubins)
+        dataset, _ = _imported(model, sources, name, n_workers, cubins)
         by_gpu.setdefault(",".join(sorted(dataset.gpus)), []).append(dataset)
     return others + [concatenate(some) for some in by_gpu.values()]
 
@@ -165,7 +165,7 @@ def runtime_dataset(
     compiled kernels (None for the usual one), lacks is compiled.
     Raises SourceError where a file is missing or of another format.
     """
-    tables = (_imported(model, sources / name, n_workers, cubins) for name in model.runtime)
+    tables = (_imported(model, sources, name, n_workers, cubins) for name in model.runtime)
     return concatenate([dataset for dataset, _ in tables])
 
 
@@ -243,17 +243,19 @@ def write_and_report_any_kernel(model: AnyKernel, path: Path) -> None:
     )
 
 
-def _import(model: ModelRecipe, path: Path, n_workers: int, cubins: Path | None = None) -> Dataset:
-    dataset, lines = _imported(model, path, n_workers, cubins)
+def _import(
+    model: ModelRecipe, sources: Path, name: str, n_workers: int, cubins: Path | None = None
+) -> Dataset:
+    dataset, lines = _imported(model, sources, name, n_workers, cubins)
     print("\n".join(lines))
     return dataset
 
 
 def _imported(
-    model: ModelRecipe, path: Path, n_workers: int, cubins: Path | None = None
+    model: ModelRecipe, sources: Path, name: str, n_workers: int, cubins: Path | None = None
 ) -> tuple[Dataset, list[str]]:
     """Return a table of a model's recipe, and the lines that say what was done with it."""
-    dataset, report = import_table(path, model.format, model.gpu)
+    dataset, report = import_table(sources / name, model.format_of(name), model.gpu)
     if not model.compile:
         return dataset, report.lines()
     dataset, lines = with_compiled_kernels(dataset, cubins, n_workers)

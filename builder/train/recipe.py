@@ -4,6 +4,7 @@
 [NAME]
 version              of the model, a text
 format               of its sources: a name of `importers.FORMATS`
+formats              { FOLDER = FORMAT } of sources below a folder, where it is another
 gpu                  short name of the GPU, where its tables do not say it
 runtime, power       lists of files, below the folder of sources; power may be missing
                      where several are of one back end, the newest release comes first
@@ -63,6 +64,12 @@ class ModelRecipe:
     compile: bool = False
     models: tuple[str, ...] = ()
     gpu: str | None = None
+    formats: dict[str, str] = field(default_factory=dict)
+
+    def format_of(self, source: str) -> str:
+        """Return the format of one of its sources, by the name that the recipe gives it."""
+        below = [name for name in self.formats if source.startswith(f"{name}/")]
+        return self.formats[max(below, key=len)] if below else self.format
 
 
 def read_recipe(path: Path) -> tuple[ModelRecipe, ...]:
@@ -98,6 +105,10 @@ def _stand_ins(table: Table, key: str) -> Any:
     return table.value(key, _is_stand_ins, f"a table of dtypes, of {' '.join(DTYPES)}")
 
 
+def _formats(table: Table, key: str) -> Any:
+    return table.value(key, _is_formats, f"a table of formats, by folder: {', '.join(FORMATS)}")
+
+
 def _truth(table: Table, key: str) -> Any:
     return table.value(key, lambda value: isinstance(value, bool), "true or false")
 
@@ -112,6 +123,10 @@ def _is_stand_ins(value: Any) -> bool:
     )
 
 
+def _is_formats(value: Any) -> bool:
+    return isinstance(value, dict) and all(name in list(FORMATS) for name in value.values())
+
+
 def _is_without(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_dtypes, value.values()))
 
@@ -124,6 +139,7 @@ _NEEDED = ("version", "format", "runtime", "split", "folds")
 _KEYS: Readers = {
     "version": Table.text,
     "format": partial(Table.choice, allowed=tuple(FORMATS)),
+    "formats": _formats,
     "runtime": _some_files,
     "power": _files,
     "boards": _files,

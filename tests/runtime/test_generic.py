@@ -179,6 +179,21 @@ def test_f16_is_answered_as_bf16_and_says_so_with_either_peak_in_the_data_sheet(
         assert "f16 was not measured: predicted as bf16" in model.predict(gemm).notes
 
 
+def test_a_stand_in_answers_beside_dtypes_that_were_measured() -> None:
+    """As it does alone; what is said of it goes with its predictions, and with no others."""
+    peaks = {"f16": 2.0**49, "fp8": 2.0**50}
+    model = gp.Model(generic_model().artefact_for(gpu_like(peak_flops=peaks)))
+    alone = gp.Model(generic_model().artefact_for(gpu_like(peak_flops={"f16": 2.0**49})))
+    assert model.dtypes == ("f16", "fp8")
+    asked = model.predict(replace(GEMM, dtype="f16"))
+    assert asked.runtime_s == alone.predict(replace(GEMM, dtype="f16")).runtime_s
+    note = "f16 was not measured: predicted as bf16"
+    assert note in asked.notes
+    assert note not in model.predict(replace(GEMM, dtype="fp8")).notes
+    with pytest.raises(gp.InputError, match="dtype must be one that generic answers for: f16 fp8"):
+        model.predict(GEMM)
+
+
 def test_far_from_all_but_one_the_constants_are_those_of_that_one() -> None:
     """Times its units."""
     artefact = generic_model().artefact_for(replace(SLOW, name="NVIDIA Twin"))

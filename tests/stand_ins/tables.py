@@ -214,6 +214,26 @@ def neusight_row(**cells: str) -> list[str]:
     return [{**_NEUSIGHT_ROW, **given}.get(name, "1") for name in NEUSIGHT_COLUMNS]
 
 
+_SERVING_ROW = {
+    "gpu": "A6000",
+    "profiler": "v0",
+    "model": "meta-llama/Llama-3.1-8B",
+    "tp": 1,
+    "op": "q_proj",
+    "m": 1,
+    "n": 4096,
+    "k": 4096,
+    "latency_us": 49.731,
+}
+"""A row of LLMServingSim as it stands in the table."""
+
+
+def serving_table(*rows: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the columns of an LLMServingSim table of good rows, save for the cells given."""
+    whole = [{**_SERVING_ROW, **row} for row in rows]
+    return {name: [row[name] for row in whole] for name in _SERVING_ROW}
+
+
 STUDY_HEADER = "Energy_Joules,GFLOPS_per_Watt,TFLOPS"
 _STUDY_TAIL = """arithmetic_intensity,85.33
 uses_shared_memory,0

@@ -85,11 +85,24 @@ class Trial:
 def strata_in(dataset: Dataset) -> dict[str, Dataset]:
     """Return the rows that training would learn each stratum from, by its name: dtype and unit.
 
-    Those that flags keep out are in it where a stratum has no others.
+    Those that flags keep out are in it where a stratum has no others. Of several GPUs each has
+    strata of its own, whose names end with that of the GPU.
     """
+    if len(dataset.gpus) > 1:
+        each = {gpu: of_gpu(dataset, gpu) for gpu in dataset.gpus}
+        return {
+            f"{name} of {gpu}": rows
+            for gpu, mine in each.items()
+            for name, rows in strata_in(mine).items()
+        }
     usable = dataset.usable()
     parts = _by_stratum(usable, set())
     return parts if len(usable) == len(dataset) else parts | _by_stratum(dataset, set(parts))
+
+
+def of_gpu(dataset: Dataset, gpu: str) -> Dataset:
+    """Return the rows of one GPU, by its short name."""
+    return replace(dataset.where(dataset.column("gpu") == gpu), gpus={gpu: dataset.gpus[gpu]})
 
 
 def _by_stratum(dataset: Dataset, but: Set[str]) -> dict[str, Dataset]:

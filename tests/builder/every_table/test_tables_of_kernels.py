@@ -19,7 +19,6 @@ NOT_MEASURED = {
     "README.md": "what the tables are",
     "field": "made by hand, of what once went wrong: for the tests of importers",
     "gpperf/power_usage_results_all.csv": "read with execution_times_all.csv, from beside it",
-    "llmservingsim": "of no format: no importer reads it",
     "power_sensor": "of sensors of power, without a GEMM",
     "vllm_tuned_configs": "the best tiles of searches, without a time",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from stand_ins.tables import GPU, aiconfigurator, dataset_of, write_parquet
 from builder.dataset import Dataset, Floats
 from builder.importers import import_table
 from builder.importers.host_bound import flag_host_bound, host_floor_s
+from gpperf_lite._gpu_facts import known_gpus
 
 seeds = st.integers(0, 10**6)
 
@@ -123,17 +125,19 @@ def test_known_kernels_of_a_collection_are_judged_together() -> None:
     assert known[1] > 100
 
 
-def test_each_back_end_dtype_and_collection_is_judged_by_itself() -> None:
+def test_each_back_end_dtype_gpu_and_collection_is_judged_by_itself() -> None:
     sizes = sizes_of(3)
     slow, quick = np.maximum(100e-6, physical_s(sizes, 3e-6)), physical_s(sizes, 3e-6)
     for name, values in (
         ("kernel", ("vllm", "sglang")),
         ("dtype", ("bf16", "fp8")),
+        ("gpu", ("h200_sxm", "b200_sxm")),
         ("source_version", ("1", "2")),
     ):
         column = [value for value in values for _ in sizes]
         both = np.concatenate([slow, quick])
         dataset = rows(np.tile(sizes, (2, 1)), both, software="vllm", **{name: column})
+        dataset = replace(dataset, gpus=known_gpus())
         found = flagged(flag_host_bound(dataset)[0])
         assert any(found[: len(sizes)])
         assert not any(found[len(sizes) :])

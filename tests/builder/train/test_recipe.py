@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_a_model_is_compiled_for_where_it_says_so(tmp_path: Path) -> None:
     assert (second.compile, second.gpu) == (True, "rtx4070")
 
 
+def test_a_source_below_a_folder_may_be_of_another_format(tmp_path: Path) -> None:
+    """The innermost folder that is named counts, and whole names of folders alone."""
+    formats = 'formats = { others = "gpperf", "others/deep" = "neusight" }\n'
+    _, model = recipe(tmp_path, GOOD + formats)
+    names = ("a.csv", "others/a.csv", "others/deep/a.csv", "others_too/a.csv", "more/others/a.csv")
+    formats_of = [replace(model, format="aiconfigurator").format_of(name) for name in names]
+    usual = "aiconfigurator"
+    assert formats_of == [usual, "gpperf", "neusight", usual, usual]
+
+
 def test_the_recipe_that_is_shipped_is_valid() -> None:
     models = read_recipe(RECIPE)
     assert {"h200_sxm", "rtx4070"} <= {model.name for model in models}
@@ -88,6 +99,9 @@ def test_the_recipe_that_is_shipped_is_valid() -> None:
         ("stand_ins", '{ f16 = ["bf16"] }'),
         ("compile", '"true"'),
         ("compile", "1"),
+        ("formats", '"neusight"'),
+        ("formats", '{ neusight = "csv" }'),
+        ("formats", '{ neusight = ["neusight"] }'),
         ("gpu", "[]"),
         ("gpu", '""'),
     ],
