@@ -52,7 +52,8 @@ class Artefact(NamedTuple):
     """The contents of an artefact's file, checked; the fields are those of its manifest.
 
     gpu: the GPU that its predictions are for; stand_ins: dtypes that were not measured, each with
-    the measured one that answers for it; remarks: texts that go with every prediction.
+    the measured one that answers for it; remarks: texts that go with every prediction, and put it
+    out of its domain. notes: others that do not, on the name by which it was asked for: in no file.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Artefact(NamedTuple):
     stand_ins: Mapping[str, str] = {}
     provenance: Mapping[str, Any] = {}
     remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read(path: str | os.PathLike[str]) -> Artefact:

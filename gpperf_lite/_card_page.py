@@ -73,6 +73,8 @@ def _errors(accuracy: Mapping[str, Any]) -> tuple[str, ...]:
 def _texts(card: Mapping[str, Any]) -> Iterator[str]:
     """Yield a paragraph for all else that a user should know."""
     provenance = card["provenance"]
+    yield from card["remarks"]
+    yield from (f"note: {note}" for note in card["notes"])
     yield from (f"beyond reach: {text}" for text in _beyond_reach(provenance))
     for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
         yield f"note: {note}"

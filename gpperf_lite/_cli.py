@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
-from ._builtin import available
+from ._builtin import GENERIC, available
 from ._card_page import page
 from ._comparison import compare
 from ._errors import GpperfError, InputError, nearest
@@ -27,15 +27,20 @@ from ._output import (
     aligned,
     as_json,
     as_text,
+    compared_notes,
     compared_table,
     document,
     heading,
+    shared_notes,
     table,
     write_csv,
 )
 from ._prediction import OBJECTIVES
 
 _DEFAULT_GPU = "h200_sxm"
+_GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
+_FACTS = "JSON with the facts of any other GPU, as 'gpperf gpus --json' prints them: of one"
+_NAMED = ", or of several of which GPU names one"
 _MOST_ROWS = 1_000_000
 _SHOWN_ROWS = 200
 _MISTAKE, _INTERRUPTED = 2, 130
@@ -87,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     gpus = _command(commands, "gpus", text, "", _run_gpus)
     gpus.add_argument("--json", action="store_true", help="print their facts, in SI units, as JSON")
     card = _command(commands, "card", "show provenance and accuracy of a model", "h200", _run_card)
-    card.add_argument("gpu", metavar="GPU", help="built-in model or path of an artefact")
+    card.add_argument("gpu", metavar="GPU", nargs="?", help=_GPU)
+    card.add_argument("--gpu-facts", metavar="FILE", help=f"{_FACTS}{_NAMED}")
     text = "list its kernels with tile, warps, registers and spills, and which are alike"
     card.add_argument("--kernels", action="store_true", help=text)
     text = "print the whole card as JSON; with --kernels, all that is known of each kernel"
@@ -128,12 +134,15 @@ def _add_compare(commands: Any) -> None:
     text = "compare GPUs, dtypes and back ends for one GEMM"
     example = "4096 4096 4096 --gpu h200,b200,l40s --dtype bf16,fp8,nvfp4"
     parser = _command(commands, "compare", text, example, _run_compare)
-    _add_gemm(parser, "; several with commas", gpus="; several with commas")
+    beside = ", compared beside those of --gpu"
+    _add_gemm(parser, "; several with commas", gpus="; several with commas", facts=beside)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names, a,b")
 
 
-def _add_gemm(parser: argparse.ArgumentParser, more: str = "", gpus: str = "") -> None:
-    """Add the arguments of every GEMM; more, gpus: what else a dtype, and a GPU, may be."""
+def _add_gemm(
+    parser: argparse.ArgumentParser, more: str = "", gpus: str = "", facts: str = _NAMED
+) -> None:
+    """Add the arguments of every GEMM; more, gpus, facts: what else those of a dtype or GPU are."""
     sizes = "a number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
     parser.add_argument("sizes", nargs="*", metavar="M N K", help=f"each {sizes}")
     for name in ("m", "n", "k"):
@@ -143,8 +152,8 @@ def _add_gemm(parser: argparse.ArgumentParser, more: str = "", gpus: str = "") -
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
     parser.add_argument("--alpha", type=float, default=1.0)
     parser.add_argument("--beta", type=float, default=0.0)
-    what = f"built-in model or path of an artefact{gpus}"
-    parser.add_argument("--gpu", default=_DEFAULT_GPU, help=what)
+    parser.add_argument("--gpu", help=f"{_GPU}{gpus}; {_DEFAULT_GPU} without it")
+    parser.add_argument("--gpu-facts", metavar="FILE", help=f"{_FACTS}{facts}")
     parser.add_argument("--confidence", type=float, default=0.9, help="of the intervals")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -152,8 +161,17 @@ def _add_gemm(parser: argparse.ArgumentParser, more: str = "", gpus: str = "") -
     form.add_argument("--csv", nargs="?", const="-", metavar="FILE", help=text)
 
 
+def _model(options: argparse.Namespace) -> Model:
+    """Return the model of the GPU that is asked for: by name, or by a file with its facts."""
+    if options.gpu_facts is None:
+        return load(_DEFAULT_GPU if options.gpu is None else options.gpu)
+    from ._gpu_facts import read_gpu
+
+    return load(GENERIC, gpu=read_gpu(options.gpu_facts, options.gpu))
+
+
 def _run_predict(options: argparse.Namespace) -> None:
-    model = load(options.gpu)
+    model = _model(options)
     gemms = _gemms(options, options.dtype)
     if len(gemms) == 1 and not options.csv:
         prediction = model.predict(gemms[0], options.kernel, options.confidence)
@@ -165,15 +183,15 @@ def _run_predict(options: argparse.Namespace) -> None:
     elif options.json:
         print(json.dumps([document(model, one) for one in predictions]))
     else:
-        print(heading(model, gemms))
-        print("\n".join(table(predictions[:_SHOWN_ROWS], SWEEP)))
+        lines = [heading(model, gemms), *table(predictions[:_SHOWN_ROWS], SWEEP)]
         if len(predictions) > _SHOWN_ROWS:
             left = len(predictions) - _SHOWN_ROWS
-            print(f"... and {left} more rows: --csv FILE or --json has them all")
+            lines.append(f"... and {left} more rows: --csv FILE or --json has them all")
+        print("\n".join([*lines, *shared_notes(predictions)]))
 
 
 def _run_rank(options: argparse.Namespace) -> None:
-    model = load(options.gpu)
+    model = _model(options)
     dtypes = options.dtype.split(",")
     gemms = _gemms(options, dtypes[0])
     if len(gemms) != 1:
@@ -198,7 +216,18 @@ def _run_rank(options: argparse.Namespace) -> None:
         gemms = [one.gemm for one in ranking]
         print(f"{heading(model, gemms)}, least {options.objective} first")
         columns = RANKING if len(dtypes) == 1 else RANKING_OF_DTYPES
-        print("\n".join(table(ranking, columns)))
+        print("\n".join([*table(ranking, columns), *shared_notes(ranking)]))
+
+
+def _compared_gpus(options: argparse.Namespace) -> list[Model | str]:
+    """Return the GPUs of a comparison: those that are named, then the one of a file."""
+    named = _DEFAULT_GPU if options.gpu is None and options.gpu_facts is None else options.gpu
+    gpus: list[Model | str] = [] if named is None else [*named.split(",")]
+    if options.gpu_facts is not None:
+        from ._gpu_facts import read_gpu
+
+        gpus.append(load(GENERIC, gpu=read_gpu(options.gpu_facts)))
+    return gpus
 
 
 def _run_compare(options: argparse.Namespace) -> None:
@@ -207,7 +236,7 @@ def _run_compare(options: argparse.Namespace) -> None:
     if len(gemms) != 1:
         raise InputError(f"compare takes one GEMM (got {len(gemms)})")
     kernels = options.kernel.split(",") if options.kernel else None
-    found = compare(gemms[0], options.gpu.split(","), dtypes, kernels, options.confidence)
+    found = compare(gemms[0], _compared_gpus(options), dtypes, kernels, options.confidence)
     if options.csv:
         known = [(row.prediction, row.gpu) for row in found if row.prediction is not None]
         write_csv([one for one, _ in known], options.csv, [gpu for _, gpu in known])
@@ -217,11 +246,7 @@ def _run_compare(options: argparse.Namespace) -> None:
         gemm = gemms[0]
         batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
         print(f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.layout}; * best of its kind")
-        print("\n".join(compared_table(found)))
-        reasons = dict.fromkeys(
-            f"{row.gpu} {row.dtype}: {row.reason}" for row in found if row.prediction is None
-        )
-        print("\n".join(reasons), end="\n" if reasons else "")
+        print("\n".join([*compared_table(found), *compared_notes(found)]))
 
 
 def _choice(
@@ -299,7 +324,9 @@ def _run_gpus(options: argparse.Namespace) -> None:
 
 
 def _run_card(options: argparse.Namespace) -> None:
-    model = load(options.gpu)
+    if options.gpu is None and options.gpu_facts is None:
+        raise InputError("card takes the name of a GPU, or --gpu-facts FILE")
+    model = _model(options)
     if options.json:
         print(json.dumps(described(model) if options.kernels else model.card, indent=2))
     else:

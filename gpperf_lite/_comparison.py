@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ._builtin import GENERIC
 from ._errors import GpperfError, InputError, shown
 from ._gemm import Gemm
 from ._interval import checked_confidence
@@ -30,8 +31,8 @@ _MOST_ROWS = 10_000
 class Compared:
     """One row of a comparison: a GPU, a dtype and a kernel.
 
-    gpu: name of its model; kernel: name, "-" where none answers. prediction: None where there is
-    none, for the `reason`.
+    gpu: name of its model, or of the GPU itself where that is the generic one; kernel: name, "-"
+    where none answers. prediction: None where there is none, for the `reason`.
     """
 
     gpu: str
@@ -143,8 +144,9 @@ def _rows(
 
 
 def _row(model: Model, gemm: Gemm, name: str | None, confidence: float) -> Compared:
+    gpu = model.gpu.name if model.name == GENERIC else model.name
     try:
         prediction = model.predict(gemm, name, confidence)
     except GpperfError as error:
-        return Compared(model.name, gemm.dtype, name or "-", None, str(error))
-    return Compared(model.name, gemm.dtype, prediction.kernel.name, prediction)
+        return Compared(gpu, gemm.dtype, name or "-", None, str(error))
+    return Compared(gpu, gemm.dtype, prediction.kernel.name, prediction)

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,25 +55,17 @@ from ._interval import Interval
 from ._kernel import LIBRARY
 from ._physics import CONSTANTS, peak_flops_of
 from ._relative import (
-    FACTS,
     LARGEST_CONSTANT,
+    OF_DTYPE,
+    OF_GPU,
     absolute,
+    beyond,
     distance,
     is_column,
     multiplied_out,
 )
 from ._safetensors import Array, refuse
 from ._sealed import read_with, scope_of, seal, unseal, write_checked
-
-_WATCHED = (
-    "sm_count",
-    "clock_hz",
-    "l2_bytes",
-    "dram_bytes_per_s",
-    "macs_per_s",
-    "macs_per_dram_byte",
-)
-"""Facts of a GPU that get a remark where they are beyond those of all measured GPUs."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +119,18 @@ class Generic:
             known = " ".join(one.dtype for one in self.estimators)
             got = " ".join(gpu.peak_flops) or "none"
             raise InputError(
-                f"gpu.peak_flops must have a dtype that {self.name} answers for: {known} (got "
-                f"{got}): add its dense peak in FLOP/s from the data sheet"
+                f"the peak_flops of {gpu.name:.80} must have a dtype that {self.name} answers for: "
+                f"{known} (got {got}): add its dense peak in FLOP/s where the data sheet has one"
             )
-        estimators = [_renamed(self._estimator(one, seen), dtype) for dtype, one in chosen.items()]
+        estimators = [
+            _renamed(
+                self._estimator(one, seen)._replace(
+                    notes=(*one.notes, *self._beyond(seen, [one], OF_DTYPE))
+                ),
+                dtype,
+            )
+            for dtype, one in chosen.items()
+        ]
         dtypes = {one.dtype for one in estimators}
         stand_ins = {
             dtype: other
@@ -138,7 +138,10 @@ class Generic:
             if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
         }
         answering = {dtype: one.dtype for dtype, one in chosen.items()}
-        remarks = (*self._remarks(seen, answering), *self._beyond(seen))
+        remarks = (
+            *self._remarks(seen, answering),
+            *self._beyond(seen, list(chosen.values()), OF_GPU),
+        )
         return Artefact(
             self.name,
             self.version,
@@ -149,6 +152,11 @@ class Generic:
             self.provenance,
             remarks,
         )
+
+    def answers_for(self, gpu: Gpu) -> bool:
+        """Return True for a GPU with a peak of a dtype that this model answers for."""
+        dtypes = (*(one.dtype for one in self.estimators), *self.stand_ins)
+        return any(gpu.peak_of(dtype) is not None for dtype in dtypes)
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
         """Return the nearest of the GPUs measured in a dtype, and its distance in octaves."""
@@ -226,23 +234,11 @@ class Generic:
             for text, some in like.items()
         ]
 
-    def _beyond(self, gpu: Gpu) -> list[str]:
-        """Return a remark on each fact of a GPU that is beyond those of all measured GPUs."""
-        texts = []
-        answering = [one for one in self.estimators if gpu.peak_of(one.dtype)]
-        for fact in _WATCHED:
-            # Some facts differ from dtype to dtype, most are of the GPU alone.
-            differs = fact.startswith("macs")
-            for some in [[one] for one in answering] if differs else [answering]:
-                dtype = some[0].dtype
-                ours = FACTS[fact](gpu, dtype)
-                theirs = [FACTS[fact](self.gpus[at], dtype) for one in some for at in one.gpus]
-                name = f"{fact} of {dtype}" if differs else fact
-                if ours < min(theirs):
-                    texts.append(f"{name} is below {min(theirs):.4g}, the least measured")
-                if ours > max(theirs):
-                    texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
-        return texts
+    def _beyond(
+        self, gpu: Gpu, estimators: Sequence[GenericEstimator], facts: Sequence[str]
+    ) -> list[str]:
+        measured = [self.gpus[index] for one in estimators for index in one.gpus]
+        return beyond(gpu, measured, estimators[0].dtype, facts)
 
 
 def _renamed(estimator: Estimator, dtype: str) -> Estimator:

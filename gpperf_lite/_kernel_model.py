@@ -97,10 +97,10 @@ class KernelModel:
         )
         self._forests = Forests(*(one.forest for one in used))
 
-    def noting(self, note: str) -> KernelModel:
-        """Return a model with the same answers and one note more, the first."""
+    def noting(self, *notes: str) -> KernelModel:
+        """Return a model with the same answers and more notes, before its own."""
         other = copy(self)
-        other.notes = (note, *self.notes)
+        other.notes = (*notes, *self.notes)
         return other
 
     def beside(self, kernel: Kernel, view: View, remarks: tuple[str, ...]) -> KernelModel:

@@ -234,6 +234,7 @@ class KernelModels:
             other = self._by_estimators.get(tuple(map(id, estimators)))
             if other is None:
                 other = KernelModel(gpu, kernel, view, *estimators, remarks)
+                other = other.noting(*self._artefact.notes)
                 self._by_estimators[tuple(map(id, estimators))] = other
             self.known[key] = other.beside(kernel, view, remarks)
         return self.known[key]

@@ -15,11 +15,12 @@ from . import _artefact
 from ._arithmetic import SCALARS
 from ._artefact import Artefact
 from ._batch import able_rows, answer_rows, batch_of, sizes_of
-from ._builtin import artefact_path
+from ._builtin import artefact_path, is_path
 from ._descriptions import gpu_to_json
 from ._errors import InputError, shown
 from ._gemm import Gemm, checked_size, usual_dtype
 from ._gpu import Gpu
+from ._gpu_artefact import artefact_named, generic_artefact
 from ._interval import checked_confidence
 from ._kernel import Kernel
 from ._kernel_model import prediction_of
@@ -28,22 +29,27 @@ from ._prediction import Prediction, PredictionBatch, objective_field
 
 
 def load(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Model:
-    """Load a built-in model by name or alias ("h200", "NVIDIA H200"), or an artefact by path.
+    """Load the model of a GPU by any name ("h200", "NVIDIA H200"), or an artefact by path.
+
+    A GPU of `available()` is answered for by the model that was made from measurements of it; any
+    other of `gpperf gpus` by the generic model, from its data sheet, and every prediction says so
+    in its notes: it is out of its domain, and has the interval of GPUs that were held out. A name
+    of several boards, as "h100", is taken as the SXM board, which a note says, too.
 
     gpu: for the model called "generic", and with no other: the GPU that it is to answer for, as
         its data sheet describes it.
 
-    Raises UnknownGpuError for a name that is neither, ArtefactError for a file that is no valid
-    artefact, with the reason; InputError for a `gpu` that does not go with the model.
+    Raises UnknownGpuError for a name of no GPU that is known, with the reason; ArtefactError for a
+    file that is no valid artefact; InputError for a `gpu` that does not go with the model, and for
+    a GPU of which no dtype is known that the generic model answers for.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(f"source must be a name or a path (got {shown(source)})")
-    path = artefact_path(source)
-    if gpu is None:
-        return Model(_artefact.read(path))
-    from . import _generic  # of use to few, and not worth everyone's import time
-
-    return Model(_generic.read(path).artefact_for(gpu))
+    if gpu is not None:
+        return Model(generic_artefact(gpu, artefact_path(source)))
+    if isinstance(source, str) and not is_path(source):
+        return Model(artefact_named(source))
+    return Model(_artefact.read(source))
 
 
 class Model:
@@ -86,7 +92,10 @@ class Model:
 
     @property
     def card(self) -> dict[str, Any]:
-        """Provenance and held-out accuracy: a fresh dict of JSON types."""
+        """Provenance and held-out accuracy: a fresh dict of JSON types.
+
+        remarks, notes: texts that go with every prediction; those put it out of its domain.
+        """
         artefact = self._artefact
         estimators = [
             {
@@ -108,6 +117,8 @@ class Model:
             "kernels": [kernel.name for kernel in artefact.kernels],
             "estimators": estimators,
             "stand_ins": dict(artefact.stand_ins),
+            "remarks": list(artefact.remarks),
+            "notes": list(artefact.notes),
             "provenance": copy.deepcopy(dict(artefact.provenance)),
         }
 

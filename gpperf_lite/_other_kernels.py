@@ -34,7 +34,7 @@ class OtherKernels:
     def __init__(self, artefact: Artefact) -> None:
         """artefact: what was measured, and the power of any kernel of a dtype."""
         estimators = artefact.estimators
-        self._gpu, self._remarks = artefact.gpu, artefact.remarks
+        self._gpu, self._remarks, self._notes = artefact.gpu, artefact.remarks, artefact.notes
         self._own = {one.dtype: one for one in estimators if one.unmeasured is not None}
         self._powers = {one.dtype: one for one in estimators if one.target == "power"}
         self._runtimes: dict[str, Estimator] = {}
@@ -81,7 +81,7 @@ class OtherKernels:
         if first is None:
             power = self._powers.get(gemm.dtype)
             first = KernelModel(self._gpu, kernel, view, runtime, power, None, remarks)
-            self._first[gemm.dtype] = first
+            first = self._first[gemm.dtype] = first.noting(*self._notes)
         # All share one set of forests, however many there are.
         return first.beside(kernel, view, remarks)
 

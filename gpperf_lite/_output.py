@@ -144,6 +144,25 @@ def table(predictions: Sequence[Prediction], columns: Sequence[_Column]) -> list
     return aligned(rows)
 
 
+def shared_notes(predictions: Sequence[Prediction]) -> list[str]:
+    """Return a line for each note that all predictions have: what to know of a whole table."""
+    first, *others = (one.notes for one in predictions)
+    return [f"note: {note}" for note in first if all(note in notes for notes in others)]
+
+
+def compared_notes(comparison: Comparison) -> list[str]:
+    """Return a line for each note that all rows of a GPU have, and for each reason of none."""
+    by_gpu: dict[str, list[Prediction]] = {}
+    for row in comparison:
+        if row.prediction is not None:
+            by_gpu.setdefault(row.gpu, []).append(row.prediction)
+    notes = [f"{gpu}: {note}" for gpu, some in by_gpu.items() for note in shared_notes(some)]
+    reasons = (
+        f"{row.gpu} {row.dtype}: {row.reason}" for row in comparison if row.prediction is None
+    )
+    return [*notes, *dict.fromkeys(reasons)]
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a line for each row, with the cells of a column below one another."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

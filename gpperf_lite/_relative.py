@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -37,6 +37,11 @@ FACTS: dict[str, Callable[[Gpu, str], float]] = {
     ),
 }
 """Facts of a GPU at a dtype, by name."""
+
+OF_GPU = ("sm_count", "clock_hz", "l2_bytes", "dram_bytes_per_s")
+OF_DTYPE = ("macs_per_s", "macs_per_dram_byte")
+"""Facts that are worth a word where they are beyond those of all measured GPUs: those of the GPU
+alone, and those that differ from dtype to dtype."""
 
 COLUMNS = (
     *FEATURES,
@@ -66,6 +71,19 @@ _WEIGHTS = (
     ("macs_per_dram_byte", 0.3),
 )
 _LARGEST = np.finfo(np.float32).max
+
+
+def beyond(gpu: Gpu, measured: Sequence[Gpu], dtype: str, facts: Sequence[str]) -> list[str]:
+    """Return a text on each of some facts of a GPU that is beyond those of measured ones."""
+    texts = []
+    for fact in facts:
+        ours, theirs = FACTS[fact](gpu, dtype), [FACTS[fact](one, dtype) for one in measured]
+        name = f"{fact} of {dtype}" if fact in OF_DTYPE else fact
+        if ours < min(theirs):
+            texts.append(f"{name} is below {min(theirs):.4g}, the least measured")
+        if ours > max(theirs):
+            texts.append(f"{name} is above {max(theirs):.4g}, the most measured")
+    return texts
 
 
 def scale_of(constant: str, gpu: Gpu, dtype: str) -> float:

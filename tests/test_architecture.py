@@ -48,8 +48,13 @@ RUNTIME_IMPORTS = {
         "_forest", "_gemm", "_gpu", "_interval", "_kernel", "_physics", "_relative", "_safetensors",
         "_sealed",
     },
-    "_builtin": {"_errors"},
-    "_gpu_facts": {"_builtin", "_checked_json", "_errors", "_gemm", "_gpu"},
+    "_gpu_boards": set(),
+    "_gpu_names": {"_errors", "_gpu_boards"},
+    "_builtin": {"_errors", "_gpu_names"},
+    "_gpu_facts": {"_checked_json", "_errors", "_gemm", "_gpu", "_gpu_names"},
+    "_gpu_artefact": {
+        "_artefact", "_builtin", "_generic", "_gpu", "_gpu_facts", "_gpu_names",
+    },
     "_prediction": {"_arithmetic", "_domain", "_errors", "_gemm", "_kernel"},
     "_kernel_model": {
         "_arithmetic", "_domain", "_estimator", "_features", "_forest", "_gemm", "_gpu", "_kernel",
@@ -76,19 +81,22 @@ RUNTIME_IMPORTS = {
     },
     "_model": {
         "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
-        "_generic", "_gpu", "_interval", "_kernel", "_kernel_model", "_kernel_models",
+        "_gpu", "_gpu_artefact", "_interval", "_kernel", "_kernel_model", "_kernel_models",
         "_prediction", "_ranking",
     },
-    "_output": {"_gemm", "_model", "_prediction", "_sealed"},
+    "_comparison": {"_builtin", "_errors", "_gemm", "_interval", "_model", "_prediction"},
+    "_output": {"_comparison", "_gemm", "_model", "_prediction", "_sealed"},
     "_kernel_listing": {"_descriptions", "_kernel", "_model", "_occupancy", "_output"},
     "_card_page": {"_kernel_listing", "_model", "_output"},
-    "_gpu_listing": {"_builtin", "_descriptions", "_gpu", "_gpu_facts", "_output"},
+    "_gpu_listing": {"_builtin", "_descriptions", "_generic", "_gpu", "_gpu_facts", "_output"},
     "_cli": {
-        "", "_builtin", "_card_page", "_errors", "_gemm", "_gpu_listing", "_kernel",
-        "_kernel_listing", "_model", "_output", "_prediction",
+        "", "_builtin", "_card_page", "_comparison", "_errors", "_gemm", "_gpu_facts",
+        "_gpu_listing", "_kernel", "_kernel_listing", "_model", "_output", "_prediction",
     },
     "__main__": {"_cli"},
-    "__init__": {"_builtin", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction"},
+    "__init__": {
+        "_builtin", "_comparison", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction",
+    },
 }  # fmt: skip
 
 # The packages of the builder, and which other packages each imports, functions' imports included.

@@ -246,7 +246,7 @@ def _points(
         "again_s": second.tolist(),
         "median_change": float(np.median(changes)),
         "largest_change": float(changes.max()),
-        "throttled": sum(one["throttled"] for one in every) / len(every),
+        Flag.THROTTLED: sum(one[Flag.THROTTLED] for one in every) / len(every),
         "load_s": load_s,
         **medians,
     }
@@ -275,7 +275,7 @@ def _point(
         "graph_s": graph_s,
         "runtime_s": burst.runtime_s,
         "point_s": point_s,
-        "throttled": float(Flag.THROTTLED in burst.flags),
+        Flag.THROTTLED: float(Flag.THROTTLED in burst.flags),
     }
 
 

@@ -93,7 +93,7 @@ def _tell_points(part: Mapping[str, Any]) -> list[str]:
         f"a point takes {_ms(part['point_s'])} in all: to bind it {_ms(part['bind_s'])}, a graph "
         f"of the longest kind {_ms(part['graph_s'])}; to load a kernel {_ms(part['load_s'])}; that "
         f"is {60.0 / part['point_s']:,.0f} points a minute",
-        *_told_share("timings", Flag.THROTTLED, part["throttled"]),
+        *_told_share("timings", Flag.THROTTLED, part[Flag.THROTTLED]),
     ]
 
 

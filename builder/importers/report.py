@@ -10,6 +10,7 @@ from typing import Any
 
 from gpperf_lite import Gpu
 from gpperf_lite._gpu_facts import find_gpu
+from gpperf_lite._gpu_names import gpu_name
 
 from ..errors import SourceError
 from ..files import sha256_of
@@ -83,13 +84,20 @@ def named_gpu(path: Path, asked: str | None, advice: str) -> tuple[str, Gpu]:
 def one_gpu(path: Path, names: Iterable[str], asked: str | None) -> tuple[str, Gpu]:
     """Return the GPU that a source names, by its short name, and its facts.
 
-    Raises SourceError where it names none or several, or another than the one asked for, and
-    UnknownGpuError for one whose facts are not known.
+    Raises SourceError where it names none or several, another than the one asked for, or one by a
+    name of several boards of which none is asked for; UnknownGpuError for one whose facts are not
+    known.
     """
     found = sorted(set(names))
     if len(found) != 1:
         raise SourceError(f"{path} must hold rows of one GPU (got {found[:_MOST_NAMES]})")
-    short, facts = find_gpu(found[0])
-    if asked is not None and find_gpu(asked)[0] != short:
+    boards = gpu_name(found[0]).boards
+    if boards and asked is None:
+        raise SourceError(
+            f"{path} was measured on {found[0]}, as several boards are called: name it with --gpu, "
+            f"in a recipe with gpu ({', '.join(boards)})"
+        )
+    short, facts = find_gpu(found[0] if asked is None else asked)
+    if asked is not None and short not in (boards or (find_gpu(found[0])[0],)):
         raise SourceError(f"{path} was measured on {found[0]}, not on {asked}")
     return short, facts

@@ -198,16 +198,17 @@ def test_models_and_cards_name_every_built_in_model(capsys: pytest.CaptureFixtur
 
 def test_gpus_lists_every_gpu_whose_facts_are_known(capsys: pytest.CaptureFixture[str]) -> None:
     known = known_gpus()
-    head, *lines = run(capsys, "gpus").splitlines()
+    head, *lines, _, _ = run(capsys, "gpus").splitlines()
     assert [line.split()[0] for line in lines] == sorted(known)
     assert head.split()[:3] == ["GPU", "arch", "SMs"]
     (line,) = (line for line in lines if line.startswith("l40s "))
     assert line.split()[:5] == ["l40s", "sm_89", "142", "2520", "48"]
-    assert line.endswith("yes    NVIDIA L40S")
+    assert line.endswith("  measured    NVIDIA L40S")
     for row in json.loads(run(capsys, "gpus", "--json")):
-        name, has_model = row.pop("gpu"), row.pop("has_model")
+        name, has_model, answers = row.pop("gpu"), row.pop("has_model"), row.pop("answers")
         assert gp.Gpu(**row) == known[name]
-        assert has_model == (name in gp.available())
+        assert has_model == (name in gp.available()) == (answers == "measured")
+        assert answers in ("measured", "-" if name in ("p4", "p100_pcie_16gb") else "data sheet")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def test_gpus_lists_every_gpu_whose_facts_are_known(capsys: pytest.CaptureFixtur
         (["predict", "1:9:1:1", "1", "1"], "1024:4096:256"),
         (["predict", "1:2000000000", "1", "1"], "more than 1000000 values"),
         (["predict", "1:2000", "1:2000", "1"], "at most 1000000 rows"),
-        (["predict", *SQUARE, "--gpu", "h2000"], "did you mean 'h200'"),
+        (["predict", *SQUARE, "--gpu", "h20O"], "did you mean 'h200'"),
         (["predict", *SQUARE, "--layout", "rc"], "nn nt tn tt"),
         (["predict", *SQUARE, "--kernel", "libary"], "did you mean 'library'"),
         (["predict", *SQUARE, "--confidence", "90"], "between 0 and 1"),

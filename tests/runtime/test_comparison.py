@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 import gpperf_lite as gp
 from gpperf_lite._cli import main
 from gpperf_lite._comparison import BEST
+from gpperf_lite._descriptions import gpu_to_json
 
 GEMM = gp.Gemm(4096, 2048, 1024, dtype="bf16")
-GPUS, DTYPES = ("h200", "b200", "l40s"), ("bf16", "fp8", "nvfp4")
+GPUS, DTYPES = ("h200_sxm", "b200_sxm", "l40s"), ("bf16", "fp8", "nvfp4")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,28 @@ def test_the_command_prints_json_and_csv(capsys: pytest.CaptureFixture[str]) -> 
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.startswith("gpu,m,n,k,")
     assert [line.partition(",")[0] for line in lines] == ["h200_sxm", "l40s"]
+
+
+def test_gpus_without_models_are_compared_by_their_own_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["compare", "4096", "2048", "1024", "--dtype", "bf16,nvfp4", "--gpu", "a10,l40s,h100"]
+    assert main(command) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith("NVIDIA A10  bf16")
+    told = "NVIDIA A10: note: NVIDIA A10 was not measured: predicted from its data sheet, like "
+    assert sum(line.startswith(told) for line in lines) == 1
+    assert sum(line.startswith("h100_sxm: note: 'h100' is taken as ") for line in lines) == 1
+    facts = tmp_path / "mine.json"
+    mine = {**gpu_to_json(gp.load("a10").gpu), "name": "Mine"}
+    facts.write_text(json.dumps(mine))
+    assert main([*command, "--gpu-facts", str(facts), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["gpu"] for row in rows} == {"NVIDIA A10", "l40s", "h100_sxm", "Mine"}
+    (ours,) = (row for row in rows if row["gpu"] == "Mine" and "runtime_s" in row)
+    assert ours["runtime_s"] == rows[0]["runtime_s"]
+    assert main(["compare", "64", "64", "64", "--gpu-facts", str(facts), "--json"]) == 0
+    assert {row["gpu"] for row in json.loads(capsys.readouterr().out)} == {"Mine"}
 
 
 def test_the_command_takes_one_gemm(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,10 +100,14 @@ def test_a_fact_of_the_gpu_alone_is_held_against_all_that_were_measured_in_any_d
         replace(one, gpus=(at,), constants=one.constants[:1], forests=one.forests[:1], kinds=(0,))
         for at, one in enumerate((bf16, fp8))
     )
-    remarks = replace(generic, estimators=(slow, fast)).artefact_for(BETWEEN).remarks
-    facts = [remark for remark in remarks if remark.endswith("measured")]
+    artefact = replace(generic, estimators=(slow, fast)).artefact_for(BETWEEN)
+    facts = [remark for remark in artefact.remarks if remark.endswith("measured")]
     assert not any(remark.startswith("sm_count") for remark in facts)
-    assert any(remark.startswith("macs_per_s of bf16 is above") for remark in facts)
+    # A peak is of a dtype, and said of that alone.
+    assert not any("macs" in remark for remark in facts)
+    notes = {one.dtype: one.notes for one in artefact.estimators}
+    assert any(note.startswith("macs_per_s of bf16 is above") for note in notes["bf16"])
+    assert not any("bf16" in note for note in notes["fp8"])
     few = generic.artefact_for(replace(BETWEEN, sm_count=31)).remarks
     assert [remark for remark in few if "sm_count" in remark] == [
         "sm_count is below 32, the least measured"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from stand_ins.strategies import layouts_of
 
 import gpperf_lite as gp
 from gpperf_lite import _artefact
+from gpperf_lite._gpu_facts import known_gpus
+from gpperf_lite._gpu_names import gpu_name
 
 SQUARE = gp.Gemm(4096, 4096, 4096, "bf16")
 
@@ -38,13 +41,58 @@ def test_an_unknown_gpu_is_refused_with_the_nearest_name() -> None:
         gp.load("")
 
 
-def test_an_alias_is_suggested_where_its_gpu_has_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(gp.UnknownGpuError, match="did you mean 'a100_sxm4_80gb'"):
-        gp.load("a100_sxm4_80g")
-    monkeypatch.setattr("gpperf_lite._builtin.available", lambda: ("h200_sxm",))
-    with pytest.raises(gp.UnknownGpuError) as caught:
-        gp.load("a100_sxm4_80g")
-    assert "did you mean 'a100" not in str(caught.value)
+def test_a_gpu_without_a_model_is_answered_for_from_its_data_sheet() -> None:
+    model = gp.load("NVIDIA A10")
+    assert "a10" not in gp.available()
+    assert (model.name, model.gpu) == ("generic", known_gpus()["a10"])
+    prediction = model.predict(SQUARE)
+    assert prediction == gp.load("generic", gpu=model.gpu).predict(SQUARE)
+    assert prediction.notes[0].startswith("NVIDIA A10 was not measured: predicted from its data")
+    assert not prediction.in_domain
+    # What is of the GPU is on its card; what is of a dtype stands behind it.
+    remarks = model.card["remarks"]
+    assert list(prediction.notes[: len(remarks)]) == remarks
+    assert all("bf16" in note for note in prediction.notes[len(remarks) :])
+    assert [one.kernel.name for one in model.rank(SQUARE)] == ["library"]
+
+
+@pytest.mark.parametrize("name", known_gpus())
+def test_every_gpu_of_the_catalogue_answers_or_says_which_peak_it_lacks(name: str) -> None:
+    if not {"f16", "bf16", "fp8", "nvfp4"} & set(known_gpus()[name].peak_flops):
+        with pytest.raises(gp.InputError, match="must have a dtype that generic answers for: bf16"):
+            gp.load(name)
+        return
+    model = gp.load(name)
+    assert model.gpu.name == known_gpus()[name].name
+    assert model.predict(gp.Gemm(512, 512, 512, model.dtypes[0])).runtime_s > 0.0
+
+
+def test_a_gpu_and_a_data_sheet_are_not_given_both() -> None:
+    gpu = known_gpus()["a10"]
+    with pytest.raises(gp.InputError, match="gpu must be left out for a model of a certain GPU"):
+        gp.load("h200", gpu=gpu)
+    with pytest.raises(gp.UnknownGpuError, match="no built-in model 'a10' .there are: generic, "):
+        gp.load("a10", gpu=gpu)
+
+
+@pytest.mark.parametrize("name", ["h100", "a100", "h200", "v100", "b200", "gpu:h200:1", "A100-40G"])
+def test_a_name_of_several_boards_is_the_sxm_one_and_every_prediction_says_so(name: str) -> None:
+    model = gp.load(name)
+    exact = gp.load(model.gpu.name)
+    assert "_sxm" in gpu_name(name).short
+    (note,) = model.card["notes"]
+    assert note.startswith(f"{name!r} is taken as {gpu_name(name).short}, ")
+    assert " the SXM" in note
+    assert exact.card["notes"] == []
+    gemm = replace(SQUARE, dtype="f16")
+    kernel = "cutlass_tensorop_s16816gemm_f16_128x128_32x3_tn_align8"
+    ours, theirs = model.predict(gemm), exact.predict(gemm)
+    assert ours._replace(notes=()) == theirs._replace(notes=())
+    assert [one for one in ours.notes if one != note] == list(theirs.notes)
+    many = model.predict_batch([64, 4096], 4096, 4096, "f16")
+    ranked = model.rank(gemm, kernels=["library", kernel]) if "v100" not in name else []
+    for notes in (ours.notes, *many.notes, *(one.notes for one in ranked)):
+        assert notes.count(note) == 1
 
 
 @pytest.mark.parametrize("source", [None, 3, ["h200"], b"h200"])

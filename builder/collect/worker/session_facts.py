@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from gpperf_lite import Gpu, __version__
-from gpperf_lite._builtin import short_name
 from gpperf_lite._descriptions import gpu_to_json
+from gpperf_lite._gpu_names import short_name
 
 from ...device import Identity
 from ...errors import BuilderError

@@ -276,6 +276,21 @@ def test_a_gpu_that_is_named_must_be_the_one_of_the_table(tmp_path: Path) -> Non
         imported(tmp_path, aiconfigurator(SIZES), "h300")
 
 
+def test_a_table_with_a_name_of_several_boards_needs_the_one_that_was_measured(
+    tmp_path: Path,
+) -> None:
+    table = aiconfigurator(SIZES, device=["NVIDIA H100"] * 3)
+    with pytest.raises(SourceError, match=r"several boards are called: .*h100_sxm, h100_pcie, h1"):
+        imported(tmp_path, table)
+    for name in ("h100_sxm", "h100_pcie"):
+        assert set(imported(tmp_path, table, name)[0].table.column("gpu").to_pylist()) == {name}
+    with pytest.raises(SourceError, match="measured on NVIDIA H100, not on h200_sxm"):
+        imported(tmp_path, table, "h200_sxm")
+    unclear = aiconfigurator(SIZES, device=["A100 PCIe"] * 3)
+    _, report = imported(tmp_path, unclear, "a100_pcie_40gb")
+    assert report.taken == 3
+
+
 def test_power_is_a_reading_its_window_and_the_limit(tmp_path: Path) -> None:
     power = [200.0, 0.0, None]
     dataset, report = imported(tmp_path, aiconfigurator(SIZES, power=True) | {"power": power})

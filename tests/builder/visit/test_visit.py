@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tarfile
@@ -14,12 +15,15 @@ from stand_ins.plans import run_session, small_plan
 
 import gpperf_lite as gp
 from builder.collect.journal import export_journal
+from builder.compile.compilation import any_gpu
 from builder.dataset import read, write
-from builder.kernels import SOURCES
+from builder.kernels import SOURCES, select
+from builder.plan import read_sweep
 from builder.visit import VisitError, keep, read_visit
 from builder.visit.archive import Step
 from builder.visit.keep import BEGIN, END, figures, with_figures
-from builder.visit.rehearsal import Rehearsal, rehearse, unready
+from builder.visit.rehearsal import SWEEP, Rehearsal, rehearse, unready
+from gpperf_lite._occupancy import obstacle_on
 
 ROOT = SOURCES.parent
 SCRIPT = ROOT / "tests" / "gpu" / "visit.sh"
@@ -141,6 +145,24 @@ def test_what_is_missing_is_named_before_a_visit(tmp_path: Path) -> None:
     assert "kernels are not compiled for sm_90 (support.cu, " in missing
     assert "holds 1 files: run 'python tests/gpu/gpu_kernels.py sm_90" in missing
     assert large.startswith("the cubins take 3 MB, more than the 2 that may travel")
+
+
+def test_what_the_tests_on_a_gpu_need_holds_all_that_they_collect(tmp_path: Path) -> None:
+    """A minute of a GPU is no time to compile the sweep that is collected in it."""
+    command = [sys.executable, str(ROOT / "tests" / "gpu" / "gpu_kernels.py"), "--check"]
+    done = subprocess.run(
+        [*command, "sm_90", str(tmp_path), str(SWEEP)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    missing = set(done.stdout.split())
+    machine = any_gpu("sm_90")
+    for sweep in (SOURCES / "sweeps" / "quick.toml", SWEEP):
+        for build in select(read_sweep(sweep).kernels):
+            if build.source and obstacle_on(build.kernel, machine) is None:
+                assert build.kernel.name in missing
 
 
 @pytest.mark.slow
