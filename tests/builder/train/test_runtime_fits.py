@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from stand_ins.collected import TRUTH_S, collection, odd_times
-from stand_ins.tables import GPU, GRID, QUICK_TRAINING
+from stand_ins.tables import GPU, GRID, QUICK_TRAINING, dataset_of
 
 from builder.dataset import Dataset, Floats, concatenate, folds, points_of
-from builder.train.learner import LARGE, PLAIN, LearnerOptions
+from builder.train.learner import FOR_KERNELS, LARGE, PLAIN, LearnerOptions
 from builder.train.runtime_fits import (
     RuntimeFits,
     fit_strata,
@@ -215,3 +215,15 @@ def test_three_who_agree_are_worth_a_large_learner_and_a_collection_left_out_a_p
     assert LARGE.teacher is not None
     assert PLAIN.teacher is None
     assert usual_learner(stratum_of()) is None  # 48 rows are few
+
+
+@pytest.mark.parametrize(("is_grid", "learner"), [(True, None), (False, FOR_KERNELS)])
+def test_sizes_on_no_grid_are_learned_without_a_teacher(
+    is_grid: bool, learner: LearnerOptions | None
+) -> None:
+    dice = np.random.default_rng(3)
+    sizes = dice.integers(1, 21, (2500, 3)) * 64 if is_grid else dice.integers(1, 9000, (2500, 3))
+    m, n, k = sizes.T.tolist()
+    measured = dataset_of(2500, m=m, n=n, k=k, runtime_s=dice.uniform(1e-5, 1e-3, 2500).tolist())
+    (stratum,) = strata_of(measured, GPU, FASTEST, {})
+    assert usual_learner(stratum) == learner
