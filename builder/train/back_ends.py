@@ -29,6 +29,7 @@ from ..dataset import (
 )
 from ..errors import DatasetError
 from .physics import unit_of
+from .runtime_fit import EAGER_S
 
 FURTHEST = 0.10
 """The mean distance from the newest collection up to which an older one is of the same kernel."""
@@ -104,7 +105,8 @@ def labels_by_unit(dataset: Dataset) -> dict[tuple[str, str], Labels]:
     """Return the labels of each dtype and unit of one GPU's dataset, of one launch.
 
     Rows whose time is the host's are no labels: other back ends that were timed without it fill
-    the gaps. Where there are none, and no other rows, they are taken with a note.
+    the gaps. Where there are none, and no other rows, they are taken with a note; another note
+    tells how long they are where they are left out and nobody timed what is as short.
 
     Raises DatasetError where no row is usable.
     """
@@ -125,12 +127,18 @@ def labels_by_unit(dataset: Dataset) -> dict[tuple[str, str], Labels]:
             for (other, _), one in whole.items()
             if other == dtype and is_back_end(dataset.kernel(one.points.kernel[0]))
         ]
+        own, longest_s = labels.get((dtype, unit)), float(part.runtime_s.max())
         if is_back_end(kernel) and others:
-            own, longest_s = labels.get((dtype, unit)), float(part.runtime_s.max())
             labels[dtype, unit] = filled(kernel.name, dtype, own, others, longest_s)
-        elif (dtype, unit) not in labels:
+        elif own is None:
             note = f"{dtype} of {unit} was measured with the host's time for a launch in it"
             labels[dtype, unit] = replace(labels_of(part, kernel), notes=(note,))
+        elif own.points.runtime_s.min() > EAGER_S:
+            note = (
+                f"{dtype} of {unit} was launched eagerly, and rows of up to {1e6 * longest_s:.0f} "
+                "us, which are the host's, are left out: what takes less is told by physics"
+            )
+            labels[dtype, unit] = replace(own, notes=(*own.notes, note))
     return labels
 
 

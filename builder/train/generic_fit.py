@@ -15,7 +15,7 @@ from gpperf_lite._relative import COLUMNS, distance
 
 from .learner import LearnerOptions
 from .relative import GpuTable, fit_forest
-from .runtime_fit import trained_domain
+from .runtime_fit import EAGER_S, trained_domain
 
 BANDWIDTH = 0.35
 NEAR = 0.6
@@ -106,6 +106,18 @@ def estimator_of(
         _domain(tables),
         _UNKNOWN,
         _UNKNOWN,
+        notes=_notes(tables),
+    )
+
+
+def _notes(tables: list[GpuTable]) -> tuple[str, ...]:
+    """Return a note where no GPU was measured but by eager launches."""
+    shortest_s = min(float(table.points.runtime_s.min()) for table in tables)
+    if shortest_s <= EAGER_S:
+        return ()
+    return (
+        f"{tables[0].dtype} was measured by eager launches alone: what takes less than "
+        f"{1e6 * shortest_s:.0f} us is told by physics",
     )
 
 

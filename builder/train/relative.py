@@ -21,6 +21,7 @@ from gpperf_lite._relative import COLUMNS, column_of, scale_of
 from ..dataset import Floats, Points
 from .learner import LearnerOptions, learn
 from .physics import Constants, DescribedPoints, describe_points, fit_constants
+from .runtime_fit import without_eager_host
 
 KERNELS = {LIBRARY.name: LIBRARY}
 """The kernels of the generic model: the library alone."""
@@ -63,7 +64,8 @@ def fit_relative(table: GpuTable) -> dict[str, float]:
     Regularised towards the usual ones, so that those of several GPUs can be mixed.
     """
     few = table.sample(_ROWS_FOR_CONSTANTS).points
-    absolute = fit_constants(few, table.gpu, KERNELS, pull=_PULL)
+    found = fit_constants(few, table.gpu, KERNELS, pull=_PULL)
+    absolute = without_eager_host(few, table.gpu, KERNELS, found)
     return {
         name: absolute[name] / scale_of(name, table.gpu, table.dtype)
         for name, _, _ in CONSTANTS["library"]

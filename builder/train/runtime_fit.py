@@ -32,6 +32,13 @@ _ROUNDS = 2
 _NO_WORSE = 1.01
 """Times the error that a physical model without the host's own time may have, to be preferred."""
 
+EAGER_S = 30e-6
+"""Points whose shortest runtime is longer were launched eagerly: under a graph nothing takes so
+long for nothing."""
+
+_LITTLE_WORSE = 1.05
+"""The same for points that were launched eagerly, where those of the host alone are left out."""
+
 _UNLABELLED_BETWEEN = 8000
 _LARGEST_GRID = 10
 _MAC_FACTOR_BEYOND = 1.01
@@ -114,7 +121,7 @@ def _fit_physics(
     """
     constants: Constants = fit_constants(points, gpu, kernels)
     if _are_libraries(points, kernels):
-        return constants, {}, None
+        return without_eager_host(points, gpu, kernels, constants), {}, None
     slowness: Slowness = {}
     for _ in range(_ROUNDS):
         constants = _without_idle_host(points, gpu, kernels, constants, slowness)
@@ -125,8 +132,26 @@ def _fit_physics(
     return constants, slowness, fit_unmeasured(slowness, gpu, kernels)
 
 
+def without_eager_host(
+    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants
+) -> Constants:
+    """Return constants of a library without the host's time that rows which are left out had.
+
+    They stay as they are where the points are no eager launches, or hold the host's time
+    themselves.
+    """
+    if points.runtime_s.min() <= EAGER_S:
+        return constants
+    return _without_idle_host(points, gpu, kernels, constants, {}, _LITTLE_WORSE)
+
+
 def _without_idle_host(
-    points: Points, gpu: Gpu, kernels: Kernels, constants: Constants, slowness: Slowness
+    points: Points,
+    gpu: Gpu,
+    kernels: Kernels,
+    constants: Constants,
+    slowness: Slowness,
+    no_worse: float = _NO_WORSE,
 ) -> Constants:
     """Return constants with no more time of the host than a launch takes, if rows need no more.
 
@@ -139,7 +164,7 @@ def _without_idle_host(
         base_s = describe_points(points, gpu, kernels, some, slowness).base_s
         return float(np.abs(np.log(base_s / points.runtime_s)).mean())
 
-    return idle if error(idle) <= _NO_WORSE * error(constants) else constants
+    return idle if error(idle) <= no_worse * error(constants) else constants
 
 
 def trained_domain(points: Points) -> Domain:

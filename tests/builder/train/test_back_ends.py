@@ -190,6 +190,16 @@ def test_host_bound_rows_of_the_library_play_no_part_where_others_were_timed_wit
     assert labels.notes == ()
 
 
+def test_a_note_tells_what_is_left_out_where_nothing_as_short_was_timed() -> None:
+    slow = 100.0 * TRUTH_S
+    labels = labels_by_unit(collection("vllm", runtime_s=slow, flags=HOST_BOUND))
+    longest_us = 1e6 * slow[[bool(row) for row in HOST_BOUND]].max()
+    assert labels["bf16", "library"].notes == (
+        f"bf16 of library was launched eagerly, and rows of up to {longest_us:.0f} us, which are "
+        "the host's, are left out: what takes less is told by physics",
+    )
+
+
 def test_rows_under_lasting_load_are_no_labels() -> None:
     lasting = collection("vllm", regime="sustained", runtime_s=9.0 * TRUTH_S)
     labels = labels_by_unit(concatenate([collection("vllm"), lasting]))["bf16", "library"]
