@@ -219,20 +219,31 @@ class Generic:
 
         answering: the measured dtype that answers, by each dtype of the artefact.
         """
-        if any(gpu.name == one.name for one in self.gpus):
-            whose = f"there is a model of {gpu.name:.80} itself"
-            return [f"predicted from the data sheet alone; {whose}"]
+        own = [dtype for dtype, one in answering.items() if self._measured(gpu, one)]
         like: dict[str, list[str]] = {}
         for dtype, measured in answering.items():
-            nearest, least = self.nearest(gpu, measured)
-            how = "" if least <= self.near else ", which is not much like it"
-            like.setdefault(f"like {nearest.name:.80}{how}", []).append(dtype)
-        return [
-            f"{gpu.name:.80} was not measured: "
+            if dtype not in own:
+                nearest, least = self.nearest(gpu, measured)
+                how = "" if least <= self.near else ", which is not much like it"
+                like.setdefault(f"like {nearest.name:.80}{how}", []).append(dtype)
+        lacking = " ".join(dtype for some in like.values() for dtype in some)
+        texts = [
+            f"{gpu.name:.80} was not measured"
+            + (f" in {lacking}: " if own else ": ")
             + (f"{' '.join(some)} " if len(like) > 1 else "")
             + f"predicted from its data sheet, {text}"
             for text, some in like.items()
         ]
+        if own:
+            which = f" in {' '.join(own)}" if like else ""
+            texts.append(
+                f"predicted from the data sheet alone, though {gpu.name:.80} was measured{which}"
+            )
+        return texts
+
+    def _measured(self, gpu: Gpu, dtype: str) -> bool:
+        (estimator,) = (one for one in self.estimators if one.dtype == dtype)
+        return any(self.gpus[index].name == gpu.name for index in estimator.gpus)
 
     def _beyond(
         self, gpu: Gpu, estimators: Sequence[GenericEstimator], facts: Sequence[str]

@@ -60,10 +60,22 @@ def test_a_prediction_says_that_the_gpu_was_not_measured(path: Path) -> None:
     assert prediction.power_w is None
     again = gp.load(path, gpu=SLOW).predict(GEMM)
     assert (
-        again.notes[0]
-        == "predicted from the data sheet alone; there is a model of NVIDIA Test 32 itself"
+        again.notes[0] == "predicted from the data sheet alone, though NVIDIA Test 32 was measured"
     )
     assert not again.in_domain
+
+
+def test_a_gpu_that_was_measured_in_one_dtype_alone_says_so_of_each() -> None:
+    generic = generic_model()
+    bf16, fp8 = generic.estimators
+    slow = replace(bf16, gpus=(0,), constants=bf16.constants[:1], forests=bf16.forests[:1],
+                   kinds=(0,))  # fmt: skip
+    remarks = replace(generic, estimators=(slow, fp8)).artefact_for(FAST).remarks
+    assert remarks[:2] == (
+        "NVIDIA Test 128 was not measured in bf16: predicted from its data sheet, like NVIDIA Test "
+        "32, which is not much like it",
+        "predicted from the data sheet alone, though NVIDIA Test 128 was measured in fp8",
+    )
 
 
 @given(gemms(MODEL))
