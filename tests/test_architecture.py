@@ -106,7 +106,7 @@ BUILDER_IMPORTS = {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
         "importers", "kernels", "measure", "plan", "report", "train", "visit",
     },
-    "visit": {"dataset", "kernels", "train"},
+    "visit": {"dataset", "kernels", "measure", "train", "vocabulary"},
     "report": {"dataset", "evaluate", "train", "vocabulary"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},

@@ -19,6 +19,7 @@ from .protocol import (
     TimingRules,
 )
 from .sensor_check import SensorCheck, check_sensors, recheck_idle
+from .stopping import notch_share
 from .sustained import measure_sustained
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "copies_for",
     "measure_burst",
     "measure_sustained",
+    "notch_share",
     "recheck_idle",
     "verify_build",
     "verify_point",
