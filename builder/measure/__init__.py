@@ -9,6 +9,7 @@ only a DeviceError escapes.
 from .burst import measure_burst
 from .correctness import Verdict, verify_build, verify_point
 from .operands import copies_for
+from .power_trace import TOLD_LOST_SHARE
 from .protocol import (
     CorrectnessRules,
     FaultRules,
@@ -23,6 +24,7 @@ from .stopping import notch_share
 from .sustained import measure_sustained
 
 __all__ = [
+    "TOLD_LOST_SHARE",
     "CorrectnessRules",
     "FaultRules",
     "PowerRules",
