@@ -13,7 +13,7 @@ from gpperf_lite import Gpu
 from .errors import BuilderError
 
 CUDA = (13, 0)
-"""Release of CUDA whose NVRTC compiles our cubins."""
+"""Release of CUDA whose NVRTC compiles our cubins: a driver must support it, or a later one."""
 
 CAPABILITIES = (
     *((7, 5), (8, 0), (8, 6), (8, 7), (8, 8), (8, 9), (9, 0)),

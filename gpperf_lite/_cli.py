@@ -32,6 +32,7 @@ from ._output import (
     document,
     heading,
     shared_notes,
+    sizes_text,
     table,
     write_csv,
 )
@@ -243,9 +244,7 @@ def _run_compare(options: argparse.Namespace) -> None:
     elif options.json:
         print(json.dumps([row.to_dict() for row in found]))
     else:
-        gemm = gemms[0]
-        batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
-        print(f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.layout}; * best of its kind")
+        print(f"{sizes_text(gemms[0])} {gemms[0].layout}; * best of its kind")
         print("\n".join([*compared_table(found), *compared_notes(found)]))
 
 

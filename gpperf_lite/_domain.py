@@ -81,6 +81,11 @@ class Domain(NamedTuple):
         return tuple(remarks)
 
 
+def stand_in_note(dtype: str, measured: str) -> str:
+    """Return the note on a dtype that a measured one answers for."""
+    return f"{dtype} was not measured: predicted as {measured}"
+
+
 def stray_note(text: str, times: float) -> str:
     """Return the note on one way to lie outside, with its factor."""
     return f"{text}, by a factor of {times:.3g}"

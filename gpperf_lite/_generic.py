@@ -35,7 +35,7 @@ from typing import Any
 from ._artefact import Artefact
 from ._checked_json import Fields
 from ._descriptions import gpu_of, gpu_to_json
-from ._domain import Domain
+from ._domain import Domain, stand_in_note
 from ._errors import InputError, shown
 from ._estimator import (
     LONGEST_S,
@@ -256,7 +256,7 @@ def _renamed(estimator: Estimator, dtype: str) -> Estimator:
     """Return an estimator that answers for a dtype, with a note where that is another."""
     if estimator.dtype == dtype:
         return estimator
-    note = f"{dtype} was not measured: predicted as {estimator.dtype}"
+    note = stand_in_note(dtype, estimator.dtype)
     return estimator._replace(dtype=dtype, notes=(*estimator.notes, note))
 
 

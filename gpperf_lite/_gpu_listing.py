@@ -33,12 +33,13 @@ def gpu_documents() -> list[dict[str, Any]]:
     has_model: whether a built-in model was made from measurements of it; answers: "measured", "data
     sheet" or "-", as the table has it.
     """
+    facts = known_gpus()
     return [
         {
             "gpu": name,
             "has_model": answers == _MEASURED,
             "answers": answers,
-            **gpu_to_json(known_gpus()[name]),
+            **gpu_to_json(facts[name]),
         }
         for name, answers in sorted(_answers().items())
     ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._artefact import Artefact
+from ._domain import stand_in_note
 from ._errors import InputError, UnknownKernelError, nearest, shown
 from ._forest import power_of_two
 from ._gemm import Gemm
@@ -225,7 +226,7 @@ class KernelModels:
                 return None
             remarks = self._artefact.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
-                remarks += (f"{gemm.dtype} was not measured: predicted as {measured}",)
+                remarks += (stand_in_note(gemm.dtype, measured),)
             slowness = power_of_two(self._slowness.get((measured, kernel.name), 0))
             view = View(gpu, gemm.dtype, gemm.layout, kernel, runtime.constants, slowness)
             power = self._estimators.get(("power", measured, kernel.name))

@@ -35,12 +35,17 @@ def heading(model: Model, gemms: Sequence[Gemm]) -> str:
     return f"{model.gpu.name} (model {model.name}), {dtypes} {gemms[0].layout}"
 
 
+def sizes_text(gemm: Gemm) -> str:
+    """Return the sizes of a GEMM, each with its name; the batch where there is one."""
+    batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
+    return f"m={gemm.m} n={gemm.n} k={gemm.k}{batch}"
+
+
 def as_text(model: Model, prediction: Prediction) -> str:
     """Return a prediction as lines of a name and a value."""
     gemm = prediction.gemm
-    batch = f" batch={gemm.batch}" if gemm.batch != 1 else ""
     rows = [
-        ("GEMM", f"m={gemm.m} n={gemm.n} k={gemm.k}{batch} {gemm.dtype} {gemm.layout}"),
+        ("GEMM", f"{sizes_text(gemm)} {gemm.dtype} {gemm.layout}"),
         ("GPU", f"{model.gpu.name} (model {model.name})"),
         ("kernel", prediction.kernel.name),
         *([("timed", prediction.timed)] if prediction.timed else []),

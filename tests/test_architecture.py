@@ -76,8 +76,8 @@ RUNTIME_IMPORTS = {
         "_forest", "_gemm", "_gpu", "_kernel", "_kernel_model", "_occupancy", "_physics",
     },
     "_kernel_models": {
-        "_artefact", "_errors", "_forest", "_gemm", "_kernel", "_kernel_model", "_occupancy",
-        "_other_kernels", "_physics", "_ranking",
+        "_artefact", "_domain", "_errors", "_forest", "_gemm", "_kernel", "_kernel_model",
+        "_occupancy", "_other_kernels", "_physics", "_ranking",
     },
     "_model": {
         "_arithmetic", "_artefact", "_batch", "_builtin", "_descriptions", "_errors", "_gemm",
@@ -106,7 +106,7 @@ BUILDER_IMPORTS = {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
         "importers", "kernels", "measure", "plan", "report", "train", "visit",
     },
-    "visit": {"dataset", "kernels", "train"},
+    "visit": {"dataset", "kernels", "measure", "train", "vocabulary"},
     "report": {"dataset", "evaluate", "train", "vocabulary"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
     "calibrate": {"dataset", "train"},

@@ -33,9 +33,7 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
         raise DatasetError(f"points must be of one GPU whose facts are known (got {names})")
     gpu = dataset.gpus[names[0]]
     artefact = generic.artefact_for(gpu)
-    known = {one.dtype: one for one in artefact.estimators}
-    known |= {dtype: known[other] for dtype, other in artefact.stand_ins.items()}
-    known = {dtype: _measured_in(dtype, one) for dtype, one in known.items()}
+    known = _measured_there(generic, artefact)
     estimators, left_out = [], {}
     for dtype in sorted(set(points.dtype)):
         part = points.where(points.dtype == dtype)
@@ -68,10 +66,15 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
     )
 
 
-def _measured_in(dtype: str, estimator: Estimator) -> Estimator:
-    """Return an estimator as of a dtype, without the note that it was not measured."""
-    notes = [note for note in estimator.notes if not note.startswith(f"{dtype} was not measured")]
-    return estimator._replace(dtype=dtype, notes=tuple(notes))
+def _measured_there(generic: Generic, artefact: Artefact) -> dict[str, Estimator]:
+    """Return the estimator of each dtype of a GPU, with no note on what was measured elsewhere."""
+    notes = {one.dtype: one.notes for one in generic.estimators}
+    known = {one.dtype: one for one in artefact.estimators}
+    known |= {dtype: known[other] for dtype, other in artefact.stand_ins.items()}
+    return {
+        dtype: one._replace(dtype=dtype, notes=notes[generic.stand_ins.get(dtype, dtype)])
+        for dtype, one in known.items()
+    }
 
 
 def _calibrated(estimator: Estimator, points: Points, gpu: Gpu) -> Estimator:

@@ -48,11 +48,12 @@ def _keep(options: argparse.Namespace) -> int:
     from ..train import KeptFits
     from ..visit import keep, read_visit
 
-    for path in options.archive:
-        for step in read_visit(path).steps:
-            print(f"{path.name}: {step.line()}")
+    visits = [read_visit(path) for path in options.archive]
+    for visit in visits:
+        for step in visit.steps:
+            print(f"{visit.archive.name}: {step.line()}")
     kept = keep(
-        options.archive,
+        visits,
         options.output,
         options.model,
         options.page,

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from gpperf_lite import GpperfError, available, load
 
+from ..architectures import CUDA
 from ..device.cuda import (
-    NEEDED_CUDA,
     Driver,
     NoSensor,
     NvmlSensor,
@@ -138,14 +138,14 @@ def _models() -> Finding:
 
 
 def _nvrtc(machine: Machine) -> Finding:
-    wanted = ".".join(map(str, NEEDED_CUDA))
+    wanted = ".".join(map(str, CUDA))
     advice = f"pip install 'nvidia-cuda-nvrtc=={wanted}.*'"
     try:
         found = machine.nvrtc_version()
     except Exception as error:  # whatever the bindings raise, there is none
         return Finding("NVRTC", "missing", f"needed for compile: {advice} ({error})")
     version = ".".join(map(str, found))
-    if found != NEEDED_CUDA:
+    if found != CUDA:
         text = f"{version}, but cubins are compiled by {wanted}: {advice}"
         return Finding("NVRTC", "warning", text)
     return Finding("NVRTC", "ok", version)

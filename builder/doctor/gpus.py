@@ -12,11 +12,10 @@ from typing import Any
 from gpperf_lite import UnknownGpuError
 from gpperf_lite._gpu_facts import find_gpu
 
-from ..architectures import ArchitectureError, architecture_named, check_capability
+from ..architectures import CUDA, ArchitectureError, architecture_named, check_capability
 from ..device import DeviceError, SensorError
 from ..device.cuda import (
     HOW_TO_UPDATE,
-    NEEDED_CUDA,
     Card,
     Driver,
     NoSensor,
@@ -64,8 +63,8 @@ def check_gpus(
 def _driver(cuda: tuple[int, int], sensor: _Sensor | None) -> Finding:
     release = _release(sensor)
     text = f"{release}, supports CUDA {_dotted(cuda)}"
-    if cuda < NEEDED_CUDA:
-        text = f"{text}, our cubins need {_dotted(NEEDED_CUDA)}: {HOW_TO_UPDATE}"
+    if cuda < CUDA:
+        text = f"{text}, our cubins need {_dotted(CUDA)}: {HOW_TO_UPDATE}"
         return Finding("NVIDIA driver", "broken", text)
     return Finding("NVIDIA driver", "ok", text)
 

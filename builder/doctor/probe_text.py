@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..measure import TimingRules
+from ..measure import TOLD_LOST_SHARE, TimingRules
 from ..vocabulary import Flag
 
 _BATCH_S = TimingRules().batch_s
-_LOST_SHARE = 0.1
 
 _AS_KNOWN = 1.3
 """Longer over shorter period, up to which a source moves as others found."""
@@ -107,7 +106,7 @@ def _tell_windows(part: Mapping[str, Any]) -> list[str]:
     lost = part["lost_steps"]
     if lost is not None:
         lines.append(f"{what}: {lost:.0%} of the counter's steps lost between polls too far apart")
-        if lost > _LOST_SHARE:
+        if lost > TOLD_LOST_SHARE:
             lines.append(
                 "warning: so windows grow longer, and fewer fit in a run: give the collector's "
                 "process a core of its own"

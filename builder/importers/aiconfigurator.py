@@ -20,12 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..dataset import Dataset, Mask, table_of
-from ..vocabulary import Regime
 from .columns import (
+    SIZES,
     Columns,
     is_no_time,
     kept_rows,
     known_texts,
+    linear_rows,
     read_columns,
     repeated,
     size_checks,
@@ -34,7 +35,6 @@ from .report import ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
 _TEXTS = ("framework", "version", "device", "kernel_source", "gemm_dtype")
-_SIZES = ("m", "n", "k")
 _OPTIONAL = ("power", "power_limit")
 _DTYPES = {
     "bfloat16": "bf16",
@@ -64,7 +64,7 @@ _MOST_PASSES = 3000
 def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one AIConfigurator GEMM table."""
     columns = read_columns(
-        path, "AIConfigurator GEMM table", _TEXTS, (*_SIZES, "latency"), optional=_OPTIONAL
+        path, "AIConfigurator GEMM table", _TEXTS, (*SIZES, "latency"), optional=_OPTIONAL
     )
     report = ImportReport(
         "aiconfigurator", path, LICENCE, ", ".join(known_texts(columns["version"]))
@@ -78,24 +78,16 @@ def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportR
     software = kept["framework"]
     dtype = _ran(kept, software, report)
     rows: dict[str, Any] = {
+        **linear_rows(path, kept, keep),
         "gpu": short,
         "kernel": np.where(np.isin(dtype, _CUBLAS), "library", software),
         "provider": kept["kernel_source"],
         "software": software,
         "timed": np.array([_timed(*key) for key in zip(software, dtype, strict=True)], object),
-        "regime": Regime.REPEATED,
-        "batch": 1,
         "dtype": dtype,
-        "layout": "tn",
-        "alpha": 1.0,
-        "beta": 0.0,
         "runtime_s": kept["latency"] / 1e3,
-        "flags": [[]] * report.taken,
-        "source": path.name,
         "source_version": kept["version"],
-        "source_row": np.flatnonzero(keep) + 1,
     }
-    rows |= {name: kept[name].astype(np.int64) for name in _SIZES}
     if "power" in kept:
         rows |= _power(kept, rows["runtime_s"], _layers(software, dtype))
         report.notes.append("power_window_s follows from the collector's rules for repeating")
@@ -165,7 +157,7 @@ def _keep(columns: Columns, report: ImportReport) -> Mask:
         "no device": np.array([name is None for name in columns["device"]], bool),
         "unknown framework": np.array([name not in _FRAMEWORKS for name in frameworks], bool),
         "unknown gemm_dtype": np.array([_DTYPES.get(name) is None for name in dtypes], bool),
-        **size_checks([columns[name] for name in _SIZES]),
+        **size_checks(columns),
         "latency is missing or no time": is_no_time(columns["latency"] / 1e3),
         "the same row again": repeated(columns),
     }

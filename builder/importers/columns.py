@@ -14,9 +14,13 @@ from gpperf_lite._gemm import LARGEST
 
 from ..dataset import LONGEST_S, SHORTEST_S, Floats, Mask, read_parquet
 from ..errors import SourceError
+from ..vocabulary import Regime
 from .report import ImportReport
 
 Columns = dict[str, NDArray[Any]]
+
+SIZES = ("m", "n", "k")
+"""Columns with the extents of a GEMM."""
 
 
 def read_columns(
@@ -68,9 +72,28 @@ def kept_rows(checks: Mapping[str, Mask], report: ImportReport) -> Mask:
     return keep
 
 
-def size_checks(sizes: Sequence[Floats]) -> dict[str, Mask]:
-    """Return the checks of extents of GEMMs, each float64 of shape (n_rows,), for `kept_rows`."""
-    extents = np.stack(sizes)
+def linear_rows(path: Path, kept: Columns, keep: Mask) -> dict[str, Any]:
+    """Return the columns of a dataset that linear layers, timed in a loop, have in common.
+
+    kept: with m, n and k, each float64 of shape (n_kept,); keep: the mask of the rows of the table
+    that these are, bool of shape (n_rows,).
+    """
+    return {
+        "regime": Regime.REPEATED,
+        "batch": 1,
+        "layout": "tn",
+        "alpha": 1.0,
+        "beta": 0.0,
+        "flags": [[]] * int(keep.sum()),
+        "source": path.name,
+        "source_row": np.flatnonzero(keep) + 1,
+        **{name: kept[name].astype(np.int64) for name in SIZES},
+    }
+
+
+def size_checks(columns: Columns) -> dict[str, Mask]:
+    """Return the checks of m, n and k, each float64 of shape (n_rows,), for `kept_rows`."""
+    extents = np.stack([columns[name] for name in SIZES])
     return {
         "a size that is missing or no whole number": (extents != np.floor(extents)).any(axis=0),
         "a size of zero or below": (extents < 1).any(axis=0),

@@ -29,12 +29,13 @@ from gpperf_lite._gpu_facts import find_gpu
 
 from ..dataset import Dataset, Mask, table_of
 from ..errors import SourceError
-from ..vocabulary import Regime
 from .columns import (
+    SIZES,
     Columns,
     is_no_time,
     kept_rows,
     known_texts,
+    linear_rows,
     read_columns,
     repeated,
     size_checks,
@@ -43,7 +44,6 @@ from .report import ImportReport
 
 LICENCE = "MIT (LLMServingSim)"
 _TEXTS = ("gpu", "profiler", "model", "op")
-_SIZES = ("m", "n", "k")
 _DTYPES = {"v0": "f16", "v1": "bf16"}
 """The dtype that each profiler runs."""
 
@@ -61,7 +61,7 @@ def import_llmservingsim(path: Path, gpu: str | None) -> tuple[Dataset, ImportRe
 
     Raises SourceError where no row can be taken, UnknownGpuError for a GPU without known facts.
     """
-    columns = read_columns(path, "LLMServingSim table", _TEXTS, (*_SIZES, "tp", "latency_us"))
+    columns = read_columns(path, "LLMServingSim table", _TEXTS, (*SIZES, "tp", "latency_us"))
     gpus = _gpus(path, columns["gpu"], gpu)
     report = ImportReport("llmservingsim", path, LICENCE)
     keep = _keep(columns, set(gpus), report)
@@ -72,24 +72,16 @@ def import_llmservingsim(path: Path, gpu: str | None) -> tuple[Dataset, ImportRe
     report.version = ", ".join(known_texts(kept["profiler"]))
     dtype = np.array([_DTYPES[profiler] for profiler in kept["profiler"]], object)
     rows: dict[str, Any] = {
+        **linear_rows(path, kept, keep),
         "gpu": np.array([gpus[name][0] for name in kept["gpu"]], object),
         "kernel": "library",
         "provider": "torch.nn.functional.linear",
         "software": "llmservingsim",
         "timed": "gemm",
-        "regime": Regime.REPEATED,
-        "batch": 1,
         "dtype": dtype,
-        "layout": "tn",
-        "alpha": 1.0,
-        "beta": 0.0,
         "runtime_s": kept["latency_us"] / 1e6,
-        "flags": [[]] * report.taken,
-        "source": path.name,
         "source_version": kept["profiler"],
-        "source_row": np.flatnonzero(keep) + 1,
     }
-    rows |= {name: kept[name].astype(np.int64) for name in _SIZES}
     report.notes += _notes(kept)
     found = {short: facts for short, facts in gpus.values() if (rows["gpu"] == short).any()}
     return Dataset(table_of(rows, report.taken), (report.provenance(),), gpus=found), report
@@ -123,7 +115,7 @@ def _keep(columns: Columns, gpus: set[str], report: ImportReport) -> Mask:
         "another GPU than the one asked for": np.array([name not in gpus for name in names], bool),
         "unknown profiler": np.array([one not in known for one in columns["profiler"]], bool),
         "its op is no linear layer": np.array([op not in _LINEAR for op in columns["op"]], bool),
-        **size_checks([columns[name] for name in _SIZES]),
+        **size_checks(columns),
         "latency_us is missing or no time": is_no_time(columns["latency_us"] / 1e6),
         "the same row again": repeated(columns),
     }

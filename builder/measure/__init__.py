@@ -9,6 +9,7 @@ only a DeviceError escapes.
 from .burst import measure_burst
 from .correctness import Verdict, verify_build, verify_point
 from .operands import copies_for
+from .power_trace import TOLD_LOST_SHARE
 from .protocol import (
     CorrectnessRules,
     FaultRules,
@@ -19,9 +20,11 @@ from .protocol import (
     TimingRules,
 )
 from .sensor_check import SensorCheck, check_sensors, recheck_idle
+from .stopping import notch_share
 from .sustained import measure_sustained
 
 __all__ = [
+    "TOLD_LOST_SHARE",
     "CorrectnessRules",
     "FaultRules",
     "PowerRules",
@@ -35,6 +38,7 @@ __all__ = [
     "copies_for",
     "measure_burst",
     "measure_sustained",
+    "notch_share",
     "recheck_idle",
     "verify_build",
     "verify_point",

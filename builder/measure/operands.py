@@ -16,6 +16,12 @@ from gpperf_lite import Gpu
 from ..device import Bound, Graph
 from .protocol import TimingRules
 
+_KEPT_BITS = 3
+"""Leading bits that a number of copies keeps: q of q 2^j."""
+
+_ENOUGH_SHARE = 0.8
+"""Share of the wanted launches from which a graph has enough of them."""
+
 
 def copies_for(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:
     """Return the number of copies of the operands of which L2 holds none when its turn comes.
@@ -89,10 +95,6 @@ class _Rotation(Graph):
         """Queue all launches of the next graph."""
         self._graphs[self._turn].replay()
         self._turn = (self._turn + 1) % len(self._graphs)
-
-
-_KEPT_BITS = 3
-_ENOUGH_SHARE = 0.8
 
 
 def _copies_needed(rules: TimingRules, gpu: Gpu, bytes_per_copy: int) -> int:

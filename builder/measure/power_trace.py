@@ -23,6 +23,9 @@ from .sensors import read_positive
 AVERAGE = "average_power"
 """The source that averages over the last second."""
 
+TOLD_LOST_SHARE = 0.1
+"""Share of lost steps of a source from which people are told."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -42,8 +42,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Visit:
-    """What came back: the steps, and the dataset's name and bytes, both None without one."""
+    """What came back in an archive: the steps, and the dataset's name and bytes or None twice."""
 
+    archive: Path
     steps: tuple[Step, ...]
     dataset_name: str | None
     dataset: bytes | None
@@ -66,7 +67,8 @@ def read_visit(path: Path) -> Visit:
     if STEPS not in files:
         raise VisitError(f"{path} must hold {STEPS}, as tests/gpu/visit.sh packs it (it does not)")
     name = next((one for one in DATASETS if one in files), None)
-    return Visit(steps_of(files[STEPS].decode(errors="replace")), name, files.get(name or ""))
+    steps = steps_of(files[STEPS].decode(errors="replace"))
+    return Visit(path, steps, name, files.get(name or ""))
 
 
 def steps_of(text: str) -> tuple[Step, ...]:

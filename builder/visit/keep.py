@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ import numpy as np
 from ..dataset import Dataset, read
 from ..dataset import write as write_dataset
 from ..files import write_text
+from ..measure import notch_share
 from ..train import KeptFits, TrainOptions, build_from_datasets
-from .archive import VisitError, read_visit
+from ..vocabulary import Regime, Role
+from .archive import Visit, VisitError
 
 BEGIN, END = "<!-- figures of a visit -->", "<!-- end of the figures -->"
 
@@ -30,7 +33,7 @@ class Kept:
 
 
 def keep(
-    archives: Sequence[Path],
+    visits: Sequence[Visit],
     output: Path,
     model: Path | None = None,
     page: Path | None = None,
@@ -42,12 +45,14 @@ def keep(
 ) -> Kept:
     """Write the dataset of a visit, a model trained on it, and its figures into a page.
 
-    archives: of one visit; the last that holds a dataset counts. page: a document with the lines
-    BEGIN and END, between which the figures come; simulated: whether rows of a rehearsal are meant.
+    visits: the archives of one visit, the last that holds a dataset counts; page: a document with
+    the lines BEGIN and END, between which the figures come; simulated: whether rows of a rehearsal
+    are meant.
+
     Raises VisitError where no archive holds a dataset, or a page lacks the lines, DatasetError
     where the dataset is damaged, and TrainingError where it has too few rows for a model.
     """
-    dataset = _dataset_of(archives)
+    dataset = _dataset_of(visits)
     if simulated != bool(len(dataset.simulated())):
         what = "rows of a simulated GPU" if len(dataset.simulated()) else "rows of a GPU"
         raise VisitError(f"the archive holds {what}: give or leave out --simulated")
@@ -92,10 +97,10 @@ def with_figures(text: str, lines: Sequence[str], name: str) -> str:
     return f"{before}{BEGIN}\n\n{listed}\n\n{END}{after}"
 
 
-def _dataset_of(archives: Sequence[Path]) -> Dataset:
-    found = [visit for visit in map(read_visit, archives) if visit.dataset is not None]
+def _dataset_of(visits: Sequence[Visit]) -> Dataset:
+    found = [visit for visit in visits if visit.dataset is not None]
     if not found:
-        names = ", ".join(str(path) for path in archives)
+        names = ", ".join(str(visit.archive) for visit in visits)
         raise VisitError(f"no dataset came back in {names}: see the outputs of its steps")
     visit = found[-1]
     with tempfile.TemporaryDirectory() as folder:
@@ -105,18 +110,21 @@ def _dataset_of(archives: Sequence[Path]) -> Dataset:
 
 
 def _batch_errors(dataset: Dataset) -> list[float]:
-    """Return the standard error of each burst's median, as a share: 1.57 IQR / sqrt(n) of it."""
-    names = ("regime", "runtime_s", "runtime_iqr_s", "n_repeats")
-    rows = zip(*(dataset.column(name) for name in names), strict=True)
-    return [
-        float(1.57 * iqr_s / np.sqrt(count) / runtime_s)
-        for regime, runtime_s, iqr_s, count in rows
-        if regime == "burst" and runtime_s > 0.0 and iqr_s >= 0.0 and count > 1
-    ]
+    """Return the error of each burst's median, as the stopping rule has it, of its finite batches.
+
+    None is given for a burst of one batch, nor where it is unknown.
+    """
+    bursts = dataset.where(dataset.column("regime") == Regime.BURST)
+    batches = [one[np.isfinite(one)] for one in bursts.column("batches_s") if one is not None]
+    shares = [notch_share(one) for one in batches if len(one) > 1]
+    return [share for share in shares if math.isfinite(share)]
 
 
 def _repeated(found: dict[str, Any]) -> list[str]:
-    what = {"gold": "Windows of power many times as long", "repeat": "Power that is measured again"}
+    what = {
+        Role.GOLD: "Windows of power many times as long",
+        Role.REPEAT: "Power that is measured again",
+    }
     return [
         f"{what[role]}: {found[role]['median_change']:+.2%} beside the usual window in the median, "
         f"{found[role]['largest_change']:+.2%} at most ({found[role]['count']})."

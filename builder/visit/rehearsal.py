@@ -68,8 +68,10 @@ def rehearse(
                 if step.status != 0:
                     problems.append(f"run {run}: {step.line()}: {_last_line(folder, step)}")
             archives.append(folder / f"visit-{run}.tar.gz")
-        if not problems or all(one.is_file() for one in archives):
+        try:
             lines += _kept(archives, Path(name), train)
+        except BuilderError as error:
+            problems.append(str(error))
     return Rehearsal(tuple(steps), tuple(problems), tuple(lines))
 
 
@@ -127,12 +129,11 @@ def _last_line(folder: Path, step: Step) -> str:
 
 
 def _kept(archives: Sequence[Path], folder: Path, train: bool) -> list[str]:
-    for path in archives:
-        read_visit(path)
+    visits = [read_visit(path) for path in archives]
     sizes = ", ".join(f"{path.name} {path.stat().st_size / 1e6:.1f} MB" for path in archives)
     model = folder / "rehearsal.safetensors" if train else None
     kept = keep(
-        archives, folder / "rehearsal.parquet", model, name="rehearsal", simulated=True, n_workers=2
+        visits, folder / "rehearsal.parquet", model, name="rehearsal", simulated=True, n_workers=2
     )
     trained = "" if model is None else ", a model of it trained"
     return [f"archives: {sizes}; dataset kept{trained}", *kept.figures]

@@ -18,6 +18,7 @@ from .expected import (
     Launch,
     ceil_div,
     is_aligned,
+    log_swizzle,
     round_up,
 )
 from .problem import Problem
@@ -165,10 +166,7 @@ class Cutlass2Rules:
         return round_up(ceil_div(problem.k, problem.split_k), step)
 
     def _log_tile(self, n_tiles: int) -> int:
-        """GemmIdentityThreadblockSwizzle::get_log_tile: the widest for which there are tiles."""
-        widest = self._build.kernel.swizzle or 1
-        steps = ((3, 8, 6), (2, 4, 3), (1, 2, 2))
-        return next((log for log, width, n in steps if widest >= width and n_tiles >= n), 0)
+        return log_swizzle(self._build.kernel.swizzle or 1, n_tiles)
 
     def _advance(self, lies_along_k: bool, leading: int) -> int:
         """Bytes from a tile of an operand to the next along k."""

@@ -73,6 +73,16 @@ def round_up(value: int, step: int) -> int:
     return ceil_div(value, step) * step
 
 
+def log_swizzle(widest: int, count: int) -> int:
+    """Return the logarithm of the widest swizzle that is asked for and has enough tiles.
+
+    GemmIdentityThreadblockSwizzle::get_log_tile of CUTLASS 2.x, by the tiles along n, and
+    get_log_swizzle_size of CUTLASS 3.x, by those of the shorter side.
+    """
+    steps = ((3, 8, 6), (2, 4, 3), (1, 2, 2))
+    return next((log for log, width, n in steps if widest >= width and count >= n), 0)
+
+
 OPERAND_BYTES = {
     "f64": 8, "f32": 4, "tf32": 4, "f16": 2, "bf16": 2, "fp8": 1, "s8": 1,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .expected import Shape, ceil_div, round_up
+from .expected import Shape, ceil_div, log_swizzle, round_up
 
 _SMS_PER_GPC = 18
 ALONG_M, ALONG_N = 0, 1
@@ -79,11 +79,8 @@ class Raster:
 
     @property
     def log_swizzle(self) -> int:
-        """get_log_swizzle_size: the widest that is asked for and fits the shorter side."""
-        shorter = min(self.blocks[:2])
-        steps = ((3, 8, 6), (2, 4, 3), (1, 2, 2))
-        asked = self.most_swizzle
-        return next((log for log, width, n in steps if asked >= width and shorter >= n), 0)
+        """The widest that is asked for and fits the shorter side."""
+        return log_swizzle(self.most_swizzle, min(self.blocks[:2]))
 
     @property
     def padded(self) -> tuple[int, int]:

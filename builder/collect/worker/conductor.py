@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ...device import DeviceError, SensorError
-from ...measure import Protocol, SensorCheck, check_sensors, recheck_idle
+from ...measure import TOLD_LOST_SHARE, Protocol, SensorCheck, check_sensors, recheck_idle
 from ...plan import Point
 from ...vocabulary import Flag
 from ..journal import (
@@ -35,9 +35,6 @@ _LAST_SENTINEL_S = 1.8
 
 _ENOUGH_TRIED = 20
 """Points and builds that must have been tried before the share that failed means anything."""
-
-_LOST_SHARE = 0.1
-"""Share of lost steps from which people are told."""
 
 _OUT_OF_TIME = Ended(STOPPED, "the deadline has come")
 
@@ -139,7 +136,7 @@ class Conductor:
         """Tell people where windows grew because steps of the energy counter were lost."""
         lost, steps = self._runner.lost_steps, self._runner.steps
         share = lost / max(1, lost + steps)
-        if share > _LOST_SHARE:
+        if share > TOLD_LOST_SHARE:
             calls_s = [one.call_s for _, one in self._runner.sensor_check.ladder if one.call_s]
             self._note(
                 f"{share:.0%} of the steps of the energy counter came between polls too far apart "

@@ -6,13 +6,12 @@
 
 from .cards import Card, list_cards
 from .device import CudaOptions, list_gpus, open_gpu
-from .driver import HOW_TO_UPDATE, NEEDED_CUDA, Driver, load_driver, supported_cuda
+from .driver import HOW_TO_UPDATE, Driver, load_driver, supported_cuda
 from .facts import read_capability
 from .nvml import NoSensor, NvmlSensor, kept_loaded, open_sensor
 
 __all__ = [
     "HOW_TO_UPDATE",
-    "NEEDED_CUDA",
     "Card",
     "CudaOptions",
     "Driver",

@@ -12,9 +12,6 @@ from typing import Any
 from ...architectures import CUDA
 from ..interface import STICKY_FAULTS, DeviceError, Owner
 
-NEEDED_CUDA = CUDA
-"""Release of CUDA that the driver must support, or a later one: our cubins are compiled by it."""
-
 HOW_TO_UPDATE = (
     "install a driver of release 580 or later, or on a data-centre GPU the package cuda-compat-13-0"
 )
@@ -114,8 +111,8 @@ def load_recent_driver() -> Driver:
     """Return the driver, initialised; raises DeviceError where our cubins are too new for it."""
     driver = load_driver()
     cuda = supported_cuda(driver)
-    if cuda < NEEDED_CUDA:
-        needed = "{}.{}".format(*NEEDED_CUDA)
+    if cuda < CUDA:
+        needed = "{}.{}".format(*CUDA)
         text = "the driver supports CUDA {}.{}, these kernels need {}: {}".format(
             *cuda, needed, HOW_TO_UPDATE
         )

@@ -136,6 +136,18 @@ def test_a_dtype_that_another_answers_for_is_calibrated_and_then_answers_for_tha
         assert artefact.stand_ins == ({"bf16": "f16"} if "bf16" in peaks else {})
 
 
+def test_a_gpu_beyond_all_that_were_measured_is_so_no_longer() -> None:
+    """Notes on its arithmetic from the data sheet are gone; those of the generic model stay."""
+    gpu = replace(GPU, peak_flops={"bf16": 2.0**46})
+    noted = tuple(replace(one, notes=("of all GPUs",)) for one in GENERIC.estimators)
+    generic = replace(GENERIC, estimators=noted)
+    (sheet,) = generic.artefact_for(gpu).estimators
+    assert any("the least measured" in note for note in sheet.notes)
+    artefact = calibrate_generic(generic, replace(measured(20), gpus={"new": gpu}), "new", "1")
+    assert [one.notes for one in artefact.estimators] == [("of all GPUs",)]
+    assert artefact.remarks == ()
+
+
 def test_repeats_of_a_point_count_once() -> None:
     points = points_of(measured(20))
     assert len(points) == 20

@@ -81,7 +81,7 @@ def test_what_is_no_archive_of_a_visit_is_refused(
     tmp_path: Path, files: dict[str, bytes], reason: str
 ) -> None:
     with pytest.raises(VisitError, match=reason):
-        keep([archive_of(tmp_path, files)], tmp_path / "out.parquet")
+        keep([read_visit(archive_of(tmp_path, files))], tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
 
 
@@ -97,15 +97,16 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, measured: bytes) -> None:
 
 @pytest.mark.slow
 def test_a_visit_becomes_a_dataset_a_model_and_figures(tmp_path: Path, measured: bytes) -> None:
-    """The larger dataset counts, whichever run it came from."""
+    """The last dataset counts: that of the first run is not even read."""
     page = tmp_path / "page.md"
     page.write_text(f"before\n\n{BEGIN}\n\nold\n\n{END}\n\nafter\n")
-    first = archive_of(tmp_path, {"steps.tsv": STEPS.encode(), "quick.parquet": measured})
+    first = archive_of(tmp_path, {"steps.tsv": STEPS.encode(), "quick.parquet": b"damaged"})
     second = archive_of(
         tmp_path, {"steps.tsv": STEPS.encode(), "six_minutes.parquet": measured}, "visit-b.tar.gz"
     )
     output, model = tmp_path / "h200.parquet", tmp_path / "h200.safetensors"
-    kept = keep([first, second], output, model, page, name="mine", simulated=True)
+    visits = [read_visit(first), read_visit(second)]
+    kept = keep(visits, output, model, page, name="mine", simulated=True)
     assert len(read(output)) > 40
     assert gp.load(model).name == "mine"
     assert kept.figures == tuple(figures(read(output)))
@@ -122,7 +123,7 @@ def test_a_rehearsal_is_never_kept_as_if_it_had_been_measured(
 ) -> None:
     path = archive_of(tmp_path, {"steps.tsv": STEPS.encode(), "quick.parquet": measured})
     with pytest.raises(VisitError, match="rows of a simulated GPU: give or leave out --simulated"):
-        keep([path], tmp_path / "out.parquet")
+        keep([read_visit(path)], tmp_path / "out.parquet")
     assert not (tmp_path / "out.parquet").exists()
 
 
@@ -180,6 +181,26 @@ def test_a_rehearsal_walks_through_both_runs_and_says_what_is_not_ready(tmp_path
     assert "can be trained on" in found.lines[1]
 
 
+def test_a_rehearsal_of_which_nothing_comes_back_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an interpreter that does nothing right, beside all else that is not ready."""
+    monkeypatch.setattr(sys, "executable", str(idle_python(tmp_path)))
+    found = rehearse("sm_90", tmp_path / "none", lambda _: None, train=False)
+    assert found.lines == ()
+    assert "there are no cubins" in found.problems[0]
+    assert sum("ended with code 3: tried" in one for one in found.problems) == len(found.steps)
+    assert "no dataset came back" in found.problems[-1]
+
+
+def idle_python(folder: Path) -> Path:
+    """Return an interpreter that does nothing right."""
+    python = folder / "python"
+    python.write_text("#!/bin/sh\necho tried\nexit 3\n")
+    python.chmod(0o755)
+    return python
+
+
 def script(run: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", str(SCRIPT), run, str(folder)],
@@ -191,10 +212,7 @@ def script(run: str, folder: Path, **env: str) -> subprocess.CompletedProcess[st
 
 def test_a_step_that_hangs_or_fails_loses_nothing(tmp_path: Path) -> None:
     """An interpreter that does nothing right: each step is noted, and all is packed."""
-    python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho tried\nexit 3\n")
-    python.chmod(0o755)
-    done = script("a", tmp_path / "out", PYTHON=str(python))
+    done = script("a", tmp_path / "out", PYTHON=str(idle_python(tmp_path)))
     assert done.returncode == 0, done.stderr
     visit = read_visit(tmp_path / "out" / "visit-a.tar.gz")
     assert [step.status for step in visit.steps] == [3] * 7
