@@ -76,8 +76,9 @@ def _texts(card: Mapping[str, Any]) -> Iterator[str]:
     yield from card["remarks"]
     yield from (f"note: {note}" for note in card["notes"])
     yield from (f"beyond reach: {text}" for text in _beyond_reach(provenance))
-    for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
-        yield f"note: {note}"
+    for key, lead in (("remarks", ""), ("notes", "note: ")):
+        texts = dict.fromkeys(text for one in card["estimators"] for text in one[key])
+        yield from (f"{lead}{text}" for text in texts)
     for dtype, other in card["stand_ins"].items():
         yield f"{dtype} was not measured: it is predicted as {other}"
     for target in ("runtime", "power"):

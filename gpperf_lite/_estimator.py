@@ -25,6 +25,8 @@
                 not stated. From format 2 on, like notes
     notes       texts that go with every prediction, and do not put it out of its domain as remarks
                 do; may be missing
+    remarks     texts that go with every prediction and put it out of its domain, as where a dtype
+                was not measured on the GPU; may be missing. From format 2 on
 
 An entry is checked before any of it is used: every length, range and name, and that no tensor
 belongs to two forests. At most 4096 trees in a forest; what was measured took longer than 0 s.
@@ -80,6 +82,7 @@ class Estimator(NamedTuple):
     accuracy: held-out figures, by split; free-form, shown by the card.
     timed: one of TIMED, or "" where that is not stated.
     slowness: of each of the kernels, or empty where it is 0 of each.
+    remarks: texts that go with every prediction, and put it out of its domain.
     """
 
     target: str
@@ -94,6 +97,7 @@ class Estimator(NamedTuple):
     notes: tuple[str, ...] = ()
     slowness: tuple[int, ...] = ()
     unmeasured: Unmeasured | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def estimator_of(
@@ -129,6 +133,7 @@ def estimator_of(
         *_of_known_kernels(
             entry, indices, tensors, is_known=form == "kernel" and target == "runtime"
         ),
+        tuple(entry.texts("remarks")) if "remarks" in entry else (),
     )
 
 
@@ -254,6 +259,7 @@ def estimator_to_json(index: int, estimator: Estimator) -> dict[str, Any]:
         "interval": estimator.interval.to_json(),
         **timed_and_notes_to_json(estimator.timed, estimator.notes),
         **_of_known_kernels_to_json(index, estimator),
+        **({"remarks": list(estimator.remarks)} if estimator.remarks else {}),
     }
 
 

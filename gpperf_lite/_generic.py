@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,10 +58,10 @@ from ._relative import (
     LARGEST_CONSTANT,
     OF_DTYPE,
     OF_GPU,
-    absolute,
     beyond,
     distance,
     is_column,
+    mixed,
     multiplied_out,
 )
 from ._safetensors import Array, refuse
@@ -103,15 +103,18 @@ class Generic:
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def artefact_for(self, gpu: Gpu) -> Artefact:
+    def artefact_for(self, gpu: Gpu, without: Collection[str] = ()) -> Artefact:
         """Return the artefact for a GPU known by its data sheet.
+
+        without: dtypes to leave out, which were measured there.
 
         Raises InputError where it has no peak of a dtype that this model answers for.
         """
         if not isinstance(gpu, Gpu):
             raise InputError(f"gpu must be a gpperf_lite.Gpu (got {shown(gpu)})")
-        chosen = {one.dtype: one for one in self.estimators if gpu.peak_of(one.dtype)}
-        stood_in = self._stood_in(gpu)
+        asked = self.dtypes_for(gpu).difference(without)
+        chosen = {one.dtype: one for one in self.estimators if one.dtype in asked}
+        stood_in = {dtype: one for dtype, one in self._stood_in(gpu).items() if dtype in asked}
         peaks = {one.dtype: peak_flops_of(gpu, dtype) for dtype, one in stood_in.items()}
         seen = replace(gpu, peak_flops={**gpu.peak_flops, **peaks}) if peaks else gpu
         chosen |= stood_in
@@ -135,11 +138,11 @@ class Generic:
         stand_ins = {
             dtype: other
             for dtype, other in self.stand_ins.items()
-            if other in dtypes and dtype not in dtypes and gpu.peak_of(dtype)
+            if dtype in asked and other in dtypes and dtype not in dtypes
         }
         answering = {dtype: one.dtype for dtype, one in chosen.items()}
         remarks = (
-            *self._remarks(seen, answering),
+            *self._remarks(seen, answering, is_known=bool(without)),
             *self._beyond(seen, list(chosen.values()), OF_GPU),
         )
         return Artefact(
@@ -153,10 +156,10 @@ class Generic:
             remarks,
         )
 
-    def answers_for(self, gpu: Gpu) -> bool:
-        """Return True for a GPU with a peak of a dtype that this model answers for."""
+    def dtypes_for(self, gpu: Gpu) -> set[str]:
+        """Return the dtypes that this model answers for, of which a GPU has a peak."""
         dtypes = (*(one.dtype for one in self.estimators), *self.stand_ins)
-        return any(gpu.peak_of(dtype) is not None for dtype in dtypes)
+        return {dtype for dtype in dtypes if gpu.peak_of(dtype) is not None}
 
     def nearest(self, gpu: Gpu, dtype: str) -> tuple[Gpu, float]:
         """Return the nearest of the GPUs measured in a dtype, and its distance in octaves."""
@@ -186,7 +189,7 @@ class Generic:
             "runtime",
             one.dtype,
             (0,),
-            _mixed(one.constants, self._weights(distances), gpu, one.dtype),
+            mixed(one.constants, self._weights(distances), gpu, one.dtype),
             multiplied_out(forest, self.columns, gpu, one.dtype),
             domain,
             self._interval(one, min(distances)),
@@ -214,10 +217,11 @@ class Generic:
         widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
-    def _remarks(self, gpu: Gpu, answering: Mapping[str, str]) -> list[str]:
+    def _remarks(self, gpu: Gpu, answering: Mapping[str, str], *, is_known: bool) -> list[str]:
         """Return remarks on the nearest measured GPUs: not always the same one in every dtype.
 
-        answering: the measured dtype that answers, by each dtype of the artefact.
+        answering: the measured dtype that answers, by each dtype of the artefact. is_known: whether
+        the GPU was measured in others.
         """
         own = [dtype for dtype, one in answering.items() if self._measured(gpu, one)]
         like: dict[str, list[str]] = {}
@@ -229,7 +233,7 @@ class Generic:
         lacking = " ".join(dtype for some in like.values() for dtype in some)
         texts = [
             f"{gpu.name:.80} was not measured"
-            + (f" in {lacking}: " if own else ": ")
+            + (f" in {lacking}: " if own or is_known else ": ")
             + (f"{' '.join(some)} " if len(like) > 1 else "")
             + f"predicted from its data sheet, {text}"
             for text, some in like.items()
@@ -258,18 +262,6 @@ def _renamed(estimator: Estimator, dtype: str) -> Estimator:
         return estimator
     note = stand_in_note(dtype, estimator.dtype)
     return estimator._replace(dtype=dtype, notes=(*estimator.notes, note))
-
-
-def _mixed(
-    constants: tuple[Mapping[str, float], ...], weights: list[float], gpu: Gpu, dtype: str
-) -> dict[str, float]:
-    """Return absolute constants: the weighted geometric mean, in the GPU's units."""
-    mixed = {}
-    for name, _, _ in CONSTANTS["library"]:
-        logs = [math.log(max(one[name], 1e-300)) for one in constants]
-        mean = math.fsum(weight * log for weight, log in zip(weights, logs, strict=True))
-        mixed[name] = math.exp(mean)
-    return absolute(mixed, "library", gpu, dtype)
 
 
 def read(path: str | os.PathLike[str]) -> Generic:

@@ -50,7 +50,7 @@ def _answers() -> dict[str, str]:
     models, generic = available(), read(built_in_path(GENERIC))
     otherwise = {False: "-", True: "data sheet"}
     return {
-        name: _MEASURED if name in models else otherwise[generic.answers_for(gpu)]
+        name: _MEASURED if name in models else otherwise[bool(generic.dtypes_for(gpu))]
         for name, gpu in known_gpus().items()
     }
 

@@ -48,9 +48,11 @@ class KernelModels:
             if estimator.slowness
             for index, units in zip(estimator.kernels, estimator.slowness, strict=True)
         }
-        measured = {dtype for target, dtype, _ in self._estimators if target == "runtime"}
+        answered = {
+            (bool(one.remarks), one.dtype) for one in artefact.estimators if one.target == "runtime"
+        }
         # From the dtype of a question to the measured one that answers it.
-        self.measured = {dtype: dtype for dtype in sorted(measured)}
+        self.measured = {dtype: dtype for _, dtype in sorted(answered)}
         for dtype, other in artefact.stand_ins.items():
             self.measured.setdefault(dtype, other)
         # The back ends, `library` before all others: in this order they answer for no kernel.
@@ -168,7 +170,7 @@ class KernelModels:
             model = self.find(self.kernel(kernel), example)
             return [] if model is None else [model]
         default = self._default(example)
-        if default is not None or LIBRARY in self._back_ends:
+        if default is not None or LIBRARY.name in self.back_ends(example.dtype):
             return [] if default is None else [default]
         names = self._ranking_of(example).compared
         models = (self.find(one, example) for one in self._artefact.kernels)
@@ -189,23 +191,23 @@ class KernelModels:
                 return model
         return None
 
-    def asked_for(self, kernel: Kernel | str | None) -> tuple[Kernel, ...]:
+    def asked_for(self, kernel: Kernel | str | None, dtype: str) -> tuple[Kernel, ...]:
         """Return the kernels of which one must run a GEMM, where `kernel` was asked for."""
         if kernel is not None:
             return (self.kernel(kernel),)
-        return (LIBRARY,) if LIBRARY in self._back_ends else self._artefact.kernels
+        return (LIBRARY,) if LIBRARY.name in self.back_ends(dtype) else self._artefact.kernels
 
     def require(self, gemm: Gemm, name: str | Kernel | None) -> KernelModel | None:
         """Return the kernel model that answers for `gemm`, or raise an error with the reason.
 
         None where no kernel was named, and it is the best of all that answers.
         """
-        asked = self.asked_for(name)
+        asked = self.asked_for(name, gemm.dtype)
         if name is None or not self.is_other(asked[0]):
             self.check_dtype(gemm.dtype)
         if name is None:
             model = self._default(gemm)
-            if model is None and LIBRARY not in self._back_ends:
+            if model is None and LIBRARY.name not in self.back_ends(gemm.dtype):
                 return None
         else:
             model = self.find(asked[0], gemm)
@@ -224,7 +226,7 @@ class KernelModels:
             gpu = self._artefact.gpu
             if runtime is None or not takes(kernel, gemm) or obstacle_on(kernel, gpu) is not None:
                 return None
-            remarks = self._artefact.remarks + runtime.domain.remarks(gemm)
+            remarks = self._artefact.remarks + runtime.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (stand_in_note(gemm.dtype, measured),)
             slowness = power_of_two(self._slowness.get((measured, kernel.name), 0))

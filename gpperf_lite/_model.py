@@ -107,6 +107,7 @@ class Model:
                 "accuracy": copy.deepcopy(dict(estimator.accuracy)),
                 "timed": estimator.timed,
                 "notes": list(estimator.notes),
+                "remarks": list(estimator.remarks),
             }
             for estimator in artefact.estimators
         ]
@@ -129,8 +130,8 @@ class Model:
 
         kernel: one of `kernels` or its name, or another that is described (see `rank`). Without
             it, `library` where the artefact has that for the dtype, else its first back end
-            (`vllm`, `sglang`, `trtllm`) that it has for the dtype, which a note names; else, of an
-            artefact without `library`, the fastest of its kernels that can run the GEMM.
+            (`vllm`, `sglang`, `trtllm`) that it has for the dtype, which a note names; else, where
+            it has none, the fastest of its kernels that can run the GEMM.
         confidence: of the intervals, between 0 and 1.
 
         Raises InputError for a dtype that the artefact does not know or a confidence out of
@@ -249,7 +250,7 @@ class Model:
         if stuck.size or not models:
             m1, n1, k1 = (int(sizes[name][stuck[0]]) if stuck.size else 1 for name in "mnk")
             raise self._models.nothing_runs(
-                replace(example, m=m1, n=n1, k=k1), self._models.asked_for(kernel)
+                replace(example, m=m1, n=n1, k=k1), self._models.asked_for(kernel, example.dtype)
             )
         reads_c = 1.0 if example.beta else 0.0
         answers = [answer_rows(model, sizes, reads_c, confidence) for model in models]

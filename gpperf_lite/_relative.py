@@ -119,6 +119,18 @@ def absolute(constants: Mapping[str, float], form: str, gpu: Gpu, dtype: str) ->
     return found
 
 
+def mixed(
+    constants: tuple[Mapping[str, float], ...], weights: list[float], gpu: Gpu, dtype: str
+) -> dict[str, float]:
+    """Return absolute constants: the weighted geometric mean, in the GPU's units."""
+    means = {}
+    for name, _, _ in CONSTANTS["library"]:
+        logs = [math.log(max(one[name], 1e-300)) for one in constants]
+        mean = math.fsum(weight * log for weight, log in zip(weights, logs, strict=True))
+        means[name] = math.exp(mean)
+    return absolute(means, "library", gpu, dtype)
+
+
 def distance(one: Gpu, other: Gpu, dtype: str) -> float:
     """Return the distance between two GPUs, in octaves; 0 where their balance is the same.
 

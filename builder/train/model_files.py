@@ -24,6 +24,7 @@ from .board_power import BoardPower, board_tables
 from .generic import train_generic
 from .generic_fit import GenericOptions
 from .kept_fits import KeptFits
+from .other_dtypes import with_other_dtypes
 from .recipe import ModelRecipe, read_recipe
 from .stratum import TrainOptions
 from .training import train
@@ -69,10 +70,15 @@ def build_from_recipe(
         elif model.scope == "generic":
             generic = build_generic(model, sources, n_workers, kept, cubins)
             write_and_report_generic(generic, path)
-        elif model.base is not None:
-            write_and_report(build_on_base(model, sources, folder, calibrates), path)
         else:
-            write_and_report(build_model(model, sources, n_workers, kept, cubins), path)
+            if model.base is None:
+                artefact = build_model(model, sources, n_workers, kept, cubins)
+            else:
+                artefact = build_on_base(model, sources, folder, calibrates)
+            if model.other_dtypes is not None:
+                others = read_generic(_generic_path(model.other_dtypes, folder))
+                artefact = with_other_dtypes(artefact, others)
+            write_and_report(artefact, path)
         if kept:
             print(f"{model.name}: {kept.take_tally()}", flush=True)
 
@@ -103,14 +109,18 @@ def build_on_base(
     """
     if calibrates is None:
         raise RecipeError(f"model {model.name} has a base: it is built by 'models build' alone")
-    built = folder / f"{model.base}.safetensors"
-    base = built if built.is_file() else Path(artefact_path(str(model.base)))
+    base = _generic_path(str(model.base), folder)
     datasets = [_import(model, sources, name, 1) for name in model.runtime]
     artefact = calibrates(read_generic(base), concatenate(datasets), model.name, model.version)
     origin = {**artefact.provenance["calibrated_from"], "sha256": sha256_of(base)}
     missing = "readings of power play no part in calibrating"
     more = {"calibrated_from": origin, "power_missing": missing}
     return artefact._replace(provenance={**artefact.provenance, **more})
+
+
+def _generic_path(name: str, folder: Path) -> Path:
+    built = folder / f"{name}.safetensors"
+    return built if built.is_file() else Path(artefact_path(name))
 
 
 def options_of(model: ModelRecipe) -> TrainOptions:
@@ -221,13 +231,17 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
     """Write an artefact and print its errors on held-out rows, a line for each estimator."""
     write(artefact, path)
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
-    for estimator in artefact.estimators:
+    measured = [one for one in artefact.estimators if not one.remarks]
+    for estimator in measured:
         accuracy, kernel = estimator.accuracy, artefact.kernels[estimator.kernels[0]].name
         print(
             f"  {estimator.target:10}{estimator.dtype:11}{kernel:9.40} by {accuracy['split']:6}"
             f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
             f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
         )
+    others = [one.dtype for one in artefact.estimators if one.remarks]
+    if others:
+        print(f"  from the data sheet, errors as of GPUs held out: {' '.join(others)}")
     for part, n_rows in artefact.provenance.get("left_out", {}).items():
         print(f"  left out: {part}: {n_rows} rows, too few to hold any out")
     for text in artefact.provenance.get("beyond_reach", ()):

@@ -21,6 +21,8 @@ scope                "gpu"; "generic": one model of many GPUs (split and folds a
 models               of scope "kernels": names of models of the recipe whose tables are used as well
 base                 of scope "gpu": the name of a generic model that is calibrated by the tables,
                      which are of few layers; it is built before, or a built-in model
+other_dtypes         of scope "gpu": the name of a generic model that answers for the dtypes that
+                     were not measured; as base, built before or built in
 without              of scope "generic": { GPU = [dtypes] } that are not trained on
 
 The name of a model is that of its file: letters, digits, `_`, `-` and `.`, a letter first.
@@ -68,6 +70,7 @@ class ModelRecipe:
     gpu: str | None = None
     formats: dict[str, str] = field(default_factory=dict)
     base: str | None = None
+    other_dtypes: str | None = None
 
     def format_of(self, source: str) -> str:
         """Return the format of one of its sources, by the name that the recipe gives it."""
@@ -154,6 +157,7 @@ _KEYS: Readers = {
     "stand_ins": _stand_ins,
     "models": _files,
     "base": Table.text,
+    "other_dtypes": Table.text,
     "scope": partial(Table.choice, allowed=tuple(SCOPES)),
     "without": _without,
 }

@@ -122,14 +122,14 @@ def test_the_order_of_the_artefact_decides_which_back_end_is_first() -> None:
     )
 
 
-def test_a_dtype_of_known_kernels_alone_is_refused_for_library_as_ever() -> None:
+def test_a_dtype_of_known_kernels_alone_is_answered_for_by_the_fastest_of_them() -> None:
     model = with_kernels(back_ends_artefact())
-    for ask in (
-        lambda: model.predict(gp.Gemm(64, 65, 66, "f32", "nn")),
-        lambda: model.predict_batch([64], 65, 66, "f32", "nn"),
-    ):
-        with pytest.raises(gp.UnknownKernelError, match=r"m=64 n=65 k=66.*\(library: it was not"):
-            ask()
+    gemm = gp.Gemm(512, 512, 512, "f32", "nn")
+    assert model.predict(gemm) == model.best(gemm)
+    batch = model.predict_batch([512], 512, 512, "f32", "nn")
+    assert batch.kernel[0] == model.best(gemm).kernel.name
+    with pytest.raises(gp.UnknownKernelError, match=r"f32.*\(library: it was not measured"):
+        model.predict(gemm, "library")
 
 
 def test_without_library_and_back_ends_for_it_the_fastest_known_kernel_answers() -> None:

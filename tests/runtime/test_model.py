@@ -154,11 +154,12 @@ def test_a_kernel_that_cannot_run_a_gemm_says_why(rtx4070: gp.Model) -> None:
 
 
 def test_a_dtype_that_was_not_measured_is_refused(rtx4070: gp.Model) -> None:
+    nvfp4 = gp.Gemm(4096, 4096, 4096, "nvfp4")
     for ask in (rtx4070.predict, rtx4070.rank, rtx4070.best):
-        with pytest.raises(gp.InputError, match=r"answers for: f32 \(got 'bf16'\)"):
-            ask(SQUARE)
+        with pytest.raises(gp.InputError, match=r"answers for: f32 .*\(got 'nvfp4'\)"):
+            ask(nvfp4)
     with pytest.raises(gp.InputError, match="answers for: f32"):
-        rtx4070.predict_batch([1], [1], [1], "bf16")
+        rtx4070.predict_batch([1], [1], [1], "nvfp4")
 
 
 def test_a_stand_in_is_said_to_be_one(h200: gp.Model) -> None:
