@@ -13,7 +13,8 @@
                 "beta": "zero" | "nonzero" | "any"}: of its training
     interval    {"runtime_edges_s": [...], "confidences": [...], "half_widths": [[...], ...]}:
                 one row of half-widths for each regime of size, in units of 1/8192 octave,
-                one column for each confidence; both rise
+                one column for each confidence; both rise. "outside": [...], one more row, which
+                intervals outside of the domain have at least; may be missing. From format 2 on
     slowness    of runtime and known kernels: for each of `kernels`, how much longer its main loop
                 takes than the physical model says, in units of 1/8192 octave, within 8 octaves of
                 it; may be missing: 0 of each
@@ -242,8 +243,9 @@ def interval_of(entry: Fields) -> Interval:
     edges = entry.numbers("runtime_edges_s", 0.0, LONGEST_S)
     confidences = entry.numbers("confidences", 0.0, 1.0)
     widths = entry.rows("half_widths", 0, _LARGEST_BIAS)
+    outside = entry.integers("outside", 0, _LARGEST_BIAS) if "outside" in entry else ()
     try:
-        return Interval(edges, confidences, widths)
+        return Interval(edges, confidences, widths, outside)
     except InputError as error:
         raise ArtefactError(f"not a valid artefact: {entry.path}: {error}") from error
 

@@ -30,18 +30,20 @@ class Interval:
     runtime_edges_s: rising edges between the regimes, n_regimes - 1 of them.
     confidences: rising, from 0 to 1.
     half_widths: n_regimes rows of len(confidences), none negative, none falling.
+    outside: one such row, which a prediction outside its domain has at least; empty for none.
 
     Two intervals are equal where their fields are. Raises InputError where a field is not so.
     """
 
     # No frozen dataclass, which takes longer to make at every import than to use in most processes.
-    __slots__ = ("_asked", "confidences", "half_widths", "runtime_edges_s")
+    __slots__ = ("_asked", "confidences", "half_widths", "outside", "runtime_edges_s")
 
     def __init__(
         self,
         runtime_edges_s: tuple[float, ...],
         confidences: tuple[float, ...],
         half_widths: tuple[tuple[int, ...], ...],
+        outside: tuple[int, ...] = (),
     ) -> None:
         if len(half_widths) != len(runtime_edges_s) + 1:
             raise InputError("there must be one row of half_widths more than edges")
@@ -49,32 +51,34 @@ class Interval:
             raise InputError("confidences must rise, from 0 to 1")
         if not _rises(runtime_edges_s, math.inf, strictly=True):
             raise InputError("runtime_edges_s must rise, from 0 on")
-        for row in half_widths:
+        for row in (*half_widths, *([outside] if outside else [])):
             if len(row) != len(confidences) or not _rises(row, _WIDEST, strictly=False):
                 raise InputError("half_widths must rise in each row, from 0 on")
         self.runtime_edges_s = runtime_edges_s
         self.confidences = confidences
         self.half_widths = half_widths
+        self.outside = outside
         self._asked: dict[float, list[Factors]] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Interval) and self.to_json() == other.to_json()
 
     def __repr__(self) -> str:
-        return f"Interval({self.runtime_edges_s}, {self.confidences}, {self.half_widths})"
+        return f"Interval({', '.join(map(repr, self.to_json().values()))})"
 
     def factors_at(self, runtime_s: float, confidence: float, beyond: float) -> Factors:
         """Return the factors from the prediction to its low and high end at one runtime.
 
         beyond: the factor by which the prediction is outside its domain (see `_domain`): nothing
-        was measured there, so the width is a judgement, from once to three times that inside.
+        was measured there, so the width is a judgement, from once to three times that inside, and
+        at least `outside`.
         """
         # Looked up here as well: the call would cost as much as all that follows.
         by_regime = self._asked.get(confidence) or self._factors(confidence)
         factors = by_regime[bisect_right(self.runtime_edges_s, runtime_s)]
         if beyond == 1.0:
             return factors
-        high = _widened(factors[1], beyond)
+        high = max(_widened(factors[1], beyond), by_regime[-1][1])
         return 1.0 / high, high
 
     def factors_of(
@@ -85,7 +89,8 @@ class Interval:
         low, high = np.array(self._factors(confidence)).T[:, regime]
         outside = np.flatnonzero(beyond != 1.0)
         if outside.size:
-            high[outside] = _widened(high[outside], beyond[outside])
+            least = self._factors(confidence)[-1][1]
+            high[outside] = np.maximum(_widened(high[outside], beyond[outside]), least)
             low[outside] = 1.0 / high[outside]
         return low, high
 
@@ -99,10 +104,11 @@ class Interval:
         return np.searchsorted(np.array(self.runtime_edges_s), runtime_s, side="right")
 
     def _factors(self, confidence: float) -> list[Factors]:
-        """Return the factors of each regime, worked out once for each confidence."""
+        """Return the factors of each regime and the least outside, worked out once for each."""
         factors = self._asked.get(confidence)
         if factors is None:
-            widths = self._widths(confidence)
+            least = _between(confidence, self.confidences, self.outside) if self.outside else 0
+            widths = [*self._widths(confidence), least]
             factors = [(power_of_two(-width), power_of_two(width)) for width in widths]
             if len(self._asked) < _MOST_ASKED:
                 self._asked[confidence] = factors
@@ -122,6 +128,7 @@ class Interval:
             "runtime_edges_s": self.runtime_edges_s,
             "confidences": self.confidences,
             "half_widths": self.half_widths,
+            **({"outside": self.outside} if self.outside else {}),
         }
 
 

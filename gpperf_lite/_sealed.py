@@ -26,7 +26,8 @@ History of format versions:
     2   gpperf-lite 0.2.0: back ends among the kernels; `timed` and `notes` of an estimator; a dtype
         may count by the peak of another (see `Gpu.peak_of`); what the card shows apart from the
         manifest; BLAKE2b, which takes a third of the time of a SHA-256; the slowness of known
-        kernels, and what answers for others; `remarks` of an estimator
+        kernels, and what answers for others; `remarks` of an estimator, `outside`
+        of an interval
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from ..train import (
     RuntimeFit,
     accuracy_of,
     fit_runtime,
+    pairs_of,
 )
 from .calibration import (
     CONFIDENCE,
@@ -119,6 +120,7 @@ def _accuracy(
     return {
         **accuracy_of("pair", points, predicted_s, points.runtime_s),
         "against": 1,
+        "pairs": pairs_of(points),
         "collections": [
             {"name": str(name), "n": int(n), "factor": 1.0, "distance": 0.0}
             for name, n in zip(names, counts, strict=True)
@@ -130,8 +132,8 @@ def _accuracy(
 
 
 def _note(points: Points) -> str:
-    n_pairs = len(set(zip(points.n, points.k, strict=True)))
+    least, most = (f"{of(points.n):.0f} x {of(points.k):.0f}" for of in (np.min, np.max))
     return (
-        f"measured at {n_pairs} (n, k), from {points.n.min():.0f} x {points.k.min():.0f} to "
-        f"{points.n.max():.0f} x {points.k.max():.0f}; elsewhere the generic model, calibrated"
+        f"measured at {pairs_of(points)} (n, k), from {least} to {most}; elsewhere the generic "
+        "model, calibrated"
     )

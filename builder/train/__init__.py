@@ -27,6 +27,7 @@ from .model_files import (
     options_of,
     runtime_dataset,
 )
+from .narrow import pairs_of
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
 from .provenance import versions_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
@@ -82,6 +83,7 @@ __all__ = [
     "library_points",
     "one_gpu",
     "options_of",
+    "pairs_of",
     "points_at",
     "read_recipe",
     "runtime_dataset",

@@ -15,6 +15,7 @@ from gpperf_lite._interval import Interval
 from ..dataset import Floats, Mask, Points
 from .intervals import Excess, conformal_interval, coverage_of, covered, half_width_of
 from .metrics import errors_of, slices
+from .narrow import pairs_of, with_doubt_outside
 from .physics import Constants
 from .runtime_fit import RuntimeFit, trained_domain
 from .runtime_fits import Held, RuntimeFits, held_by_collection, held_by_fold, held_by_make
@@ -62,7 +63,7 @@ def runtime_estimator(mine: Judged, excess: Excess | None) -> Estimator:
     """
     stratum, fits, held, next_ones = mine
     accuracy = accuracy_of(stratum.options.split, held.points, held.predicted_s, held.measured_s)
-    accuracy |= _collections(stratum)
+    accuracy |= _collections(stratum) | {"pairs": pairs_of(stratum.points)}
     notes = stratum.labels.notes
     if next_ones is not None:
         interval = conformal_interval(next_ones.predicted_s, next_ones.misses)
@@ -79,6 +80,7 @@ def runtime_estimator(mine: Judged, excess: Excess | None) -> Estimator:
                 f"{stratum.dtype} of {stratum.unit}: its interval is wider by how far collections "
                 "of other kernels lie apart",
             )
+    interval = with_doubt_outside(interval, stratum.points, stratum.dtype)
     shipped = estimator_of(
         "runtime", stratum, fits.whole, stratum.points, interval, accuracy, notes
     )

@@ -49,7 +49,7 @@ def test_beyond_the_known_confidences_the_nearest_answers() -> None:
 
 
 @st.composite
-def intervals(draw: st.DrawFn) -> Interval:
+def intervals(draw: st.DrawFn, has_outside: bool = False) -> Interval:
     """Any valid interval."""
     edges = sorted(draw(st.sets(st.floats(1e-7, 10.0), max_size=5)))
     confidences = sorted(draw(st.sets(st.floats(0.0, 1.0), min_size=1, max_size=6)))
@@ -57,7 +57,8 @@ def intervals(draw: st.DrawFn) -> Interval:
         st.integers(0, 2**20), min_size=len(confidences), max_size=len(confidences)
     ).map(lambda row: tuple(sorted(row)))
     rows = draw(st.lists(widths, min_size=len(edges) + 1, max_size=len(edges) + 1))
-    return Interval(tuple(edges), tuple(confidences), tuple(rows))
+    outside = draw(st.one_of(st.just(()), widths)) if has_outside else ()
+    return Interval(tuple(edges), tuple(confidences), tuple(rows), outside)
 
 
 confidences = st.floats(0.0, 1.0, exclude_min=True, exclude_max=True)
@@ -106,6 +107,37 @@ def test_outside_an_interval_is_the_wider_the_further_and_never_over_three_times
     low, high = some.factors_of(np.full(len(beyond), runtime_s), confidence, np.array(beyond))
     assert pairs == list(zip(low.tolist(), high.tolist(), strict=True))
     assert all(0.0 < low <= 1.0 <= high for low, high in pairs)
+
+
+@given(
+    intervals(has_outside=True),
+    st.floats(0.0, 100.0),
+    confidences,
+    st.lists(st.floats(1.0, 1e9, exclude_min=True), min_size=1, max_size=9),
+)
+def test_outside_an_interval_is_at_least_as_wide_as_it_says_of_that(
+    some: Interval, runtime_s: float, confidence: float, beyond: list[float]
+) -> None:
+    plain = Interval(some.runtime_edges_s, some.confidences, some.half_widths)
+    assert some.factors_at(runtime_s, confidence, 1.0) == plain.factors_at(
+        runtime_s, confidence, 1.0
+    )
+    least = Interval((), some.confidences, (some.outside or (0,) * len(some.confidences),))
+    pairs = [some.factors_at(runtime_s, confidence, one) for one in beyond]
+    for one, (low, high) in zip(beyond, pairs, strict=True):
+        widest = max(
+            plain.factors_at(runtime_s, confidence, one)[1],
+            least.factors_at(0.0, confidence, 1.0)[1],
+        )
+        assert (low, high) == (1.0 / widest, widest)
+    many = some.factors_of(np.full(len(beyond), runtime_s), confidence, np.array(beyond))
+    assert pairs == list(zip(*(ends.tolist() for ends in many), strict=True))
+
+
+def test_an_outside_that_falls_or_is_of_other_confidences_is_refused() -> None:
+    for outside in ((1, 2), (3, 2, 4), (-1, 2, 3)):
+        with pytest.raises(InputError, match="half_widths must rise"):
+            Interval(EDGES, CONFIDENCES, ROWS, outside)
 
 
 def test_an_interval_answers_the_same_however_often_it_was_asked() -> None:

@@ -18,7 +18,6 @@ from builder.train import (
     RuntimeFit,
     describe_points,
     errors_of,
-    fit_runtime,
     points_at,
 )
 from gpperf_lite._estimator import Estimator
@@ -55,12 +54,11 @@ def many() -> Estimator:
 
 
 def test_the_layers_are_answered_as_measured_and_others_as_calibrated(many: Estimator) -> None:
-    """Also far smaller ones, which a forest of what was measured knows nothing of."""
+    """Also far smaller ones, of which the sheet alone is wrong."""
     others = labelled(np.exp2(np.random.default_rng(5).uniform(6, 9, (200, 3))).round())
-    alone = fit_runtime(MEASURED, GPU, KERNELS, QUICK.learner)
     assert error(SHEET, MEASURED) > 0.2
     assert error(many, MEASURED) < 0.03
-    assert error(many, others) < 0.1 < error(alone, others)
+    assert error(many, others) < 0.1 < error(SHEET, others)
     assert many.domain == SHEET.domain
 
 
