@@ -144,8 +144,10 @@ def _reasons(
         mine = chosen == number
         reasons += [Reason(text, mine) for text in model.remarks]
         if (mine & is_outside).any():
-            strays = model.runtime.domain.strays(**sizes, base_s=base_s)
-            reasons += [Reason(text, mine & (times > 1.0), times) for text, times in strays]
+            strays = model.strays(**sizes, base_s=base_s)
+            reasons += [
+                Reason(text, mine & (times > 1.0), times, limit) for text, times, limit in strays
+            ]
         reasons += [Reason(text, mine) for text in model.notes]
     return reasons
 

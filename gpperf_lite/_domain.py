@@ -1,7 +1,8 @@
 """The domain: the GEMMs that an estimator was trained on, and how far outside of them others are.
 
 The factor is 1 inside. Outside it is the largest of a size over the largest measured one, of the
-smallest measured one over a size, and of the physical model's time over the longest measured one.
+smallest measured one over a size, of the physical model's time over the longest measured one, and
+of the bytes of A, B and C over the memory of the GPU.
 """
 
 from __future__ import annotations
@@ -19,6 +20,18 @@ _SLACK = 1.25
 """The physical model's time counts as inside up to this factor of the longest measured one."""
 
 _SIZES = ("m", "n", "k", "batch")
+
+
+class Stray(NamedTuple):
+    """A way to lie outside.
+
+    times: the factor by which one GEMM does, or each of many, which is above 1 where it holds.
+    limit_bytes: where it is about memory, the bytes that there are.
+    """
+
+    text: str
+    times: Any
+    limit_bytes: float | None = None
 
 
 class Domain(NamedTuple):
@@ -49,25 +62,25 @@ class Domain(NamedTuple):
             and base_s <= _SLACK * longest_s
         ):
             return 1.0  # almost always, and in a tenth of the time
-        furthest: float = max(times for _, times in self.strays(m, n, k, batch, base_s))
+        furthest: float = max(one.times for one in self.strays(m, n, k, batch, base_s))
         return furthest
 
     def beyond_each(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Any:
         """Return the factor by which each of many GEMMs is outside, of shape (n_rows,)."""
         beyond = np.ones(np.shape(base_s))
-        for _, times in self.strays(m, n, k, batch, base_s):
-            np.maximum(beyond, times, out=beyond)
+        for one in self.strays(m, n, k, batch, base_s):
+            np.maximum(beyond, one.times, out=beyond)
         return beyond
 
-    def strays(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Iterator[tuple[str, Any]]:
-        """Yield each way to lie outside as a text and a factor, which is above 1 where it holds."""
+    def strays(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Iterator[Stray]:
+        """Yield each way to lie outside of what was measured."""
         for name, value in zip(_SIZES, (m, n, k, batch), strict=True):
             low, high = getattr(self, name)
-            yield f"{name} is below {low}, the smallest that was measured", low / value
-            yield f"{name} is above {high}, the largest that was measured", value / high
+            yield Stray(f"{name} is below {low}, the smallest that was measured", low / value)
+            yield Stray(f"{name} is above {high}, the largest that was measured", value / high)
         longest_s = self.runtime_s[1]
         text = f"it takes longer than {longest_s:.3g} s, the longest that was measured"
-        yield text, base_s / (_SLACK * longest_s)
+        yield Stray(text, base_s / (_SLACK * longest_s))
 
     def remarks(self, gemm: Gemm) -> tuple[str, ...]:
         """Return a text for the layout and one for beta, where they were not measured."""
@@ -86,6 +99,14 @@ def stand_in_note(dtype: str, measured: str) -> str:
     return f"{dtype} was not measured: predicted as {measured}"
 
 
-def stray_note(text: str, times: float) -> str:
-    """Return the note on one way to lie outside, with its factor."""
-    return f"{text}, by a factor of {times:.3g}"
+def memory_stray(needed_bytes: Any, memory_bytes: float) -> Stray:
+    """Return the way to lie outside of a GPU's memory; needed_bytes: those of A, B and C."""
+    return Stray("A, B and C do not fit in memory", needed_bytes / memory_bytes, memory_bytes)
+
+
+def stray_note(text: str, times: float, limit_bytes: float | None = None) -> str:
+    """Return the note on one way to lie outside: its factor, or the bytes that it is about."""
+    if limit_bytes is None:
+        return f"{text}, by a factor of {times:.3g}"
+    needed = f"{times * limit_bytes / 1e9:.4g} GB"
+    return f"{text}: they need {needed}, and the GPU has {limit_bytes / 1e9:.4g} GB"

@@ -125,12 +125,12 @@ class KernelGroup:
         """Return for each row of an answer its notes on how the GEMM is outside of the domain."""
         notes: list[tuple[str, ...]] = [()] * len(answer.base_s)
         sizes = (gemm.m, gemm.n, gemm.k, gemm.batch)
-        for text, times in self.models[0].runtime.domain.strays(*sizes, answer.base_s):
+        for text, times, limit in self.models[0].strays(*sizes, answer.base_s):
             if np.ndim(times):
                 for row in np.flatnonzero(times > 1.0).tolist():
-                    notes[row] += (stray_note(text, float(times[row])),)
+                    notes[row] += (stray_note(text, float(times[row]), limit),)
             elif times > 1.0:
-                note = stray_note(text, times)
+                note = stray_note(text, times, limit)
                 notes = [(*some, note) for some in notes]
         return notes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._arithmetic import Arithmetic
-from ._domain import stray_note
+from ._domain import Stray, memory_stray, stray_note
 from ._estimator import Estimator
 from ._features import describe
 from ._forest import Forests
@@ -109,6 +110,20 @@ class KernelModel:
         other.kernel, other.view, other.remarks = kernel, view, remarks
         return other
 
+    def strays(self, m: Any, n: Any, k: Any, batch: Any, base_s: Any) -> Iterator[Stray]:
+        """Yield each way in which GEMMs lie outside of what was measured, or of the memory.
+
+        base_s: the physical model's times.
+        """
+        yield from self.runtime.domain.strays(m, n, k, batch, base_s)
+        needed = self._needed_bytes((m, n, k, m * batch * n, m * batch * k, n * k * batch))
+        yield memory_stray(needed, self.gpu.memory_bytes)
+
+    def _needed_bytes(self, row: Sequence[Any]) -> Any:
+        """Return the bytes of A, B and C; row: features, of which those of sizes are used."""
+        view, (mn, mk, nk) = self.view, row[3:6]
+        return (mk + nk) * view.b_bytes + mk * view.more_a_bytes + mn * view.output_bytes
+
     def answer(
         self,
         m: Any,
@@ -130,6 +145,7 @@ class KernelModel:
             m, n, k, batch, reads_c, self.view, arithmetic
         )
         outside = beyond(self.runtime.domain, m, n, k, batch, base_s)
+        outside = maximum(outside, self._needed_bytes(row) / self.gpu.memory_bytes)
         sums = faded(totals(self._forests, columns(row)), outside)
         runtime_s = maximum(base_s * octaves(sums[0]), light_s)
         down, up = factors(self.runtime.interval, runtime_s, confidence, outside)
@@ -166,8 +182,8 @@ class KernelModel:
 
 def _domain_notes(model: KernelModel, gemm: Gemm, base_s: float) -> tuple[str, ...]:
     """Return a note for each way in which a GEMM is outside the domain of its kernel."""
-    strays = model.runtime.domain.strays(gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
-    return tuple(stray_note(text, times) for text, times in strays if times > 1.0)
+    strays = model.strays(gemm.m, gemm.n, gemm.k, gemm.batch, base_s)
+    return tuple(stray_note(*stray) for stray in strays if stray.times > 1.0)
 
 
 def prediction_of(

@@ -177,16 +177,19 @@ class Reason(NamedTuple):
 
     text: the note; where: the rows that it holds for, bool array of shape (n_rows,).
     times: the factor by which each row is outside of its domain, float64 array of shape (n_rows,),
-        where the note is about that.
+        where the note is about that; limit_bytes: see `_domain.Stray`.
     """
 
     text: str
     where: NDArray[np.bool_]
     times: Floats | None = None
+    limit_bytes: float | None = None
 
     def note(self, row: int) -> str:
         """Return the note of a row that the reason holds for."""
-        return self.text if self.times is None else stray_note(self.text, float(self.times[row]))
+        if self.times is None:
+            return self.text
+        return stray_note(self.text, float(self.times[row]), self.limit_bytes)
 
 
 class NotesByRow:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.artefacts import kernels_artefact, small_artefact
 
 import gpperf_lite as gp
 from gpperf_lite._arithmetic import ARRAYS, SCALARS
@@ -77,3 +78,44 @@ def test_a_batch_says_of_each_row_by_what_factor_it_is_outside(h200: gp.Model) -
         assert f"m is above 32768, the largest that was measured, by a factor of {times}" in (
             alone.notes
         )
+
+
+@pytest.mark.parametrize(
+    ("gemm", "needed"),
+    [
+        (gp.Gemm(200_000, 200_000, 200_000, "bf16"), "240 GB"),
+        (gp.Gemm(4096, 4096, 4096, "bf16", batch=2000), "201.3 GB"),
+        (gp.Gemm(300_000, 300_000, 300_000, "fp8"), "360 GB"),
+    ],
+)
+def test_what_does_not_fit_in_memory_says_how_much_it_needs_of_how_much_there_is(
+    h200: gp.Model, gemm: gp.Gemm, needed: str
+) -> None:
+    note = f"A, B and C do not fit in memory: they need {needed}, and the GPU has 141 GB"
+    alone = h200.predict(gemm)
+    assert note in alone.notes
+    assert not alone.in_domain
+    assert all(note in one.notes and not one.in_domain for one in h200.rank(gemm))
+    sizes = (np.array([getattr(gemm, name), 64]) for name in "mnk")
+    batch = h200.predict_batch(*sizes, gemm.dtype, batch=[gemm.batch, 1])
+    assert batch.notes[0] == alone.notes
+    assert (bool(batch.in_domain[0]), bool(batch.in_domain[1])) == (False, True)
+    assert batch.runtime_s[0] == alone.runtime_s
+
+
+@given(sizes, sizes, sizes)
+def test_a_gemm_is_said_not_to_fit_where_its_bytes_are_more_than_the_memory(
+    m: int, n: int, k: int
+) -> None:
+    model = gp.Model(small_artefact())
+    notes = model.predict(gp.Gemm(m, n, k, "bf16")).notes
+    does_not = any("do not fit in memory" in note for note in notes)
+    assert does_not == (2 * (m * k + n * k + m * n) > 80e9 * (1 + 1e-12)) or (
+        2 * (m * k + n * k + m * n) == pytest.approx(80e9, rel=1e-12)
+    )
+
+
+def test_kernels_ranked_together_all_say_that_a_gemm_does_not_fit() -> None:
+    ranked = gp.Model(kernels_artefact()).rank(gp.Gemm(200_000, 200_000, 200_000, "f32", "nn"))
+    assert len(ranked) > 1
+    assert all("they need 480 GB, and the GPU has 80 GB" in " ".join(p.notes) for p in ranked)
