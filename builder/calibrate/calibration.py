@@ -21,7 +21,6 @@ from gpperf_lite import Gpu
 from gpperf_lite._domain import Domain
 from gpperf_lite._estimator import Estimator
 from gpperf_lite._forest import UNITS_PER_OCTAVE, Forest
-from gpperf_lite._interval import Interval
 
 from ..dataset import Floats, Points
 from ..train import (
@@ -33,6 +32,7 @@ from ..train import (
     half_width_of,
     learn,
     points_at,
+    scaled,
 )
 from .coordinates import coordinates, time_shares
 from .gaussian_process import fit_process
@@ -134,12 +134,6 @@ def factor_of(ratios: Floats) -> float:
     """
     rank = min(math.ceil((len(ratios) + 1) * CONFIDENCE), len(ratios))
     return float(np.sort(ratios)[rank - 1])
-
-
-def scaled(interval: Interval, factor: float) -> Interval:
-    """Return an interval whose half-widths are so many times as wide."""
-    widths = tuple(tuple(round(width * factor) for width in row) for row in interval.half_widths)
-    return Interval(interval.runtime_edges_s, interval.confidences, widths)
 
 
 def coverage(misses: Floats, half: Floats) -> dict[str, float]:

@@ -32,13 +32,13 @@ from ..train import (
     accuracy_of,
     fit_runtime,
     pairs_of,
+    scaled,
 )
 from .calibration import (
     CONFIDENCE,
     calibrate_estimator,
     coverage,
     factor_of,
-    scaled,
     unmeasured,
     with_layouts,
 )

@@ -16,11 +16,16 @@ from gpperf_lite._relative import distance
 from ..dataset import Floats
 from ..parallel import Task
 from .generic_fit import NEAR, GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
-from .intervals import conformal_interval
+from .intervals import conformal_interval, scaled
 from .kept_fits import KeptFits, run_kept
 from .metrics import errors_of
 from .relative import KERNELS, GpuTable
 from .runtime_fit import RuntimeFit
+
+LEAST = 0.75
+"""The share of a GPU's points that its intervals must hold, at a confidence of 0.9."""
+
+_CONFIDENCE = 0.9
 
 
 @dataclass(frozen=True)
@@ -163,14 +168,44 @@ def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEsti
 
 
 def _interval_of(outs: list[HeldOut]) -> Interval:
+    """Return the interval for the next GPU: that of all rows, widened by how far GPUs differ.
+
+    Rows of a GPU miss together, so the interval of all rows holds too few of a GPU that is not
+    among them. It is widened until the interval of the other GPUs, widened so, holds nine tenths of
+    each GPU's rows on average, and of no GPU fewer than LEAST.
+    """
+    interval = _pooled(outs)
+    ratios = [_ratios(out, outs) for out in outs if _others(out, outs)]
+    if not ratios:
+        return interval
+    least = max(float(np.quantile(one, LEAST, method="inverted_cdf")) for one in ratios)
+    shares = np.concatenate([np.full(len(one), 1.0 / len(one) / len(ratios)) for one in ratios])
+    ordered = np.argsort(every := np.concatenate(ratios))
+    reached = np.searchsorted(np.cumsum(shares[ordered]), _CONFIDENCE)
+    mean = float(every[ordered[min(int(reached), len(every) - 1)]])
+    return scaled(interval, max(1.0, least, mean))
+
+
+def _pooled(outs: list[HeldOut]) -> Interval:
     predicted = np.concatenate([out.runtime_s for out in outs])
     return conformal_interval(predicted, np.concatenate([out.misses for out in outs]))
 
 
+def _others(out: HeldOut, outs: list[HeldOut]) -> list[HeldOut]:
+    return [one for one in outs if one.table.name != out.table.name]
+
+
+def _ratios(out: HeldOut, outs: list[HeldOut]) -> Floats:
+    """Return the misses of a GPU's points over half-widths of the others, shape (n_points,)."""
+    half = _pooled(_others(out, outs)).half_widths_at(out.runtime_s, _CONFIDENCE)
+    ratios: Floats = out.misses * UNITS_PER_OCTAVE / np.maximum(half, 1)
+    return ratios
+
+
 def _covered(out: HeldOut, pool: list[HeldOut]) -> float:
     """Return the share of a GPU's points that lie in 90 % intervals set by the other GPUs."""
-    interval = _interval_of([one for one in pool if one.table.name != out.table.name] or pool)
-    half = interval.half_widths_at(out.runtime_s, 0.9)
+    interval = _interval_of(_others(out, pool) or pool)
+    half = interval.half_widths_at(out.runtime_s, _CONFIDENCE)
     return float(np.mean(out.misses * UNITS_PER_OCTAVE <= half))
 
 
