@@ -16,6 +16,7 @@ from ._builtin import GENERIC, available
 from ._card_page import page
 from ._comparison import compare
 from ._errors import GpperfError, InputError, nearest
+from ._files import reason_of
 from ._gemm import Gemm
 from ._kernel import FAMILIES, Kernel
 from ._kernel_listing import described, listing
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # The reader has seen enough. Python would complain again when it closes stdout.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        print(f"gpperf: error: {error}", file=sys.stderr)
+        print(f"gpperf: error: {reason_of(error)}", file=sys.stderr)
         return _MISTAKE
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -159,7 +160,13 @@ def _add_gemm(
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     text = "write a table in SI units; to stdout without a FILE, or for -"
-    form.add_argument("--csv", nargs="?", const="-", metavar="FILE", help=text)
+    form.add_argument("--csv", type=_file, nargs="?", const="-", metavar="FILE", help=text)
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it must name a file (got an empty name)")
+    return text
 
 
 def _model(options: argparse.Namespace) -> Model:

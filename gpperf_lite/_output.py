@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ._comparison import Comparison
+from ._files import write_atomically
 from ._gemm import Gemm
 from ._model import Model
 from ._prediction import FIELDS, Prediction
-from ._sealed import write_atomically
 
 WIDEST = 100
 """Columns of a line of running text."""

@@ -18,8 +18,9 @@ RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
 # Standard library and numpy aside, a module of the runtime may import only these.
 RUNTIME_IMPORTS = {
     "_errors": set(),
+    "_files": set(),
     "_safetensors": {"_errors"},
-    "_checked_json": {"_errors", "_safetensors"},
+    "_checked_json": {"_errors", "_files", "_safetensors"},
     "_gemm": {"_errors"},
     "_gpu": {"_errors", "_gemm"},
     "_kernel": {"_errors", "_gemm"},
@@ -31,7 +32,7 @@ RUNTIME_IMPORTS = {
     "_physics": {"_gemm", "_gpu", "_kernel", "_occupancy"},
     "_features": {"_arithmetic", "_physics"},
     "_descriptions": {"_checked_json", "_errors", "_gemm", "_gpu", "_kernel", "_safetensors"},
-    "_sealed": {"_checked_json", "_errors", "_gemm", "_safetensors"},
+    "_sealed": {"_checked_json", "_errors", "_files", "_gemm", "_safetensors"},
     "_slowness": {"_forest", "_physics"},
     "_estimator": {
         "_checked_json", "_domain", "_errors", "_features", "_forest", "_gemm", "_gpu", "_interval",
@@ -50,8 +51,8 @@ RUNTIME_IMPORTS = {
     },
     "_gpu_boards": set(),
     "_gpu_names": {"_errors", "_gpu_boards"},
-    "_builtin": {"_errors", "_gpu_names"},
-    "_gpu_facts": {"_checked_json", "_errors", "_gemm", "_gpu", "_gpu_names"},
+    "_builtin": {"_errors", "_files", "_gpu_names"},
+    "_gpu_facts": {"_checked_json", "_errors", "_files", "_gemm", "_gpu", "_gpu_names"},
     "_gpu_artefact": {
         "_artefact", "_builtin", "_generic", "_gpu", "_gpu_facts", "_gpu_names",
     },
@@ -85,12 +86,12 @@ RUNTIME_IMPORTS = {
         "_prediction", "_ranking",
     },
     "_comparison": {"_builtin", "_errors", "_gemm", "_interval", "_model", "_prediction"},
-    "_output": {"_comparison", "_gemm", "_model", "_prediction", "_sealed"},
+    "_output": {"_comparison", "_files", "_gemm", "_model", "_prediction"},
     "_kernel_listing": {"_descriptions", "_kernel", "_model", "_occupancy", "_output"},
     "_card_page": {"_kernel_listing", "_model", "_output"},
     "_gpu_listing": {"_builtin", "_descriptions", "_generic", "_gpu", "_gpu_facts", "_output"},
     "_cli": {
-        "", "_builtin", "_card_page", "_comparison", "_errors", "_gemm", "_gpu_facts",
+        "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gemm", "_gpu_facts",
         "_gpu_listing", "_kernel", "_kernel_listing", "_model", "_output", "_prediction",
     },
     "__main__": {"_cli"},

@@ -17,7 +17,7 @@ from gpperf_lite._generic import write as write_generic
 
 from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
-from ..files import make_room, sha256_of
+from ..files import make_room, sha256_of, size_text
 from ..importers import import_table, with_compiled_kernels
 from .any_kernel import kernel_tables, train_any_kernel
 from .board_power import BoardPower, board_tables
@@ -230,7 +230,7 @@ def build_from_datasets(
 def write_and_report(artefact: Artefact, path: Path) -> None:
     """Write an artefact and print its errors on held-out rows, a line for each estimator."""
     write(artefact, path)
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
+    print(f"{size_text(path)}, errors on held-out groups:")
     measured = [one for one in artefact.estimators if not one.remarks]
     for estimator in measured:
         accuracy, kernel = estimator.accuracy, artefact.kernels[estimator.kernels[0]].name
@@ -265,7 +265,7 @@ def _print_copies(provenance: Mapping[str, Any]) -> None:
 def write_and_report_generic(generic: Generic, path: Path) -> None:
     """Write a generic model and print its errors on held-out GPUs, a line for each."""
     write_generic(generic, path)
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
+    print(f"{size_text(path)}, errors on GPUs held out:")
     for estimator in generic.estimators:
         for scope in ("gpus", "generations"):
             for name, errors in estimator.accuracy[scope].items():
@@ -282,7 +282,7 @@ def write_and_report_any_kernel(model: AnyKernel, path: Path) -> None:
     write_any_kernel(model, path)
     widths = model.interval.half_widths
     print(
-        f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, learned from {', '.join(model.gpus)}; "
+        f"{size_text(path)}, learned from {', '.join(model.gpus)}; "
         f"{len(widths)} regimes of half-widths from GPUs held out"
     )
 
