@@ -6,7 +6,6 @@ import argparse
 import fnmatch
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -38,6 +37,7 @@ from ._output import (
     write_csv,
 )
 from ._prediction import OBJECTIVES
+from ._streams import complain, mend_streams
 
 _DEFAULT_GPU = "h200_sxm"
 _GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
@@ -50,19 +50,19 @@ _MISTAKE, _INTERRUPTED = 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    if arguments is None:
+        mend_streams()
     try:
+        options = _parser().parse_args(arguments)
         options.run(options)
         sys.stdout.flush()
     except GpperfError as error:
-        print(f"gpperf: error: {error}", file=sys.stderr)
+        complain(f"gpperf: error: {error}")
         return _MISTAKE
+    except BrokenPipeError:
+        return 0  # the reader of a pipe that was named has seen enough
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader has seen enough. Python would complain again when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"gpperf: error: {reason_of(error)}", file=sys.stderr)
+        complain(f"gpperf: error: {reason_of(error)}")
         return _MISTAKE
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -73,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: error: {message} (see '{self.prog} --help')", file=sys.stderr)
+        complain(f"{self.prog}: error: {message} (see '{self.prog} --help')")
         raise SystemExit(_MISTAKE)
 
 

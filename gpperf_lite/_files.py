@@ -64,9 +64,9 @@ def is_stdout(path: str | os.PathLike[str]) -> bool:
 
 def reason_of(error: OSError) -> str:
     """Return what an error says, without its number: the file first, where it names one."""
-    if error.filename is None or not error.strerror:
+    if not error.strerror:
         return str(error)
-    return f"{error.filename}: {error.strerror}"
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def read_file(path: str | os.PathLike[str], most: int = -1) -> bytes:

@@ -19,6 +19,7 @@ RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
 RUNTIME_IMPORTS = {
     "_errors": set(),
     "_files": set(),
+    "_streams": set(),
     "_safetensors": {"_errors"},
     "_checked_json": {"_errors", "_files", "_safetensors"},
     "_gemm": {"_errors"},
@@ -93,6 +94,7 @@ RUNTIME_IMPORTS = {
     "_cli": {
         "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gemm", "_gpu_facts",
         "_gpu_listing", "_kernel", "_kernel_listing", "_model", "_output", "_prediction",
+        "_streams",
     },
     "__main__": {"_cli"},
     "__init__": {
