@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import itertools
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ from ._card_page import page
 from ._comparison import compare
 from ._errors import GpperfError, InputError, nearest
 from ._files import reason_of
-from ._gemm import Gemm
 from ._kernel import FAMILIES, Kernel
 from ._kernel_listing import described, listing
 from ._model import Model, load
@@ -38,12 +36,12 @@ from ._output import (
 )
 from ._prediction import OBJECTIVES
 from ._streams import complain, mend_streams
+from ._sweep import gemms_asked_for
 
 _DEFAULT_GPU = "h200_sxm"
 _GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
 _FACTS = "JSON with the facts of any other GPU, as 'gpperf gpus --json' prints them: of one"
 _NAMED = ", or of several of which GPU names one"
-_MOST_ROWS = 1_000_000
 _SHOWN_ROWS = 200
 _MISTAKE, _INTERRUPTED = 2, 130
 
@@ -145,18 +143,19 @@ def _add_gemm(
     parser: argparse.ArgumentParser, more: str = "", gpus: str = "", facts: str = _NAMED
 ) -> None:
     """Add the arguments of every GEMM; more, gpus, facts: what else those of a dtype or GPU are."""
-    sizes = "a number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
+    sizes = "a whole number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
     parser.add_argument("sizes", nargs="*", metavar="M N K", help=f"each {sizes}")
     for name in ("m", "n", "k"):
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"the same as {name.upper()}")
     parser.add_argument("--dtype", default="f16", help=f"of A and B: f16 bf16 fp8 f32 ...{more}")
     parser.add_argument("--layout", default="tn", help="of A and B: nn nt tn tt")
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
-    parser.add_argument("--alpha", type=float, default=1.0)
-    parser.add_argument("--beta", type=float, default=0.0)
+    parser.add_argument("--alpha", type=_number, default=1.0, help="factor of A B; 1 without it")
+    parser.add_argument("--beta", type=_number, default=0.0, help="factor of C; 0 without it")
     parser.add_argument("--gpu", help=f"{_GPU}{gpus}; {_DEFAULT_GPU} without it")
     parser.add_argument("--gpu-facts", metavar="FILE", help=f"{_FACTS}{facts}")
-    parser.add_argument("--confidence", type=float, default=0.9, help="of the intervals")
+    text = "of the intervals, between 0 and 1; 0.9 without it"
+    parser.add_argument("--confidence", type=_number, default=0.9, help=text)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     text = "write a table in SI units; to stdout without a FILE, or for -"
@@ -167,6 +166,15 @@ def _file(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it must name a file (got an empty name)")
     return text
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        hint = ": a comma is no point" if "," in text else ""
+        wrong = f"it must be a number such as 0.95 (got {text!r}){hint}"
+        raise argparse.ArgumentTypeError(wrong) from None
 
 
 def _model(options: argparse.Namespace) -> Model:
@@ -180,7 +188,7 @@ def _model(options: argparse.Namespace) -> Model:
 
 def _run_predict(options: argparse.Namespace) -> None:
     model = _model(options)
-    gemms = _gemms(options, options.dtype)
+    gemms = gemms_asked_for(options, options.dtype)
     if len(gemms) == 1 and not options.csv:
         prediction = model.predict(gemms[0], options.kernel, options.confidence)
         print(as_json(model, prediction) if options.json else as_text(model, prediction))
@@ -201,7 +209,7 @@ def _run_predict(options: argparse.Namespace) -> None:
 def _run_rank(options: argparse.Namespace) -> None:
     model = _model(options)
     dtypes = options.dtype.split(",")
-    gemms = _gemms(options, dtypes[0])
+    gemms = gemms_asked_for(options, dtypes[0])
     if len(gemms) != 1:
         raise InputError(f"rank takes one GEMM (got {len(gemms)})")
     if options.top < 1:
@@ -240,7 +248,7 @@ def _compared_gpus(options: argparse.Namespace) -> list[Model | str]:
 
 def _run_compare(options: argparse.Namespace) -> None:
     dtypes = options.dtype.split(",")
-    gemms = _gemms(options, dtypes[0])
+    gemms = gemms_asked_for(options, dtypes[0])
     if len(gemms) != 1:
         raise InputError(f"compare takes one GEMM (got {len(gemms)})")
     kernels = options.kernel.split(",") if options.kernel else None
@@ -337,49 +345,3 @@ def _run_card(options: argparse.Namespace) -> None:
         print(json.dumps(described(model) if options.kernels else model.card, indent=2))
     else:
         print("\n".join(listing(model) if options.kernels else page(model)))
-
-
-def _gemms(options: argparse.Namespace, dtype: str) -> list[Gemm]:
-    """Return the GEMMs of a sweep: every combination of the sizes that were given."""
-    named = [options.m, options.n, options.k]
-    if options.sizes and any(named):
-        raise InputError("give M N K or --m --n --k, not both")
-    texts = options.sizes or [text for text in named if text is not None]
-    if len(texts) != 3:
-        file = options.csv or ""
-        hint = f"; {file!r} is the file of --csv: put --csv last" if file[:1].isdigit() else ""
-        raise InputError(f"three sizes are needed, M N K or --m --n --k (got {len(texts)}){hint}")
-    axes = [_values(name, text) for name, text in zip("mnk", texts, strict=True)]
-    axes.append(_values("batch", options.batch))
-    n_rows = 1
-    for axis in axes:
-        n_rows *= len(axis)
-    if n_rows > _MOST_ROWS:
-        raise InputError(f"a sweep has at most {_MOST_ROWS} rows (got {n_rows})")
-    return [
-        Gemm(m, n, k, dtype, options.layout, batch, options.alpha, options.beta)
-        for m, n, k, batch in itertools.product(*axes)
-    ]
-
-
-def _values(name: str, text: str) -> list[int]:
-    """Return the numbers that a text like `4096`, `1024,4096` or `1024:4096:256` stands for."""
-    values: list[int] = []
-    for part in text.split(","):
-        try:
-            bounds = [int(bound) for bound in part.split(":")]
-        except ValueError:
-            bounds = []
-        if not 1 <= len(bounds) <= 3:
-            raise InputError(
-                f"{name} must be a whole number, a list 1024,4096 or a range 1024:4096:256 "
-                f"(got {text!r})"
-            )
-        first, last = bounds[0], bounds[1] if len(bounds) > 1 else bounds[0]
-        step = bounds[2] if len(bounds) > 2 else 1
-        if step < 1 or last < first:
-            raise InputError(f"{name} must be a range FIRST:LAST:STEP that rises (got {part!r})")
-        if (last - first) // step >= _MOST_ROWS:
-            raise InputError(f"{name} has more than {_MOST_ROWS} values (got {part!r})")
-        values += range(first, last + 1, step)
-    return values

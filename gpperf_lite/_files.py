@@ -63,7 +63,7 @@ def is_stdout(path: str | os.PathLike[str]) -> bool:
 
 
 def reason_of(error: OSError) -> str:
-    """Return what an error says, without its number: the file first, where it names one."""
+    """Return the text of an error without its number: the file first, where it names one."""
     if not error.strerror:
         return str(error)
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"

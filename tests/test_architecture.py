@@ -91,10 +91,11 @@ RUNTIME_IMPORTS = {
     "_kernel_listing": {"_descriptions", "_kernel", "_model", "_occupancy", "_output"},
     "_card_page": {"_kernel_listing", "_model", "_output"},
     "_gpu_listing": {"_builtin", "_descriptions", "_generic", "_gpu", "_gpu_facts", "_output"},
+    "_sweep": {"_errors", "_gemm"},
     "_cli": {
-        "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gemm", "_gpu_facts",
+        "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gpu_facts",
         "_gpu_listing", "_kernel", "_kernel_listing", "_model", "_output", "_prediction",
-        "_streams",
+        "_streams", "_sweep",
     },
     "__main__": {"_cli"},
     "__init__": {
