@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -12,16 +11,18 @@ from typing import Any, NoReturn
 from . import __version__
 from ._builtin import GENERIC, available
 from ._card_page import page
-from ._comparison import compare
-from ._errors import GpperfError, InputError, nearest
+from ._comparison import BEST, compare, only_best
+from ._errors import GpperfError, InputError
 from ._files import reason_of
-from ._kernel import FAMILIES, Kernel
+from ._kernel import FAMILIES
+from ._kernel_choice import kernels_chosen
 from ._kernel_listing import described, listing
 from ._model import Model, load
 from ._output import (
     RANKING,
     RANKING_OF_DTYPES,
     SWEEP,
+    SWEEP_OF_BEST,
     aligned,
     as_json,
     as_text,
@@ -34,7 +35,7 @@ from ._output import (
     table,
     write_csv,
 )
-from ._prediction import OBJECTIVES
+from ._prediction import OBJECTIVES, Prediction
 from ._streams import complain, mend_streams
 from ._sweep import gemms_asked_for
 
@@ -114,8 +115,14 @@ def _command(
 def _add_predict(commands: Any) -> None:
     example = "--m=1024:4096:256 --n=4096 --k=1024,4096 --dtype bf16 --gpu h200 --csv sweep.csv"
     parser = _command(commands, "predict", "predict one GEMM, or a sweep", example, _run_predict)
-    _add_gemm(parser)
-    parser.add_argument("--kernel", help="kernel or back end (vllm ...); library without it")
+    _add_gemm(parser, "; several with commas, of which --best takes one")
+    text = "kernel or back end (vllm ...), library without it; with --best, those to choose from"
+    parser.add_argument("--kernel", metavar="NAME", help=text)
+    text = "for each GEMM its best kernel, which 'rank' has first"
+    parser.add_argument("--best", action="store_true", help=text)
+    text = f"of --best, the least of: {' '.join(OBJECTIVES)}; runtime without it"
+    parser.add_argument("--objective", help=text)
+    parser.add_argument("--family", metavar="NAMES", help=f"of --best: {' '.join(FAMILIES)}")
 
 
 def _add_rank(commands: Any) -> None:
@@ -125,7 +132,8 @@ def _add_rank(commands: Any) -> None:
     parser.add_argument(
         "--objective", default="runtime", help=f"the least is first: {' '.join(OBJECTIVES)}"
     )
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many to show")
+    text = "how many to show, or all; 10 without it"
+    parser.add_argument("--top", type=_top, default=10, metavar="N", help=text)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names or patterns, a,b*")
     parser.add_argument("--family", metavar="NAMES", help=f"of these alone: {' '.join(FAMILIES)}")
 
@@ -137,6 +145,9 @@ def _add_compare(commands: Any) -> None:
     beside = ", compared beside those of --gpu"
     _add_gemm(parser, "; several with commas", gpus="; several with commas", facts=beside)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names, a,b")
+    parser.add_argument("--best", metavar="FIELD", help=f"the best alone: {' '.join(BEST)}")
+    text = "of --best, among rows that timed this; without it, what the first row did"
+    parser.add_argument("--timed", metavar="WHAT", help=text)
 
 
 def _add_gemm(
@@ -168,6 +179,15 @@ def _file(text: str) -> str:
     return text
 
 
+def _top(text: str) -> int | None:
+    """Return the number of rows that a text stands for, None for all of them."""
+    try:
+        return None if text == "all" else int(text)
+    except ValueError:
+        wrong = f"it must be a whole number or all (got {text!r})"
+        raise argparse.ArgumentTypeError(wrong) from None
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -188,22 +208,40 @@ def _model(options: argparse.Namespace) -> Model:
 
 def _run_predict(options: argparse.Namespace) -> None:
     model = _model(options)
-    gemms = gemms_asked_for(options, options.dtype)
-    if len(gemms) == 1 and not options.csv:
-        prediction = model.predict(gemms[0], options.kernel, options.confidence)
-        print(as_json(model, prediction) if options.json else as_text(model, prediction))
-        return
-    predictions = [model.predict(gemm, options.kernel, options.confidence) for gemm in gemms]
-    if options.csv:
+    predictions = _best(options, model) if options.best else _predicted(options, model)
+    if len(predictions) == 1 and not options.csv:
+        print((as_json if options.json else as_text)(model, predictions[0]))
+    elif options.csv:
         write_csv(predictions, options.csv)
     elif options.json:
         print(json.dumps([document(model, one) for one in predictions]))
     else:
-        lines = [heading(model, gemms), *table(predictions[:_SHOWN_ROWS], SWEEP)]
+        columns = SWEEP_OF_BEST if options.best else SWEEP
+        gemms = [one.gemm for one in predictions]
+        lines = [heading(model, gemms), *table(predictions[:_SHOWN_ROWS], columns)]
         if len(predictions) > _SHOWN_ROWS:
             left = len(predictions) - _SHOWN_ROWS
             lines.append(f"... and {left} more rows: --csv FILE or --json has them all")
         print("\n".join([*lines, *shared_notes(predictions)]))
+
+
+def _predicted(options: argparse.Namespace, model: Model) -> list[Prediction]:
+    """Return the prediction of each GEMM, of the kernel that is named."""
+    for name in ("objective", "family"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} chooses among kernels: give --best as well, or use rank")
+    gemms = gemms_asked_for(options, options.dtype)
+    return [model.predict(gemm, options.kernel, options.confidence) for gemm in gemms]
+
+
+def _best(options: argparse.Namespace, model: Model) -> list[Prediction]:
+    """Return the prediction of each GEMM by its best kernel and dtype."""
+    dtypes = options.dtype.split(",")
+    gemms = gemms_asked_for(options, dtypes[0])
+    kernels, where = kernels_chosen(model, options.kernel, options.family)
+    choice: dict[str, Any] = {"kernels": kernels, "where": where, "dtypes": dtypes}
+    objective = "runtime" if options.objective is None else options.objective
+    return [model.best(gemm, objective, options.confidence, **choice) for gemm in gemms]
 
 
 def _run_rank(options: argparse.Namespace) -> None:
@@ -212,9 +250,9 @@ def _run_rank(options: argparse.Namespace) -> None:
     gemms = gemms_asked_for(options, dtypes[0])
     if len(gemms) != 1:
         raise InputError(f"rank takes one GEMM (got {len(gemms)})")
-    if options.top < 1:
+    if options.top is not None and options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top})")
-    kernels, where = _choice(options, model)
+    kernels, where = kernels_chosen(model, options.kernel, options.family)
     ranking = model.rank(
         gemms[0],
         options.objective,
@@ -252,57 +290,20 @@ def _run_compare(options: argparse.Namespace) -> None:
     if len(gemms) != 1:
         raise InputError(f"compare takes one GEMM (got {len(gemms)})")
     kernels = options.kernel.split(",") if options.kernel else None
+    if options.timed is not None and options.best is None:
+        raise InputError("--timed says among which rows one is best: give --best as well")
     found = compare(gemms[0], _compared_gpus(options), dtypes, kernels, options.confidence)
+    if options.best is not None:
+        found = only_best(found, options.best, options.timed)
     if options.csv:
         known = [(row.prediction, row.gpu) for row in found if row.prediction is not None]
         write_csv([one for one, _ in known], options.csv, [gpu for _, gpu in known])
     elif options.json:
         print(json.dumps([row.to_dict() for row in found]))
     else:
-        print(f"{sizes_text(gemms[0])} {gemms[0].layout}; * best of its kind")
+        mark = "; * best of its kind" if len(found) > 1 else ""
+        print(f"{sizes_text(gemms[0])} {gemms[0].layout}{mark}")
         print("\n".join([*compared_table(found), *compared_notes(found)]))
-
-
-def _choice(
-    options: argparse.Namespace, model: Model
-) -> tuple[list[str] | None, Callable[[Kernel], bool] | None]:
-    """Return the kernels that are named, and the filter of families and patterns of names.
-
-    Each is None where it was not asked for. Raises InputError for one that no kernel fits.
-    """
-    families = _fitting(model, "family", options.family)
-    names = options.kernel.split(",") if options.kernel else None
-    patterns = None
-    if names is not None and any(set(name) & set("*?[") for name in names):
-        names, patterns = None, _fitting(model, "name", options.kernel)
-    if families is None and patterns is None:
-        return names, None
-    return (
-        names,
-        lambda kernel: (
-            (families is None or kernel.family in families)
-            and (patterns is None or kernel.name in patterns)
-        ),
-    )
-
-
-def _fitting(model: Model, field: str, text: str | None) -> set[str] | None:
-    """Return the values of a field of Kernel that fit patterns in a text; None without a text.
-
-    Raises InputError for a pattern that none of the model's kernels fits.
-    """
-    if not text:
-        return None
-    known = {getattr(kernel, field) for kernel in model.kernels}
-    fitting = {pattern: fnmatch.filter(known, pattern) for pattern in text.split(",")}
-    for pattern, values in fitting.items():
-        if not values:
-            some = ", ".join(sorted(known)[:6])
-            raise InputError(
-                f"the {field} of a kernel must be one that {model.name} knows ({some}), or a "
-                f"pattern of such (got {pattern!r}){nearest(pattern, known)}"
-            )
-    return {value for values in fitting.values() for value in values}
 
 
 def _run_models(options: argparse.Namespace) -> None:

@@ -105,28 +105,30 @@ _BEST_FIELDS = {
 }
 """The columns of which there is a best, and the field of each."""
 
-SWEEP: tuple[_Column, ...] = (
+_SIZES: tuple[_Column, ...] = (
     ("m", lambda p: str(p.gemm.m)),
     ("n", lambda p: str(p.gemm.n)),
     ("k", lambda p: str(p.gemm.k)),
     ("batch", lambda p: str(p.gemm.batch)),
-    *_FIGURES,
 )
+_KERNEL: _Column = ("kernel", lambda p: p.kernel.name)
+_DTYPE: _Column = ("dtype", lambda p: p.gemm.dtype)
 
-_KERNEL: tuple[_Column, ...] = (("kernel", lambda p: p.kernel.name),)
-RANKING = (*_KERNEL, *_FIGURES)
-RANKING_OF_DTYPES = (*_KERNEL, ("dtype", lambda p: p.gemm.dtype), *_FIGURES)
-"""Columns of tables: of one kernel for many GEMMs, of many kernels for one, and in many dtypes."""
+SWEEP = (*_SIZES, *_FIGURES)
+SWEEP_OF_BEST = (*_SIZES, _KERNEL, _DTYPE, *_FIGURES)
+RANKING = (_KERNEL, *_FIGURES)
+RANKING_OF_DTYPES = (_KERNEL, _DTYPE, *_FIGURES)
+"""Columns of tables: of one kernel for many GEMMs, or the best of each; of many kernels for one."""
 
 
 def compared_table(comparison: Comparison) -> list[str]:
-    """Return the lines of a comparison for people; * marks what is best of those that compare."""
+    """Return the lines of a comparison for people; * marks what is best where there are several."""
     heads = ("GPU", "dtype", "kernel", *(name for name, _ in _FIGURES))
     stars = {
         (name, id(best))
         for name, field in _BEST_FIELDS.items()
         for timed in comparison.scopes
-        if (best := comparison.best(field, timed)) is not None
+        if len(comparison) > 1 and (best := comparison.best(field, timed)) is not None
     }
     rows: list[Sequence[str]] = [heads]
     for row in comparison:
