@@ -14,6 +14,8 @@ from gpperf_lite._builtin import artefact_path
 from gpperf_lite._generic import Generic
 from gpperf_lite._generic import read as read_generic
 from gpperf_lite._generic import write as write_generic
+from gpperf_lite._kernel_listing import names_or_families
+from gpperf_lite._output import aligned
 
 from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
@@ -30,6 +32,9 @@ from .stratum import TrainOptions
 from .training import train
 
 _ALIKE_SHOWN = 3
+_HEADS = ("target", "dtype", "kernels", "held out", "mean", "median", "p90", "covers (of 90 %)")
+_HELD_OUT = ("mean_ape", "median_ape", "p90_ape", "coverage_90")
+_LONGEST_NAMES = 40
 
 Calibrates = Callable[[Generic, Dataset, str, str], Artefact]
 """What calibrates a generic model by a dataset of one GPU: also the name and version are given."""
@@ -231,14 +236,15 @@ def write_and_report(artefact: Artefact, path: Path) -> None:
     """Write an artefact and print its errors on held-out rows, a line for each estimator."""
     write(artefact, path)
     print(f"{size_text(path)}, errors on held-out groups:")
-    measured = [one for one in artefact.estimators if not one.remarks]
-    for estimator in measured:
-        accuracy, kernel = estimator.accuracy, artefact.kernels[estimator.kernels[0]].name
-        print(
-            f"  {estimator.target:10}{estimator.dtype:11}{kernel:9.40} by {accuracy['split']:6}"
-            f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
-            f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
-        )
+    rows = [_HEADS]
+    for one in artefact.estimators:
+        if one.remarks:
+            continue
+        kernels = names_or_families([artefact.kernels[at] for at in one.kernels], _LONGEST_NAMES)
+        errors = (f"{one.accuracy[name]:.2%}" for name in _HELD_OUT)
+        rows.append((one.target, one.dtype, kernels, one.accuracy["split"], *errors))
+    if len(rows) > 1:
+        print("\n".join(f"  {line}" for line in aligned(rows, _HEADS[4:])))
     others = [one.dtype for one in artefact.estimators if one.remarks]
     if others:
         print(f"  from the data sheet, errors as of GPUs held out: {' '.join(others)}")

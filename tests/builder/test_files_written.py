@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -10,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
-from stand_ins.artefacts import small_artefact
+from stand_ins.artefacts import GPU, estimator, small_artefact
 from stand_ins.tables import GRID, aiconfigurator, dataset_of, write_parquet
 
 from builder.collect import CollectOptions
@@ -20,7 +22,8 @@ from builder.errors import BuilderError, DatasetError
 from builder.files import size_text, write_text
 from builder.train.model_files import write_and_report
 from builder.visit import VisitError, keep
-from gpperf_lite._artefact import decode
+from gpperf_lite._artefact import Artefact, decode
+from gpperf_lite._kernel import LIBRARIES, Kernel
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="pipes and links are those of POSIX")
 
@@ -118,3 +121,30 @@ def test_what_is_read_again_must_be_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(VisitError, match="trained on the file of the dataset"):
         keep([], tmp_path / "pipe", tmp_path / "model.safetensors")
+
+
+def test_training_tells_the_families_of_one_dtype_apart_in_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Back ends by their names, many kernels by their family; columns of numbers end alike."""
+    dice = np.random.default_rng(1)
+    names = [f"cutlass_tensorop_f16_s1688gemm_f16_128x128_32x{n}_tn_align8" for n in (2, 3)]
+    names.append("cutlass_simt_hgemm_128x128_8x2_tn_align1")
+    parts = (("runtime", (0, 1)), ("sustained", (2, 3)), ("power", (4,)))
+    estimators = tuple(
+        estimator(dice, target, "f16", part, "library" if 0 in part else "kernel")._replace(
+            accuracy={**ERRORS, "mean_ape": mean}
+        )
+        for (target, part), mean in zip(parts, (0.01, 0.1, 1.0), strict=True)
+    )
+    kernels = (LIBRARIES[0], LIBRARIES[1], *(Kernel.from_name(name) for name in names))
+    artefact = Artefact("families", "1", GPU, kernels, estimators, {}, {})
+    write_and_report(artefact, tmp_path / "x.safetensors")
+    _, heads, *lines = capsys.readouterr().out.splitlines()[:5]
+    assert [re.split("  +", line.strip())[:4] for line in lines] == [
+        ["runtime", "f16", "library vllm", "pair"],
+        ["sustained", "f16", "2 of cutlass2 on tensor cores", "pair"],
+        ["power", "f16", "1 of cutlass2 on CUDA cores", "pair"],
+    ]
+    end = heads.index("mean") + len("mean")
+    assert [line[:end].split()[-1] for line in lines] == ["1.00%", "10.00%", "100.00%"]
