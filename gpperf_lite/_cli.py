@@ -14,7 +14,7 @@ from ._card_page import page
 from ._comparison import BEST, compare, only_best
 from ._errors import GpperfError, InputError
 from ._files import reason_of
-from ._kernel import FAMILIES
+from ._kernel import FAMILIES, Kernel
 from ._kernel_choice import kernels_chosen
 from ._kernel_listing import described, listing
 from ._model import Model, load
@@ -43,6 +43,7 @@ _DEFAULT_GPU = "h200_sxm"
 _GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
 _FACTS = "JSON with the facts of any other GPU, as 'gpperf gpus --json' prints them: of one"
 _NAMED = ", or of several of which GPU names one"
+_KERNEL_FACTS = "JSON with the facts of any kernels, as 'gpperf card GPU --kernels --json' has them"
 _SHOWN_ROWS = 200
 _MISTAKE, _INTERRUPTED = 2, 130
 
@@ -118,6 +119,7 @@ def _add_predict(commands: Any) -> None:
     _add_gemm(parser, "; several with commas, of which --best takes one")
     text = "kernel or back end (vllm ...), library without it; with --best, those to choose from"
     parser.add_argument("--kernel", metavar="NAME", help=text)
+    parser.add_argument("--kernel-facts", metavar="FILE", help=_KERNEL_FACTS)
     text = "for each GEMM its best kernel, which 'rank' has first"
     parser.add_argument("--best", action="store_true", help=text)
     text = f"of --best, the least of: {' '.join(OBJECTIVES)}; runtime without it"
@@ -135,6 +137,7 @@ def _add_rank(commands: Any) -> None:
     text = "how many to show, or all; 10 without it"
     parser.add_argument("--top", type=_top, default=10, metavar="N", help=text)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names or patterns, a,b*")
+    parser.add_argument("--kernel-facts", metavar="FILE", help=_KERNEL_FACTS)
     parser.add_argument("--family", metavar="NAMES", help=f"of these alone: {' '.join(FAMILIES)}")
 
 
@@ -206,6 +209,15 @@ def _model(options: argparse.Namespace) -> Model:
     return load(GENERIC, gpu=read_gpu(options.gpu_facts, options.gpu))
 
 
+def _described(options: argparse.Namespace) -> list[Kernel]:
+    """Return the kernels of --kernel-facts."""
+    if options.kernel_facts is None:
+        return []
+    from ._kernel_facts import read_kernels  # a file that few have
+
+    return read_kernels(options.kernel_facts)
+
+
 def _run_predict(options: argparse.Namespace) -> None:
     model = _model(options)
     predictions = _best(options, model) if options.best else _predicted(options, model)
@@ -230,15 +242,21 @@ def _predicted(options: argparse.Namespace, model: Model) -> list[Prediction]:
     for name in ("objective", "family"):
         if getattr(options, name) is not None:
             raise InputError(f"--{name} chooses among kernels: give --best as well, or use rank")
+    kernel: Kernel | str | None = options.kernel
+    if options.kernel_facts is not None:
+        described = _described(options)
+        if kernel is not None or len(described) > 1:
+            raise InputError("one kernel is predicted: give --best to choose among several")
+        kernel = described[0]
     gemms = gemms_asked_for(options, options.dtype)
-    return [model.predict(gemm, options.kernel, options.confidence) for gemm in gemms]
+    return [model.predict(gemm, kernel, options.confidence) for gemm in gemms]
 
 
 def _best(options: argparse.Namespace, model: Model) -> list[Prediction]:
     """Return the prediction of each GEMM by its best kernel and dtype."""
     dtypes = options.dtype.split(",")
     gemms = gemms_asked_for(options, dtypes[0])
-    kernels, where = kernels_chosen(model, options.kernel, options.family)
+    kernels, where = kernels_chosen(model, options.kernel, options.family, _described(options))
     choice: dict[str, Any] = {"kernels": kernels, "where": where, "dtypes": dtypes}
     objective = "runtime" if options.objective is None else options.objective
     return [model.best(gemm, objective, options.confidence, **choice) for gemm in gemms]
@@ -252,7 +270,7 @@ def _run_rank(options: argparse.Namespace) -> None:
         raise InputError(f"rank takes one GEMM (got {len(gemms)})")
     if options.top is not None and options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top})")
-    kernels, where = kernels_chosen(model, options.kernel, options.family)
+    kernels, where = kernels_chosen(model, options.kernel, options.family, _described(options))
     ranking = model.rank(
         gemms[0],
         options.objective,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ._errors import InputError, nearest
 from ._kernel import Kernel
@@ -11,17 +11,21 @@ from ._model import Model
 
 
 def kernels_chosen(
-    model: Model, names: str | None, families: str | None
-) -> tuple[list[str] | None, Callable[[Kernel], bool] | None]:
-    """Return the kernels that are named, and the filter of families and patterns of names.
+    model: Model, names: str | None, families: str | None, described: Sequence[Kernel] = ()
+) -> tuple[list[str | Kernel] | None, Callable[[Kernel], bool] | None]:
+    """Return the kernels that are named or described, and the filter of families and patterns.
 
     names, families: with commas, or None. Each answer is None where it was not asked for. Raises
     InputError for one that no kernel fits.
     """
     of_family = _fitting(model, "family", families)
-    named = names.split(",") if names else None
+    named: list[str | Kernel] | None = [*names.split(","), *described] if names else None
+    if named is None and described:
+        named = list(described)
     patterns = None
-    if named is not None and any(set(name) & set("*?[") for name in named):
+    if names and set(names) & set("*?["):
+        if described:
+            raise InputError(f"--kernel takes names beside kernels of a file (got {names!r})")
         named, patterns = None, _fitting(model, "name", names)
     if of_family is None and patterns is None:
         return named, None

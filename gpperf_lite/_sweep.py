@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
-from decimal import Decimal
 
 from ._errors import InputError, shown
 from ._gemm import LARGEST, Gemm
@@ -90,10 +89,10 @@ def _number(name: str, text: str, part: str) -> int:
         return int(part)
     advice = ""
     if _POWER.fullmatch(part):
-        value = Decimal(part)
-        if value == value.to_integral_value():
+        value = float(part)
+        if value.is_integer():
             return int(value)
-        advice = f": {part} is {value:f}"
+        advice = f": {part} is {value:.12g}"
     elif match := _PREFIXED.fullmatch(part):
         number, power = int(match[1]), _PREFIXES.index(match[2].lower()) + 1
         binary, decimal = number * 1024**power, number * 1000**power

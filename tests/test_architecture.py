@@ -94,10 +94,11 @@ RUNTIME_IMPORTS = {
     "_gpu_listing": {"_builtin", "_descriptions", "_generic", "_gpu", "_gpu_facts", "_output"},
     "_sweep": {"_errors", "_gemm"},
     "_kernel_choice": {"_errors", "_kernel", "_model"},
+    "_kernel_facts": {"_checked_json", "_descriptions", "_errors", "_kernel"},
     "_cli": {
         "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gpu_facts",
-        "_gpu_listing", "_kernel", "_kernel_choice", "_kernel_listing", "_model", "_output",
-        "_prediction", "_streams", "_sweep",
+        "_gpu_listing", "_kernel", "_kernel_choice", "_kernel_facts", "_kernel_listing", "_model",
+        "_output", "_prediction", "_streams", "_sweep",
     },
     "__main__": {"_cli"},
     "__init__": {
