@@ -242,6 +242,9 @@ def _predicted(options: argparse.Namespace, model: Model) -> list[Prediction]:
     for name in ("objective", "family"):
         if getattr(options, name) is not None:
             raise InputError(f"--{name} chooses among kernels: give --best as well, or use rank")
+    for name in ("dtype", "kernel"):
+        if "," in (getattr(options, name) or ""):
+            raise InputError(f"one {name} is predicted: give --best to choose among several")
     kernel: Kernel | str | None = options.kernel
     if options.kernel_facts is not None:
         described = _described(options)

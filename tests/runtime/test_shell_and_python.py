@@ -155,6 +155,8 @@ def test_the_best_of_a_comparison(
     [
         (["predict", "--objective=energy"], "--objective chooses among kernels: give --best"),
         (["predict", "--family=library"], "--family chooses among kernels: give --best"),
+        (["predict", "--kernel=vllm,sglang"], "one kernel is predicted: give --best to choose"),
+        (["predict", "--dtype=bf16,fp8"], "one dtype is predicted: give --best to choose"),
         (["predict", "--best", "--objective=speed"], "runtime energy edp power"),
         (["compare", "--best=energy"], "runtime_s power_w energy_j"),
         (["compare", "--timed=gemm"], "give --best as well"),
