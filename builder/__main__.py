@@ -5,27 +5,38 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
 
 from gpperf_lite import GpperfError
+from gpperf_lite._files import reason_of
+from gpperf_lite._streams import complain, mend_streams
 
 from .commands import COMMANDS, Command, successor
+from .files import is_stdout
 
 _PROGRAM = "python -m builder"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
-    options = parsed(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        mend_streams()
     try:
-        code: int = options.run(options)
+        options = parsed(sys.argv[1:] if arguments is None else arguments)
+        # What is said of a file that is stdout would be in the file.
+        is_taken = any(isinstance(one, Path) and is_stdout(one) for one in vars(options).values())
+        with redirect_stdout(sys.stderr if is_taken else sys.stdout):
+            code: int = options.run(options)
+            sys.stdout.flush()
     except GpperfError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {reason_of(error)}")
         return 2
     except KeyboardInterrupt:
-        print("interrupted; files that were finished are kept", file=sys.stderr)
+        complain("interrupted; files that were finished are kept")
         return 130
     return code
 

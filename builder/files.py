@@ -1,4 +1,4 @@
-"""Atomic writes, and SHA-256 of files."""
+"""Atomic writes, and sizes and SHA-256 of files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import hashlib
 import os
 from pathlib import Path
 
-from gpperf_lite._sealed import write_atomically
+from gpperf_lite._files import is_replaced, is_stdout, write_atomically
 
 from .errors import RecipeError
 
-__all__ = ["make_room", "sha256_of", "write_atomically", "write_text"]
+__all__ = [
+    "is_replaced",
+    "is_stdout",
+    "make_room",
+    "sha256_of",
+    "size_text",
+    "write_atomically",
+    "write_text",
+]
 
 
 def make_room(output: Path) -> None:
@@ -21,9 +29,14 @@ def make_room(output: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text so that a reader sees the old file or the new one, never a part."""
+    """Write UTF-8 text as `write_atomically` does, into a folder that is made for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, text.encode())
+
+
+def size_text(path: Path) -> str:
+    """Return the name of a file that was written, and its size; what is no file has none."""
+    return f"{path.name}: {path.stat().st_size / 1e3:.0f} kB" if is_replaced(path) else str(path)
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:

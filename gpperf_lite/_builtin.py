@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ._errors import UnknownGpuError, shown
+from ._files import names_in, package_path
 from ._gpu_names import is_written_by_a_program, short_name
 
 SUFFIX = ".safetensors"
@@ -14,7 +15,7 @@ GENERIC = "generic"
 KERNELS = "kernels"
 """The built-in model of kernels that were not measured: others ask it, it is not loaded."""
 
-_FOLDER = os.path.join(os.path.dirname(__file__), "models")
+_FOLDER = "models"
 
 
 def available() -> tuple[str, ...]:
@@ -23,15 +24,17 @@ def available() -> tuple[str, ...]:
     "generic" and "kernels" are not among them. `load` answers for more GPUs than these: for all of
     `gpperf gpus`, by their data sheets.
     """
-    files = os.listdir(_FOLDER)
+    files = names_in(_FOLDER)
     names = {file.removesuffix(SUFFIX) for file in files if file.endswith(SUFFIX)}
     return tuple(sorted(names - {GENERIC, KERNELS}))
 
 
 def find_built_in(short: str) -> str | None:
     """Return the path of the built-in model of a short name; None where there is none."""
-    path = os.path.join(_FOLDER, f"{short}{SUFFIX}")
-    return path if short and os.path.isfile(path) else None
+    name = f"{short}{SUFFIX}"
+    path = package_path(_FOLDER, name)
+    # The list of a folder is what a zip has as well; a plain file is found without it.
+    return path if short and (os.path.isfile(path) or name in names_in(_FOLDER)) else None
 
 
 def built_in_path(name: str) -> str:

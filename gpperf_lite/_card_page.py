@@ -6,10 +6,11 @@ Provenance and accuracy are free-form, so nothing is taken for granted of them.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ._kernel_listing import summary
+from ._kernel import Kernel
+from ._kernel_listing import names_or_families, summary
 from ._model import Model
 from ._output import aligned, paragraph, plain
 
@@ -31,22 +32,24 @@ def page(model: Model) -> list[str]:
     lines = paragraph(f"{card['name']}, version {card['version']}, for {card['gpu']['name']}")
     lines += summary(model)
     lines.append("held-out accuracy (absolute percentage error; what the 90 % interval covers):")
-    lines += [f"  {line}" for line in _accuracy(card["estimators"])]
+    lines += [f"  {line}" for line in _accuracy(card["estimators"], model.kernels)]
     for text in _texts(card):
         lines += paragraph(text, "  ")
     return lines
 
 
-def _accuracy(estimators: list[dict[str, Any]]) -> list[str]:
+def _accuracy(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> list[str]:
     """Return the lines of a table: errors of each estimator, and on kernels held out as a whole."""
+    known = {kernel.name: kernel for kernel in kernels}
     rows: list[tuple[str, ...]] = [_HEADS]
     for one in estimators:
-        names, *more = _named(one["kernels"])
+        named = names_or_families([known[name] for name in one["kernels"]], _LONGEST_NAMES)
+        names, *more = textwrap.wrap(named, _LINE_OF_NAMES, break_on_hyphens=False) or ["-"]
         keys = (one["target"], one["dtype"], names, one["timed"] or "-")
         for split, errors in _by_split(one["accuracy"]):
             rows.append((*keys, plain(split), *_errors(errors)))
             rows += [("", "", line, *("",) * (len(_HEADS) - 3)) for line in more]
-    return aligned(rows)
+    return aligned(rows, _HEADS[5:])
 
 
 def _by_split(accuracy: dict[str, Any]) -> Iterator[tuple[object, Mapping[str, Any]]]:
@@ -55,14 +58,6 @@ def _by_split(accuracy: dict[str, Any]) -> Iterator[tuple[object, Mapping[str, A
     by_kernel = accuracy.get("kernels_held_out")
     if isinstance(by_kernel, dict):
         yield "kernel", by_kernel
-
-
-def _named(kernels: list[str]) -> list[str]:
-    """Return the names of few kernels in short lines, else one line of how many they are."""
-    text = " ".join(kernels)
-    if len(text) > _LONGEST_NAMES or any(len(name) > _LINE_OF_NAMES for name in kernels):
-        return [str(len(kernels))]
-    return textwrap.wrap(text, _LINE_OF_NAMES, break_on_hyphens=False)
 
 
 def _errors(accuracy: Mapping[str, Any]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from ._errors import nearest, shown
+from ._files import read_file
 from ._safetensors import is_unicode, refuse
 
 _Own = TypeVar("_Own", bound="Fields")
@@ -233,8 +234,7 @@ def parsed_file(
     """
     where = os.fspath(path)
     try:
-        with open(path, "rb") as file:
-            return parse(file.read())
+        return parse(read_file(path))
     except FileNotFoundError as cause:
         raise error(f"there is no {noun} {where}") from cause
     except OSError as cause:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import fnmatch
-import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -14,16 +11,18 @@ from typing import Any, NoReturn
 from . import __version__
 from ._builtin import GENERIC, available
 from ._card_page import page
-from ._comparison import compare
-from ._errors import GpperfError, InputError, nearest
-from ._gemm import Gemm
+from ._comparison import BEST, compare, only_best
+from ._errors import GpperfError, InputError
+from ._files import reason_of
 from ._kernel import FAMILIES, Kernel
+from ._kernel_choice import kernels_chosen
 from ._kernel_listing import described, listing
 from ._model import Model, load
 from ._output import (
     RANKING,
     RANKING_OF_DTYPES,
     SWEEP,
+    SWEEP_OF_BEST,
     aligned,
     as_json,
     as_text,
@@ -36,32 +35,34 @@ from ._output import (
     table,
     write_csv,
 )
-from ._prediction import OBJECTIVES
+from ._prediction import OBJECTIVES, Prediction
+from ._streams import complain, mend_streams
+from ._sweep import gemms_asked_for
 
 _DEFAULT_GPU = "h200_sxm"
 _GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
 _FACTS = "JSON with the facts of any other GPU, as 'gpperf gpus --json' prints them: of one"
 _NAMED = ", or of several of which GPU names one"
-_MOST_ROWS = 1_000_000
+_KERNEL_FACTS = "JSON with the facts of any kernels, as 'gpperf card GPU --kernels --json' has them"
 _SHOWN_ROWS = 200
 _MISTAKE, _INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for a mistake, 130 for Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    if arguments is None:
+        mend_streams()
     try:
+        options = _parser().parse_args(arguments)
         options.run(options)
         sys.stdout.flush()
     except GpperfError as error:
-        print(f"gpperf: error: {error}", file=sys.stderr)
+        complain(f"gpperf: error: {error}")
         return _MISTAKE
+    except BrokenPipeError:
+        return 0  # the reader of a pipe that was named has seen enough
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader has seen enough. Python would complain again when it closes stdout.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(f"gpperf: error: {error}", file=sys.stderr)
+        complain(f"gpperf: error: {reason_of(error)}")
         return _MISTAKE
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -72,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: error: {message} (see '{self.prog} --help')", file=sys.stderr)
+        complain(f"{self.prog}: error: {message} (see '{self.prog} --help')")
         raise SystemExit(_MISTAKE)
 
 
@@ -115,8 +116,15 @@ def _command(
 def _add_predict(commands: Any) -> None:
     example = "--m=1024:4096:256 --n=4096 --k=1024,4096 --dtype bf16 --gpu h200 --csv sweep.csv"
     parser = _command(commands, "predict", "predict one GEMM, or a sweep", example, _run_predict)
-    _add_gemm(parser)
-    parser.add_argument("--kernel", help="kernel or back end (vllm ...); library without it")
+    _add_gemm(parser, "; several with commas, of which --best takes one")
+    text = "kernel or back end (vllm ...), library without it; with --best, those to choose from"
+    parser.add_argument("--kernel", metavar="NAME", help=text)
+    parser.add_argument("--kernel-facts", metavar="FILE", help=_KERNEL_FACTS)
+    text = "for each GEMM its best kernel, which 'rank' has first"
+    parser.add_argument("--best", action="store_true", help=text)
+    text = f"of --best, the least of: {' '.join(OBJECTIVES)}; runtime without it"
+    parser.add_argument("--objective", help=text)
+    parser.add_argument("--family", metavar="NAMES", help=f"of --best: {' '.join(FAMILIES)}")
 
 
 def _add_rank(commands: Any) -> None:
@@ -126,8 +134,10 @@ def _add_rank(commands: Any) -> None:
     parser.add_argument(
         "--objective", default="runtime", help=f"the least is first: {' '.join(OBJECTIVES)}"
     )
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many to show")
+    text = "how many to show, or all; 10 without it"
+    parser.add_argument("--top", type=_top, default=10, metavar="N", help=text)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names or patterns, a,b*")
+    parser.add_argument("--kernel-facts", metavar="FILE", help=_KERNEL_FACTS)
     parser.add_argument("--family", metavar="NAMES", help=f"of these alone: {' '.join(FAMILIES)}")
 
 
@@ -138,28 +148,56 @@ def _add_compare(commands: Any) -> None:
     beside = ", compared beside those of --gpu"
     _add_gemm(parser, "; several with commas", gpus="; several with commas", facts=beside)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names, a,b")
+    parser.add_argument("--best", metavar="FIELD", help=f"the best alone: {' '.join(BEST)}")
+    text = "of --best, among rows that timed this; without it, what the first row did"
+    parser.add_argument("--timed", metavar="WHAT", help=text)
 
 
 def _add_gemm(
     parser: argparse.ArgumentParser, more: str = "", gpus: str = "", facts: str = _NAMED
 ) -> None:
     """Add the arguments of every GEMM; more, gpus, facts: what else those of a dtype or GPU are."""
-    sizes = "a number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
+    sizes = "a whole number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
     parser.add_argument("sizes", nargs="*", metavar="M N K", help=f"each {sizes}")
     for name in ("m", "n", "k"):
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"the same as {name.upper()}")
     parser.add_argument("--dtype", default="f16", help=f"of A and B: f16 bf16 fp8 f32 ...{more}")
     parser.add_argument("--layout", default="tn", help="of A and B: nn nt tn tt")
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
-    parser.add_argument("--alpha", type=float, default=1.0)
-    parser.add_argument("--beta", type=float, default=0.0)
+    parser.add_argument("--alpha", type=_number, default=1.0, help="factor of A B; 1 without it")
+    parser.add_argument("--beta", type=_number, default=0.0, help="factor of C; 0 without it")
     parser.add_argument("--gpu", help=f"{_GPU}{gpus}; {_DEFAULT_GPU} without it")
     parser.add_argument("--gpu-facts", metavar="FILE", help=f"{_FACTS}{facts}")
-    parser.add_argument("--confidence", type=float, default=0.9, help="of the intervals")
+    text = "of the intervals, between 0 and 1; 0.9 without it"
+    parser.add_argument("--confidence", type=_number, default=0.9, help=text)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     text = "write a table in SI units; to stdout without a FILE, or for -"
-    form.add_argument("--csv", nargs="?", const="-", metavar="FILE", help=text)
+    form.add_argument("--csv", type=_file, nargs="?", const="-", metavar="FILE", help=text)
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it must name a file (got an empty name)")
+    return text
+
+
+def _top(text: str) -> int | None:
+    """Return the number of rows that a text stands for, None for all of them."""
+    try:
+        return None if text == "all" else int(text)
+    except ValueError:
+        wrong = f"it must be a whole number or all (got {text!r})"
+        raise argparse.ArgumentTypeError(wrong) from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        hint = ": a comma is no point" if "," in text else ""
+        wrong = f"it must be a number such as 0.95 (got {text!r}){hint}"
+        raise argparse.ArgumentTypeError(wrong) from None
 
 
 def _model(options: argparse.Namespace) -> Model:
@@ -171,35 +209,71 @@ def _model(options: argparse.Namespace) -> Model:
     return load(GENERIC, gpu=read_gpu(options.gpu_facts, options.gpu))
 
 
+def _described(options: argparse.Namespace) -> list[Kernel]:
+    """Return the kernels of --kernel-facts."""
+    if options.kernel_facts is None:
+        return []
+    from ._kernel_facts import read_kernels  # a file that few have
+
+    return read_kernels(options.kernel_facts)
+
+
 def _run_predict(options: argparse.Namespace) -> None:
     model = _model(options)
-    gemms = _gemms(options, options.dtype)
-    if len(gemms) == 1 and not options.csv:
-        prediction = model.predict(gemms[0], options.kernel, options.confidence)
-        print(as_json(model, prediction) if options.json else as_text(model, prediction))
-        return
-    predictions = [model.predict(gemm, options.kernel, options.confidence) for gemm in gemms]
-    if options.csv:
+    predictions = _best(options, model) if options.best else _predicted(options, model)
+    if len(predictions) == 1 and not options.csv:
+        print((as_json if options.json else as_text)(model, predictions[0]))
+    elif options.csv:
         write_csv(predictions, options.csv)
     elif options.json:
         print(json.dumps([document(model, one) for one in predictions]))
     else:
-        lines = [heading(model, gemms), *table(predictions[:_SHOWN_ROWS], SWEEP)]
+        columns = SWEEP_OF_BEST if options.best else SWEEP
+        gemms = [one.gemm for one in predictions]
+        lines = [heading(model, gemms), *table(predictions[:_SHOWN_ROWS], columns)]
         if len(predictions) > _SHOWN_ROWS:
             left = len(predictions) - _SHOWN_ROWS
             lines.append(f"... and {left} more rows: --csv FILE or --json has them all")
         print("\n".join([*lines, *shared_notes(predictions)]))
 
 
+def _predicted(options: argparse.Namespace, model: Model) -> list[Prediction]:
+    """Return the prediction of each GEMM, of the kernel that is named."""
+    for name in ("objective", "family"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} chooses among kernels: give --best as well, or use rank")
+    for name in ("dtype", "kernel"):
+        if "," in (getattr(options, name) or ""):
+            raise InputError(f"one {name} is predicted: give --best to choose among several")
+    kernel: Kernel | str | None = options.kernel
+    if options.kernel_facts is not None:
+        described = _described(options)
+        if kernel is not None or len(described) > 1:
+            raise InputError("one kernel is predicted: give --best to choose among several")
+        kernel = described[0]
+    gemms = gemms_asked_for(options, options.dtype)
+    return [model.predict(gemm, kernel, options.confidence) for gemm in gemms]
+
+
+def _best(options: argparse.Namespace, model: Model) -> list[Prediction]:
+    """Return the prediction of each GEMM by its best kernel and dtype."""
+    dtypes = options.dtype.split(",")
+    gemms = gemms_asked_for(options, dtypes[0])
+    kernels, where = kernels_chosen(model, options.kernel, options.family, _described(options))
+    choice: dict[str, Any] = {"kernels": kernels, "where": where, "dtypes": dtypes}
+    objective = "runtime" if options.objective is None else options.objective
+    return [model.best(gemm, objective, options.confidence, **choice) for gemm in gemms]
+
+
 def _run_rank(options: argparse.Namespace) -> None:
     model = _model(options)
     dtypes = options.dtype.split(",")
-    gemms = _gemms(options, dtypes[0])
+    gemms = gemms_asked_for(options, dtypes[0])
     if len(gemms) != 1:
         raise InputError(f"rank takes one GEMM (got {len(gemms)})")
-    if options.top < 1:
+    if options.top is not None and options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top})")
-    kernels, where = _choice(options, model)
+    kernels, where = kernels_chosen(model, options.kernel, options.family, _described(options))
     ranking = model.rank(
         gemms[0],
         options.objective,
@@ -233,61 +307,24 @@ def _compared_gpus(options: argparse.Namespace) -> list[Model | str]:
 
 def _run_compare(options: argparse.Namespace) -> None:
     dtypes = options.dtype.split(",")
-    gemms = _gemms(options, dtypes[0])
+    gemms = gemms_asked_for(options, dtypes[0])
     if len(gemms) != 1:
         raise InputError(f"compare takes one GEMM (got {len(gemms)})")
     kernels = options.kernel.split(",") if options.kernel else None
+    if options.timed is not None and options.best is None:
+        raise InputError("--timed says among which rows one is best: give --best as well")
     found = compare(gemms[0], _compared_gpus(options), dtypes, kernels, options.confidence)
+    if options.best is not None:
+        found = only_best(found, options.best, options.timed)
     if options.csv:
         known = [(row.prediction, row.gpu) for row in found if row.prediction is not None]
         write_csv([one for one, _ in known], options.csv, [gpu for _, gpu in known])
     elif options.json:
         print(json.dumps([row.to_dict() for row in found]))
     else:
-        print(f"{sizes_text(gemms[0])} {gemms[0].layout}; * best of its kind")
+        mark = "; * best of its kind" if len(found) > 1 else ""
+        print(f"{sizes_text(gemms[0])} {gemms[0].layout}{mark}")
         print("\n".join([*compared_table(found), *compared_notes(found)]))
-
-
-def _choice(
-    options: argparse.Namespace, model: Model
-) -> tuple[list[str] | None, Callable[[Kernel], bool] | None]:
-    """Return the kernels that are named, and the filter of families and patterns of names.
-
-    Each is None where it was not asked for. Raises InputError for one that no kernel fits.
-    """
-    families = _fitting(model, "family", options.family)
-    names = options.kernel.split(",") if options.kernel else None
-    patterns = None
-    if names is not None and any(set(name) & set("*?[") for name in names):
-        names, patterns = None, _fitting(model, "name", options.kernel)
-    if families is None and patterns is None:
-        return names, None
-    return (
-        names,
-        lambda kernel: (
-            (families is None or kernel.family in families)
-            and (patterns is None or kernel.name in patterns)
-        ),
-    )
-
-
-def _fitting(model: Model, field: str, text: str | None) -> set[str] | None:
-    """Return the values of a field of Kernel that fit patterns in a text; None without a text.
-
-    Raises InputError for a pattern that none of the model's kernels fits.
-    """
-    if not text:
-        return None
-    known = {getattr(kernel, field) for kernel in model.kernels}
-    fitting = {pattern: fnmatch.filter(known, pattern) for pattern in text.split(",")}
-    for pattern, values in fitting.items():
-        if not values:
-            some = ", ".join(sorted(known)[:6])
-            raise InputError(
-                f"the {field} of a kernel must be one that {model.name} knows ({some}), or a "
-                f"pattern of such (got {pattern!r}){nearest(pattern, known)}"
-            )
-    return {value for values in fitting.values() for value in values}
 
 
 def _run_models(options: argparse.Namespace) -> None:
@@ -330,49 +367,3 @@ def _run_card(options: argparse.Namespace) -> None:
         print(json.dumps(described(model) if options.kernels else model.card, indent=2))
     else:
         print("\n".join(listing(model) if options.kernels else page(model)))
-
-
-def _gemms(options: argparse.Namespace, dtype: str) -> list[Gemm]:
-    """Return the GEMMs of a sweep: every combination of the sizes that were given."""
-    named = [options.m, options.n, options.k]
-    if options.sizes and any(named):
-        raise InputError("give M N K or --m --n --k, not both")
-    texts = options.sizes or [text for text in named if text is not None]
-    if len(texts) != 3:
-        file = options.csv or ""
-        hint = f"; {file!r} is the file of --csv: put --csv last" if file[:1].isdigit() else ""
-        raise InputError(f"three sizes are needed, M N K or --m --n --k (got {len(texts)}){hint}")
-    axes = [_values(name, text) for name, text in zip("mnk", texts, strict=True)]
-    axes.append(_values("batch", options.batch))
-    n_rows = 1
-    for axis in axes:
-        n_rows *= len(axis)
-    if n_rows > _MOST_ROWS:
-        raise InputError(f"a sweep has at most {_MOST_ROWS} rows (got {n_rows})")
-    return [
-        Gemm(m, n, k, dtype, options.layout, batch, options.alpha, options.beta)
-        for m, n, k, batch in itertools.product(*axes)
-    ]
-
-
-def _values(name: str, text: str) -> list[int]:
-    """Return the numbers that a text like `4096`, `1024,4096` or `1024:4096:256` stands for."""
-    values: list[int] = []
-    for part in text.split(","):
-        try:
-            bounds = [int(bound) for bound in part.split(":")]
-        except ValueError:
-            bounds = []
-        if not 1 <= len(bounds) <= 3:
-            raise InputError(
-                f"{name} must be a whole number, a list 1024,4096 or a range 1024:4096:256 "
-                f"(got {text!r})"
-            )
-        first, last = bounds[0], bounds[1] if len(bounds) > 1 else bounds[0]
-        step = bounds[2] if len(bounds) > 2 else 1
-        if step < 1 or last < first:
-            raise InputError(f"{name} must be a range FIRST:LAST:STEP that rises (got {part!r})")
-        if (last - first) // step >= _MOST_ROWS:
-            raise InputError(f"{name} has more than {_MOST_ROWS} values (got {part!r})")
-        values += range(first, last + 1, step)
-    return values

@@ -125,6 +125,19 @@ def compare(
     )
 
 
+def only_best(comparison: Comparison, field: str, timed: str | None = None) -> Comparison:
+    """Return a comparison of the one row that `Comparison.best` gives.
+
+    Raises InputError where there is none, and says what was timed instead.
+    """
+    best = comparison.best(field, timed)
+    if best is None:
+        among = "" if timed is None else f" that timed {shown(timed)}"
+        scopes = " ".join(one for one in comparison.scopes if one)
+        raise InputError(f"{field} is known of no row{among} (rows timed: {scopes or 'not known'})")
+    return Comparison((best,))
+
+
 def _several(what: str, values: Iterable[Any]) -> Sequence[Any]:
     """Return the values of a list that must have one at least, or raise InputError."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):

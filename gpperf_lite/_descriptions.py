@@ -53,7 +53,7 @@ def _factor(entry: Fields, name: str) -> int:
     return entry.integer(name, 1, _LARGEST_FACTOR)
 
 
-_OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
+OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
     **dict.fromkeys(("dtype", "layout", "schedule"), Fields.text),
     **dict.fromkeys(("alignment", "split_k"), _factor),
     **dict.fromkeys(("tile", "warp_tile", "instruction", "cluster"), _tile),
@@ -65,7 +65,7 @@ _OPTIONAL: dict[str, Callable[[Fields, str], Any]] = {
 
 def kernel_of(entry: Fields) -> Kernel:
     """Return the kernel of an entry; raises ArtefactError where it describes none."""
-    optional = {name: read(entry, name) for name, read in _OPTIONAL.items() if name in entry}
+    optional = {name: read(entry, name) for name, read in OPTIONAL.items() if name in entry}
     name, family = entry.text("name"), entry.text("family")
     try:
         return Kernel(name, family, **optional)

@@ -34,13 +34,14 @@ from typing import Any, NamedTuple, NoReturn
 
 from ._checked_json import Fields, parsed_file
 from ._errors import InputError, UnknownGpuError, nearest, shown
+from ._files import package_path
 from ._gemm import DTYPES, usual_dtype
 from ._gpu import LIMITS, Gpu
 from ._gpu_names import corrected, gpu_name, short_name
 
 _MOST_NAMES = 6
 
-_FILE = os.path.join(os.path.dirname(__file__), "gpus.json")
+_FILE = package_path("gpus.json")
 
 
 def known_gpus() -> dict[str, Gpu]:

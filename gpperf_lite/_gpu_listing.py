@@ -25,7 +25,7 @@ def gpu_lines() -> list[str]:
     """Return a line for each GPU, sorted by name, below a head: peaks are in TFLOP/s."""
     answers = _answers()
     rows = [_cells(name, gpu, answers[name]) for name, gpu in sorted(known_gpus().items())]
-    return [*aligned([_HEADS, *rows]), *_FOOT]
+    return [*aligned([_HEADS, *rows], _HEADS[2:-2]), *_FOOT]
 
 
 def gpu_documents() -> list[dict[str, Any]]:

@@ -28,13 +28,24 @@ def summary(model: Model) -> list[str]:
     alike = _alike(model)
     parts: dict[str, list[Kernel]] = {}
     for kernel in model.kernels:
-        unit = _unit(kernel)
-        parts.setdefault(f"{kernel.family} on {unit}" if unit else kernel.family, []).append(kernel)
+        parts.setdefault(_family(kernel), []).append(kernel)
     lines = [f"{_counted(len(model.kernels), 'kernel')}; --kernels lists them:"]
     for part, some in parts.items():
         lines.append(f"  {len(some)} of {part}")
         lines += _part(some, alike)
     return lines
+
+
+def names_or_families(kernels: Sequence[Kernel], most: int) -> str:
+    """Return the names of kernels, else how many are of which family.
+
+    most: columns of all names together; none of them may take more than half of it.
+    """
+    names = [plain(kernel.name) for kernel in kernels]
+    if len(" ".join(names)) <= most and 2 * max(map(len, names)) <= most:
+        return " ".join(names)
+    counts = Counter(map(_family, kernels))
+    return ", ".join(f"{n} of {family}" for family, n in counts.items())
 
 
 def listing(model: Model) -> list[str]:
@@ -84,6 +95,12 @@ def _alike(model: Model) -> list[list[str]]:
 
 def _counted(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def _family(kernel: Kernel) -> str:
+    """Return the family of a kernel, and the unit that it multiplies on, as far as it is known."""
+    unit = _unit(kernel)
+    return f"{kernel.family} on {unit}" if unit else kernel.family
 
 
 def _unit(kernel: Kernel) -> str:

@@ -6,17 +6,20 @@ import csv
 import io
 import json
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ._comparison import Comparison
+from ._figures import figure, percent
+from ._files import write_atomically
 from ._gemm import Gemm
 from ._model import Model
 from ._prediction import FIELDS, Prediction
-from ._sealed import write_atomically
 
 WIDEST = 100
 """Columns of a line of running text."""
+
+_UNKNOWN = "not known to this model"
 
 
 def document(model: Model, prediction: Prediction) -> dict[str, Any]:
@@ -52,10 +55,10 @@ def as_text(model: Model, prediction: Prediction) -> str:
         ("runtime", _ranged(prediction.runtime_s, prediction.runtime_interval_s, "s")),
         ("power", _ranged(prediction.power_w, prediction.power_interval_w, "W")),
         ("energy", _shown(prediction.energy_j, "J")),
-        ("throughput", f"{prediction.tflops:.4g} TFLOP/s"),
-        ("efficiency", _efficiency(prediction.tflops_per_w)),
+        ("throughput", figure(prediction.tflops * 1e12, "FLOP/s")),
+        ("efficiency", _shown(_in_flops(prediction.tflops_per_w), "FLOP/J")),
         ("bound", prediction.bound),
-        ("interval", f"{prediction.confidence:.0%} of held-out measurements lie within"),
+        ("interval", f"{percent(prediction.confidence)} of held-out measurements lie within"),
     ]
     if not prediction.in_domain:
         rows.append(("domain", "outside what the model was trained on"))
@@ -65,33 +68,27 @@ def as_text(model: Model, prediction: Prediction) -> str:
 
 def _ranged(value: float | None, interval: tuple[float, float] | None, unit: str) -> str:
     if value is None or interval is None:
-        return "not known to this model"
-    return f"{_shown(value, unit)} ({_shown(interval[0], unit)} to {_shown(interval[1], unit)})"
+        return _UNKNOWN
+    return f"{figure(value, unit)} ({figure(interval[0], unit)} to {figure(interval[1], unit)})"
 
 
-def _shown(value: float | None, unit: str) -> str:
-    """Return a number to four digits with the prefix that suits it."""
-    if value is None:
-        return "not known to this model"
-    for factor, prefix in ((1.0, ""), (1e-3, "m"), (1e-6, "u")):
-        if value >= factor:
-            return f"{value / factor:.4g} {prefix}{unit}"
-    return f"{value / 1e-9:.4g} n{unit}"
+def _shown(value: float | None, unit: str, unknown: str = _UNKNOWN) -> str:
+    return unknown if value is None else figure(value, unit)
 
 
-def _efficiency(tflops_per_w: float | None) -> str:
-    return "not known to this model" if tflops_per_w is None else f"{tflops_per_w:.4g} TFLOP/J"
+def _in_flops(tera: float | None) -> float | None:
+    return None if tera is None else tera * 1e12
 
 
 _Column = tuple[str, Callable[[Prediction], str]]
 
 _FIGURES: tuple[_Column, ...] = (
-    ("runtime", lambda p: _shown(p.runtime_s, "s")),
-    ("low", lambda p: _shown(p.runtime_interval_s[0], "s")),
-    ("high", lambda p: _shown(p.runtime_interval_s[1], "s")),
-    ("TFLOP/s", lambda p: f"{p.tflops:.4g}"),
-    ("power", lambda p: "-" if p.power_w is None else _shown(p.power_w, "W")),
-    ("energy", lambda p: "-" if p.energy_j is None else _shown(p.energy_j, "J")),
+    ("runtime", lambda p: figure(p.runtime_s, "s")),
+    ("low", lambda p: figure(p.runtime_interval_s[0], "s")),
+    ("high", lambda p: figure(p.runtime_interval_s[1], "s")),
+    ("throughput", lambda p: figure(p.tflops * 1e12, "FLOP/s")),
+    ("power", lambda p: _shown(p.power_w, "W", "-")),
+    ("energy", lambda p: _shown(p.energy_j, "J", "-")),
     ("bound", lambda p: p.bound),
     ("timed", lambda p: p.timed or "-"),
     ("in domain", lambda p: "yes" if p.in_domain else "no"),
@@ -99,54 +96,59 @@ _FIGURES: tuple[_Column, ...] = (
 
 _BEST_FIELDS = {
     "runtime": "runtime_s",
-    "TFLOP/s": "tflops",
+    "throughput": "tflops",
     "power": "power_w",
     "energy": "energy_j",
 }
 """The columns of which there is a best, and the field of each."""
 
-SWEEP: tuple[_Column, ...] = (
+_SIZES: tuple[_Column, ...] = (
     ("m", lambda p: str(p.gemm.m)),
     ("n", lambda p: str(p.gemm.n)),
     ("k", lambda p: str(p.gemm.k)),
     ("batch", lambda p: str(p.gemm.batch)),
-    *_FIGURES,
 )
+_KERNEL: _Column = ("kernel", lambda p: p.kernel.name)
+_DTYPE: _Column = ("dtype", lambda p: p.gemm.dtype)
 
-_KERNEL: tuple[_Column, ...] = (("kernel", lambda p: p.kernel.name),)
-RANKING = (*_KERNEL, *_FIGURES)
-RANKING_OF_DTYPES = (*_KERNEL, ("dtype", lambda p: p.gemm.dtype), *_FIGURES)
-"""Columns of tables: of one kernel for many GEMMs, of many kernels for one, and in many dtypes."""
+_FLUSH_RIGHT = frozenset({*(name for name, _ in _SIZES), *(name for name, _ in _FIGURES[:6])})
+"""The columns of numbers."""
+
+SWEEP = (*_SIZES, *_FIGURES)
+SWEEP_OF_BEST = (*_SIZES, _KERNEL, _DTYPE, *_FIGURES)
+RANKING = (_KERNEL, *_FIGURES)
+RANKING_OF_DTYPES = (_KERNEL, _DTYPE, *_FIGURES)
+"""Columns of tables: of one kernel for many GEMMs, or the best of each; of many kernels for one."""
 
 
 def compared_table(comparison: Comparison) -> list[str]:
-    """Return the lines of a comparison for people; * marks what is best of those that compare."""
+    """Return the lines of a comparison for people; * marks what is best where there are several."""
     heads = ("GPU", "dtype", "kernel", *(name for name, _ in _FIGURES))
     stars = {
         (name, id(best))
         for name, field in _BEST_FIELDS.items()
         for timed in comparison.scopes
-        if (best := comparison.best(field, timed)) is not None
+        if len(comparison) > 1 and (best := comparison.best(field, timed)) is not None
     }
+    marked = {name for name, _ in stars}
     rows: list[Sequence[str]] = [heads]
     for row in comparison:
         about = (row.gpu, row.dtype, row.kernel)
         if row.prediction is None:
             rows.append((*about, *("-" for _ in _FIGURES)))
             continue
-        cells = (
-            show(row.prediction) + (" *" if (name, id(row)) in stars else "")
-            for name, show in _FIGURES
-        )
+        prediction = row.prediction
+        marks = {name: " *" if (name, id(row)) in stars else "  " for name in marked}
+        cells = (f"{show(prediction)}{marks.get(name, '')}" for name, show in _FIGURES)
         rows.append((*about, *cells))
-    return aligned(rows)
+    return aligned(rows, _FLUSH_RIGHT)
 
 
 def table(predictions: Sequence[Prediction], columns: Sequence[_Column]) -> list[str]:
     """Return the lines of a table for people, its heads first."""
     rows = [tuple(name for name, _ in columns)]
     rows += [tuple(show(prediction) for _, show in columns) for prediction in predictions]
-    return aligned(rows)
+    return aligned(rows, _FLUSH_RIGHT)
 
 
 def shared_notes(predictions: Sequence[Prediction]) -> list[str]:
@@ -168,11 +170,17 @@ def compared_notes(comparison: Comparison) -> list[str]:
     return [*notes, *dict.fromkeys(reasons)]
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a line for each row, with the cells of a column below one another."""
+def aligned(rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
+    """Return a line for each row, with the cells of a column below one another.
+
+    right: the heads, in the first row, of columns that end below one another: those of numbers.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    places = list(zip((">" if head in right else "<" for head in rows[0]), widths, strict=True))
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, (side, width) in zip(row, places, strict=True)
+        ).rstrip()
         for row in rows
     ]
 

@@ -18,7 +18,7 @@ Every manifest has these fields; the others are those of its scope:
 
 Every number of a manifest is finite and has its unit in its name. A file is read whole, at most
 64 MiB of it, and its version and checksum are checked before anything else; it is written whole or
-not at all.
+not at all (see `_files`).
 
 History of format versions:
 
@@ -42,6 +42,7 @@ from typing import Any, TypeVar
 from . import _safetensors
 from ._checked_json import Fields
 from ._errors import ArtefactError, UnsupportedVersionError
+from ._files import read_file, write_atomically
 from ._gemm import LARGEST
 from ._safetensors import Array, refuse
 
@@ -66,8 +67,7 @@ def read_with(decode_data: Callable[[bytes], _T], path: str | os.PathLike[str]) 
     Raises ArtefactError with the path and the reason, also where `decode_data` raises one.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(_safetensors.LARGEST_FILE_BYTES + 1)
+        data = read_file(path, _safetensors.LARGEST_FILE_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = getattr(error, "strerror", None) or error
         raise ArtefactError(f"cannot read {os.fspath(path)!r}: {reason}") from error
@@ -86,24 +86,6 @@ def write_checked(
     """
     decode_data(data)
     write_atomically(path, data)
-
-
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to `path` so that a reader sees the old file or the new one, whole."""
-    import tempfile  # only the writer needs it, and it is slow to import
-
-    folder, name = os.path.split(os.fspath(path))
-    handle, temporary = tempfile.mkstemp(dir=folder or os.curdir, prefix=f".{name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def seal(manifest: Mapping[str, Any], tensors: dict[str, Array], card: str = "") -> bytes:

@@ -10,7 +10,7 @@ from gpperf_lite._builtin import artefact_path
 from gpperf_lite._generic import read as read_generic
 
 from ..dataset import chosen_rows, concatenate, read
-from ..files import make_room
+from ..files import make_room, size_text
 from ..train import check_name
 from .calibrated_model import calibrate_generic
 
@@ -30,7 +30,7 @@ def build_calibrated(
     rows = chosen_rows([read(path) for path in measured], simulated=simulated)
     artefact = calibrate_generic(generic, concatenate(rows), check_name(name), version)
     write(artefact, output)
-    print(f"{output.name}: {output.stat().st_size / 1e3:.0f} kB, each point from the others:")
+    print(f"{size_text(output)}, each point from the others:")
     for estimator in artefact.estimators:
         accuracy = estimator.accuracy
         print(

@@ -13,6 +13,7 @@ from typing import Any
 from ..compile import compiled
 from ..dataset import write
 from ..errors import BuilderError, DatasetError
+from ..files import is_replaced
 from ..measure import Protocol
 from ..plan import Plan, Sweep, read_sweep
 from .journal import Folder, Line, export_measured, read_lines
@@ -136,7 +137,7 @@ def _check_output(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DatasetError(f"cannot make the folder {path.parent}: {error.strerror}") from error
-    if not os.access(path.parent, os.W_OK):
+    if is_replaced(path) and not os.access(path.parent, os.W_OK):
         raise DatasetError(f"cannot write in {path.parent}: permission denied")
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..compile import FOLDER
+from ..errors import BuilderError
+from ..files import is_replaced
 
 
 @dataclass(frozen=True)
@@ -39,5 +41,7 @@ class CollectOptions:
 
     @property
     def folder(self) -> Path:
-        """The folder of the journals."""
+        """The folder of the journals; raises BuilderError where none lies beside the output."""
+        if self.journals is None and not is_replaced(self.output):
+            raise BuilderError(f"--journals must be given, as --output {self.output} is no file")
         return self.journals or self.output.with_suffix(".journal")

@@ -233,13 +233,13 @@ def _score(
 def score_lines(scores: Sequence[Score]) -> list[str]:
     """Return scores as aligned lines for people, each with its slices below."""
     lines = [
-        f"{'method':14}{'target':9}{'gpu':21}{'dtype':11}{'held out':11}{'rows':>7}"
+        f"{'method':14}{'target':11}{'gpu':21}{'dtype':11}{'held out':11}{'rows':>7}"
         f"{'mean':>10}{'median':>9}{'p90':>9}{'bias':>9}{'R2':>8}"
     ]
     for score in scores:
-        label = f"{score.method:14}{score.target:9}{score.gpu:21}{score.dtype:11}"
+        label = f"{score.method:14}{score.target:11}{score.gpu:21}{score.dtype:11}"
         lines.append(f"{label}{score.held_out:11}{_figures(score.errors)}")
-        lines += [f"  {name:64}{_figures(part)}" for name, part in score.slices.items()]
+        lines += [f"  {name:66}{_figures(part)}" for name, part in score.slices.items()]
         if score.choice is not None:
             lines.append(f"  {score.choice.line()}")
     return lines

@@ -14,10 +14,12 @@ from gpperf_lite._builtin import artefact_path
 from gpperf_lite._generic import Generic
 from gpperf_lite._generic import read as read_generic
 from gpperf_lite._generic import write as write_generic
+from gpperf_lite._kernel_listing import names_or_families
+from gpperf_lite._output import aligned
 
 from ..dataset import Dataset, concatenate, read
 from ..errors import RecipeError
-from ..files import make_room, sha256_of
+from ..files import make_room, sha256_of, size_text
 from ..importers import import_table, with_compiled_kernels
 from .any_kernel import kernel_tables, train_any_kernel
 from .board_power import BoardPower, board_tables
@@ -30,6 +32,9 @@ from .stratum import TrainOptions
 from .training import train
 
 _ALIKE_SHOWN = 3
+_HEADS = ("target", "dtype", "kernels", "held out", "mean", "median", "p90", "covers (of 90 %)")
+_HELD_OUT = ("mean_ape", "median_ape", "p90_ape", "coverage_90")
+_LONGEST_NAMES = 40
 
 Calibrates = Callable[[Generic, Dataset, str, str], Artefact]
 """What calibrates a generic model by a dataset of one GPU: also the name and version are given."""
@@ -230,15 +235,16 @@ def build_from_datasets(
 def write_and_report(artefact: Artefact, path: Path) -> None:
     """Write an artefact and print its errors on held-out rows, a line for each estimator."""
     write(artefact, path)
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on held-out groups:")
-    measured = [one for one in artefact.estimators if not one.remarks]
-    for estimator in measured:
-        accuracy, kernel = estimator.accuracy, artefact.kernels[estimator.kernels[0]].name
-        print(
-            f"  {estimator.target:10}{estimator.dtype:11}{kernel:9.40} by {accuracy['split']:6}"
-            f" mean {accuracy['mean_ape']:7.2%}  median {accuracy['median_ape']:7.2%}"
-            f"  p90 {accuracy['p90_ape']:7.2%}  90 % interval covers {accuracy['coverage_90']:.1%}"
-        )
+    print(f"{size_text(path)}, errors on held-out groups:")
+    rows = [_HEADS]
+    for one in artefact.estimators:
+        if one.remarks:
+            continue
+        kernels = names_or_families([artefact.kernels[at] for at in one.kernels], _LONGEST_NAMES)
+        errors = (f"{one.accuracy[name]:.2%}" for name in _HELD_OUT)
+        rows.append((one.target, one.dtype, kernels, one.accuracy["split"], *errors))
+    if len(rows) > 1:
+        print("\n".join(f"  {line}" for line in aligned(rows, _HEADS[4:])))
     others = [one.dtype for one in artefact.estimators if one.remarks]
     if others:
         print(f"  from the data sheet, errors as of GPUs held out: {' '.join(others)}")
@@ -265,7 +271,7 @@ def _print_copies(provenance: Mapping[str, Any]) -> None:
 def write_and_report_generic(generic: Generic, path: Path) -> None:
     """Write a generic model and print its errors on held-out GPUs, a line for each."""
     write_generic(generic, path)
-    print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, errors on GPUs held out:")
+    print(f"{size_text(path)}, errors on GPUs held out:")
     for estimator in generic.estimators:
         for scope in ("gpus", "generations"):
             for name, errors in estimator.accuracy[scope].items():
@@ -282,7 +288,7 @@ def write_and_report_any_kernel(model: AnyKernel, path: Path) -> None:
     write_any_kernel(model, path)
     widths = model.interval.half_widths
     print(
-        f"{path.name}: {path.stat().st_size / 1e3:.0f} kB, learned from {', '.join(model.gpus)}; "
+        f"{size_text(path)}, learned from {', '.join(model.gpus)}; "
         f"{len(widths)} regimes of half-widths from GPUs held out"
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..dataset import Dataset, read
 from ..dataset import write as write_dataset
-from ..files import write_text
+from ..files import is_replaced, write_text
 from ..measure import notch_share
 from ..train import KeptFits, TrainOptions, build_from_datasets
 from ..vocabulary import Regime, Role
@@ -49,9 +49,12 @@ def keep(
     the lines BEGIN and END, between which the figures come; simulated: whether rows of a rehearsal
     are meant.
 
-    Raises VisitError where no archive holds a dataset, or a page lacks the lines, DatasetError
-    where the dataset is damaged, and TrainingError where it has too few rows for a model.
+    Raises VisitError where no archive holds a dataset, a page lacks the lines, or a model is asked
+    for and output is no file, DatasetError where the dataset is damaged, and TrainingError where it
+    has too few rows for a model.
     """
+    if model is not None and not is_replaced(output):
+        raise VisitError(f"a model is trained on the file of the dataset (got {output}, no file)")
     dataset = _dataset_of(visits)
     if simulated != bool(len(dataset.simulated())):
         what = "rows of a simulated GPU" if len(dataset.simulated()) else "rows of a GPU"

@@ -93,14 +93,18 @@ some, version 1, for NVIDIA Test 100
   4 of library
     names        library, vllm, sglang, trtllm
 held-out accuracy (absolute percentage error; what the 90 % interval covers):
-  target   dtype  kernels        timed  held out  rows  mean    median  p90      covers
-  runtime  f16    8              -      none      3     25.00%  -       -        -
-  runtime  f16    8              -      kernel    96    50.00%  25.00%  150.00%  -
-  runtime  f32    2              -      none      3     25.00%  -       -        -
-  runtime  f32    2              -      kernel    96    50.00%  25.00%  150.00%  -
-  runtime  bf16   library vllm   -      none      3     25.00%  -       -        -
+  target   dtype  kernels           timed  held out  rows    mean  median      p90  covers
+  runtime  f16    8 of cutlass2 on  -      none         3  25.00%       -        -       -
+                  tensor cores
+  runtime  f16    8 of cutlass2 on  -      kernel      96  50.00%  25.00%  150.00%       -
+                  tensor cores
+  runtime  f32    2 of cutlass2 on  -      none         3  25.00%       -        -       -
+                  CUDA cores
+  runtime  f32    2 of cutlass2 on  -      kernel      96  50.00%  25.00%  150.00%       -
+                  CUDA cores
+  runtime  bf16   library vllm      -      none         3  25.00%       -        -       -
                   sglang trtllm
-  runtime  bf16   library vllm   -      kernel    96    50.00%  25.00%  150.00%  -
+  runtime  bf16   library vllm      -      kernel      96  50.00%  25.00%  150.00%       -
                   sglang trtllm
 beyond reach: 7 of 96 labels of f16 (7.3%) are too far, such as a at m=1: 2 s
 no power: no row with power was given"""

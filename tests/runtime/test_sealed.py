@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +20,6 @@ SMALL = encode(small_artefact())
 def manifest_of(data: bytes) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads(_safetensors.decode(data)[0]["manifest"])
     return manifest
-
-
-# --- writing -----------------------------------------------------------------------------------
-
-
-def test_a_file_is_replaced_whole_and_readable_by_all(tmp_path: Path) -> None:
-    path = tmp_path / "x"
-    _sealed.write_atomically(path, b"old")
-    _sealed.write_atomically(path, b"new")
-    assert path.read_bytes() == b"new"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert os.listdir(tmp_path) == ["x"]
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_the_old_file_and_no_temporary(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, error: BaseException
-) -> None:
-    path = tmp_path / "x"
-    path.write_bytes(b"old")
-
-    def fail(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(os, call, fail)
-    with pytest.raises(type(error)):
-        _sealed.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["x"]
 
 
 # --- files that cannot be read -----------------------------------------------------------------

@@ -305,8 +305,8 @@ def test_train_writes_a_model_that_predicts(
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert "mine.safetensors" in shown
-    assert "runtime   bf16" in shown
-    assert "power     bf16" in shown
+    assert "  runtime  bf16   library vllm  pair " in shown
+    assert "  power    bf16   library vllm  pair " in shown
     model = gp.load(output)
     assert (model.name, model.card["version"]) == ("mine", "7")
     assert model.predict(gp.Gemm(64, 1024, 4096, dtype="bf16")).power_w > 0

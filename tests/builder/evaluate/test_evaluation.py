@@ -116,7 +116,7 @@ def test_scores_are_shown_as_aligned_lines(small_dataset: Dataset) -> None:
     lines = score_lines(scores)
     assert len(lines) == 1 + sum(1 + len(score.slices) for score in scores)
     assert len({len(line) for line in lines}) == 1
-    assert lines[1].startswith("study         runtime  h200_sxm")
+    assert lines[1].startswith("study         runtime    h200_sxm")
 
 
 def test_the_study_has_nine_features() -> None:
