@@ -71,9 +71,13 @@ def _texts(card: Mapping[str, Any]) -> Iterator[str]:
     yield from card["remarks"]
     yield from (f"note: {note}" for note in card["notes"])
     yield from (f"beyond reach: {text}" for text in _beyond_reach(provenance))
-    for key, lead in (("remarks", ""), ("notes", "note: ")):
-        texts = dict.fromkeys(text for one in card["estimators"] for text in one[key])
-        yield from (f"{lead}{text}" for text in texts)
+    of_dtypes: dict[str, dict[str, None]] = {}
+    for one in card["estimators"]:
+        for remark in one["remarks"]:
+            of_dtypes.setdefault(remark, {})[one["dtype"]] = None
+    yield from (f"{' '.join(dtypes)}: {remark}" for remark, dtypes in of_dtypes.items())
+    for note in dict.fromkeys(note for one in card["estimators"] for note in one["notes"]):
+        yield f"note: {note}"
     for dtype, other in card["stand_ins"].items():
         yield f"{dtype} was not measured: it is predicted as {other}"
     for target in ("runtime", "power"):

@@ -125,10 +125,12 @@ class Generic:
                 f"the peak_flops of {gpu.name:.80} must have a dtype that {self.name} answers for: "
                 f"{known} (got {got}): add its dense peak in FLOP/s where the data sheet has one"
             )
+        is_known = bool(without) or any(gpu.name == other.name for other in self.gpus)
         estimators = [
             _renamed(
                 self._estimator(one, seen)._replace(
-                    notes=(*one.notes, *self._beyond(seen, [one], OF_DTYPE))
+                    notes=(*one.notes, *self._beyond(seen, [one], OF_DTYPE)),
+                    remarks=(self._remark(seen, dtype, one, is_known=is_known),),
                 ),
                 dtype,
             )
@@ -140,11 +142,6 @@ class Generic:
             for dtype, other in self.stand_ins.items()
             if dtype in asked and other in dtypes and dtype not in dtypes
         }
-        answering = {dtype: one.dtype for dtype, one in chosen.items()}
-        remarks = (
-            *self._remarks(seen, answering, is_known=bool(without)),
-            *self._beyond(seen, list(chosen.values()), OF_GPU),
-        )
         return Artefact(
             self.name,
             self.version,
@@ -153,7 +150,7 @@ class Generic:
             tuple(estimators),
             stand_ins,
             self.provenance,
-            remarks,
+            tuple(self._beyond(seen, list(chosen.values()), OF_GPU)),
         )
 
     def dtypes_for(self, gpu: Gpu) -> set[str]:
@@ -217,37 +214,20 @@ class Generic:
         widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
         return Interval(far.runtime_edges_s, far.confidences, widths)
 
-    def _remarks(self, gpu: Gpu, answering: Mapping[str, str], *, is_known: bool) -> list[str]:
-        """Return remarks on the nearest measured GPUs: not always the same one in every dtype.
+    def _remark(self, gpu: Gpu, dtype: str, one: GenericEstimator, *, is_known: bool) -> str:
+        """Return the remark on a dtype that an estimator answers for.
 
-        answering: the measured dtype that answers, by each dtype of the artefact. is_known: whether
-        the GPU was measured in others.
+        is_known: whether the GPU was measured in others.
         """
-        own = [dtype for dtype, one in answering.items() if self._measured(gpu, one)]
-        like: dict[str, list[str]] = {}
-        for dtype, measured in answering.items():
-            if dtype not in own:
-                nearest, least = self.nearest(gpu, measured)
-                how = "" if least <= self.near else ", which is not much like it"
-                like.setdefault(f"like {nearest.name:.80}{how}", []).append(dtype)
-        lacking = " ".join(dtype for some in like.values() for dtype in some)
-        texts = [
-            f"{gpu.name:.80} was not measured"
-            + (f" in {lacking}: " if own or is_known else ": ")
-            + (f"{' '.join(some)} " if len(like) > 1 else "")
-            + f"predicted from its data sheet, {text}"
-            for text, some in like.items()
-        ]
-        if own:
-            which = f" in {' '.join(own)}" if like else ""
-            texts.append(
-                f"predicted from the data sheet alone, though {gpu.name:.80} was measured{which}"
-            )
-        return texts
-
-    def _measured(self, gpu: Gpu, dtype: str) -> bool:
-        (estimator,) = (one for one in self.estimators if one.dtype == dtype)
-        return any(self.gpus[index].name == gpu.name for index in estimator.gpus)
+        if any(self.gpus[index].name == gpu.name for index in one.gpus):
+            return f"predicted from the data sheet alone, though {gpu.name:.80} was measured"
+        nearest, least = self.nearest(gpu, one.dtype)
+        which = f" in {dtype}" if is_known else ""
+        how = "" if least <= self.near else ", which is not much like it"
+        return (
+            f"{gpu.name:.80} was not measured{which}: predicted from its data sheet, like "
+            f"{nearest.name:.80}{how}"
+        )
 
     def _beyond(
         self, gpu: Gpu, estimators: Sequence[GenericEstimator], facts: Sequence[str]

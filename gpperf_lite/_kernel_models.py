@@ -226,7 +226,7 @@ class KernelModels:
             gpu = self._artefact.gpu
             if runtime is None or not takes(kernel, gemm) or obstacle_on(kernel, gpu) is not None:
                 return None
-            remarks = self._artefact.remarks + runtime.remarks + runtime.domain.remarks(gemm)
+            remarks = runtime.remarks + self._artefact.remarks + runtime.domain.remarks(gemm)
             if measured != gemm.dtype:
                 remarks += (stand_in_note(gemm.dtype, measured),)
             slowness = power_of_two(self._slowness.get((measured, kernel.name), 0))

@@ -67,12 +67,14 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
 
 
 def _measured_there(generic: Generic, artefact: Artefact) -> dict[str, Estimator]:
-    """Return the estimator of each dtype of a GPU, with no note on what was measured elsewhere."""
+    """Return the estimator of each dtype of a GPU, saying nothing of what was measured elsewhere."""
     notes = {one.dtype: one.notes for one in generic.estimators}
     known = {one.dtype: one for one in artefact.estimators}
     known |= {dtype: known[other] for dtype, other in artefact.stand_ins.items()}
     return {
-        dtype: one._replace(dtype=dtype, notes=notes[generic.stand_ins.get(dtype, dtype)])
+        dtype: one._replace(
+            dtype=dtype, notes=notes[generic.stand_ins.get(dtype, dtype)], remarks=()
+        )
         for dtype, one in known.items()
     }
 

@@ -20,7 +20,10 @@ def with_other_dtypes(artefact: Artefact, generic: Generic) -> Artefact:
     rest = generic.artefact_for(artefact.gpu, own)
     kernels = tuple(dict.fromkeys((*artefact.kernels, LIBRARY)))
     library = (kernels.index(LIBRARY),)
-    others = [one._replace(kernels=library, remarks=rest.remarks) for one in rest.estimators]
+    others = [
+        one._replace(kernels=library, remarks=(*one.remarks, *rest.remarks))
+        for one in rest.estimators
+    ]
     origin = {"name": generic.name, "version": generic.version}
     return artefact._replace(
         kernels=kernels,

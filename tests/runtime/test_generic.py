@@ -70,12 +70,14 @@ def test_a_gpu_that_was_measured_in_one_dtype_alone_says_so_of_each() -> None:
     bf16, fp8 = generic.estimators
     slow = replace(bf16, gpus=(0,), constants=bf16.constants[:1], forests=bf16.forests[:1],
                    kinds=(0,))  # fmt: skip
-    remarks = replace(generic, estimators=(slow, fp8)).artefact_for(FAST).remarks
-    assert remarks[:2] == (
-        "NVIDIA Test 128 was not measured in bf16: predicted from its data sheet, like NVIDIA Test "
-        "32, which is not much like it",
-        "predicted from the data sheet alone, though NVIDIA Test 128 was measured in fp8",
-    )
+    artefact = replace(generic, estimators=(slow, fp8)).artefact_for(FAST)
+    assert {one.dtype: one.remarks for one in artefact.estimators} == {
+        "bf16": (
+            "NVIDIA Test 128 was not measured in bf16: predicted from its data sheet, like NVIDIA "
+            "Test 32, which is not much like it",
+        ),
+        "fp8": ("predicted from the data sheet alone, though NVIDIA Test 128 was measured",),
+    }
 
 
 @given(gemms(MODEL))
@@ -98,10 +100,12 @@ def test_a_gpu_that_is_like_another_one_in_each_dtype_says_so_of_each() -> None:
         for at, one in enumerate((bf16, fp8))
     )
     apart = replace(generic, estimators=(slow, fast))
-    notes = apart.artefact_for(replace(FAST, name="NVIDIA Twin")).remarks
-    assert notes[0].startswith("NVIDIA Twin was not measured: bf16 predicted from its data sheet, ")
-    assert notes[0].endswith("like NVIDIA Test 32, which is not much like it")
-    assert notes[1].endswith("fp8 predicted from its data sheet, like NVIDIA Test 128")
+    twin = apart.artefact_for(replace(FAST, name="NVIDIA Twin"))
+    lead = "NVIDIA Twin was not measured: predicted from its data sheet, like NVIDIA Test "
+    assert {one.dtype: one.remarks for one in twin.estimators} == {
+        "bf16": (f"{lead}32, which is not much like it",),
+        "fp8": (f"{lead}128",),
+    }
     assert apart.nearest(FAST, "bf16")[0] == SLOW
 
 

@@ -185,8 +185,11 @@ def test_what_is_measured_is_predicted_from_its_facts_where_a_file_has_them(
     [
         (("predict", *SQUARE, "--gpu-facts", "nothing.json"), "there is no file of GPUs nothing."),
         (("predict", *SQUARE, "--gpu", "h100 sxm5 pcie"), "no h100 with 'sxm5 pcie' is kn"),
-        (("predict", *SQUARE, "--gpu", "p4"), "peak_flops of Tesla P4 must have a dtype"),
-        (("predict", "64", "64", "64", "--dtype", "fp8", "--gpu", "a10"), "answers for: bf16 f16"),
+        (("predict", *SQUARE, "--gpu", "p4"), "answers for: f32 (got 'bf16')"),
+        (
+            ("predict", "64", "64", "64", "--dtype", "fp8", "--gpu", "a10"),
+            "answers for: bf16 f32 f16",
+        ),
         (("predict", *SQUARE, "--gpu", "a10", "--kernel", "vllm"), "one that generic knows (libr"),
         (("rank", *SQUARE, "--gpu", "a10", "--objective", "energy"), "needs power, which generic"),
         (("card",), "card takes the name of a GPU, or --gpu-facts FILE"),

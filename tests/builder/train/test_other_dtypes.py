@@ -32,7 +32,8 @@ def test_a_dtype_that_was_not_measured_is_answered_for_as_the_generic_model_does
     )
     assert not mine.in_domain
     assert "NVIDIA Test 100 was not measured: predicted from its data sheet" in theirs.notes[0]
-    lead = "NVIDIA Test 100 was not measured in bf16 fp8: "
+    measured = "bf16" if dtype == "f16" else dtype
+    lead = f"NVIDIA Test 100 was not measured in {measured}: "
     assert mine.notes == (lead + theirs.notes[0].partition(": ")[2], *theirs.notes[1:])
 
 
