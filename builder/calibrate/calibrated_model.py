@@ -67,7 +67,7 @@ def calibrate_generic(generic: Generic, dataset: Dataset, name: str, version: st
 
 
 def _measured_there(generic: Generic, artefact: Artefact) -> dict[str, Estimator]:
-    """Return the estimator of each dtype of a GPU, saying nothing of what was measured elsewhere."""
+    """Return the estimator of each dtype of a GPU, without texts on what others measured."""
     notes = {one.dtype: one.notes for one in generic.estimators}
     known = {one.dtype: one for one in artefact.estimators}
     known |= {dtype: known[other] for dtype, other in artefact.stand_ins.items()}
