@@ -31,7 +31,6 @@ from .columns import (
     known_texts,
     linear_rows,
     read_columns,
-    repeated,
     size_checks,
     unknown_texts,
 )
@@ -166,6 +165,5 @@ def _keep(columns: Columns, names: Collection[str], report: ImportReport) -> Mas
         **unknown_texts("gemm_dtype", columns["gemm_dtype"], _DTYPES),
         **size_checks(columns),
         "latency is missing or no time": is_no_time(columns["latency"] / 1e3),
-        "the same row again": repeated(columns),
     }
-    return kept_rows(checks, report)
+    return kept_rows(columns, checks, report)

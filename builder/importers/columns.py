@@ -20,7 +20,6 @@ from gpperf_lite._gemm import LARGEST
 
 from ..dataset import LONGEST_S, SHORTEST_S, Floats, Mask, read_parquet
 from ..errors import SourceError
-from ..files import check_fetched
 from ..vocabulary import Regime
 from .cells import UnusableError, read_rows, scalar
 from .report import ImportReport
@@ -54,7 +53,6 @@ def read_columns(
     Raises SourceError where the file is no such table, lacks a column, or one is of another type.
     """
     path = report.path
-    check_fetched(path, SourceError)
     with path.open("rb") as file:
         is_parquet = file.read(len(_PARQUET)) == _PARQUET
     if is_parquet:
@@ -116,14 +114,14 @@ def known_texts(texts: NDArray[Any]) -> list[str]:
     return sorted({text for text in texts if text is not None})
 
 
-def kept_rows(checks: Mapping[str, Mask], report: ImportReport) -> Mask:
+def kept_rows(columns: Columns, checks: Mapping[str, Mask], report: ImportReport) -> Mask:
     """Return the mask of rows that no check finds bad, bool array of shape (n_rows,).
 
     checks: by the reason that the report counts a bad row under, bool arrays of that shape; the
-    first one that finds a row bad is its reason.
+    first one that finds a row bad is its reason. A row that is there again is the last of them.
     """
-    keep: Mask = ~np.zeros_like(next(iter(checks.values())))
-    for reason, bad in checks.items():
+    keep: Mask = np.ones(len(columns[ROW]), bool)
+    for reason, bad in {**checks, "the same row again": _repeated(columns)}.items():
         report.drop(reason, int((bad & keep).sum()))
         keep &= ~bad
     return keep
@@ -178,7 +176,7 @@ def is_no_time(runtime_s: Floats) -> Mask:
     return bad
 
 
-def repeated(columns: Columns) -> Mask:
+def _repeated(columns: Columns) -> Mask:
     """Return the mask of rows that repeat an earlier one exactly, bool array of shape (n_rows,)."""
     told = [column for name, column in columns.items() if name != ROW]
     # NaN is not equal to itself, but None is.

@@ -37,7 +37,6 @@ from .columns import (
     known_texts,
     linear_rows,
     read_columns,
-    repeated,
     size_checks,
     unknown_texts,
 )
@@ -109,9 +108,8 @@ def _keep(columns: Columns, gpus: set[str], report: ImportReport) -> Mask:
         "its op is no linear layer": np.array([op not in _LINEAR for op in columns["op"]], bool),
         **size_checks(columns),
         "latency_us is missing or no time": is_no_time(columns["latency_us"] / 1e6),
-        "the same row again": repeated(columns),
     }
-    return kept_rows(checks, report)
+    return kept_rows(columns, checks, report)
 
 
 def _notes(kept: Columns) -> list[str]:

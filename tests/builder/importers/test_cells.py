@@ -168,6 +168,24 @@ def test_rows_under_a_header_that_lacks_a_column_are_dropped_and_it_is_named(
     assert cutlass(tmp_path, [*rows[2:], *rows[:2]]) == ([4], {"its header lacks ['B', 'm']": 1})
 
 
+_CONV = (
+    "Problem,Provider,OperationKind,Operation,Disposition,Status,conv_kind,n,h,w,c,k,r,s,p,q,pad_h,"
+    "Activation,Filter,Output,conv_mode,alpha,beta,op_class,cta_m,Bytes,Flops,Runtime,GB/s,GFLOPs"
+)
+CONV = _CONV.split(",")
+"""The header of convolutions, which the profiler prints in the same run."""
+
+
+def test_rows_of_another_kind_of_operation_have_a_header_of_their_own(tmp_path: Path) -> None:
+    conv = ["1", "CUTLASS", "conv2d", "cutlass_tensorop_s1688fprop", "passed", "success"]
+    conv += ["1"] * (len(CONV) - len(conv))
+    for at, rows in ((4, [CONV, conv, CUTLASS_COLUMNS, cutlass_row()]),
+                     (2, [CUTLASS_COLUMNS, cutlass_row(), CONV, conv])):  # fmt: skip
+        assert cutlass(tmp_path, rows) == ([at], {"not a plain dense GEMM": 1})
+    with pytest.raises(SourceError, match=r"it lacks \['A', 'B', 'C', 'm'\] \(it has \['Problem'"):
+        cutlass(tmp_path, [CONV, conv])
+
+
 @csv_formats
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("number", ["0,0125", ",5", "1,024", "1,5e-3", "-2,5"])

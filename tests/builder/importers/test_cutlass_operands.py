@@ -156,6 +156,12 @@ def test_four_bits_with_scales_of_e4m3_are_nvfp4(tmp_path: Path, elements: str) 
     assert kernel.cluster == Tile(2, 1, 1)
 
 
+def test_a_block_scaled_gemm_of_another_name_is_none_without_scales(tmp_path: Path) -> None:
+    why = "a block-scaled GEMM whose name does not tell its scales"
+    cells = {"OperationKind": "block_scaled_gemm", **operands("fe4m3")}
+    assert reason(tmp_path, Operation="mine", **cells) == why
+
+
 @pytest.mark.parametrize(
     ("name", "types", "why"),
     [
@@ -204,6 +210,7 @@ def test_fp8_with_a_scale_for_each_block_of_128_is_fp8_block(tmp_path: Path) -> 
          "fp8 with a scale for each block of no dtype here: 1x128 and 1x128"),
         ("mine", "fe4m3",
          "fp8 with a scale for each block of no dtype here: a size that its name does not tell"),
+        (BLOCKWISE, "f16", "f16 with a scale for each block of no dtype here: 1x128 and 128x128"),
         ("mine", "f16",
          "f16 with a scale for each block of no dtype here: a size that its name does not tell"),
     ],
