@@ -1,4 +1,4 @@
-"""Atomic writes, and sizes and SHA-256 of files."""
+"""Files: atomic writes, sizes, SHA-256, and pointers of Git LFS in their place."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from gpperf_lite._files import is_replaced, is_stdout, write_atomically
 
-from .errors import RecipeError
+from .errors import BuilderError, RecipeError
 
 __all__ = [
+    "check_fetched",
     "is_replaced",
     "is_stdout",
     "make_room",
@@ -19,6 +20,18 @@ __all__ = [
     "write_atomically",
     "write_text",
 ]
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def check_fetched(path: Path, error_class: type[BuilderError]) -> None:
+    """Raise `error_class` for a file that Git LFS left a pointer of, in place of its content."""
+    with path.open("rb") as file:
+        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise error_class(
+                f"{path} is a Git LFS pointer: fetch the file with 'git lfs pull' (git-lfs must be "
+                "installed)"
+            )
 
 
 def make_room(output: Path) -> None:

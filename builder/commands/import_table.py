@@ -13,7 +13,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("table", nargs="+", type=Path, help="files of one format")
     parser.add_argument("--format", required=True, choices=sorted(FORMATS))
-    parser.add_argument("--gpu", help="short name of the GPU, where the table does not say it")
+    parser.add_argument(
+        "--gpu",
+        help="short name of the GPU, where the table does not say it; of a table of several GPUs, "
+        "the one whose rows are taken",
+    )
     parser.add_argument("--output", required=True, type=Path, help="the dataset to write (Parquet)")
     parser.add_argument(
         "--compile",

@@ -8,16 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import BuilderError
+from ..files import check_fetched
 
 
 def read_parquet(path: Path, error_class: type[BuilderError]) -> pa.Table:
     """Return the table in one Parquet file; names of folders add no columns.
 
-    Raises `error_class` where the file is missing or no sound Parquet.
+    Raises `error_class` where the file is missing, a pointer of Git LFS or no sound Parquet.
     """
     if not path.is_file():
         raise error_class(f"there is no file {path}")
     try:
+        check_fetched(path, error_class)
         with pq.ParquetFile(path) as file:
             table = file.read()
         table.validate(full=True)

@@ -1,4 +1,6 @@
-"""GEMM tables of NVIDIA's AIConfigurator (Parquet), one row a shape of one library kernel.
+"""GEMM tables of NVIDIA's AIConfigurator, one row a shape of one library kernel.
+
+Parquet, or CSV with the same columns, as its collector writes (`gemm_perf.txt`).
 
 `docs/backends.md` says what its collectors for vLLM, SGLang and TensorRT-LLM time, and where that
 was read. Activations are m x k row-major, weights n x k, so the layout is `tn` and beta is 0.
@@ -13,6 +15,7 @@ follows from these rules (collector/helper.py, read at commits 526f823 and 006af
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +31,10 @@ from .columns import (
     known_texts,
     linear_rows,
     read_columns,
-    repeated,
     size_checks,
+    unknown_texts,
 )
-from .report import ImportReport, one_gpu
+from .report import OTHER_GPU, ImportReport, one_gpu
 
 LICENCE = "Apache-2.0 (NVIDIA AIConfigurator)"
 _TEXTS = ("framework", "version", "device", "kernel_source", "gemm_dtype")
@@ -63,22 +66,21 @@ _MOST_PASSES = 3000
 
 def import_aiconfigurator(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one AIConfigurator GEMM table."""
+    report = ImportReport("aiconfigurator", path, LICENCE)
     columns = read_columns(
-        path, "AIConfigurator GEMM table", _TEXTS, (*SIZES, "latency"), optional=_OPTIONAL
-    )
-    report = ImportReport(
-        "aiconfigurator", path, LICENCE, ", ".join(known_texts(columns["version"]))
+        report, "AIConfigurator GEMM table", _TEXTS, (*SIZES, "latency"), optional=_OPTIONAL
     )
     # Its spelling says nothing: the same row may be there in both.
     columns["framework"] = np.array([_lower(text) for text in columns["framework"]], object)
-    short, facts = one_gpu(path, known_texts(columns["device"]), gpu)
-    keep = _keep(columns, report)
+    short, facts, names = one_gpu(path, known_texts(columns["device"]), gpu)
+    keep = _keep(columns, names, report)
     kept = {name: values[keep] for name, values in columns.items()}
+    report.version = ", ".join(known_texts(kept["version"]))
     report.taken = int(keep.sum())
     software = kept["framework"]
     dtype = _ran(kept, software, report)
     rows: dict[str, Any] = {
-        **linear_rows(path, kept, keep),
+        **linear_rows(path, kept),
         "gpu": short,
         "kernel": np.where(np.isin(dtype, _CUBLAS), "library", software),
         "provider": kept["kernel_source"],
@@ -150,15 +152,18 @@ def power_window_s(
     return window
 
 
-def _keep(columns: Columns, report: ImportReport) -> Mask:
-    """Return the mask of the good rows, bool array of shape (n_rows,); count the others."""
-    frameworks, dtypes = columns["framework"], columns["gemm_dtype"]
+def _keep(columns: Columns, names: Collection[str], report: ImportReport) -> Mask:
+    """Return the mask of the good rows, bool array of shape (n_rows,); count the others.
+
+    names: those of the GPU whose rows are taken.
+    """
+    devices = columns["device"]
     checks = {
-        "no device": np.array([name is None for name in columns["device"]], bool),
-        "unknown framework": np.array([name not in _FRAMEWORKS for name in frameworks], bool),
-        "unknown gemm_dtype": np.array([_DTYPES.get(name) is None for name in dtypes], bool),
+        "no device": np.array([name is None for name in devices], bool),
+        OTHER_GPU: np.array([name not in names for name in devices], bool),
+        **unknown_texts("framework", columns["framework"], _FRAMEWORKS),
+        **unknown_texts("gemm_dtype", columns["gemm_dtype"], _DTYPES),
         **size_checks(columns),
         "latency is missing or no time": is_no_time(columns["latency"] / 1e3),
-        "the same row again": repeated(columns),
     }
-    return kept_rows(checks, report)
+    return kept_rows(columns, checks, report)

@@ -1,9 +1,11 @@
 """GEMM results of `cutlass_profiler` (CSV) of any release: columns are found by name.
 
 Releases differ in which columns there are and in their order; `--tags` puts columns in front;
-rows that failed have blank tails. Runtime is in ms; several GPUs add `Runtime_<i>`, and `Runtime`
-is then their mean (tools/profiler/src/operation_profiler.cu of CUTLASS 4). Operands read like
-`f16:column`: column-major is `n` in a layout, row-major `t`. The table does not name the GPU.
+rows that failed have blank tails. What is pasted from a terminal has the profiler's log in front,
+and a header for each kind of operation. Runtime is in ms; several GPUs add `Runtime_<i>`, and
+`Runtime` is then their mean (tools/profiler/src/operation_profiler.cu of CUTLASS 4). Operands read
+like `f16:column`: column-major is `n` in a layout, row-major `t`; `cutlass_operands` says what was
+multiplied. The table does not name the GPU.
 """
 
 from __future__ import annotations
@@ -16,41 +18,31 @@ from pathlib import Path
 from typing import Any
 
 from gpperf_lite import InputError, Kernel
-from gpperf_lite._kernel import Tile, Warps, operand_dtype, shared_by_warps
+from gpperf_lite._kernel import Tile, Warps, shared_by_warps
 
 from ..dataset import Dataset, is_storable, table_of
-from ..errors import SourceError
 from ..vocabulary import Flag, Regime
 from .cells import CsvRow, UnusableError, read_rows, scalar, seconds, sizes
+from .cutlass_operands import chosen_types, operands
 from .report import ImportReport, named_gpu
 
 LICENCE = "the measurer's"
-_COLUMNS = {"Operation", "Status", "m", "n", "k", "A", "B", "C"}
+_COLUMNS = {"Operation", "Status", "m", "n", "k", "A", "B", "C", "Runtime"}
+_OPERATION_KINDS = {"gemm", "block_scaled_gemm", "blockwise_gemm"}
 _GEMM_KINDS = {"", "gemm", "universal"}
 _NOT_RUN = {"not_run", "not_supported", "invalid_problem", "invalid"}
-_LETTERS = {"column": "n", "row": "t"}
 _USUAL_WORDS = (
     ("raster_order", frozenset({"", "heuristic"})),
     ("split_k_mode", frozenset({"", "serial"})),
 )
 """Arguments of a run that are words, and which of them a name does not tell."""
 
-_OPERANDS = {"fe4m3": "e4m3", "fe5m2": "e5m2"}
-
 
 def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one CSV of cutlass_profiler; `gpu` says where it was measured."""
     short, facts = named_gpu(path, gpu, ", in a recipe with gpu")
     report = ImportReport("cutlass-profiler", path, LICENCE)
-    names, lines = read_rows(path)
-    timings = [name for name in names if re.fullmatch(r"Runtime_\d+", name)] or ["Runtime"]
-    missing = (_COLUMNS | set(timings)) - set(names)
-    if missing:
-        lacks = sorted(missing)
-        raise SourceError(f"{path} is no GEMM table of cutlass_profiler: it lacks {lacks}")
-    rows, kernels = _rows(lines, timings, report)
-    if len(timings) > 1:
-        report.notes.append(f"the runtime is the median of {', '.join(timings)}")
+    rows, kernels = _rows(read_rows(path, "no GEMM table of cutlass_profiler", _COLUMNS), report)
     report.taken = len(rows)
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     shared = {"gpu": short, "provider": "cutlass_profiler", "regime": Regime.REPEATED}
@@ -61,13 +53,15 @@ def import_cutlass_profiler(path: Path, gpu: str | None) -> tuple[Dataset, Impor
 
 
 def _rows(
-    lines: Sequence[CsvRow], timings: Sequence[str], report: ImportReport
+    lines: Sequence[CsvRow], report: ImportReport
 ) -> tuple[list[dict[str, Any]], dict[str, Kernel]]:
     """Return the rows that can be taken, and their kernels by name."""
     rows: list[dict[str, Any]] = []
     kernels: dict[str, Kernel] = {}
+    medians: set[str] = set()
     for line in lines:
         try:
+            timings = _timings(line)
             kernel, row = _row(line, timings)
         except UnusableError as reason:
             report.drop(str(reason))
@@ -77,22 +71,32 @@ def _rows(
             continue
         report.flagged.update(row["flags"])
         rows.append(row)
+        medians.update([", ".join(timings)] if len(timings) > 1 else [])
+    report.notes += [f"the runtime is the median of {names}" for names in sorted(medians)]
     return rows, kernels
+
+
+def _timings(line: CsvRow) -> list[str]:
+    """Return the columns that have the runtimes of a row: one a GPU, where there are several."""
+    found = [name for name in line.cells if re.fullmatch(r"Runtime_[0-9]+", name)]
+    return found or ["Runtime"]
 
 
 def _row(line: CsvRow, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
     cells = line.cells
+    if not cells["Operation"]:
+        raise UnusableError(line.fault or "it names no operation")
     if cells.get("Provider", "").lower() not in ("", "cutlass"):
         raise UnusableError("it was run by something else than CUTLASS")
     kind = cells.get("gemm_kind", "")
-    if cells.get("OperationKind", "gemm") != "gemm" or kind not in _GEMM_KINDS:
+    is_gemm = cells.get("OperationKind", "gemm") in _OPERATION_KINDS and kind in _GEMM_KINDS
+    if not is_gemm or re.search(r"sptensorop|spgemm", cells["Operation"]):
         raise UnusableError("not a plain dense GEMM")
     disposition = cells.get("Disposition", "")
     if cells["Status"] != "success" or disposition in _NOT_RUN:
         raise UnusableError("it did not run")
-    if not line.is_whole:
-        raise UnusableError("it has more or fewer cells than there are columns")
-    dtype, layout = _operands(cells)
+    line.check()
+    dtype, layout = operands(cells)
     m, n, k, batch = sizes(cells["m"], cells["n"], cells["k"], cells.get("batch_count") or "1")
     kernel = _kernel(cells, dtype, layout)
     if not is_storable(kernel):
@@ -119,33 +123,12 @@ def _row(line: CsvRow, timings: Sequence[str]) -> tuple[Kernel, dict[str, Any]]:
     }
 
 
-def _operands(cells: dict[str, str]) -> tuple[str, str]:
-    """Return dtype and layout, from operands such as `f16:column`."""
-    types, letters = [], ""
-    for name in ("A", "B"):
-        kind, _, order = cells[name].partition(":")
-        if order not in _LETTERS:
-            raise UnusableError(f"operand {name} has a layout that is not column or row")
-        letters += _LETTERS[order]
-        types.append(_OPERANDS.get(kind, kind))
-    # "f32" operands of a tensor-core kernel are multiplied as tf32, as its name says.
-    if types == ["f32", "f32"] and "tf32gemm" in cells["Operation"]:
-        types = ["tf32", "tf32"]
-    try:
-        dtypes = {operand_dtype(kind) for kind in types}
-    except InputError as error:
-        raise UnusableError("its operands are of a type that is not known here") from error
-    if len(dtypes) != 1:
-        raise UnusableError("A and B have different types")
-    return dtypes.pop(), letters
-
-
 def _kernel(cells: dict[str, str], dtype: str, layout: str) -> Kernel:
     """Return the kernel that the name describes, completed by the table's own columns."""
     name = cells["Operation"]
     family = "cutlass3" if name.startswith("cutlass3x") else "cutlass2"
     try:
-        kernel = Kernel.from_name(name)
+        kernel = Kernel.from_name(_as_it_ran(name, cells))
     except InputError:
         kernel = Kernel(name, family, dtype, layout)
     tile, warps = _tile(cells, "cta") or kernel.tile, _tile(cells, "warps")
@@ -177,6 +160,15 @@ def _kernel(cells: dict[str, str], dtype: str, layout: str) -> Kernel:
         cluster=_tile(cells, "cluster") or kernel.cluster,
         threads=threads,
     )
+
+
+def _as_it_ran(name: str, cells: dict[str, str]) -> str:
+    """Return a kernel's name with the types that this run chose: `f8_f8` as `e4m3_e4m3`."""
+    for operand, ran in zip("AB", chosen_types(cells), strict=True):
+        told = cells[operand].partition(":")[0]
+        if told != ran and told in ("f8", "f6", "f4"):
+            name = re.sub(rf"(?<=[_x]){told}(?=_)", ran, name, count=1)
+    return name
 
 
 def _word_of(cells: dict[str, str], column: str, usual: frozenset[str]) -> str:

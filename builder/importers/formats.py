@@ -49,6 +49,8 @@ def import_table(
         dataset, report = FORMATS[format_name](path, gpu)
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    if not report.taken:
+        raise SourceError(f"{path}: no row can be taken ({report.reasons()})")
     dataset, n_bound = flag_host_bound(dataset)
     if n_bound:
         report.flagged[Flag.HOST_BOUND] += n_bound

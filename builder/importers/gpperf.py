@@ -21,8 +21,8 @@ from gpperf_lite import InputError, Kernel
 from ..dataset import Dataset, is_storable, table_of
 from ..errors import SourceError
 from ..vocabulary import Regime
-from .cells import UnusableError, scalar, seconds, sizes
-from .report import ImportReport, one_gpu
+from .cells import UnusableError, read_text, scalar, seconds, sizes
+from .report import OTHER_GPU, ImportReport, one_gpu
 
 LICENCE = "none stated; figures only (GPPerf)"
 _HEADER = "Energy_Joules,GFLOPS_per_Watt,TFLOPS"
@@ -58,7 +58,10 @@ def import_gpperf(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read the study's raw file."""
     report = ImportReport("gpperf", path, LICENCE)
     records = read_records(path, report)
-    short, facts = one_gpu(path, {record.gpu_name for record in records}, gpu)
+    short, facts, names = one_gpu(path, {record.gpu_name for record in records}, gpu)
+    others = [record for record in records if record.gpu_name not in names]
+    report.drop(OTHER_GPU, len(others))
+    records = [record for record in records if record.gpu_name in names]
     report.taken = len(records)
     report.notes.append("power was read after the kernel had ended: not taken")
     report.notes.append("block sizes and the layout column never reached the kernel: not taken")
@@ -87,8 +90,7 @@ def read_records(path: Path, report: ImportReport) -> list[Record]:
     """
     if not path.is_file():
         raise SourceError(f"there is no file {path}")
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
-    records = list(_records(text, report))
+    records = list(_records(read_text(path), report))
     if not records:
         raise SourceError(
             f"{path} is not the study's raw file (rtx4070_results.csv): no line of it begins "

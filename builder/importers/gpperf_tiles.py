@@ -125,13 +125,7 @@ def _figures(
     path: Path, column: str, value: Callable[[str], float], report: ImportReport
 ) -> _Figures:
     """Return the figures of one table, by shape and tile; the report counts those that are not."""
-    names, lines = read_rows(path)
-    missing = {*_KEY, column} - set(names)
-    if missing:
-        raise SourceError(
-            f"{path} is no table of the study's tiles: it lacks {sorted(missing)} (it has "
-            f"{names[:10]})"
-        )
+    lines = read_rows(path, "no table of the study's tiles", (*_KEY, column))
     figures: _Figures = {}
     for line in lines:
         try:
@@ -148,8 +142,7 @@ def _figures(
 
 
 def _key(line: CsvRow) -> _Key:
-    if not line.is_whole:
-        raise UnusableError("it has more or fewer cells than there are columns")
+    line.check()
     key = _Key(*sizes(*(line.cells[name] for name in _KEY)))
     try:
         Kernel.from_name(_name(key.side))

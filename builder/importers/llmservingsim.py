@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gpperf_lite import Gpu, UnknownGpuError
+from gpperf_lite import Gpu
 from gpperf_lite._gpu_facts import find_gpu
 
 from ..dataset import Dataset, Mask, table_of
@@ -37,10 +37,10 @@ from .columns import (
     known_texts,
     linear_rows,
     read_columns,
-    repeated,
     size_checks,
+    unknown_texts,
 )
-from .report import ImportReport
+from .report import OTHER_GPU, ImportReport, names_of
 
 LICENCE = "MIT (LLMServingSim)"
 _TEXTS = ("gpu", "profiler", "model", "op")
@@ -59,20 +59,19 @@ _BIASED = "Phi-mini-MoE"
 def import_llmservingsim(path: Path, gpu: str | None) -> tuple[Dataset, ImportReport]:
     """Read one table of linear layers: of all its GPUs, or of the one that is asked for.
 
-    Raises SourceError where no row can be taken, UnknownGpuError for a GPU without known facts.
+    Raises SourceError where it has no row of that GPU, UnknownGpuError for one without known facts.
     """
-    columns = read_columns(path, "LLMServingSim table", _TEXTS, (*SIZES, "tp", "latency_us"))
-    gpus = _gpus(path, columns["gpu"], gpu)
     report = ImportReport("llmservingsim", path, LICENCE)
+    numbers = (*SIZES, "tp", "latency_us")
+    columns = read_columns(report, "LLMServingSim table", _TEXTS, numbers)
+    gpus = _gpus(path, columns["gpu"], gpu)
     keep = _keep(columns, set(gpus), report)
     report.taken = int(keep.sum())
-    if not report.taken:
-        raise SourceError(f"{path}: no row can be taken ({_reasons(report)})")
     kept = {name: values[keep] for name, values in columns.items()}
     report.version = ", ".join(known_texts(kept["profiler"]))
     dtype = np.array([_DTYPES[profiler] for profiler in kept["profiler"]], object)
     rows: dict[str, Any] = {
-        **linear_rows(path, kept, keep),
+        **linear_rows(path, kept),
         "gpu": np.array([gpus[name][0] for name in kept["gpu"]], object),
         "kernel": "library",
         "provider": "torch.nn.functional.linear",
@@ -93,38 +92,24 @@ def _gpus(path: Path, names: NDArray[Any], asked: str | None) -> dict[str, tuple
     if asked is None:
         return {name: find_gpu(name) for name in known}
     short, facts = find_gpu(asked)
-    found = {name: (short, facts) for name in known if _is(name, short)}
+    found = dict.fromkeys(names_of(short, known), (short, facts))
     if not found:
         raise SourceError(f"{path} holds no row of {asked}: it holds rows of {', '.join(known)}")
     return found
 
 
-def _is(name: str, short: str) -> bool:
-    """Return True for a name in a table that is that of the GPU of a short name."""
-    try:
-        return find_gpu(name)[0] == short
-    except UnknownGpuError:
-        return False
-
-
 def _keep(columns: Columns, gpus: set[str], report: ImportReport) -> Mask:
     """Return the mask of the good rows, bool array of shape (n_rows,); count the others."""
-    names, known = columns["gpu"], _DTYPES
+    names = columns["gpu"]
     checks = {
         "no GPU": np.array([name is None for name in names], bool),
-        "another GPU than the one asked for": np.array([name not in gpus for name in names], bool),
-        "unknown profiler": np.array([one not in known for one in columns["profiler"]], bool),
+        OTHER_GPU: np.array([name not in gpus for name in names], bool),
+        **unknown_texts("profiler", columns["profiler"], _DTYPES),
         "its op is no linear layer": np.array([op not in _LINEAR for op in columns["op"]], bool),
         **size_checks(columns),
         "latency_us is missing or no time": is_no_time(columns["latency_us"] / 1e6),
-        "the same row again": repeated(columns),
     }
-    return kept_rows(checks, report)
-
-
-def _reasons(report: ImportReport) -> str:
-    told = (f"{count}: {reason}" for reason, count in report.dropped.most_common())
-    return ", ".join(told) or "it has none"
+    return kept_rows(columns, checks, report)
 
 
 def _notes(kept: Columns) -> list[str]:

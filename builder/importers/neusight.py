@@ -16,7 +16,7 @@ itself or by `splitKreduce_kernel`; both take equally long, within what a forest
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,9 @@ from typing import Any
 from gpperf_lite import InputError, Kernel
 
 from ..dataset import Dataset, table_of
-from ..errors import SourceError
 from ..vocabulary import Flag, Regime
 from .cells import CsvRow, UnusableError, read_rows, seconds, sizes
-from .report import ImportReport, one_gpu
+from .report import OTHER_GPU, ImportReport, one_gpu
 
 LICENCE = "MIT (NeuSight)"
 _COLUMNS = {"OPName", "Latency", "Device", "Torch Version", "Kernel Name", "B", "M", "N", "K"}
@@ -61,23 +60,20 @@ def _imported(
     completed: Callable[[CsvRow, _Row, _Kernels], _Row],
 ) -> tuple[Dataset, ImportReport]:
     """Read a table that has the columns; completed: adds to a row what ran it, and to kernels."""
-    names, lines = read_rows(path)
-    missing = columns - set(names)
-    if missing:
-        raise SourceError(f"{path} is no NeuSight table: it lacks {sorted(missing)}")
-    whole = [line for line in lines if line.is_whole]
-    short, facts = one_gpu(path, {line.cells["Device"] for line in whole}, gpu)
-    report.version = ", ".join(sorted({line.cells["Torch Version"] for line in whole}))
+    lines = read_rows(path, "no NeuSight table", columns)
+    devices = {line.cells["Device"] for line in lines if not line.fault}
+    short, facts, names = one_gpu(path, devices, gpu)
     rows, kernels = [], _Kernels()
     for line in lines:
         try:
-            row = completed(line, _row(line), kernels)
+            row = completed(line, _row(line, names), kernels)
         except UnusableError as reason:
             report.drop(str(reason))
             continue
         report.flagged.update(row["flags"])
         rows.append(row)
     report.taken = len(rows)
+    report.version = ", ".join(sorted({row["source_version"] for row in rows}))
     report.notes.append("linear is read as layout tn, bmm as layout tt, both f32, beta 0")
     report.notes.append("K of the table is n, the columns of the result, and its N is k")
     shared = {"gpu": short, "source": path.name, **_CONSTANT}
@@ -88,10 +84,12 @@ def _imported(
     return Dataset(table, (report.provenance(),), kernels, {short: facts}), report
 
 
-def _row(line: CsvRow) -> _Row:
+def _row(line: CsvRow, names: Collection[str]) -> _Row:
+    """Return a row of the GPU of these names."""
     cells = line.cells
-    if not line.is_whole:
-        raise UnusableError("it has more or fewer cells than there are columns")
+    line.check()
+    if cells["Device"] not in names:
+        raise UnusableError(OTHER_GPU)
     layout = _LAYOUTS.get(cells["OPName"])
     if layout is None:
         raise UnusableError("its OPName is neither linear nor bmm")

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from gpperf_lite import Gpu
+from gpperf_lite import Gpu, UnknownGpuError
 from gpperf_lite._gpu_facts import find_gpu
 from gpperf_lite._gpu_names import gpu_name
 
@@ -16,6 +16,17 @@ from ..errors import SourceError
 from ..files import sha256_of
 
 _MOST_NAMES = 5
+
+OTHER_GPU = "another GPU than the one asked for"
+"""The reason why rows of a table of several GPUs are dropped."""
+
+
+class OneGpu(NamedTuple):
+    """The GPU of a source: its short name, its facts, and the names that the source has for it."""
+
+    short: str
+    facts: Gpu
+    names: frozenset[str]
 
 
 @dataclass
@@ -43,6 +54,11 @@ class ImportReport:
     def rows(self) -> int:
         """All rows that the source holds."""
         return self.taken + self.dropped.total()
+
+    def reasons(self) -> str:
+        """Return the counts of the rows that were not taken, with their reasons, in one line."""
+        told = (f"{count}: {reason}" for reason, count in self.dropped.most_common())
+        return ", ".join(told) or "it has none"
 
     def provenance(self) -> dict[str, Any]:
         """Return the report as the provenance of a dataset, in JSON values."""
@@ -81,23 +97,48 @@ def named_gpu(path: Path, asked: str | None, advice: str) -> tuple[str, Gpu]:
     return find_gpu(asked)
 
 
-def one_gpu(path: Path, names: Iterable[str], asked: str | None) -> tuple[str, Gpu]:
-    """Return the GPU that a source names, by its short name, and its facts.
+def one_gpu(path: Path, names: Iterable[str], asked: str | None) -> OneGpu:
+    """Return the GPU whose rows are taken of a source that names GPUs.
 
-    Raises SourceError where it names none or several, another than the one asked for, or one by a
-    name of several boards of which none is asked for; UnknownGpuError for one whose facts are not
-    known.
+    Raises SourceError where it names none, others than the one asked for, or none is asked for and
+    it names several or one by a name of several boards; UnknownGpuError for a GPU whose facts are
+    not known.
     """
     found = sorted(set(names))
-    if len(found) != 1:
-        raise SourceError(f"{path} must hold rows of one GPU (got {found[:_MOST_NAMES]})")
-    boards = gpu_name(found[0]).boards
-    if boards and asked is None:
+    if asked is not None:
+        short, facts = find_gpu(asked)
+        own = names_of(short, found)
+        if found and not own:
+            some = ", ".join(found[:_MOST_NAMES])
+            raise SourceError(f"{path} was measured on {some}, not on {asked}")
+        if own:
+            return OneGpu(short, facts, own)
+    meant = {_boards(name) for name in found}
+    if len(meant) != 1:
+        raise SourceError(
+            f"{path} must hold rows of one GPU (got {found[:_MOST_NAMES]})"
+            f"{', or --gpu must say whose are taken' if meant else ''}"
+        )
+    (boards,) = meant
+    if len(boards) > 1:
         raise SourceError(
             f"{path} was measured on {found[0]}, as several boards are called: name it with --gpu, "
             f"in a recipe with gpu ({', '.join(boards)})"
         )
-    short, facts = find_gpu(found[0] if asked is None else asked)
-    if asked is not None and short not in (boards or (find_gpu(found[0])[0],)):
-        raise SourceError(f"{path} was measured on {found[0]}, not on {asked}")
-    return short, facts
+    return OneGpu(*find_gpu(found[0]), frozenset(found))
+
+
+def names_of(short: str, names: Iterable[str]) -> frozenset[str]:
+    """Return the names in a source that may be of the GPU of a short name."""
+    return frozenset(name for name in names if short in _boards(name))
+
+
+def _boards(name: str) -> tuple[str, ...]:
+    """Return the short names of the GPUs that a name may be of; its own where none is known."""
+    boards = gpu_name(name).boards
+    if boards:
+        return boards
+    try:
+        return (find_gpu(name)[0],)
+    except UnknownGpuError:
+        return (name,)

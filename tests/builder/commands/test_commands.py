@@ -285,6 +285,21 @@ def test_import_takes_the_gpu_where_the_table_does_not_say(
     assert read(output).column("gpu").tolist() == ["l40s"]
 
 
+@pytest.mark.parametrize("good", [0, 1])
+def test_import_without_a_row_to_take_writes_nothing_and_says_why(
+    good: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one table among several, too: it would be missing from the dataset without a word."""
+    rows = [cutlass_row(Status="internal"), cutlass_row(Status="internal"), cutlass_row(m="0")]
+    bad = write_csv(tmp_path / "bad.csv", CUTLASS_COLUMNS, rows)
+    tables = [write_csv(tmp_path / "good.csv", CUTLASS_COLUMNS, [cutlass_row()])] * good
+    output = tmp_path / "a.parquet"
+    arguments = ("import", "--format", "cutlass-profiler", "--gpu", "l40s", *tables, bad)
+    why = "no row can be taken (2: it did not run, 1: a size of zero or below)"
+    assert refused(capsys, *arguments, "--output", output) == f"error: {bad}: {why}"
+    assert not output.exists()
+
+
 def test_import_into_a_place_that_cannot_be_written_is_refused(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,10 +121,10 @@ def test_a_row_is_of_the_back_end_the_dtype_and_the_work_that_ran(
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("framework", "tensorflow", "unknown framework"),
-        ("framework", None, "unknown framework"),
-        ("gemm_dtype", "float42", "unknown gemm_dtype"),
-        ("gemm_dtype", None, "unknown gemm_dtype"),
+        ("framework", "tensorflow", "unknown framework 'tensorflow'"),
+        ("framework", None, "no framework"),
+        ("gemm_dtype", "float42", "unknown gemm_dtype 'float42'"),
+        ("gemm_dtype", None, "no gemm_dtype"),
         ("device", None, "no device"),
         ("m", 0, "a size of zero or below"),
         ("n", -3, "a size of zero or below"),

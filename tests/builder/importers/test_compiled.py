@@ -122,7 +122,7 @@ def test_where_there_is_nothing_to_compile_nothing_is_asked_of_a_compiler(tmp_pa
     described, lines = with_compiled_kernels(dataset, tmp_path)
     assert described.kernels == dataset.kernels
     assert lines == ["compiled for sm_90: 0 of 0 kernels (programs: 0)"]
-    empty = turing(tmp_path, {**TURING, "m": "0"})
+    empty = dataset_of(0)
     assert with_compiled_kernels(empty, tmp_path) == (empty, [])
 
 

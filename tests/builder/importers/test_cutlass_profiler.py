@@ -313,9 +313,9 @@ def test_rows_that_are_the_same_are_repeats(tmp_path: Path) -> None:
     assert (report.rows, len(dataset)) == (3, 3)
 
 
-def test_a_header_that_was_appended_again_is_dropped(tmp_path: Path) -> None:
+def test_a_header_that_was_appended_again_is_no_row(tmp_path: Path) -> None:
     _, report = imported(tmp_path, [cutlass_row(), list(CUTLASS_COLUMNS), cutlass_row()])
-    assert (report.rows, report.taken) == (3, 2)
+    assert (report.rows, report.taken) == (2, 2)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -371,10 +371,13 @@ def test_the_gpu_must_be_named_and_known(tmp_path: Path) -> None:
         import_table(path, "cutlass-profiler", "rtx9")
 
 
-def test_a_table_without_a_good_row_is_an_empty_dataset(tmp_path: Path) -> None:
-    for rows in ([], [cutlass_row(Status="internal")]):
-        dataset, report = imported(tmp_path, rows)
-        assert (len(dataset), report.rows) == (0, len(rows))
+def test_a_table_without_a_good_row_is_an_error_that_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no row can be taken \(it has none\)"):
+        imported(tmp_path, [])
+    rows = [cutlass_row(Status="internal"), cutlass_row(m="0"), cutlass_row(n="0")]
+    why = "2: a size of zero or below, 1: it did not run"
+    with pytest.raises(SourceError, match=rf"no row can be taken \({why}\)"):
+        imported(tmp_path, rows)
 
 
 cells = st.sampled_from(["", "0", "1", "64", "-1", "nan", "x", "f16:row", "success", "²", "\x00"])
@@ -392,7 +395,7 @@ def test_every_row_is_taken_or_dropped(
 ) -> None:
     columns = gpu_columns(n_gpus)
     timings = {f"Runtime_{i}": "0.5" for i in range(n_gpus)}
-    rows = [cutlass_row(columns, **(timings | change)) for change in changes]
+    rows = [cutlass_row(columns, **(timings | change)) for change in ({}, *changes)]
     folder = tmp_path_factory.mktemp("rows")
     dataset, report = imported(folder, rows, columns)
     assert report.rows == len(rows)

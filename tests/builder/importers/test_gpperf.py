@@ -155,6 +155,14 @@ def test_the_records_must_be_of_one_gpu_that_is_known(tmp_path: Path) -> None:
         import_table(path, "gpperf", "l40s")
 
 
+def test_the_gpu_that_is_asked_for_is_taken_of_several(tmp_path: Path) -> None:
+    records = [study_record(), study_record(gpu="NVIDIA L40S", m=64)]
+    path = write_study(tmp_path / "a.csv", records)
+    dataset, report = import_table(path, "gpperf", "l40s")
+    assert dataset.column("m").tolist() == [64]
+    assert report.dropped == {"another GPU than the one asked for": 1}
+
+
 parts = st.sampled_from(["1", "0", "-1", "x", "", "nan", "1e999", "9" * 30])
 
 

@@ -88,8 +88,11 @@ def test_tables_of_one_kind_of_gemm_or_of_none_have_their_notes(tmp_path: Path) 
     assert "longer ones" not in str(imported(write_tiles(tmp_path, short))[1].notes)
     long = [f"{key},{ms}" for key, (ms, _) in TILES.items() if key.startswith("9")]
     assert "GFLOP" not in str(imported(write_tiles(tmp_path, long))[1].notes)
-    dataset, report = imported(write_tiles(tmp_path, [], []))
-    assert (len(dataset), report.rows) == (0, 0)
+
+
+def test_tables_without_a_line_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no row can be taken \(it has none\)"):
+        imported(write_tiles(tmp_path, [], []))
 
 
 GOOD = "64,64,32,8,5.5"
@@ -208,6 +211,7 @@ def test_every_line_is_taken_or_dropped(
     times: list[str], powers: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("tiles")
+    times = ["8,8,8,8,5.5", *times]
     dataset, report = imported(write_tiles(folder, times, powers))
     assert report.taken == len(dataset)
     joined = sum(COLD in row and PROCESS in row for row in dataset.flags())

@@ -82,8 +82,8 @@ def test_a_gpu_that_is_not_there_or_not_known_is_an_error(tmp_path: Path) -> Non
     ("name", "value", "reason"),
     [
         ("gpu", None, "no GPU"),
-        ("profiler", "v2", "unknown profiler"),
-        ("profiler", None, "unknown profiler"),
+        ("profiler", "v2", "unknown profiler 'v2'"),
+        ("profiler", None, "no profiler"),
         ("op", "rope", "its op is no linear layer"),
         ("op", "gate", "its op is no linear layer"),
         ("op", "expert.w1", "its op is no linear layer"),
@@ -110,8 +110,9 @@ def test_a_broken_row_is_dropped_for_one_reason_and_the_rest_is_taken(
 
 
 def test_a_table_without_a_row_to_take_is_an_error_that_says_why(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"no row can be taken \(2: unknown profiler, 1: a size"):
-        imported(tmp_path, serving_table({"profiler": ""}, {"profiler": "v9"}, {"m": 0}))
+    why = "1: unknown profiler 'v8', 1: unknown profiler 'v9', 1: a size of zero or below"
+    with pytest.raises(SourceError, match=rf"no row can be taken \({why}\)"):
+        imported(tmp_path, serving_table({"profiler": "v8"}, {"profiler": "v9"}, {"m": 0}))
     none = {name: pa.array([], pa.string()) for name in serving_table()}
     with pytest.raises(SourceError, match=r"no row can be taken \(it has none\)"):
         imported(tmp_path, none)

@@ -150,6 +150,50 @@ def test_a_table_must_be_of_one_gpu_that_is_known(tmp_path: Path) -> None:
     assert imported(tmp_path, [neusight_row()], "v100_pcie_32gb")[1].taken == 1
 
 
+SEVERAL = [
+    neusight_row(),
+    neusight_row(Device="NVIDIA H100 80GB HBM3", Latency="0.5"),
+    neusight_row(Device="Voodoo 2"),
+    neusight_row(Device="Tesla T4", Torch_Version="p1.0"),
+    neusight_row(Device="H100", Latency="1.0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "short", "lines"),
+    [
+        ("t4", "t4", [5]),
+        ("Tesla T4", "t4", [5]),
+        ("v100_pcie_32gb", "v100_pcie_32gb", [2]),
+        ("h100_sxm", "h100_sxm", [3, 6]),
+        ("h100_pcie", "h100_pcie", [6]),
+    ],
+)
+def test_the_gpu_that_is_asked_for_is_taken_of_several_and_the_others_are_counted(
+    tmp_path: Path, gpu: str, short: str, lines: list[int]
+) -> None:
+    """A name of several boards is that of the board which is asked for."""
+    dataset, report = imported(tmp_path, SEVERAL, gpu)
+    assert dataset.column("source_row").tolist() == lines
+    assert set(dataset.column("gpu")) == set(dataset.gpus) == {short}
+    assert report.dropped == {"another GPU than the one asked for": 5 - len(lines)}
+    assert report.version == ("p1.0" if gpu.endswith("4") else "p2.1.0")
+
+
+def test_several_gpus_are_named_where_none_or_another_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="one GPU.*H100.*Tesla T4.*--gpu must say whose"):
+        imported(tmp_path, SEVERAL)
+    with pytest.raises(SourceError, match="measured on H100, .*, Voodoo 2, not on a100_sxm"):
+        imported(tmp_path, SEVERAL, "a100_sxm")
+
+
+def test_two_names_of_one_gpu_are_one_gpu(tmp_path: Path) -> None:
+    """Older drivers leave out the maker's."""
+    rows = [neusight_row(), neusight_row(Device="NVIDIA Tesla V100-PCIE-32GB")]
+    dataset, report = imported(tmp_path, rows)
+    assert (report.taken, list(dataset.gpus)) == (2, ["v100_pcie_32gb"])
+
+
 @settings(max_examples=60)
 @given(
     lines=st.lists(
