@@ -18,9 +18,11 @@ _HEADS = (
     *("target", "dtype", "kernels", "timed", "held out", "rows"),
     *("mean", "median", "p90", "covers"),
 )
+_RANGES = ("dtype", "kernels", "layouts", "m", "n", "k", "batch", "pairs")
 _LONGEST_NAMES = 32
 _LINE_OF_NAMES = 16
 _LONGEST_EXAMPLE = 400
+_MOST_SOURCES = 16
 
 
 def page(model: Model) -> list[str]:
@@ -33,6 +35,7 @@ def page(model: Model) -> list[str]:
     lines += summary(model)
     lines.append("held-out accuracy (absolute percentage error; what the 90 % interval covers):")
     lines += [f"  {line}" for line in _accuracy(card["estimators"], model.kernels)]
+    lines += _ranges(card["estimators"], model.kernels)
     for text in _texts(card):
         lines += paragraph(text, "  ")
     return lines
@@ -40,16 +43,45 @@ def page(model: Model) -> list[str]:
 
 def _accuracy(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> list[str]:
     """Return the lines of a table: errors of each estimator, and on kernels held out as a whole."""
-    known = {kernel.name: kernel for kernel in kernels}
     rows: list[tuple[str, ...]] = [_HEADS]
     for one in estimators:
-        named = names_or_families([known[name] for name in one["kernels"]], _LONGEST_NAMES)
-        names, *more = textwrap.wrap(named, _LINE_OF_NAMES, break_on_hyphens=False) or ["-"]
+        names, *more = _named(one, kernels)
         keys = (one["target"], one["dtype"], names, one["timed"] or "-")
         for split, errors in _by_split(one["accuracy"]):
             rows.append((*keys, plain(split), *_errors(errors)))
             rows += [("", "", line, *("",) * (len(_HEADS) - 3)) for line in more]
     return aligned(rows, _HEADS[5:])
+
+
+def _ranges(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> list[str]:
+    """Return the lines of a table: the sizes that each estimator of runtime was trained on.
+
+    What is told by the data sheet was measured elsewhere, and is not there.
+    """
+    rows: list[tuple[str, ...]] = [_RANGES]
+    for one in estimators:
+        if one["target"] == "runtime" and not one["remarks"]:
+            domain = one["domain"]
+            sizes = (_range(*domain[name]) for name in ("m", "n", "k", "batch"))
+            pairs = plain(one["accuracy"].get("pairs", "-"))
+            names, *more = _named(one, kernels)
+            rows.append((one["dtype"], names, " ".join(domain["layouts"]), *sizes, pairs))
+            rows += [("", line, *("",) * (len(_RANGES) - 2)) for line in more]
+    if len(rows) == 1:
+        return []
+    head = "measured (smallest to largest; pairs: how many different (n, k)):"
+    return [head, *(f"  {line}" for line in aligned(rows, _RANGES[3:]))]
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low} to {high}" if high > low else str(low)
+
+
+def _named(estimator: Mapping[str, Any], kernels: Sequence[Kernel]) -> list[str]:
+    """Return the names or families of an estimator's kernels, in short lines."""
+    known = {kernel.name: kernel for kernel in kernels}
+    named = names_or_families([known[name] for name in estimator["kernels"]], _LONGEST_NAMES)
+    return textwrap.wrap(named, _LINE_OF_NAMES, break_on_hyphens=False) or ["-"]
 
 
 def _by_split(accuracy: dict[str, Any]) -> Iterator[tuple[object, Mapping[str, Any]]]:
@@ -101,12 +133,19 @@ def _beyond_reach(provenance: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sources(entries: object) -> Iterator[str]:
-    """Yield a text for each source of a target's rows."""
+    """Yield a text for each source of a target's rows, or for each licence of many sources."""
+    by_licence: dict[str, list[tuple[str, object]]] = {}
     for entry in entries if isinstance(entries, list) else []:
         fields = entry if isinstance(entry, dict) else {}
-        names = ("source", "licence", "taken")
-        source, licence, taken = (plain(fields.get(name, "?")) for name in names)
-        yield f"{source} ({licence}), {taken} rows"
+        licence, source = (plain(fields.get(name, "?")) for name in ("licence", "source"))
+        by_licence.setdefault(licence, []).append((source, fields.get("taken", "?")))
+    are_many = sum(map(len, by_licence.values())) > _MOST_SOURCES
+    for licence, sources in by_licence.items():
+        if are_many and len(sources) > 1:
+            taken = [rows for _, rows in sources if isinstance(rows, int)]
+            yield f"{len(sources)} tables ({licence}), {sum(taken)} rows; --json names them"
+        else:
+            yield from (f"{source} ({licence}), {plain(rows)} rows" for source, rows in sources)
 
 
 def _percent(value: object) -> str:

@@ -14,9 +14,8 @@ from ._output import aligned
 _PEAKS = ("f64", "f32", "tf32", "f16", "s8", "fp8", "nvfp4")
 _MEASURED = "measured"
 _FOOT = (
-    "answers: measured, a model of that GPU, whose card says in which dtypes; data sheet, the",
-    "  generic model, whose predictions say so and have wider intervals; -, none, for want of a",
-    "  dtype that was measured on any GPU",
+    "answers: measured, a model of that GPU, in the dtypes of its card; data sheet, the generic",
+    "  model, whose predictions say so and have wider intervals; -, none in any of its dtypes",
 )
 _HEADS = ("GPU", "arch", "SMs", "MHz", "GB", "L2 MB", "GB/s", "W", *_PEAKS, "answers", "name")
 

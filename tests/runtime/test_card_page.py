@@ -106,6 +106,14 @@ held-out accuracy (absolute percentage error; what the 90 % interval covers):
                   sglang trtllm
   runtime  bf16   library vllm      -      kernel      96  50.00%  25.00%  150.00%       -
                   sglang trtllm
+measured (smallest to largest; pairs: how many different (n, k)):
+  dtype  kernels           layouts            m            n            k    batch  pairs
+  f16    8 of cutlass2 on  nt tn    16 to 65536  16 to 65536  16 to 65536  1 to 64      -
+         tensor cores
+  f32    2 of cutlass2 on  nt tn    16 to 65536  16 to 65536  16 to 65536  1 to 64      -
+         CUDA cores
+  bf16   library vllm      nt tn    16 to 65536  16 to 65536  16 to 65536  1 to 64      -
+         sglang trtllm
 beyond reach: 7 of 96 labels of f16 (7.3%) are too far, such as a at m=1: 2 s
 no power: no row with power was given"""
 
@@ -282,3 +290,37 @@ def test_a_source_or_note_of_any_length_is_wrapped(tmp_path: Path) -> None:
     lines = page(gp.load(tmp_path / "a.safetensors"))
     assert max(map(len, lines)) <= WIDEST
     assert notes in " ".join(line.strip() for line in lines)
+
+
+def test_many_sources_are_summed_up_by_licence_and_few_are_named() -> None:
+    def sources(n: int) -> list[dict[str, Any]]:
+        kinds = [("MIT", 3), ("Apache-2.0", 5)]
+        return [
+            {"source": f"{licence}_{number}", "licence": licence, "taken": rows}
+            for licence, rows in kinds
+            for number in range(n)
+        ]
+
+    few, many = (
+        page(gp.Model(small_artefact()._replace(provenance={"runtime": sources(n)})))
+        for n in (8, 9)
+    )
+    assert "runtime from MIT_7 (MIT), 3 rows" in few
+    assert "runtime from 9 tables (MIT), 27 rows; --json names them" in many
+    assert not any("MIT_7" in line for line in many)
+
+
+def test_the_card_names_the_measured_ranges_and_the_number_of_pairs() -> None:
+    artefact = small_artefact()
+    (runtime,) = (one for one in artefact.estimators if one.target == "runtime")
+    counted = runtime._replace(accuracy={"split": "pair", "n": 9, "pairs": 24})
+    sheet = runtime._replace(dtype="fp8", remarks=("told by the data sheet",))
+    lines = page(gp.Model(artefact._replace(estimators=(counted, sheet))))
+    at = lines.index("measured (smallest to largest; pairs: how many different (n, k)):")
+    assert lines[at + 2].split() == [
+        *("bf16", "library", "nt", "tn"),
+        *("16", "to", "65536") * 3,
+        *("1", "to", "64", "24"),
+    ]
+    assert "fp8: told by the data sheet" in lines
+    assert not any(line.split()[:1] == ["fp8"] for line in lines[at : at + 4])

@@ -208,7 +208,7 @@ def test_gpus_lists_every_gpu_whose_facts_are_known(capsys: pytest.CaptureFixtur
         name, has_model, answers = row.pop("gpu"), row.pop("has_model"), row.pop("answers")
         assert gp.Gpu(**row) == known[name]
         assert has_model == (name in gp.available()) == (answers == "measured")
-        assert answers in ("measured", "-" if name in ("p4", "p100_pcie_16gb") else "data sheet")
+        assert answers in ("measured", "data sheet")
 
 
 @pytest.mark.parametrize(
