@@ -29,12 +29,13 @@ Written by `python -m builder report accuracy --sources FOLDER`; do not edit.
 
 Errors are absolute percentage errors of points whose whole group was held out of training: the
 group is an (n, k) pair for library kernels (another layer of a network) and an (m, n, k) shape for
-the RTX 2080 Ti and the RTX 4070. They are errors against the reference, which
+the RTX 2080 Ti, the RTX 4070 and all of f32. They are errors against the reference, which
 [backends.md](backends.md) defines; intervals are for the next measurement, and were tried on whole
 collections left out with the pairs ([collections.md](collections.md)). Where one collection alone
 measured, or too few could be left out (the card has a note), *holds* and *half-width* are of its
 own held-out pairs, before the interval is widened. *Ours* is what the card of each built-in model
-says; the *study's forest* (nine features, a random forest of 100 trees of depth 6 a target) and the
+says, of the dtypes that were measured there ([unseen.md](unseen.md) has those of data sheets); the
+*study's forest* (nine features, a random forest of 100 trees of depth 6 a target) and the
 *roofline* (speed of light plus the fastest launch of the training rows) are held out by the same
 groups, for all but the frameworks' own kernels. NOTICE names the sources.
 """
@@ -178,7 +179,8 @@ def _power(models: Iterable[Model]) -> list[str]:
 
 
 def _estimators(model: Model, target: str) -> list[dict[str, Any]]:
-    return [one for one in model.card["estimators"] if one["target"] == target]
+    estimators = model.card["estimators"]
+    return [one for one in estimators if one["target"] == target and not one["remarks"]]
 
 
 def _percents(*values: float) -> tuple[str, ...]:
