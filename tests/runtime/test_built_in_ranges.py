@@ -33,5 +33,6 @@ def test_a_range_that_is_narrow_has_wide_intervals_outside(name: str) -> None:
         pairs = one.accuracy.get("pairs")
         if one.target != "runtime" or one.remarks or "generic" in one.accuracy:
             continue
-        is_narrow = min(one.domain.n[1], one.domain.k[1]) < 4096 or pairs < 20
+        is_small = min(one.domain.n[1], one.domain.k[1]) < 4096
+        is_narrow = is_small or (pairs is not None and pairs < 20)  # older files count none
         assert bool(one.interval.outside) == is_narrow, (name, one.dtype)
