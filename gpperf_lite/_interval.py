@@ -74,7 +74,7 @@ class Interval:
         factors = by_regime[bisect_right(self.runtime_edges_s, runtime_s)]
         if beyond == 1.0:
             return factors
-        high = _widened(factors[1], beyond)
+        high = widened(factors[1], beyond)
         return 1.0 / high, high
 
     def factors_of(
@@ -85,7 +85,7 @@ class Interval:
         low, high = np.array(self._factors(confidence)).T[:, regime]
         outside = np.flatnonzero(beyond != 1.0)
         if outside.size:
-            high[outside] = _widened(high[outside], beyond[outside])
+            high[outside] = widened(high[outside], beyond[outside])
             low[outside] = 1.0 / high[outside]
         return low, high
 
@@ -137,7 +137,7 @@ def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) 
     return row[after - 1] + round((row[after] - row[after - 1]) * share)
 
 
-def _widened(high: Any, beyond: Any) -> Any:
+def widened(high: Any, beyond: Any) -> Any:
     return 1.0 + (high - 1.0) * (_WIDEST_OUTSIDE - (_WIDEST_OUTSIDE - 1.0) / beyond)
 
 

@@ -1,0 +1,41 @@
+#if defined(GPPERF_IMPLEMENTATION) && !defined(GPPERF_IMPLEMENTED)
+#define GPPERF_IMPLEMENTED
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__FAST_MATH__) || defined(_M_FP_FAST)
+#error "gpperf must be compiled without -ffast-math: its answers are those of IEEE 754, to the last bit"
+#endif
+#if defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) || \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "gpperf must be compiled without -fassociative-math, -freciprocal-math, -ffinite-math-only"
+#endif
+#if !defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD != 0
+#error "gpperf needs a compiler that rounds each operation to its type: on 32-bit x86, -msse2 -mfpmath=sse"
+#endif
+
+/* A product and a sum must not become one operation. gcc does not know C99's pragma for that, and
+   clang has it inside of functions. */
+#if defined(__clang__)
+#define GPPERF__EXACT _Pragma("STDC FP_CONTRACT OFF")
+#else
+#define GPPERF__EXACT
+#if defined(__GNUC__)
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#elif defined(_MSC_VER)
+#pragma fp_contract(off)
+#endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifdef GPPERF_STATIC
+#define GPPERF__DEF GPPERF_DEF
+#else
+#define GPPERF__DEF
+#endif

@@ -1,0 +1,119 @@
+/* ---- the operations that the formulas call ---- */
+
+/* Whole numbers divided, and rounded down. Below 2**53 that is the quotient, cut; beyond, where it may
+   be rounded up, Python divides what fmod leaves, and so does this. */
+static double gpperf__floor_divide(double one, double other)
+{
+    GPPERF__EXACT
+    double quotient, whole;
+    if (one < 9007199254740992.0) return (double)(int64_t)(one / other);
+    quotient = (one - fmod(one, other)) / other;
+    whole = floor(quotient);
+    return quotient - whole > 0.5 ? whole + 1.0 : whole;
+}
+
+static int32_t gpperf__faded(int32_t units, double beyond)
+{
+    return (int32_t)((double)units / beyond);
+}
+
+/* 2**(units / 8192): a table of the low bits, and a product for each of the high ones, in the order in
+   which Python's table was made. */
+static double gpperf__octaves(int32_t units)
+{
+    GPPERF__EXACT
+    const int32_t rest = units & 8191;
+    const uint64_t power = (uint64_t)(1023 + (units - rest) / 8192) << 52;
+    double factor, value = gpperf__octave[rest & 511];
+    value *= gpperf__root[0][rest >> 9 & 1];
+    value *= gpperf__root[1][rest >> 10 & 1];
+    value *= gpperf__root[2][rest >> 11 & 1];
+    value *= gpperf__root[3][rest >> 12 & 1];
+    memcpy(&factor, &power, sizeof factor);
+    return value * factor;
+}
+
+/* The half-width of an interval at a predicted value, between those of the two nearest confidences. */
+static int32_t gpperf__width(const gpperf__interval *interval, double value, double confidence)
+{
+    GPPERF__EXACT
+    const double *edges = gpperf__edges + interval->first_edge;
+    const double *known = gpperf__confidences + interval->first_confidence;
+    const int32_t *widths = gpperf__half_widths + interval->first_width;
+    int32_t regime = 0, after = 0, whole;
+    double more, rest;
+    while (regime < interval->n_edges && edges[regime] <= value) regime++;
+    while (after < interval->n_confidences && known[after] <= confidence) after++;
+    widths += regime * interval->n_confidences;
+    if (after == 0) return widths[0];
+    if (after == interval->n_confidences) return widths[after - 1];
+    more = (confidence - known[after - 1]) / (known[after] - known[after - 1]);
+    more = (double)(widths[after] - widths[after - 1]) * more;
+    whole = (int32_t)more;
+    rest = more - (double)whole;
+    /* As Python rounds: half to even. */
+    if (rest > 0.5 || (rest == 0.5 && (whole & 1))) whole++;
+    return widths[after - 1] + whole;
+}
+
+/* ---- the forests ---- */
+
+static int32_t gpperf__cut(int32_t sum)
+{
+    return sum > @LARGEST_SUM@ ? @LARGEST_SUM@ : sum < -@LARGEST_SUM@ ? -@LARGEST_SUM@ : sum;
+}
+
+/* The number of thresholds of each column that its feature is above. */
+static void gpperf__bins(const gpperf__forest *forest, const float *x, uint8_t *bin)
+{
+    const uint8_t *feature = gpperf__feature + forest->first_column;
+    const uint8_t *blocks = gpperf__blocks + forest->first_column;
+    const float *threshold = gpperf__threshold + forest->first_threshold;
+    int column, block, i;
+    for (column = 0; column < forest->n_columns; column++) {
+        const float value = x[feature[column]];
+        int32_t count[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+        for (block = 0; block < blocks[column]; block++, threshold += 8)
+            for (i = 0; i < 8; i++) count[i] += value > threshold[i];
+        bin[column] = (uint8_t)(count[0] + count[1] + count[2] + count[3] + count[4] + count[5] +
+                                count[6] + count[7]);
+    }
+}
+
+/* The leaf of each of 64 trees. */
+static void gpperf__leaves(const gpperf__forest *forest, int first, const uint8_t *bin, uint8_t *leaf)
+{
+    const uint8_t *column = gpperf__column + forest->first_question + first;
+    const uint8_t *rank = gpperf__rank + forest->first_question + first;
+    int level, i;
+    memset(leaf, 0, 64);
+    for (level = 0; level < forest->depth; level++) {
+        for (i = 0; i < 64; i++) leaf[i] = (uint8_t)(2 * leaf[i] + (bin[column[i]] > rank[i]));
+        column += forest->n_padded;
+        rank += forest->n_padded;
+    }
+}
+
+/* The sum of one forest; 0 of one that is not there. */
+static int32_t gpperf__sum(int estimator, const float *x)
+{
+    const gpperf__forest *forest = gpperf__forests + estimator;
+    uint8_t bin[256], leaf[64];
+    int32_t sum = forest->bias;
+    int first, i;
+    gpperf__bins(forest, x, bin);
+    for (first = 0; first < forest->n_trees; first += 64) {
+        const int16_t *leaves = gpperf__leaf + forest->first_leaf + ((ptrdiff_t)first << forest->depth);
+        const int n = forest->n_trees - first < 64 ? forest->n_trees - first : 64;
+        gpperf__leaves(forest, first, bin, leaf);
+        for (i = 0; i < n; i++) sum += leaves[(i << forest->depth) + leaf[i]];
+    }
+    return gpperf__cut(sum);
+}
+
+static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__sums *sums)
+{
+    sums->runtime = gpperf__sum(head->runtime, x);
+    sums->power = head->power < 0 ? 0 : gpperf__sum(head->power, x);
+    sums->sustained = head->sustained < 0 ? 0 : gpperf__sum(head->sustained, x);
+}
