@@ -4,18 +4,8 @@ The runtime's formulas are run once on symbols (`trace`), the expression graph t
 written as statements (`statements`), and the forests as tables (`forests`).
 """
 
-from .answers import FIGURES, figures_of
-from .contents import DTYPE_NUMBERS, contents_of
 from .export import FORMATS, Exported, export
-from .source import source_of
+from .parity import check
+from .queries import Parity
 
-__all__ = [
-    "DTYPE_NUMBERS",
-    "FIGURES",
-    "FORMATS",
-    "Exported",
-    "contents_of",
-    "export",
-    "figures_of",
-    "source_of",
-]
+__all__ = ["FORMATS", "Exported", "Parity", "check", "export"]

@@ -81,14 +81,16 @@ def _question(head: Head, number: int, dice: np.random.Generator) -> Question:
     layouts = [LAYOUTS[one] for one in head.layouts]
     measured = [one for one in layouts if one in domain.layouts] or layouts
     is_inside = number % 3 < 2
-    sizes = [
+    m, n, k = (
         _size(dice, *(ends if is_inside else (1, LARGEST)), kernel.alignment)
         for ends in (domain.m, domain.n, domain.k)
-    ]
+    )
     batch = domain.batch[0] if is_inside else _size(dice, 1, 1 << 12, 1)
     reads_c = bool(number % 5 == 4) or domain.beta == "nonzero"
     gemm = Gemm(
-        *sizes,
+        m,
+        n,
+        k,
         head.dtype,
         str(dice.choice(measured if is_inside else layouts)),
         batch,

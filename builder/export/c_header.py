@@ -63,13 +63,15 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
         _structures(contents, formulas),
         "\n".join(tables.lines),
         _filled("runtime.h", LARGEST_SUM=str(LARGEST_SUM)),
+        _template("vectors.h"),
+        _template("sum.h"),
         *(_functions(form, one) for form, one in formulas.items()),
         _filled(
             "answer.h",
             DISPATCH_DESCRIBE=_dispatch(contents.forms, "describe", "ask, x, stride, physics"),
             DISPATCH_FINISH=_dispatch(contents.forms, "finish", "ask, physics, sums, out"),
         ),
-        _filled("batch.h"),
+        _filled("batch.h", LARGEST_SUM=str(LARGEST_SUM)),
         _filled("names.h", KNOWN_DTYPES=" ".join(contents.defaults)),
     ]
     return Header("\n".join(part.rstrip() + "\n" for part in parts), tables.n_bytes)

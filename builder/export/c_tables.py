@@ -59,7 +59,7 @@ class CTables:
 def quoted(text: str) -> str:
     """Return a text as a literal of C; what is not ASCII, or begins a trigraph, is escaped."""
     escaped = json.dumps(text.encode("ascii", "replace").decode())
-    return escaped.replace("??", '?\\?')
+    return escaped.replace("??", "?\\?")
 
 
 def _text(ctype: str, value: Any) -> str:
@@ -144,14 +144,16 @@ def add_forests(tables: CTables, forests: Sequence[ForestTables]) -> None:
         at += (one.leaves.size, one.threshold.size, one.column.size, n_columns)
     for ctype, name in (
         ("uint8_t", "feature"),
-        ("uint8_t", "blocks"),
+        ("uint8_t", "count"),
         ("float", "threshold"),
         ("uint8_t", "column"),
         ("uint8_t", "rank"),
     ):
         flat = np.concatenate([getattr(one, name).ravel() for one in forests])
         tables.add(ctype, name, flat.tolist())
-    tables.add("int16_t", "leaf", np.concatenate([f.leaves.ravel() for f in forests]).tolist())
+    # Vectors of 64 bytes are read from there, and thrown away where a tree has fewer leaves.
+    leaves = np.concatenate([*(one.leaves.ravel() for one in forests), np.zeros(32, np.int16)])
+    tables.add("int16_t", "leaf", leaves.tolist())
     tables.add_structs("forest", "forests", rows, 36)
 
 

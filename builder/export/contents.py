@@ -25,9 +25,6 @@ DTYPE_NUMBERS = {name: number for number, name in enumerate(DTYPES)}
 
 TIMED_NUMBERS = {"": 0} | {name: number for number, name in enumerate(TIMED, 1)}
 
-MOST_FEATURES = 256
-"""Columns and features are numbered in a byte, as they are in an artefact."""
-
 _WIDEST = 1000 << 13
 """Half-widths, in units of 1/8192 octave, of which 2**x and 2**-x are ordinary numbers."""
 

@@ -22,22 +22,23 @@ from gpperf_lite._forest import Forest
 TREES = 64
 """Trees of a block."""
 
-THRESHOLDS = 8
+THRESHOLDS = 16
 """Thresholds of a block."""
 
 _MOST_IN_A_COLUMN = 255
+
 
 @dataclass(frozen=True)
 class ForestTables:
     """One forest as tables.
 
-    feature: of each column, an index into the features that are computed. blocks: of thresholds, of
+    feature: of each column, an index into the features that are computed. count: of thresholds, of
     each column. threshold: of all columns one after the other. column, rank: uint8 arrays of shape
     (depth, n_padded_trees). leaves: int16 array of shape (n_trees, 2**depth).
     """
 
     feature: NDArray[np.uint8]
-    blocks: NDArray[np.uint8]
+    count: NDArray[np.uint8]
     threshold: NDArray[np.float32]
     column: NDArray[np.uint8]
     rank: NDArray[np.uint8]
@@ -47,7 +48,7 @@ class ForestTables:
     @property
     def n_bytes(self) -> int:
         """Bytes of all tables."""
-        tables = (self.feature, self.blocks, self.threshold, self.column, self.rank, self.leaves)
+        tables = (self.feature, self.count, self.threshold, self.column, self.rank, self.leaves)
         return sum(one.nbytes for one in tables)
 
 
@@ -71,7 +72,7 @@ def tables_of(forest: Forest, features: Sequence[int]) -> ForestTables:
     padded = -(-n_trees // TREES) * TREES
     return ForestTables(
         np.array([features.index(feature) for feature, _ in columns], np.uint8),
-        np.array([-(-len(part) // THRESHOLDS) for _, part in columns], np.uint8),
+        np.array([len(part) for _, part in columns], np.uint8),
         np.concatenate([_padded(part) for _, part in columns]),
         _by_level(np.take_along_axis(column, order, 1), padded, 0),
         _by_level(np.take_along_axis(rank, order, 1), padded, _MOST_IN_A_COLUMN),
@@ -85,8 +86,8 @@ def _columns(forest: Forest) -> list[tuple[int, NDArray[np.float32]]]:
     found = []
     for feature in np.unique(forest.feature).tolist():
         thresholds = np.unique(forest.threshold[forest.feature == feature])
-        for start in range(0, len(thresholds), _MOST_IN_A_COLUMN):
-            found.append((feature, thresholds[start : start + _MOST_IN_A_COLUMN]))
+        starts = range(0, len(thresholds), _MOST_IN_A_COLUMN)
+        found += [(feature, thresholds[one : one + _MOST_IN_A_COLUMN]) for one in starts]
     return found
 
 

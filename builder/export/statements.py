@@ -101,12 +101,5 @@ class Statements:
         arguments = [self.text(one) for one in node.args]
         name = f"{self._prefix}{len(self._names)}"
         declared = self._language.whole if node.op in WHOLE else self._language.real
-        self.lines.append(
-            declared.format(name, pattern.format(*arguments, value=node.value))
-        )
+        self.lines.append(declared.format(name, pattern.format(*arguments, value=node.value)))
         self._names[id(node)] = name
-
-
-def unnamed_inputs(statements: Iterable[Node], given: Iterable[Node]) -> list[Node]:
-    """Return inputs that roots need, those that are given aside."""
-    return [node for node in in_order(statements, given) if node.op == "input"]

@@ -16,7 +16,7 @@ from gpperf_lite._arithmetic import Arithmetic
 from gpperf_lite._domain import Domain
 from gpperf_lite._estimator import Estimator
 from gpperf_lite._features import describe
-from gpperf_lite._interval import Interval, widened
+from gpperf_lite._interval import widened
 from gpperf_lite._kernel_model import KernelModel
 from gpperf_lite._physics import Own, View, power_view_of
 
@@ -27,7 +27,6 @@ QUESTION = ("m", "n", "k", "batch")
 """Inputs that are whole numbers; the others are `reads_c`, the layout and the confidence."""
 
 _OF_THE_LAYOUT = ("a_is_row_major", "b_is_row_major")
-_SIZES = ("m", "n", "k", "batch")
 
 
 class Parameters:
@@ -43,9 +42,7 @@ class Parameters:
         varying = [n for n, column in enumerate(columns) if len(set(map(repr, column))) > 1]
         self.name = name
         self.inputs = [
-            graph.input(
-                f"{name}[{varying.index(n)}]", is_whole=all(map(float.is_integer, column))
-            )
+            graph.input(f"{name}[{varying.index(n)}]", is_whole=all(map(float.is_integer, column)))
             if n in varying
             else graph.constant(column[0])
             for n, column in enumerate(columns)
@@ -136,7 +133,9 @@ def formulas_of(contents: Contents, form: str) -> Formulas:
     view, parameters = _view(graph, heads)
     domains = _domains(graph, heads)
     parameters += (domains,)
-    runtime = heads[0].model.runtime._replace(domain=_domain(domains.inputs), interval=_interval("runtime"))
+    runtime = heads[0].model.runtime._replace(
+        domain=_domain(domains.inputs), interval=_interval("runtime")
+    )
     power, gpu = None, contents.artefact.gpu
     if "power" in targets:
         powers, power, gpu = _power(graph, heads, gpu)
@@ -144,11 +143,11 @@ def formulas_of(contents: Contents, form: str) -> Formulas:
     sustained = runtime if "sustained" in targets else None
     model = KernelModel(gpu, heads[0].model.kernel, view, runtime, power, sustained, ())
     tracer = _Tracer(graph, targets)
-    sizes = [graph.input(name, is_whole=True) for name in QUESTION]
+    m, n, k, batch = (graph.input(name, is_whole=True) for name in QUESTION)
     reads_c: Any = graph.input("reads_c")
     confidence: Any = graph.input("confidence")
-    answer = model.answer(*sizes, reads_c, confidence, tracer.arithmetic())
-    described = describe(*sizes, reads_c, view, tracer.arithmetic())
+    answer = model.answer(m, n, k, batch, reads_c, confidence, tracer.arithmetic())
+    described = describe(m, n, k, batch, reads_c, view, tracer.arithmetic())
     times = {name: getattr(described, name) for name in described._fields if name != "row"}
     fields = {name: one for name, one in answer._asdict().items() if isinstance(one, Node)}
     if "power_w" in fields:
@@ -211,14 +210,13 @@ def _domains(graph: Graph, heads: list[Head]) -> Parameters:
 
 def _domain(nodes: list[Node]) -> Domain:
     """Return a domain of symbols; nobody asks for the shortest runtime."""
-    ends: list[Any] = [(nodes[2 * n], nodes[2 * n + 1]) for n in range(len(_SIZES))]
+    m, n, k, batch = ((nodes[2 * place], nodes[2 * place + 1]) for place in range(len(QUESTION)))
     longest: Any = nodes[-1]
+    ends: tuple[Any, Any, Any, Any] = (m, n, k, batch)
     return Domain(*ends, (0.0, longest), (), "any")
 
 
-def _power(
-    graph: Graph, heads: list[Head], gpu: Any
-) -> tuple[Parameters, Estimator, Any]:
+def _power(graph: Graph, heads: list[Head], gpu: Any) -> tuple[Parameters, Estimator, Any]:
     """Return the parameters of power, and an estimator and a GPU that hold their symbols.
 
     A head without power has the parameters of another, and its answer is thrown away.

@@ -1,32 +1,126 @@
 /* ---- a block of rows: each step for all of them, which compilers turn into vectors ---- */
 
-static void gpperf__bins_of_rows(const gpperf__forest *forest, float (*x)[64], uint8_t (*bin)[64])
+#ifdef GPPERF__X86
+
+GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
+                                                   uint8_t(*bin)[64])
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *blocks = gpperf__blocks + forest->first_column;
+    const uint8_t *counts = gpperf__count + forest->first_column;
+    const float *threshold = gpperf__threshold + forest->first_threshold;
+    const __m512i one = _mm512_set1_epi8(1);
+    int column, i;
+    for (column = 0; column < forest->n_columns; column++) {
+        const float *value = x[feature[column]];
+        const __m512 x0 = _mm512_loadu_ps(value), x1 = _mm512_loadu_ps(value + 16);
+        const __m512 x2 = _mm512_loadu_ps(value + 32), x3 = _mm512_loadu_ps(value + 48);
+        __m512i count = _mm512_setzero_si512();
+        for (i = 0; i < counts[column]; i++) {
+            const __m512 t = _mm512_set1_ps(threshold[i]);
+            const uint64_t low = (uint64_t)_mm512_cmp_ps_mask(x0, t, _CMP_GT_OQ) |
+                                 (uint64_t)_mm512_cmp_ps_mask(x1, t, _CMP_GT_OQ) << 16;
+            const uint64_t high = (uint64_t)_mm512_cmp_ps_mask(x2, t, _CMP_GT_OQ) |
+                                  (uint64_t)_mm512_cmp_ps_mask(x3, t, _CMP_GT_OQ) << 16;
+            count = _mm512_mask_add_epi8(count, low | high << 32, count, one);
+        }
+        _mm512_storeu_si512(bin[column], count);
+        threshold += (counts[column] + 15) / 16 * 16;
+    }
+}
+
+/* The leaves of 32 rows of one tree, looked up in up to 256. */
+GPPERF__VBMI static __m512i gpperf__look_up_vbmi(const int16_t *leaves, int depth, __m512i index)
+{
+    const __m512i a = _mm512_loadu_si512(leaves);
+    __m512i b, found, more;
+    if (depth < 6) return _mm512_permutexvar_epi16(index, a);
+    b = _mm512_loadu_si512(leaves + 32);
+    found = _mm512_permutex2var_epi16(a, index, b);
+    if (depth < 7) return found;
+    more = _mm512_permutex2var_epi16(_mm512_loadu_si512(leaves + 64), index,
+                                     _mm512_loadu_si512(leaves + 96));
+    found = _mm512_mask_mov_epi16(found, _mm512_test_epi16_mask(index, _mm512_set1_epi16(64)), more);
+    if (depth < 8) return found;
+    more = _mm512_permutex2var_epi16(_mm512_loadu_si512(leaves + 128), index,
+                                     _mm512_loadu_si512(leaves + 160));
+    b = _mm512_permutex2var_epi16(_mm512_loadu_si512(leaves + 192), index,
+                                  _mm512_loadu_si512(leaves + 224));
+    more = _mm512_mask_mov_epi16(more, _mm512_test_epi16_mask(index, _mm512_set1_epi16(64)), b);
+    return _mm512_mask_mov_epi16(found, _mm512_test_epi16_mask(index, _mm512_set1_epi16(128)), more);
+}
+
+GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
+                                                   uint8_t(*bin)[64], int32_t *sums)
+{
+    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
+    const __m512i one = _mm512_set1_epi8(1), most = _mm512_set1_epi32(@LARGEST_SUM@);
+    const __m512i least = _mm512_set1_epi32(-@LARGEST_SUM@);
+    __m512i sum[4];
+    int tree, level, i;
+    gpperf__bins_of_rows_vbmi(forest, x, bin);
+    for (i = 0; i < 4; i++) sum[i] = _mm512_set1_epi32(forest->bias);
+    for (tree = 0; tree < forest->n_trees; tree++) {
+        const uint8_t *column = gpperf__column + forest->first_question + tree;
+        const uint8_t *rank = gpperf__rank + forest->first_question + tree;
+        __m512i leaf = _mm512_setzero_si512(), low, high;
+        for (level = 0; level < forest->depth; level++) {
+            const __m512i asked = _mm512_loadu_si512(bin[*column]);
+            const __mmask64 above = _mm512_cmpgt_epu8_mask(asked, _mm512_set1_epi8((char)*rank));
+            leaf = _mm512_add_epi8(leaf, leaf);
+            leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
+            column += forest->n_padded;
+            rank += forest->n_padded;
+        }
+        low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(leaf));
+        high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(leaf, 1));
+        low = gpperf__look_up_vbmi(leaves, forest->depth, low);
+        high = gpperf__look_up_vbmi(leaves, forest->depth, high);
+        sum[0] = _mm512_add_epi32(sum[0], _mm512_cvtepi16_epi32(_mm512_castsi512_si256(low)));
+        sum[1] = _mm512_add_epi32(sum[1], _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(low, 1)));
+        sum[2] = _mm512_add_epi32(sum[2], _mm512_cvtepi16_epi32(_mm512_castsi512_si256(high)));
+        sum[3] = _mm512_add_epi32(sum[3], _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(high, 1)));
+        leaves += (ptrdiff_t)1 << forest->depth;
+    }
+    for (i = 0; i < 4; i++) {
+        sum[i] = _mm512_min_epi32(_mm512_max_epi32(sum[i], least), most);
+        _mm512_storeu_si512(sums + 16 * i, sum[i]);
+    }
+}
+
+#endif
+
+static void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64], uint8_t(*bin)[64])
+{
+    const uint8_t *feature = gpperf__feature + forest->first_column;
+    const uint8_t *counts = gpperf__count + forest->first_column;
     const float *threshold = gpperf__threshold + forest->first_threshold;
     int column, i, row;
     for (column = 0; column < forest->n_columns; column++) {
         const float *value = x[feature[column]];
-        const int n = 8 * blocks[column];
         int32_t count[64];
         memset(count, 0, sizeof count);
-        for (i = 0; i < n; i++) {
+        for (i = 0; i < counts[column]; i++) {
             const float one = threshold[i];
             for (row = 0; row < 64; row++) count[row] += value[row] > one;
         }
         for (row = 0; row < 64; row++) bin[column][row] = (uint8_t)count[row];
-        threshold += n;
+        threshold += (counts[column] + 15) / 16 * 16;
     }
 }
 
-static void gpperf__sums_of_rows(int estimator, float (*x)[64], uint8_t (*bin)[64], int32_t *sums)
+static void gpperf__sums_of_rows(int estimator, float(*x)[64], uint8_t(*bin)[64], int32_t *sums)
 {
     const gpperf__forest *forest = gpperf__forests + estimator;
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     const uint8_t *columns = gpperf__column + forest->first_question;
     const uint8_t *ranks = gpperf__rank + forest->first_question;
     int tree, level, row;
+#ifdef GPPERF__X86
+    if (gpperf__vectors() == 2) {
+        gpperf__sums_of_rows_vbmi(forest, x, bin, sums);
+        return;
+    }
+#endif
     gpperf__bins_of_rows(forest, x, bin);
     for (row = 0; row < 64; row++) sums[row] = forest->bias;
     for (tree = 0; tree < forest->n_trees; tree++) {

@@ -12,7 +12,8 @@
     (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "gpperf must be compiled without -fassociative-math, -freciprocal-math, -ffinite-math-only"
 #endif
-#if !defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD != 0
+/* 16 is 0 with a wider rule for _Float16, which is not used. */
+#if !defined(FLT_EVAL_METHOD) || (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16)
 #error "gpperf needs a compiler that rounds each operation to its type: on 32-bit x86, -msse2 -mfpmath=sse"
 #endif
 
@@ -28,6 +29,18 @@
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif
+#endif
+
+/* Vectors that are used where the processor has them: 2 for AVX-512 VBMI, AVX2 and others, 1 for AVX2
+   at most, 0 for none. The answers are the same. */
+#ifndef GPPERF_SIMD
+#define GPPERF_SIMD 2
+#endif
+#if GPPERF_SIMD > 0 && defined(__x86_64__) && defined(__GNUC__)
+#define GPPERF__X86 1
+#include <immintrin.h>
+#define GPPERF__AVX2 __attribute__((target("avx2,popcnt")))
+#define GPPERF__VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,popcnt")))
 #endif
 
 #ifdef __cplusplus

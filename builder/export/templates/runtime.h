@@ -67,16 +67,15 @@ static int32_t gpperf__cut(int32_t sum)
 static void gpperf__bins(const gpperf__forest *forest, const float *x, uint8_t *bin)
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *blocks = gpperf__blocks + forest->first_column;
+    const uint8_t *counts = gpperf__count + forest->first_column;
     const float *threshold = gpperf__threshold + forest->first_threshold;
     int column, block, i;
     for (column = 0; column < forest->n_columns; column++) {
         const float value = x[feature[column]];
-        int32_t count[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-        for (block = 0; block < blocks[column]; block++, threshold += 8)
-            for (i = 0; i < 8; i++) count[i] += value > threshold[i];
-        bin[column] = (uint8_t)(count[0] + count[1] + count[2] + count[3] + count[4] + count[5] +
-                                count[6] + count[7]);
+        int32_t count = 0;
+        for (block = 0; block < counts[column]; block += 16, threshold += 16)
+            for (i = 0; i < 16; i++) count += value > threshold[i];
+        bin[column] = (uint8_t)count;
     }
 }
 
@@ -92,28 +91,4 @@ static void gpperf__leaves(const gpperf__forest *forest, int first, const uint8_
         column += forest->n_padded;
         rank += forest->n_padded;
     }
-}
-
-/* The sum of one forest; 0 of one that is not there. */
-static int32_t gpperf__sum(int estimator, const float *x)
-{
-    const gpperf__forest *forest = gpperf__forests + estimator;
-    uint8_t bin[256], leaf[64];
-    int32_t sum = forest->bias;
-    int first, i;
-    gpperf__bins(forest, x, bin);
-    for (first = 0; first < forest->n_trees; first += 64) {
-        const int16_t *leaves = gpperf__leaf + forest->first_leaf + ((ptrdiff_t)first << forest->depth);
-        const int n = forest->n_trees - first < 64 ? forest->n_trees - first : 64;
-        gpperf__leaves(forest, first, bin, leaf);
-        for (i = 0; i < n; i++) sum += leaves[(i << forest->depth) + leaf[i]];
-    }
-    return gpperf__cut(sum);
-}
-
-static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__sums *sums)
-{
-    sums->runtime = gpperf__sum(head->runtime, x);
-    sums->power = head->power < 0 ? 0 : gpperf__sum(head->power, x);
-    sums->sustained = head->sustained < 0 ? 0 : gpperf__sum(head->sustained, x);
 }
