@@ -58,6 +58,6 @@ def _gpu(options: argparse.Namespace) -> Gpu | None:
 COMMAND = Command(
     "export",
     "a model in another language: one file, the same answers to the last bit",
-    "h200 --format c --output gpperf_h200.h --check 1000",
+    "my_h200.safetensors --format c --output gpperf_h200.h --check 1000",
     _configure,
 )

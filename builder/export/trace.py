@@ -79,7 +79,7 @@ class Formulas:
 
 
 class _Tracer:
-    """What an Arithmetic does, on nodes; it keeps the ways to lie outside that were asked for."""
+    """The operations of an Arithmetic, on nodes; it keeps the ways to lie outside."""
 
     def __init__(self, graph: Graph, targets: list[str]) -> None:
         self._graph = graph
@@ -168,7 +168,7 @@ def _node(graph: Graph, value: Any) -> Node:
 
 
 def _interval(name: str) -> Any:
-    """Return what stands for an interval: the name of its target."""
+    """Return the name of a target, which stands for its interval."""
     return name
 
 

@@ -17,8 +17,8 @@
 #error "gpperf needs a compiler that rounds each operation to its type: on 32-bit x86, -msse2 -mfpmath=sse"
 #endif
 
-/* A product and a sum must not become one operation. gcc does not know C99's pragma for that, and
-   clang has it inside of functions. */
+/* A product and a sum must not become one operation. gcc does not know C99's pragma for that; clang
+   knows it inside of functions, and no pragma helps against its -ffp-contract=fast. */
 #if defined(__clang__)
 #define GPPERF__EXACT _Pragma("STDC FP_CONTRACT OFF")
 #else
