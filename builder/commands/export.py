@@ -23,7 +23,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", type=positive, metavar="N", help="ask it N random questions, and Python the same"
     )
-    parser.add_argument("--compiler", help="for --check of C; else $CC, cc, gcc or clang")
+    parser.add_argument(
+        "--tool", help="of --check: a C compiler, else $CC, cc, gcc or clang; or Node"
+    )
     parser.set_defaults(run=_run)
 
 
@@ -37,7 +39,7 @@ def _run(options: argparse.Namespace) -> int:
           f"{share:.2f} times the artefact")  # fmt: skip
     if options.check is None:
         return 0
-    parity = check(options.model, options.output, options.check, gpu, options.compiler)
+    parity = check(options.model, options.output, options.check, gpu, options.tool)
     print(parity)
     return 0 if parity.n_same == parity.n_asked else 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import gpperf_lite
 from gpperf_lite._forest import LARGEST_SUM
@@ -24,21 +23,12 @@ from .c_tables import (
 )
 from .contents import Contents
 from .forests import tables_of
-from .graph import Node, in_order
-from .source import Source, card_of, notes_of
-from .statements import C, Statements
+from .functions import PHYSICS, describing, finishing
+from .source import Source, card_of
+from .statements import C
+from .templates import facts_of, filled
 from .trace import Formulas, formulas_of
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_STRAYS = (*"mmnnkk", "batch", "batch", "runtime")
-_PHYSICS = ("base_s", "light_s", "compute_s", "memory_s", "macs_s", "dram_s", "launch_s", "beyond")
-_RUNTIME = (
-    ("runtime_s", "runtime_s"),
-    ("runtime_low_s", "runtime_low_s"),
-    ("runtime_high_s", "runtime_high_s"),
-    ("sustained_runtime_s", "sustained_s"),
-)
-_POWER = tuple((name, name) for name in ("power_w", "power_low_w", "power_high_w", "energy_j"))
 _N_ANSWERS = 32
 _FEW = 4
 """Rows of a batch that are asked one by one in less time than a block takes."""
@@ -58,34 +48,23 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
     tables = _tables(contents, formulas)
     parts = [
         _head(contents, source, file, tables.n_bytes),
-        _filled("api.h", CONSTANTS=_constants(contents, source), DTYPES=_dtype_names(DTYPES)),
-        _template("exact.h"),
+        filled("api.h", CONSTANTS=_constants(contents, source), DTYPES=_dtype_names(DTYPES)),
+        filled("exact.h"),
         _structures(contents, formulas),
         "\n".join(tables.lines),
-        _filled("runtime.h", LARGEST_SUM=str(LARGEST_SUM)),
-        _template("vectors.h"),
-        _template("sum.h"),
+        filled("runtime.h", LARGEST_SUM=str(LARGEST_SUM)),
+        filled("vectors.h"),
+        filled("sum.h"),
         *(_functions(form, one) for form, one in formulas.items()),
-        _filled(
+        filled(
             "answer.h",
             DISPATCH_DESCRIBE=_dispatch(contents.forms, "describe", "ask, x, stride, physics"),
             DISPATCH_FINISH=_dispatch(contents.forms, "finish", "ask, physics, sums, out"),
         ),
-        _filled("batch.h", LARGEST_SUM=str(LARGEST_SUM)),
-        _filled("names.h", KNOWN_DTYPES=" ".join(contents.defaults)),
+        filled("batch.h", LARGEST_SUM=str(LARGEST_SUM)),
+        filled("names.h", KNOWN_DTYPES=" ".join(contents.defaults)),
     ]
     return Header("\n".join(part.rstrip() + "\n" for part in parts), tables.n_bytes)
-
-
-def _template(name: str) -> str:
-    return (_TEMPLATES / name).read_text()
-
-
-def _filled(name: str, **values: str) -> str:
-    text = _template(name)
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return text
 
 
 def _constant_of(dtype: str) -> str:
@@ -97,30 +76,9 @@ def _dtype_names(dtypes: Iterable[str]) -> str:
 
 
 def _head(contents: Contents, source: Source, file: str, n_bytes: int) -> str:
-    artefact, dtypes = contents.artefact, list(contents.defaults)
-    names = [kernel.name for kernel in artefact.kernels]
-    return _filled(
-        "head.txt",
-        FILE=file,
-        GPU=_safe(artefact.gpu.name),
-        PACKAGE_VERSION=gpperf_lite.__version__,
-        EXAMPLE_DTYPE=_constant_of(dtypes[0]),
-        FIRST_DTYPE=dtypes[0],
-        MODEL=_safe(artefact.name),
-        VERSION=_safe(artefact.version),
-        KNOWN_DTYPES=" ".join(dtypes),
-        N_KERNELS=str(len(names)),
-        SOME_KERNELS=_safe(", ".join(names[:4])),
-        N_BYTES=f"{n_bytes:,}",
-        ARTEFACT_BYTES=f"{source.n_bytes:,}",
-        SHA256=source.sha256,
-        NOTES="".join(f"   {_safe(line)}\n" for line in notes_of(contents)),
-    )
-
-
-def _safe(text: str) -> str:
-    """Return a text that ends no comment."""
-    return text.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    first = next(iter(contents.defaults))
+    facts = facts_of(contents, source, file, n_bytes)
+    return filled("head.txt", EXAMPLE_DTYPE=_constant_of(first), **facts)
 
 
 def _constants(contents: Contents, source: Source) -> str:
@@ -148,8 +106,8 @@ def _structures(contents: Contents, formulas: dict[str, Formulas]) -> str:
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
         f"GPPERF__FEW = {_FEW} }};\n"
     )
-    fields = ", ".join(_PHYSICS)
-    return constants + _filled("structures.h", PHYSICS=fields)
+    fields = ", ".join(PHYSICS)
+    return constants + filled("structures.h", PHYSICS=fields)
 
 
 def _tables(contents: Contents, formulas: dict[str, Formulas]) -> CTables:
@@ -180,15 +138,6 @@ def _dispatch(forms: Sequence[str], name: str, arguments: str) -> str:
     return f"if (ask->head->form == 0) {calls[0]}\n    else {calls[1]}"
 
 
-def _functions(form: str, formulas: Formulas) -> str:
-    return f"{_describe(form, formulas)}\n{_finish(form, formulas)}"
-
-
-def _asked(nodes: Iterable[Node]) -> list[Node]:
-    """Return the inputs that are of the question, not of a table of parameters."""
-    return [one for one in in_order(nodes) if one.op == "input" and "[" not in one.value]
-
-
 def _body(form: str, formulas: Formulas, lines: list[str]) -> list[str]:
     """Return lines, after the declarations of the tables that they use."""
     text = "\n".join(lines)
@@ -211,56 +160,22 @@ def _function(name: str, arguments: str, lines: Sequence[str]) -> str:
     return f"static void {name}({arguments})\n{{\n{body}\n}}\n"
 
 
-def _describe(form: str, formulas: Formulas) -> str:
-    statements = Statements(C)
-    times = {name: formulas.known[name] for name in _PHYSICS if name != "beyond"}
-    for one in _asked([*formulas.columns, *times.values(), *formulas.strays]):
-        statements.give(one, f"ask->{one.value}")
-    columns = statements.need(formulas.columns)
-    named = statements.need(times.values())
-    # A quotient above 1 is one of a greater number over a lesser; over 1 it was folded.
-    ends = [
-        statements.need(stray.args) if stray.op == "/" else [*statements.need([stray]), "1.0"]
-        for stray in formulas.strays
-    ]
-    lines = list(statements.lines)
-    lines += [f"x[{n} * stride] = (float){text};" for n, text in enumerate(columns)]
-    lines += [f"physics->{name} = {text};" for name, text in zip(times, named, strict=True)]
-    lines += ["physics->beyond = 1.0;", "physics->outside = 0;"]
-    lines += ["if (" + " ||\n        ".join(f"{one} > {other}" for one, other in ends) + ") {"]
-    statements.lines = []
-    (beyond,) = statements.need([formulas.beyond])
-    lines += [f"    {line}" for line in statements.lines]
-    lines += [f"    physics->beyond = {beyond};"]
-    for way, stray in zip(_STRAYS, formulas.strays, strict=True):
-        text = statements.text(stray)
-        lines += [f"    if ({text} > 1.0) physics->outside |= GPPERF_OUTSIDE_{way.upper()};"]
-    lines += ["}"]
-    arguments = "const gpperf__ask *ask, float *x, size_t stride, gpperf__physics *physics"
-    return _function(f"gpperf__describe_{form}", arguments, _body(form, formulas, lines))
-
-
-def _finish(form: str, formulas: Formulas) -> str:
-    statements = Statements(C, "w")
-    answer = formulas.answer
-    for name in _PHYSICS:
-        if formulas.known[name].op != "constant":
-            statements.give(formulas.known[name], f"physics->{name}")
-    for one in _asked(answer.values()):
-        # Sizes are known no more here: what needs them was worked out before.
-        if one.value == "confidence":
-            statements.give(one, "ask->confidence")
-    told = statements.need(answer[name] for _, name in _RUNTIME)
-    lines = list(statements.lines)
-    lines += [f"out->{to} = {text};" for (to, _), text in zip(_RUNTIME, told, strict=True)]
-    if formulas.has_power:
-        statements.lines = []
-        told = statements.need(answer[name] for _, name in _POWER)
-        lines += ["if (head->power >= 0) {", *(f"    {line}" for line in statements.lines)]
-        lines += [f"    out->{to} = {text};" for (to, _), text in zip(_POWER, told, strict=True)]
-        lines += ["}"]
-    arguments = (
-        "const gpperf__ask *ask, const gpperf__physics *physics, const gpperf__sums *sums, "
-        "gpperf_prediction *out"
+def _functions(form: str, formulas: Formulas) -> str:
+    describe = _body(form, formulas, describing(formulas, C))
+    finish = _body(form, formulas, finishing(formulas, C))
+    asked = "const gpperf__ask *ask, "
+    return "\n".join(
+        (
+            _function(
+                f"gpperf__describe_{form}",
+                f"{asked}float *x, size_t stride, gpperf__physics *physics",
+                describe,
+            ),
+            _function(
+                f"gpperf__finish_{form}",
+                f"{asked}const gpperf__physics *physics, const gpperf__sums *sums, "
+                "gpperf_prediction *out",
+                finish,
+            ),
+        )
     )
-    return _function(f"gpperf__finish_{form}", arguments, _body(form, formulas, lines))

@@ -13,6 +13,7 @@ from ..errors import BuilderError
 from ..files import write_text
 from .c_header import header_of
 from .contents import Contents, contents_of
+from .javascript import module_of, types_of
 from .source import Source, source_of
 
 
@@ -33,7 +34,18 @@ def _as_c(contents: Contents, source: Source, output: Path) -> tuple[_Texts, int
     return {output: header.text}, header.n_bytes
 
 
-FORMATS: dict[str, Callable[[Contents, Source, Path], tuple[_Texts, int]]] = {"c": _as_c}
+def _as_javascript(contents: Contents, source: Source, output: Path) -> tuple[_Texts, int]:
+    if output.suffix not in (".mjs", ".js"):
+        raise BuilderError(f"output must be an ES module, ending in .mjs or .js (got {output})")
+    text, n_bytes = module_of(contents, source, output.name)
+    types = output.with_suffix(".d.mts" if output.suffix == ".mjs" else ".d.ts")
+    return {output: text, types: types_of(contents, output.name)}, n_bytes
+
+
+FORMATS: dict[str, Callable[[Contents, Source, Path], tuple[_Texts, int]]] = {
+    "c": _as_c,
+    "js": _as_javascript,
+}
 """Languages, and the function that returns the texts of the files and the bytes of the tables."""
 
 

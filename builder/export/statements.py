@@ -30,11 +30,18 @@ _OWN = {
 
 @dataclass(frozen=True)
 class Language:
-    """One language. real, whole: declare a name; calls: texts of the operations that it calls."""
+    """One language.
+
+    real, whole: declare a name. calls: texts of the operations that it calls. member: of a
+    structure. column: gives a feature its place. outside: notes a way to lie outside.
+    """
 
     real: str
     whole: str
     calls: Mapping[str, str]
+    member: str
+    column: str
+    outside: str
 
 
 C = Language(
@@ -47,6 +54,9 @@ C = Language(
         "width": "gpperf__width(intervals + head->{value}, {0}, {1})",
         "sum": "sums->{value}",
     },
+    "{}->{}",
+    "x[{number} * stride] = (float){text};",
+    "if ({text} > 1.0) physics->outside |= GPPERF_OUTSIDE_{way};",
 )
 JAVASCRIPT = Language(
     "const {} = {};",
@@ -58,6 +68,9 @@ JAVASCRIPT = Language(
         "width": "width(head.{value}, {0}, {1})",
         "sum": "sums.{value}",
     },
+    "{}.{}",
+    "X[{number}] = {text};",
+    "if ({text} > 1.0) physics.outside |= {bit};",
 )
 
 
@@ -70,6 +83,11 @@ class Statements:
         self._names: dict[int, str] = {}
         self._known: list[Node] = []
         self.lines: list[str] = []
+
+    def take(self) -> list[str]:
+        """Return the lines so far, and begin anew; names stay known."""
+        lines, self.lines = self.lines, []
+        return lines
 
     def give(self, node: Node, name: str) -> None:
         """Give a node a name that is there already."""

@@ -1,0 +1,89 @@
+"""The two functions of a form of the physical model, as statements of a language.
+
+Between them the forests are asked. The first computes times and features of a question; the second
+makes the answer of those times and of the sums of the forests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .graph import Node, in_order
+from .statements import Language, Statements
+from .trace import Formulas
+
+PHYSICS = ("base_s", "light_s", "compute_s", "memory_s", "macs_s", "dram_s", "launch_s", "beyond")
+"""What the first function hands to the second."""
+
+OUTSIDE = ("m", "n", "k", "batch", "runtime", "layout", "beta", "stand-in", "remark")
+"""Ways to be out of the domain, in the order of their bits; the first five are `Domain.strays`."""
+
+_STRAYS = (0, 0, 1, 1, 2, 2, 3, 3, 4)
+_RUNTIME = {
+    "runtime_s": "runtime_s",
+    "runtime_low_s": "runtime_low_s",
+    "runtime_high_s": "runtime_high_s",
+    "sustained_runtime_s": "sustained_s",
+}
+_POWER = ("power_w", "power_low_w", "power_high_w", "energy_j")
+
+
+def _asked(nodes: Iterable[Node]) -> list[Node]:
+    """Return the inputs that are of the question, not of a table of parameters."""
+    return [one for one in in_order(nodes) if one.op == "input" and "[" not in one.value]
+
+
+def describing(formulas: Formulas, language: Language) -> list[str]:
+    """Return the lines that give features their places, and `physics` its fields."""
+    statements = Statements(language)
+    physics = {name: language.member.format("physics", name) for name in PHYSICS}
+    outside = language.member.format("physics", "outside")
+    times = {name: formulas.known[name] for name in PHYSICS if name != "beyond"}
+    for one in _asked([*formulas.columns, *times.values(), *formulas.strays]):
+        statements.give(one, language.member.format("ask", one.value))
+    columns = statements.need(formulas.columns)
+    named = statements.need(times.values())
+    # A quotient above 1 is one of a greater number over a lesser; over 1 it was folded.
+    ends = [
+        statements.need(stray.args) if stray.op == "/" else [*statements.need([stray]), "1.0"]
+        for stray in formulas.strays
+    ]
+    lines = statements.take()
+    lines += [language.column.format(number=n, text=text) for n, text in enumerate(columns)]
+    lines += [f"{physics[name]} = {text};" for name, text in zip(times, named, strict=True)]
+    lines += [f"{physics['beyond']} = 1.0;", f"{outside} = 0;"]
+    lines += ["if (" + " ||\n        ".join(f"{one} > {other}" for one, other in ends) + ") {"]
+    (beyond,) = statements.need([formulas.beyond])
+    lines += [f"    {line}" for line in statements.take()]
+    lines += [f"    {physics['beyond']} = {beyond};"]
+    for bit, stray in zip(_STRAYS, formulas.strays, strict=True):
+        text, way = statements.text(stray), OUTSIDE[bit].upper()
+        lines += ["    " + language.outside.format(text=text, way=way, bit=1 << bit)]
+    return [*lines, "}"]
+
+
+def finishing(
+    formulas: Formulas, language: Language, field: Callable[[str], str] = str
+) -> list[str]:
+    """Return the lines that give `out` its fields; field: the name of one in the language."""
+    statements = Statements(language, "w")
+    for name in PHYSICS:
+        if formulas.known[name].op != "constant":
+            statements.give(formulas.known[name], language.member.format("physics", name))
+    for one in _asked(formulas.answer.values()):
+        # Sizes are known no more here: what needs them was worked out before.
+        if one.value == "confidence":
+            statements.give(one, language.member.format("ask", one.value))
+
+    def told(fields: dict[str, str]) -> list[str]:
+        texts = statements.need(formulas.answer[name] for name in fields.values())
+        outs = [language.member.format("out", field(name)) for name in fields]
+        given = [f"{out} = {text};" for out, text in zip(outs, texts, strict=True)]
+        return statements.take() + given
+
+    lines = told(_RUNTIME)
+    if formulas.has_power:
+        lines += [f"if ({language.member.format('head', 'power')} >= 0) {{"]
+        lines += [f"    {line}" for line in told({name: name for name in _POWER})]
+        lines += ["}"]
+    return lines
