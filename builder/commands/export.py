@@ -24,7 +24,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--check", type=positive, metavar="N", help="ask it N random questions, and Python the same"
     )
     parser.add_argument(
-        "--tool", help="of --check: a C compiler, else $CC, cc, gcc or clang; or Node"
+        "--tool", help="of --check: a C compiler, else $CC, cc, gcc, clang; or Node"
     )
     parser.set_defaults(run=_run)
 
