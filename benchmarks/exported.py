@@ -223,7 +223,7 @@ def _in_tl2cgen(options: ExportedOptions, sizes: Floats, folder: Path, stack: Ex
     model = KernelModels(artefact_of(options.gpu)).all_for(gp.Gemm(1, 1, 1, options.dtype), None)[0]
     start, library = time.perf_counter(), folder / "forest.so"
     tl2cgen.export_lib(
-        _treelite(model.runtime.forest), "gcc", library, params={"parallel_comp": 8}, nthread=1
+        written_out(model.runtime.forest), "gcc", library, params={"parallel_comp": 8}, nthread=1
     )
     took = time.perf_counter() - start
     m, n, k = sizes[:_SIZES].T
@@ -240,7 +240,7 @@ def _in_tl2cgen(options: ExportedOptions, sizes: Floats, folder: Path, stack: Ex
     return {name: contestant}, {name: contestant}, [f"{TL2CGEN}: compiled in {took:.1f} s"]
 
 
-def _treelite(forest: Forest) -> object:
+def written_out(forest: Forest) -> object:
     """Return a forest as treelite takes it: oblivious trees written out, node by node."""
     from treelite.model_builder import (
         Metadata,
