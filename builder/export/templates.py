@@ -26,7 +26,7 @@ def filled(name: str, **values: str) -> str:
 def facts_of(
     contents: Contents, source: Source, file: str, n_bytes: int, margin: str = "   "
 ) -> dict[str, str]:
-    """Return what the head of a file says of a model; margin: before each of its notes.
+    """Return the facts of a model that the head of a file states; margin: before each note.
 
     file: its name; n_bytes: of its tables.
     """
