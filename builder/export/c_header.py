@@ -22,8 +22,8 @@ from .c_tables import (
     quoted,
 )
 from .contents import Contents
-from .forests import tables_of
-from .functions import PHYSICS, describing, finishing
+from .forests import forest_tables_of
+from .functions import PHYSICS, describing, describing_rows, finishing
 from .source import Source, card_of
 from .statements import C
 from .templates import facts_of, filled
@@ -61,7 +61,15 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
             DISPATCH_DESCRIBE=_dispatch(contents.forms, "describe", "ask, x, stride, physics"),
             DISPATCH_FINISH=_dispatch(contents.forms, "finish", "ask, physics, sums, out"),
         ),
-        filled("batch.h", LARGEST_SUM=str(LARGEST_SUM)),
+        filled(
+            "batch.h",
+            LARGEST_SUM=str(LARGEST_SUM),
+            PACK=_each_time("times[{}][row] = physics.{};"),
+            UNPACK=_each_time("physics.{1} = times[{0}][row];"),
+            DISPATCH_ROWS=_dispatch(
+                contents.forms, "describe", "ask, sizes, row, x, times", "_vbmi", "return "
+            ),
+        ),
         filled("names.h", KNOWN_DTYPES=" ".join(contents.defaults)),
     ]
     return Header("\n".join(part.rstrip() + "\n" for part in parts), tables.n_bytes)
@@ -116,13 +124,7 @@ def _tables(contents: Contents, formulas: dict[str, Formulas]) -> CTables:
     for form, one in formulas.items():
         add_parameters(tables, form, one)
     add_intervals(tables, [one.interval for one in contents.estimators])
-    features = {
-        number: contents.features_of(form)
-        for form in contents.forms
-        for head in contents.of_form(form)
-        for number in head.estimators
-    }
-    add_forests(tables, [tables_of(one, features[n]) for n, one in enumerate(contents.forests)])
+    add_forests(tables, forest_tables_of(contents))
     add_heads(tables, contents, formulas)
     tables.add_texts("kernels", [kernel.name for kernel in contents.artefact.kernels])
     tables.add_texts("dtypes", list(DTYPES))
@@ -130,9 +132,16 @@ def _tables(contents: Contents, formulas: dict[str, Formulas]) -> CTables:
     return tables
 
 
-def _dispatch(forms: Sequence[str], name: str, arguments: str) -> str:
+def _each_time(pattern: str) -> str:
+    """Return a line for each of the times that the first function hands to the second."""
+    return "\n".join(" " * 8 + pattern.format(n, name) for n, name in enumerate(PHYSICS))
+
+
+def _dispatch(
+    forms: Sequence[str], name: str, arguments: str, suffix: str = "", before: str = ""
+) -> str:
     """Return the call of the function of a head's form."""
-    calls = [f"gpperf__{name}_{form}({arguments});" for form in forms]
+    calls = [f"{before}gpperf__{name}_{form}{suffix}({arguments});" for form in forms]
     if len(calls) == 1:
         return calls[0]
     return f"if (ask->head->form == 0) {calls[0]}\n    else {calls[1]}"
@@ -155,9 +164,9 @@ def _body(form: str, formulas: Formulas, lines: list[str]) -> list[str]:
     return ["GPPERF__EXACT", *head, *tables, *intervals, *lines]
 
 
-def _function(name: str, arguments: str, lines: Sequence[str]) -> str:
+def _function(name: str, arguments: str, lines: Sequence[str], returns: str = "void") -> str:
     body = "\n".join(f"    {line}" if line else line for line in lines)
-    return f"static void {name}({arguments})\n{{\n{body}\n}}\n"
+    return f"static {returns} {name}({arguments})\n{{\n{body}\n}}\n"
 
 
 def _functions(form: str, formulas: Formulas) -> str:
@@ -177,5 +186,14 @@ def _functions(form: str, formulas: Formulas) -> str:
                 "gpperf_prediction *out",
                 finish,
             ),
+            "#ifdef GPPERF__X86",
+            "GPPERF__VBMI "
+            + _function(
+                f"gpperf__describe_{form}_vbmi",
+                f"{asked}double(*sizes)[64], int row, float(*x)[64], double(*times)[64]",
+                _body(form, formulas, describing_rows(formulas)),
+                "int",
+            ),
+            "#endif\n",
         )
     )

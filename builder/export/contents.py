@@ -10,8 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from gpperf_lite._arithmetic import ARRAYS
 from gpperf_lite._artefact import Artefact
 from gpperf_lite._estimator import TARGETS, TIMED, Estimator
+from gpperf_lite._features import describe
 from gpperf_lite._forest import Forest
 from gpperf_lite._gemm import DTYPES, LAYOUTS, Gemm
 from gpperf_lite._kernel_model import KernelModel
@@ -27,6 +32,8 @@ TIMED_NUMBERS = {"": 0} | {name: number for number, name in enumerate(TIMED, 1)}
 
 _WIDEST = 1000 << 13
 """Half-widths, in units of 1/8192 octave, of which 2**x and 2**-x are ordinary numbers."""
+
+_N_USUAL = 512
 
 _T = TypeVar("_T")
 
@@ -107,6 +114,21 @@ class Contents:
     def of_form(self, form: str) -> list[Head]:
         """Return the heads of one form."""
         return [head for head in self.heads if head.form == form]
+
+    def usual_columns(self, form: str) -> NDArray[np.float32]:
+        """Return all features of GEMMs of dice, float32 array of shape (n_features, n_rows).
+
+        They lie in the domain of the first head of a form.
+        """
+        model, dice = self.of_form(form)[0].model, np.random.default_rng(0)
+        domain = model.runtime.domain
+        ends = (np.log2(getattr(domain, name)).tolist() for name in ("m", "n", "k"))
+        m, n, k = (np.floor(np.exp2(dice.uniform(low, high, _N_USUAL))) for low, high in ends)
+        batch = np.full(_N_USUAL, float(domain.batch[0]))
+        columns: NDArray[np.float32] = ARRAYS.columns(
+            describe(m, n, k, batch, 0.0, model.view, ARRAYS).row
+        )
+        return columns
 
     def features_of(self, form: str) -> list[int]:
         """Return the features that forests of a form look at, rising."""

@@ -3,10 +3,14 @@
 A feature is put into a bin once: the number of thresholds of the forest that it is above. A
 question is then whether a bin is greater than a rank, a byte each. A feature with more than 255
 thresholds is several columns, each with some of them. Trees are padded to a multiple of 64, whose
-questions are answered no, and thresholds of a column to a multiple of 8 with infinity.
+questions are answered no, and thresholds of a column to a multiple of 16 with infinity.
+
+A column of more than 16 thresholds begins with 16 pivots: the last threshold of each block of 16
+but the last one, so that two blocks are looked at in place of all.
 
 The questions of a level stand side by side, tree by tree. In which order a tree asks them is its
-own: here it is that of the columns, and its leaves are put in order accordingly.
+own: here those come first whose answer is nearly always the same, so that leaves that are met often
+lie side by side in a cache.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite._forest import Forest
+
+from .contents import Contents
 
 TREES = 64
 """Trees of a block."""
@@ -52,8 +58,22 @@ class ForestTables:
         return sum(one.nbytes for one in tables)
 
 
-def tables_of(forest: Forest, features: Sequence[int]) -> ForestTables:
-    """Return the tables of a forest; features: those that are computed, of which it sees some.
+def forest_tables_of(contents: Contents) -> list[ForestTables]:
+    """Return the tables of the forest of each estimator, in their order."""
+    found: dict[int, ForestTables] = {}
+    for form in contents.forms:
+        features, usual = contents.features_of(form), contents.usual_columns(form)
+        numbers = {number for head in contents.of_form(form) for number in head.estimators}
+        for number in numbers - {-1}:
+            found[number] = tables_of(contents.forests[number], features, usual)
+    return [found[number] for number in range(len(contents.estimators))]
+
+
+def tables_of(forest: Forest, features: Sequence[int], usual: NDArray[np.float32]) -> ForestTables:
+    """Return the tables of a forest.
+
+    features: those that are computed, of which it sees some. usual: all features of usual
+    questions, float32 array of shape (n_features, n_rows), by which levels are put in order.
 
     4096 trees of depth 8, the most that an artefact may have, need no more than 256 columns.
     """
@@ -68,7 +88,8 @@ def tables_of(forest: Forest, features: Sequence[int]) -> ForestTables:
         place = np.searchsorted(thresholds, forest.threshold[asked])
         column[asked] = first[feature] + place // _MOST_IN_A_COLUMN
         rank[asked] = place % _MOST_IN_A_COLUMN
-    order = np.argsort(column, axis=1, kind="stable")
+    yes = (usual[forest.feature] > forest.threshold[..., None]).mean(axis=2)
+    order = np.argsort(-np.abs(yes - 0.5), axis=1, kind="stable")
     padded = -(-n_trees // TREES) * TREES
     return ForestTables(
         np.array([features.index(feature) for feature, _ in columns], np.uint8),
@@ -92,8 +113,15 @@ def _columns(forest: Forest) -> list[tuple[int, NDArray[np.float32]]]:
 
 
 def _padded(thresholds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the thresholds of a column as a multiple of 16, after its pivots where it has them."""
     lacking = -len(thresholds) % THRESHOLDS
-    return np.concatenate([thresholds, np.full(lacking, np.inf, np.float32)]).astype(np.float32)
+    padded = np.concatenate([thresholds, np.full(lacking, np.inf, np.float32)])
+    if len(padded) == THRESHOLDS:
+        return padded
+    pivots = np.full(THRESHOLDS, np.inf, np.float32)
+    lasts = padded[THRESHOLDS - 1 : -1 : THRESHOLDS]
+    pivots[: len(lasts)] = lasts
+    return np.concatenate([pivots, padded])
 
 
 def _by_level(values: NDArray[np.int64], n_padded: int, filler: int) -> NDArray[np.uint8]:

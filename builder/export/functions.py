@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from .graph import Node, in_order
-from .statements import Language, Statements
-from .trace import Formulas
+from .statements import VECTORS, Language, Statements
+from .trace import QUESTION, Formulas
 
 PHYSICS = ("base_s", "light_s", "compute_s", "memory_s", "macs_s", "dram_s", "launch_s", "beyond")
 """What the first function hands to the second."""
@@ -60,6 +60,34 @@ def describing(formulas: Formulas, language: Language) -> list[str]:
         text, way = statements.text(stray), OUTSIDE[bit].upper()
         lines += ["    " + language.outside.format(text=text, way=way, bit=1 << bit)]
     return [*lines, "}"]
+
+
+def describing_rows(formulas: Formulas) -> list[str]:
+    """Return the lines of C that do the same for eight questions.
+
+    What they return has a bit for each that lies outside of the domain, whose factor is not there.
+    """
+    statements = Statements(VECTORS)
+    times = {name: formulas.known[name] for name in PHYSICS if name != "beyond"}
+    for one in _asked([*formulas.columns, *times.values(), *formulas.strays]):
+        is_size = one.value in QUESTION
+        at = f"_mm512_loadu_pd(sizes[{QUESTION.index(one.value)}] + row)" if is_size else ""
+        broadcast = VECTORS.number.format(f"ask->{one.value}")
+        statements.lines.append(f"const __m512d {one.value} = {at or broadcast};")
+        statements.give(one, one.value)
+    columns = statements.need(formulas.columns)
+    named = statements.need(times.values())
+    unit = VECTORS.number.format("1.0")
+    ends = [
+        statements.need(stray.args) if stray.op == "/" else [*statements.need([stray]), unit]
+        for stray in formulas.strays
+    ]
+    lines = ["const __m512d ones = _mm512_set1_pd(1.0);", "__mmask8 is_outside = 0;"]
+    lines += statements.take()
+    lines += [VECTORS.column.format(number=n, text=text) for n, text in enumerate(columns)]
+    lines += [f"_mm512_storeu_pd(times[{n}] + row, {text});" for n, text in enumerate(named)]
+    lines += [f"is_outside |= _mm512_cmp_pd_mask({low}, {high}, _CMP_GT_OQ);" for low, high in ends]
+    return [*lines, "return is_outside;"]
 
 
 def finishing(

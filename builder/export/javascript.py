@@ -19,7 +19,7 @@ from gpperf_lite._interval import Interval
 
 from .answers import FIGURES, Answer, answers_of
 from .contents import TIMED_NUMBERS, Contents, Head
-from .forests import ForestTables, tables_of
+from .forests import ForestTables, forest_tables_of
 from .functions import OUTSIDE, describing, finishing
 from .source import Source, card_of
 from .statements import JAVASCRIPT
@@ -39,9 +39,7 @@ def camel(name: str) -> str:
 def module_of(contents: Contents, source: Source, file: str) -> tuple[str, int]:
     """Return the text of the module of a model, and the bytes of its tables."""
     formulas = {form: formulas_of(contents, form) for form in contents.forms}
-    features = {form: contents.features_of(form) for form in contents.forms}
-    form_of = {n: head.form for head in contents.heads for n in head.estimators}
-    forests = [tables_of(one, features[form_of[n]]) for n, one in enumerate(contents.forests)]
+    forests = forest_tables_of(contents)
     n_bytes = sum(one.n_bytes for one in forests)
     formulas_text = ", ".join(f"[describe_{form}, finish_{form}]" for form in contents.forms)
     parts = [

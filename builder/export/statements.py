@@ -33,7 +33,8 @@ class Language:
     """One language.
 
     real, whole: declare a name. calls: texts of the operations that it calls. member: of a
-    structure. column: gives a feature its place. outside: notes a way to lie outside.
+    structure. column: gives a feature its place. outside: notes a way to lie outside. number: a
+    number, or an input that is one.
     """
 
     real: str
@@ -42,6 +43,7 @@ class Language:
     member: str
     column: str
     outside: str
+    number: str = "{}"
 
 
 C = Language(
@@ -51,13 +53,33 @@ C = Language(
         "//": "gpperf__floor_divide({0}, {1})",
         "octaves": "gpperf__octaves({0})",
         "faded": "gpperf__faded({0}, {1})",
-        "width": "gpperf__width(intervals + head->{value}, {0}, {1})",
+        "width": "gpperf__width(intervals + head->{value}, {0}, ask)",
         "sum": "sums->{value}",
     },
     "{}->{}",
     "x[{number} * stride] = (float){text};",
     "if ({text} > 1.0) physics->outside |= GPPERF_OUTSIDE_{way};",
 )
+VECTORS = Language(
+    "const __m512d {} = {};",
+    "",
+    {
+        "//": "gpperf__floor_divide_vbmi({0}, {1})",
+        # Where both are equal it is the second one, as in Python.
+        "minimum": "_mm512_min_pd({0}, {1})",
+        "maximum": "_mm512_max_pd({0}, {1})",
+        **{
+            op: f"_mm512_maskz_mov_pd(_mm512_cmp_pd_mask({{0}}, {{1}}, {name}), ones)"
+            for op, name in ((">", "_CMP_GT_OQ"), ("==", "_CMP_EQ_OQ"), ("!=", "_CMP_NEQ_UQ"))
+        },
+    },
+    "{}->{}",
+    "_mm256_storeu_ps(x[{number}] + row, _mm512_cvtpd_ps({text}));",
+    "",
+    "_mm512_set1_pd({})",
+)
+"""C with the vectors of AVX-512, eight questions at a time; of the first function alone."""
+
 JAVASCRIPT = Language(
     "const {} = {};",
     "const {} = {};",
@@ -108,11 +130,11 @@ class Statements:
         if id(node) in self._names:
             return self._names[id(node)]
         if node.op == "input":
-            return str(node.value)
+            return self._language.number.format(node.value)
         if node.op == "sum":
             return self._language.calls["sum"].format(value=node.value)
         assert node.op == "constant", node
-        return repr(node.value)
+        return self._language.number.format(repr(node.value))
 
     def _add(self, node: Node) -> None:
         pattern = self._language.calls.get(node.op) or _OWN[node.op]

@@ -4,11 +4,14 @@ static void gpperf__physics_of(const gpperf__ask *ask, float *x, size_t stride, 
 {
     @DISPATCH_DESCRIBE@
     physics->outside |= ask->outside;
-    /* As Python says it: of equals the first of compute, memory and latency. */
+}
+
+/* The largest part of the physical model's time: of equals the first. */
+static int32_t gpperf__bound(const gpperf__physics *physics)
+{
     if (physics->compute_s >= physics->memory_s)
-        physics->bound = physics->compute_s >= physics->launch_s ? GPPERF_COMPUTE : GPPERF_LATENCY;
-    else
-        physics->bound = physics->memory_s >= physics->launch_s ? GPPERF_MEMORY : GPPERF_LATENCY;
+        return physics->compute_s >= physics->launch_s ? GPPERF_COMPUTE : GPPERF_LATENCY;
+    return physics->memory_s >= physics->launch_s ? GPPERF_MEMORY : GPPERF_LATENCY;
 }
 
 static void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physics,
@@ -17,7 +20,7 @@ static void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physic
     out->power_w = out->power_low_w = out->power_high_w = out->energy_j = (double)NAN;
     @DISPATCH_FINISH@
     out->kernel = ask->kernel;
-    out->bound = physics->bound;
+    out->bound = gpperf__bound(physics);
     out->timed = ask->head->timed;
     out->power_is_unmeasured = ask->head->power >= 0 && out->runtime_s < ask->head->shortest_powered_s;
     out->outside = physics->outside;
@@ -42,6 +45,7 @@ static int gpperf__find(const gpperf_gemm *gemm, int kernel, double confidence, 
     ask->head = head;
     ask->kernel = kernel;
     ask->confidence = confidence;
+    ask->between = gpperf__between_of(gpperf__intervals + head->runtime, confidence);
     ask->reads_c = gemm->beta != 0.0 ? 1.0 : 0.0;
     ask->a_is_row_major = gemm->layout >= GPPERF_TN ? 1.0 : 0.0;
     ask->b_is_row_major = gemm->layout & 1 ? 1.0 : 0.0;

@@ -22,6 +22,7 @@ GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__forest *forest,
         const __m512 x0 = _mm512_loadu_ps(value), x1 = _mm512_loadu_ps(value + 16);
         const __m512 x2 = _mm512_loadu_ps(value + 32), x3 = _mm512_loadu_ps(value + 48);
         __m512i count = _mm512_setzero_si512();
+        threshold += counts[column] > 16 ? 16 : 0;
         for (i = 0; i < counts[column]; i++) {
             const __m512 t = _mm512_set1_ps(threshold[i]);
             const uint64_t low = (uint64_t)_mm512_cmp_ps_mask(x0, t, _CMP_GT_OQ) |
@@ -108,6 +109,7 @@ static void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64], ui
     for (column = 0; column < forest->n_columns; column++) {
         const float *value = x[feature[column]];
         int32_t count[64];
+        threshold += counts[column] > 16 ? 16 : 0;
         memset(count, 0, sizeof count);
         for (i = 0; i < counts[column]; i++) {
             const float one = threshold[i];
@@ -147,33 +149,80 @@ static void gpperf__sums_of_rows(int estimator, float(*x)[64], uint8_t(*bin)[64]
     for (row = 0; row < 64; row++) sums[row] = gpperf__cut(sums[row]);
 }
 
+#ifdef GPPERF__X86
+/* The features and times of eight rows; the result has a bit for each outside of the domain. */
+static int gpperf__describe_vbmi(const gpperf__ask *ask, double(*sizes)[64], int row, float(*x)[64],
+                                 double(*times)[64])
+{
+    @DISPATCH_ROWS@
+}
+#endif
+
+/* The features and times of a block of rows; outside: bits of each. */
+static void gpperf__physics_of_rows(gpperf__ask *ask, double(*sizes)[64], int n, float(*x)[64],
+                                    double(*times)[64], uint32_t *outside)
+{
+    uint64_t alone = ~(uint64_t)0; /* a bit for each row that is worked out on its own */
+    int row;
+#ifdef GPPERF__X86
+    if (gpperf__vectors() == 2) {
+        alone = 0;
+        for (row = 0; row < n; row += 8)
+            alone |= (uint64_t)gpperf__describe_vbmi(ask, sizes, row, x, times) << row;
+    }
+#endif
+    for (row = 0; row < n; row++) {
+        gpperf__physics physics;
+        times[7][row] = 1.0;
+        outside[row] = ask->outside;
+        if (!(alone >> row & 1)) continue;
+        ask->m = sizes[0][row];
+        ask->n = sizes[1][row];
+        ask->k = sizes[2][row];
+        ask->batch = sizes[3][row];
+        gpperf__physics_of(ask, x[0] + row, 64, &physics);
+@PACK@
+        outside[row] = physics.outside;
+    }
+}
+
 /* Up to 64 rows like the first one; returns how many were answered, all but where a size is refused. */
 static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gpperf_prediction *out,
                          int *code)
 {
     float x[GPPERF__N_FEATURES][64];
+    double sizes[4][64], times[8][64];
+    uint32_t outside[64];
     uint8_t bin[256][64];
-    gpperf__physics physics[64];
     int32_t runtime[64], power[64], sustained[64];
     int row, i;
     for (row = 0; row < n; row++) {
         *code = gpperf__sizes(gemms + row, ask);
         if (*code != GPPERF_OK) break;
-        gpperf__physics_of(ask, x[0] + row, 64, physics + row);
+        sizes[0][row] = ask->m;
+        sizes[1][row] = ask->n;
+        sizes[2][row] = ask->k;
+        sizes[3][row] = ask->batch;
     }
     n = row;
     /* Places without a row are computed as well, and thrown away. */
-    for (i = 0; i < GPPERF__N_FEATURES; i++)
-        for (row = n; row < 64; row++) x[i][row] = 0.0f;
+    for (row = n; row < 64; row++) {
+        for (i = 0; i < 4; i++) sizes[i][row] = n ? sizes[i][0] : 1.0;
+        for (i = 0; i < GPPERF__N_FEATURES; i++) x[i][row] = 0.0f;
+    }
+    gpperf__physics_of_rows(ask, sizes, n, x, times, outside);
     gpperf__sums_of_rows(ask->head->runtime, x, bin, runtime);
     if (ask->head->power >= 0) gpperf__sums_of_rows(ask->head->power, x, bin, power);
     if (ask->head->sustained >= 0) gpperf__sums_of_rows(ask->head->sustained, x, bin, sustained);
     for (row = 0; row < n; row++) {
         gpperf__sums sums;
+        gpperf__physics physics;
         sums.runtime = runtime[row];
         sums.power = ask->head->power < 0 ? 0 : power[row];
         sums.sustained = ask->head->sustained < 0 ? 0 : sustained[row];
-        gpperf__answer(ask, physics + row, &sums, out + row);
+@UNPACK@
+        physics.outside = outside[row];
+        gpperf__answer(ask, &physics, &sums, out + row);
     }
     return n;
 }

@@ -33,27 +33,41 @@ static double gpperf__octaves(int32_t units)
     return value * factor;
 }
 
-/* The half-width of an interval at a predicted value, between those of the two nearest confidences. */
-static int32_t gpperf__width(const gpperf__interval *interval, double value, double confidence)
+/* Between which of the known confidences one lies, and how far. */
+static gpperf__between gpperf__between_of(const gpperf__interval *interval, double confidence)
 {
-    GPPERF__EXACT
-    const double *edges = gpperf__edges + interval->first_edge;
     const double *known = gpperf__confidences + interval->first_confidence;
-    const int32_t *widths = gpperf__half_widths + interval->first_width;
-    int32_t regime = 0, after = 0, whole;
-    double more, rest;
-    while (regime < interval->n_edges && edges[regime] <= value) regime++;
+    gpperf__between between;
+    int32_t after = 0;
     while (after < interval->n_confidences && known[after] <= confidence) after++;
+    between.first = interval->first_confidence;
+    between.after = after;
+    between.share = after == 0 || after == interval->n_confidences
+                        ? 0.0
+                        : (confidence - known[after - 1]) / (known[after] - known[after - 1]);
+    return between;
+}
+
+/* The half-width of an interval at a predicted value, between those of the two nearest confidences. */
+static int32_t gpperf__width(const gpperf__interval *interval, double value, const gpperf__ask *ask)
+{
+    const double *edges = gpperf__edges + interval->first_edge;
+    const int32_t *widths = gpperf__half_widths + interval->first_width;
+    gpperf__between between = ask->between;
+    int32_t regime = 0, whole;
+    double more, rest;
+    if (interval->first_confidence != between.first)
+        between = gpperf__between_of(interval, ask->confidence);
+    while (regime < interval->n_edges && edges[regime] <= value) regime++;
     widths += regime * interval->n_confidences;
-    if (after == 0) return widths[0];
-    if (after == interval->n_confidences) return widths[after - 1];
-    more = (confidence - known[after - 1]) / (known[after] - known[after - 1]);
-    more = (double)(widths[after] - widths[after - 1]) * more;
+    if (between.after == 0) return widths[0];
+    if (between.after == interval->n_confidences) return widths[between.after - 1];
+    more = (double)(widths[between.after] - widths[between.after - 1]) * between.share;
     whole = (int32_t)more;
     rest = more - (double)whole;
     /* As Python rounds: half to even. */
     if (rest > 0.5 || (rest == 0.5 && (whole & 1))) whole++;
-    return widths[after - 1] + whole;
+    return widths[between.after - 1] + whole;
 }
 
 /* ---- the forests ---- */
@@ -73,6 +87,7 @@ static void gpperf__bins(const gpperf__forest *forest, const float *x, uint8_t *
     for (column = 0; column < forest->n_columns; column++) {
         const float value = x[feature[column]];
         int32_t count = 0;
+        threshold += counts[column] > 16 ? 16 : 0; /* the pivots */
         for (block = 0; block < counts[column]; block += 16, threshold += 16)
             for (i = 0; i < 16; i++) count += value > threshold[i];
         bin[column] = (uint8_t)count;

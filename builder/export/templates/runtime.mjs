@@ -95,6 +95,7 @@ function findBins({ features, counts, thresholds }) {
   let start = 0;
   for (let column = 0; column < features.length; column++) {
     const value = X_BITS[features[column]];
+    start += counts[column] > 16 ? 16 : 0; // pivots, which vectors use
     let low = start;
     for (let n = counts[column]; n > 1; ) {
       const half = n >> 1;

@@ -2,7 +2,6 @@
 typedef struct gpperf__physics {
     double @PHYSICS@;
     uint32_t outside;
-    int32_t bound;
 } gpperf__physics;
 
 /* Sums of forests, in units of 1/8192 octave. */
@@ -30,8 +29,15 @@ typedef struct gpperf__head {
     uint8_t form, layouts, compared, measured_layouts, measured_betas, timed;
 } gpperf__head;
 
+/* A place among known confidences, of the table that begins at `first`. */
+typedef struct gpperf__between {
+    int32_t first, after;
+    double share;
+} gpperf__between;
+
 typedef struct gpperf__ask {
     const gpperf__head *head;
+    gpperf__between between;
     double m, n, k, batch, reads_c, a_is_row_major, b_is_row_major, confidence;
     uint32_t outside;
     int32_t kernel;

@@ -7,11 +7,10 @@ static int32_t gpperf__sum(int estimator, const float *x)
     int32_t sum = forest->bias, sum1 = 0, sum2 = 0, sum3 = 0;
     int first, i;
 #ifdef GPPERF__X86
-    int vectors = gpperf__vectors();
+    const int vectors = gpperf__vectors();
+    if (vectors == 2 && forest->n_columns <= 128) return gpperf__cut(gpperf__total_vbmi(forest, x));
     memset(bin, 0, sizeof bin); /* vectors look at all of it */
-    if (vectors == 2 && forest->n_columns > 128) vectors = 1;
-    if (vectors == 2) gpperf__bins_vbmi(forest, x, bin);
-    else if (vectors == 1) gpperf__bins_avx2(forest, x, bin);
+    if (vectors > 0) gpperf__bins_avx2(forest, x, bin);
     else
 #endif
         gpperf__bins(forest, x, bin);
@@ -19,8 +18,7 @@ static int32_t gpperf__sum(int estimator, const float *x)
         const int16_t *leaves = gpperf__leaf + forest->first_leaf + ((ptrdiff_t)first << depth);
         const int n = forest->n_trees - first < 64 ? forest->n_trees - first : 64;
 #ifdef GPPERF__X86
-        if (vectors == 2) gpperf__leaves_vbmi(forest, first, bin, leaf);
-        else if (vectors == 1) gpperf__leaves_avx2(forest, first, bin, leaf);
+        if (vectors > 0) gpperf__leaves_avx2(forest, first, bin, leaf);
         else
 #endif
             gpperf__leaves(forest, first, bin, leaf);

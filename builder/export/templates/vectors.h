@@ -22,6 +22,7 @@ GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__forest *forest, const f
     for (column = 0; column < forest->n_columns; column++) {
         const __m256 value = _mm256_set1_ps(x[feature[column]]);
         int count = 0;
+        threshold += counts[column] > 16 ? 16 : 0;
         for (block = 0; block < counts[column]; block += 16, threshold += 16) {
             const __m256 low = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold), _CMP_GT_OQ);
             const __m256 high = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold + 8), _CMP_GT_OQ);
@@ -63,39 +64,75 @@ GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int f
     }
 }
 
-GPPERF__VBMI static void gpperf__bins_vbmi(const gpperf__forest *forest, const float *x, uint8_t *bin)
+/* Whole numbers divided, and rounded down: beyond 2**53 one by one. */
+GPPERF__VBMI static __m512d gpperf__floor_divide_vbmi(__m512d one, __m512d other)
+{
+    double ones[8], others[8];
+    int i;
+    if (!_mm512_cmp_pd_mask(one, _mm512_set1_pd(9007199254740992.0), _CMP_GE_OQ))
+        return _mm512_roundscale_pd(one / other, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    _mm512_storeu_pd(ones, one);
+    _mm512_storeu_pd(others, other);
+    for (i = 0; i < 8; i++) ones[i] = gpperf__floor_divide(ones[i], others[i]);
+    return _mm512_loadu_pd(ones);
+}
+
+/* The sum of a forest of up to 128 columns, not cut: bins, then 64 questions at a time, then the leaves
+   of 16 trees at a time. */
+GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const float *x)
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
     const uint8_t *counts = gpperf__count + forest->first_column;
     const float *threshold = gpperf__threshold + forest->first_threshold;
-    int column, block;
+    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
+    const int depth = forest->depth;
+    const __m512i one = _mm512_set1_epi8(1);
+    /* Where the leaves of 16 trees begin. */
+    const __m512i begin = _mm512_sllv_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(depth));
+    __m512i low, high, sum = _mm512_setzero_si512();
+    uint8_t bin[128];
+    int column, first, level, part;
+    _mm512_storeu_si512(bin, sum);
+    _mm512_storeu_si512(bin + 64, sum);
     for (column = 0; column < forest->n_columns; column++) {
         const __m512 value = _mm512_set1_ps(x[feature[column]]);
-        int count = 0;
-        for (block = 0; block < counts[column]; block += 16, threshold += 16)
-            count += __builtin_popcount(_mm512_cmp_ps_mask(value, _mm512_loadu_ps(threshold), _CMP_GT_OQ));
-        bin[column] = (uint8_t)count;
+        int from = 0;
+        if (counts[column] > 16) {
+            from = 16 * __builtin_popcount(
+                            _mm512_cmp_ps_mask(value, _mm512_loadu_ps(threshold), _CMP_GT_OQ));
+            threshold += 16;
+        }
+        bin[column] = (uint8_t)(from + __builtin_popcount(_mm512_cmp_ps_mask(
+                                           value, _mm512_loadu_ps(threshold + from), _CMP_GT_OQ)));
+        threshold += (counts[column] + 15) / 16 * 16;
     }
-}
-
-GPPERF__VBMI static void gpperf__leaves_vbmi(const gpperf__forest *forest, int first, const uint8_t *bin,
-                                             uint8_t *leaf)
-{
-    const uint8_t *column = gpperf__column + forest->first_question + first;
-    const uint8_t *rank = gpperf__rank + forest->first_question + first;
-    const __m512i low = _mm512_loadu_si512(bin), high = _mm512_loadu_si512(bin + 64);
-    const __m512i one = _mm512_set1_epi8(1);
-    __m512i leaves = _mm512_setzero_si512();
-    int level;
-    for (level = 0; level < forest->depth; level++) {
-        const __m512i found = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(column), high);
-        const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
-        leaves = _mm512_add_epi8(leaves, leaves);
-        leaves = _mm512_mask_add_epi8(leaves, above, leaves, one);
-        column += forest->n_padded;
-        rank += forest->n_padded;
+    low = _mm512_loadu_si512(bin);
+    high = _mm512_loadu_si512(bin + 64);
+    for (first = 0; first < forest->n_trees; first += 64) {
+        const uint8_t *asked = gpperf__column + forest->first_question + first;
+        const uint8_t *rank = gpperf__rank + forest->first_question + first;
+        __m512i leaf = _mm512_setzero_si512();
+        for (level = 0; level < depth; level++) {
+            const __m512i found = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(asked), high);
+            const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
+            leaf = _mm512_add_epi8(leaf, leaf);
+            leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
+            asked += forest->n_padded;
+            rank += forest->n_padded;
+        }
+        for (part = 0; part < 64 && first + part < forest->n_trees; part += 16) {
+            const int n = forest->n_trees - first - part;
+            const __mmask16 mine = (__mmask16)(n < 16 ? (1 << n) - 1 : 65535);
+            const __m512i place = _mm512_add_epi32(begin, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(leaf)));
+            /* 32 bits from where a leaf is: the lower half of them. */
+            const __m512i both = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mine, place, leaves, 2);
+            sum = _mm512_add_epi32(sum, _mm512_srai_epi32(_mm512_slli_epi32(both, 16), 16));
+            leaf = _mm512_shuffle_i32x4(leaf, leaf, 0x39);
+            leaves += (ptrdiff_t)16 << depth;
+        }
     }
-    _mm512_storeu_si512(leaf, leaves);
+    return _mm512_reduce_add_epi32(sum) + forest->bias;
 }
 
 #endif

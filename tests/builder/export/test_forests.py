@@ -15,6 +15,11 @@ def summed(tables: ForestTables, rows: NDArray[np.float32]) -> NDArray[np.int64]
     """Return the sums of rows, float32 array of shape (n_features, n_rows), from the tables."""
     bins, at = [], 0
     for feature, count in zip(tables.feature.tolist(), tables.count.tolist(), strict=True):
+        if count > THRESHOLDS:
+            pivots, at = tables.threshold[at : at + THRESHOLDS], at + THRESHOLDS
+            lasts = tables.threshold[at + THRESHOLDS - 1 : at + count - 1 : THRESHOLDS]
+            assert pivots[: len(lasts)].tolist() == lasts.tolist()
+            assert np.isinf(pivots[len(lasts) :]).all()
         thresholds = tables.threshold[at : at + count]
         at += -(-count // THRESHOLDS) * THRESHOLDS
         bins.append((rows[feature] > thresholds[:, None]).sum(axis=0))
@@ -47,7 +52,7 @@ def test_the_tables_give_the_sums_of_the_forest(
     dice = np.random.default_rng(seed)
     rows = dice.integers(-510, 510, (n_features, 40)).astype(np.float32)
     features = sorted(set(forest.feature.ravel().tolist()))
-    tables = tables_of(forest, features)
+    tables = tables_of(forest, features, rows)
     assert summed(tables, rows[features]).tolist() == forest.totals_of(rows).tolist()
     assert tables.column.shape[1] % TREES == 0
 
@@ -56,7 +61,7 @@ def test_a_feature_with_more_than_255_thresholds_is_several_columns() -> None:
     forest = forest_of_dice(3, 300, 4, 1)
     n_thresholds = len(np.unique(forest.threshold))
     assert n_thresholds > 510
-    tables = tables_of(forest, [0])
+    tables = tables_of(forest, [0], np.zeros((1, 5), np.float32))
     assert tables.count.tolist()[:2] == [255, 255]
     assert int(tables.count.astype(int).sum()) == n_thresholds
     rows = np.linspace(-600, 600, 1201, dtype=np.float32)[None, :]
@@ -66,7 +71,7 @@ def test_a_feature_with_more_than_255_thresholds_is_several_columns() -> None:
 def test_a_number_that_is_none_is_above_no_threshold() -> None:
     forest = forest_of_dice(1, 5, 3, 2)
     rows = np.full((2, 1), np.nan, np.float32)
-    assert summed(tables_of(forest, [0, 1]), rows).tolist() == forest.totals_of(rows).tolist()
+    assert summed(tables_of(forest, [0, 1], rows), rows).tolist() == forest.totals_of(rows).tolist()
 
 
 def test_the_largest_forest_that_there_can_be_needs_no_more_than_256_columns() -> None:
@@ -77,4 +82,4 @@ def test_the_largest_forest_that_there_can_be_needs_no_more_than_256_columns() -
         np.zeros((4096, 256), np.int16),
         0,
     )
-    assert len(tables_of(forest, list(range(69))).feature) <= 256
+    assert len(tables_of(forest, list(range(69)), np.zeros((69, 1), np.float32)).feature) <= 256
