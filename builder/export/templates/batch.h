@@ -2,13 +2,6 @@
 
 #ifdef GPPERF__X86
 
-#ifndef __clang__
-#pragma GCC diagnostic push
-/* Found in gcc's own headers, where it is C++. */
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-
 GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
                                                    uint8_t(*bin)[64])
 {
@@ -95,9 +88,6 @@ GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest,
     }
 }
 
-#ifndef __clang__
-#pragma GCC diagnostic pop
-#endif
 #endif
 
 static void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64], uint8_t(*bin)[64])

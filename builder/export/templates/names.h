@@ -102,6 +102,7 @@ GPPERF__DEF int gpperf_selftest(void)
 #endif
 
 #if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
 #pragma GCC pop_options
 #endif
 
