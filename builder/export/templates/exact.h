@@ -30,6 +30,7 @@
 /* Found in gcc's own headers of vectors. */
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #elif defined(_MSC_VER)
 #pragma fp_contract(off)
 #endif
