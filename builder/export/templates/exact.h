@@ -48,6 +48,12 @@
 #define GPPERF__VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,popcnt")))
 #endif
 
+#if defined(__GNUC__)
+#define GPPERF__INLINE __attribute__((always_inline)) static inline
+#else
+#define GPPERF__INLINE static
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

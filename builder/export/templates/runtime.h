@@ -1,15 +1,22 @@
 /* ---- the operations that the formulas call ---- */
 
-/* Whole numbers divided, and rounded down. Below 2**53 that is the quotient, cut; beyond, where it may
-   be rounded up, Python divides what fmod leaves, and so does this. */
-static double gpperf__floor_divide(double one, double other)
+/* Beyond 2**53, where a quotient may be rounded up, Python divides what fmod leaves. */
+static double gpperf__floor_divide_large(double one, double other)
 {
     GPPERF__EXACT
-    double quotient, whole;
-    if (one < 9007199254740992.0) return (double)(int64_t)(one / other);
-    quotient = (one - fmod(one, other)) / other;
-    whole = floor(quotient);
+    const double quotient = (one - fmod(one, other)) / other, whole = floor(quotient);
     return quotient - whole > 0.5 ? whole + 1.0 : whole;
+}
+
+/* Whole numbers divided, and rounded down: by a constant as integers, for which no divider is needed. */
+GPPERF__INLINE double gpperf__floor_divide(double one, double other)
+{
+    if (!(one < 9007199254740992.0)) return gpperf__floor_divide_large(one, other);
+#if defined(__GNUC__)
+    if (__builtin_constant_p(other))
+        return (double)(int64_t)((uint64_t)(int64_t)one / (uint64_t)(int64_t)other);
+#endif
+    return (double)(int64_t)(one / other);
 }
 
 static int32_t gpperf__faded(int32_t units, double beyond)

@@ -1,13 +1,14 @@
 /* The sum of one forest, cut as a correction is. */
-static int32_t gpperf__sum(int estimator, const float *x)
+static int32_t gpperf__sum(int estimator, const float *x, int vectors)
 {
     const gpperf__forest *forest = gpperf__forests + estimator;
     const int depth = forest->depth;
     uint8_t bin[256], leaf[64];
     int32_t sum = forest->bias, sum1 = 0, sum2 = 0, sum3 = 0;
     int first, i;
-#ifdef GPPERF__X86
-    const int vectors = gpperf__vectors();
+#ifndef GPPERF__X86
+    (void)vectors;
+#else
     if (vectors == 2 && forest->n_columns <= 128) return gpperf__cut(gpperf__total_vbmi(forest, x));
     memset(bin, 0, sizeof bin); /* vectors look at all of it */
     if (vectors > 0) gpperf__bins_avx2(forest, x, bin);
@@ -36,7 +37,8 @@ static int32_t gpperf__sum(int estimator, const float *x)
 /* The sums of all forests of a head; 0 of one that is not there. */
 static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__sums *sums)
 {
-    sums->runtime = gpperf__sum(head->runtime, x);
-    sums->power = head->power < 0 ? 0 : gpperf__sum(head->power, x);
-    sums->sustained = head->sustained < 0 ? 0 : gpperf__sum(head->sustained, x);
+    const int vectors = gpperf__vectors();
+    sums->runtime = gpperf__sum(head->runtime, x, vectors);
+    sums->power = head->power < 0 ? 0 : gpperf__sum(head->power, x, vectors);
+    sums->sustained = head->sustained < 0 ? 0 : gpperf__sum(head->sustained, x, vectors);
 }

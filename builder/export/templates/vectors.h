@@ -135,4 +135,11 @@ GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, con
     return _mm512_reduce_add_epi32(sum) + forest->bias;
 }
 
+#else
+
+static int gpperf__vectors(void)
+{
+    return 0;
+}
+
 #endif
