@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from gpperf_lite._model import artefact_of
 from .contents import Contents
 
 _MOST_NOTES = 12
+_LONGEST_CARD = 3500
 
 
 @dataclass(frozen=True)
@@ -46,21 +48,26 @@ def notes_of(contents: Contents) -> list[str]:
 
 
 def card_of(contents: Contents, source: Source) -> dict[str, Any]:
-    """Return a short card: JSON types, of less than 4 kB, so that it is a literal of C."""
+    """Return a short card of JSON types: of less than 4 kB, so that it is a literal of C."""
     artefact = contents.artefact
-    return {
+    runtimes = [one for one in contents.estimators if one.target == "runtime"]
+    card: dict[str, Any] = {
         "name": artefact.name,
         "version": artefact.version,
         "gpu": artefact.gpu.name,
         "sha256": source.sha256,
         "dtypes": list(contents.defaults),
-        "remarks": _remarks(contents)[:_MOST_NOTES],
         "median_ape": {
             f"{one.dtype} {artefact.kernels[one.kernels[0]].name}": one.accuracy["median_ape"]
-            for one in contents.estimators[:32]
-            if one.target == "runtime" and "median_ape" in one.accuracy
+            for one in runtimes
+            if "median_ape" in one.accuracy
         },
+        "remarks": _remarks(contents),
     }
+    for name in ("remarks", "median_ape"):
+        if len(json.dumps(card)) > _LONGEST_CARD:
+            del card[name]
+    return card
 
 
 def _remarks(contents: Contents) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 
 from builder.export import export
 from gpperf_lite._artefact import Artefact, write
+from gpperf_lite._features import FEATURES
 from gpperf_lite._kernel import LIBRARY, Kernel
 from stand_ins.artefacts import (
     GPU,
@@ -58,6 +59,10 @@ def mixed_artefact() -> Artefact:
         estimator(dice, target, dtype, some, form, 70, 7) for target, dtype, some, form in parts
     )
     fp8 = estimators[3]._replace(remarks=("fp8 is of dice */ ??/",))
+    # Features that are 0 are asked for: they are not above 0, nor above -0, but above what is less.
+    zero = list(FEATURES).index("reads_c")
+    for number, threshold in enumerate((0.0, -0.0, -1e-38, -3.0)):
+        fp8.forest.feature[number], fp8.forest.threshold[number, 0] = zero, threshold
     estimators = (*estimators[:3], fp8, *estimators[4:])
     return Artefact("mixed", "4", GPU, kernels, estimators, {"f16": "bf16"}, {})
 

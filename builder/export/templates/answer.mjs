@@ -44,13 +44,12 @@ function obstacle(head, gemm) {
 }
 
 function answer(head, gemm, confidence) {
-  const readsC = gemm.beta !== 0;
   const ask = {
     m: gemm.m,
     n: gemm.n,
     k: gemm.k,
     batch: gemm.batch,
-    reads_c: readsC ? 1 : 0,
+    reads_c: gemm.beta !== 0 ? 1 : 0,
     a_is_row_major: gemm.layout > 1 ? 1 : 0,
     b_is_row_major: gemm.layout & 1,
     confidence,
@@ -65,19 +64,19 @@ function answer(head, gemm, confidence) {
   const p = finish(head, ask, physics, sums);
   const { compute_s: compute, memory_s: memory, launch_s: launch } = physics;
   const largest = compute >= memory ? compute : memory;
-  const outside = OUTSIDE.filter((_, bit) => (physics.outside | head.outside) & (1 << bit));
-  if (!((head.measuredLayouts >> gemm.layout) & 1)) outside.push("layout");
-  if (!((head.measuredBetas >> (readsC ? 1 : 0)) & 1)) outside.push("beta");
-  return {
-    kernel: kernels[head.kernel],
-    ...p,
-    bound: largest < launch ? "latency" : compute >= memory ? "compute" : "memory",
-    inDomain: outside.length === 0,
-    outside,
-    timed: TIMED[head.timed],
-    powerIsUnmeasured: head.power >= 0 && p.runtimeS < head.shortestPoweredS,
-    confidence,
-  };
+  const bits =
+    physics.outside |
+    head.outside |
+    ((head.measuredLayouts >> gemm.layout) & 1 ? 0 : 1 << OUTSIDE.indexOf("layout")) |
+    ((head.measuredBetas >> ask.reads_c) & 1 ? 0 : 1 << OUTSIDE.indexOf("beta"));
+  p.kernel = kernels[head.kernel];
+  p.bound = largest < launch ? "latency" : compute >= memory ? "compute" : "memory";
+  p.timed = TIMED[head.timed];
+  p.inDomain = bits === 0;
+  p.outside = bits === 0 ? [] : OUTSIDE.filter((_, bit) => bits & (1 << bit));
+  p.powerIsUnmeasured = head.power >= 0 && p.runtimeS < head.shortestPoweredS;
+  p.confidence = confidence;
+  return p;
 }
 
 function checkedConfidence(confidence) {

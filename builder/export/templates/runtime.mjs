@@ -1,5 +1,9 @@
 // ---- tables: base64 of little-endian numbers ----
 
+// The features of a question, as numbers and as bits.
+const X = new Float32Array(N_FEATURES);
+const X_BITS = new Int32Array(X.buffer);
+
 function bytesOf(text) {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
@@ -13,8 +17,11 @@ function tableOf(text, size, get) {
 }
 
 // Of numbers that are not negative, as features are, the bits rise as they do: they are compared as
-// integers, whose difference fits, so that nothing is guessed by the processor. -1 is below all.
-const THRESHOLD = Int32Array.from(tableOf(THRESHOLD_TEXT, 4, "getInt32"), (bits) => (bits < 0 ? -1 : bits));
+// integers, whose difference fits, so that nothing is guessed by the processor. Below 0 it is -1.
+const THRESHOLD = Int32Array.from(tableOf(THRESHOLD_TEXT, 4, "getFloat32"), (one) => {
+  X[0] = Math.abs(one);
+  return one < 0 ? -1 : X_BITS[0];
+});
 const LEAF = Int16Array.from(tableOf(LEAVES_TEXT, 2, "getInt16"));
 const COLUMN = bytesOf(COLUMN_TEXT);
 const RANK = bytesOf(RANK_TEXT);
@@ -36,23 +43,23 @@ function floorDivide(one, other) {
   return quotient - whole > 0.5 ? whole + 1 : whole;
 }
 
-const SCALE = new DataView(new ArrayBuffer(8));
+// 2**-1000 ... 2**1000, by doubling.
+const SCALE = new Float64Array(2001);
+SCALE[1000] = 1;
+for (let i = 1; i <= 1000; i++) {
+  SCALE[1000 + i] = SCALE[999 + i] * 2;
+  SCALE[1000 - i] = SCALE[1001 - i] / 2;
+}
 
 // 2**(units / 8192), without a power: those are not rounded in one way everywhere.
 function octaves(units) {
-  const rest = units & 8191;
-  SCALE.setUint32(0, (1023 + (units - rest) / 8192) << 20);
-  return OCTAVE[rest] * SCALE.getFloat64(0);
+  return OCTAVE[units & 8191] * SCALE[1000 + (units >> 13)];
 }
 
-// The half-width of an interval at a predicted value, between those of the two nearest confidences.
-function width(interval, value, confidence) {
-  const { edges, confidences, widths } = INTERVALS[interval];
-  let regime = 0;
+// A half-width at a confidence, between those of the two nearest ones that are known.
+function between(row, confidences, confidence) {
   let after = 0;
-  while (regime < edges.length && edges[regime] <= value) regime++;
   while (after < confidences.length && confidences[after] <= confidence) after++;
-  const row = widths[regime];
   if (after === 0) return row[0];
   if (after === confidences.length) return row[after - 1];
   const share =
@@ -64,11 +71,22 @@ function width(interval, value, confidence) {
   return row[after - 1] + whole + (rest > 0.5 || (rest === 0.5 && whole & 1) ? 1 : 0);
 }
 
+// The half-width of an interval at a predicted value; those of the last confidence are kept.
+function width(number, value, confidence) {
+  const interval = INTERVALS[number];
+  if (interval.asked !== confidence) {
+    interval.asked = confidence;
+    interval.told = interval.widths.map((row) => between(row, interval.confidences, confidence));
+  }
+  const { edges, told } = interval;
+  let regime = 0;
+  while (regime < edges.length && edges[regime] <= value) regime++;
+  return told[regime];
+}
+
 // ---- the forests ----
 
 const BIN = new Uint8Array(256);
-const X = new Float32Array(N_FEATURES);
-const X_BITS = new Int32Array(X.buffer);
 // Eight questions to a tree, side by side: levels that it lacks come first, and are answered no.
 function eight(values, { firstQuestion, nTrees, nPadded, depth }, filler) {
   const questions = new Uint8Array(8 * nTrees).fill(filler);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stand_ins.exported import (
     demo,
     has_fma,
     header_file,
+    mixed_artefact,
     run,
     tool,
 )
@@ -20,6 +22,9 @@ from stand_ins.exported import (
 import gpperf_lite as gp
 from builder.errors import BuilderError
 from builder.export import export
+from builder.export.c_tables import quoted
+from builder.export.contents import contents_of
+from builder.export.source import Source, card_of, source_of
 
 SMALL = ("small", "kernels", "back_ends", "mixed")
 LANGUAGES = {"c": "-std=c99", "c++": "-std=c++17"}
@@ -218,6 +223,36 @@ def test_a_header_names_its_source_and_is_plain_text(headers: dict[str, Path]) -
     public = set(re.findall(r"\b(gpperf_[a-z]\w*)\(", text))
     assert all(name.startswith("gpperf_") for name in public)
     assert not re.search(r"\b(malloc|calloc|realloc|free)\b", text)
+
+
+@pytest.mark.parametrize("name", gp.available())
+def test_the_card_of_a_built_in_model_is_a_literal_of_c(name: str) -> None:
+    """C99 promises 4095 characters."""
+    source = source_of(name)
+    card = card_of(contents_of(source.artefact), source)
+    assert {"name", "version", "gpu", "sha256", "dtypes", "remarks"} <= set(card)
+    assert len(quoted(json.dumps(card))) < 4095
+
+
+def test_a_card_leaves_out_what_makes_it_too_long() -> None:
+    artefact = mixed_artefact()
+    long = artefact._replace(remarks=tuple(f"{n} {'x' * 400}" for n in range(20)))
+    card = card_of(contents_of(long), Source(long, 1, "0"))
+    assert "remarks" not in card
+    assert len(quoted(json.dumps(card))) < 4095
+
+
+def test_a_text_is_quoted_as_c_reads_it(tmp_path: Path) -> None:
+    """Quotes, backslashes and what would be a trigraph; what is not ASCII is a question mark."""
+    text = 'a "b" \\ ??/ ??= c'
+    source = tmp_path / "text.c"
+    source.write_text(
+        f"#include <stdio.h>\nint main(void) {{ return puts({quoted(text)}) < 0; }}\n"
+    )
+    made = compiled("gcc", source, tmp_path / "text", "-std=c99", *STRICT)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert run(tmp_path / "text").stdout == f"{text}\n"
+    assert quoted("\u00fc") == '"?"'
 
 
 def test_an_export_is_the_same_each_time(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_what_a_model_lacks_is_nan_and_ways_out_of_the_domain_are_named(tmp_path
         "const p = g.predict({ m: 1, n: 512, k: 512, dtype: 'fp8', layout: 'nn' });"
         "console.log(p.powerW, p.energyJ, p.inDomain, p.outside.join(' '));"
     )
-    assert said_by(module, code) == "NaN NaN false m remark layout\n"
+    assert said_by(module, code) == "NaN NaN false m layout remark\n"
 
 
 def test_the_types_and_the_example_of_a_module(tmp_path: Path) -> None:
