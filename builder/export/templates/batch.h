@@ -90,7 +90,8 @@ GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest,
 
 #endif
 
-static void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64], uint8_t(*bin)[64])
+GPPERF__INLINE void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64],
+                                         uint8_t(*bin)[64])
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
     const uint8_t *counts = gpperf__count + forest->first_column;
@@ -110,19 +111,13 @@ static void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64], ui
     }
 }
 
-static void gpperf__sums_of_rows(int estimator, float(*x)[64], uint8_t(*bin)[64], int32_t *sums)
+GPPERF__INLINE void gpperf__sums_of_rows_plain(const gpperf__forest *forest, float(*x)[64],
+                                               uint8_t(*bin)[64], int32_t *sums)
 {
-    const gpperf__forest *forest = gpperf__forests + estimator;
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     const uint8_t *columns = gpperf__column + forest->first_question;
     const uint8_t *ranks = gpperf__rank + forest->first_question;
     int tree, level, row;
-#ifdef GPPERF__X86
-    if (gpperf__vectors() == 2) {
-        gpperf__sums_of_rows_vbmi(forest, x, bin, sums);
-        return;
-    }
-#endif
     gpperf__bins_of_rows(forest, x, bin);
     for (row = 0; row < 64; row++) sums[row] = forest->bias;
     for (tree = 0; tree < forest->n_trees; tree++) {
@@ -137,6 +132,27 @@ static void gpperf__sums_of_rows(int estimator, float(*x)[64], uint8_t(*bin)[64]
         leaves += (ptrdiff_t)1 << forest->depth;
     }
     for (row = 0; row < 64; row++) sums[row] = gpperf__cut(sums[row]);
+}
+
+#ifdef GPPERF__X86
+/* The same code, for a compiler that may use AVX2. */
+GPPERF__AVX2 static void gpperf__sums_of_rows_avx2(const gpperf__forest *forest, float(*x)[64],
+                                                   uint8_t(*bin)[64], int32_t *sums)
+{
+    gpperf__sums_of_rows_plain(forest, x, bin, sums);
+}
+#endif
+
+static void gpperf__sums_of_rows(int estimator, float(*x)[64], uint8_t(*bin)[64], int32_t *sums)
+{
+    const gpperf__forest *forest = gpperf__forests + estimator;
+#ifdef GPPERF__X86
+    const int vectors = gpperf__vectors();
+    if (vectors == 2) gpperf__sums_of_rows_vbmi(forest, x, bin, sums);
+    else if (vectors == 1) gpperf__sums_of_rows_avx2(forest, x, bin, sums);
+    else
+#endif
+        gpperf__sums_of_rows_plain(forest, x, bin, sums);
 }
 
 #ifdef GPPERF__X86
