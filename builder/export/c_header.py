@@ -164,9 +164,11 @@ def _body(form: str, formulas: Formulas, lines: list[str]) -> list[str]:
     return ["GPPERF__EXACT", *head, *tables, *intervals, *lines]
 
 
-def _function(name: str, arguments: str, lines: Sequence[str], returns: str = "void") -> str:
+def _function(
+    name: str, arguments: str, lines: Sequence[str], returns: str = "GPPERF__INLINE void"
+) -> str:
     body = "\n".join(f"    {line}" if line else line for line in lines)
-    return f"static {returns} {name}({arguments})\n{{\n{body}\n}}\n"
+    return f"{returns} {name}({arguments})\n{{\n{body}\n}}\n"
 
 
 def _functions(form: str, formulas: Formulas) -> str:
@@ -192,7 +194,7 @@ def _functions(form: str, formulas: Formulas) -> str:
                 f"gpperf__describe_{form}_vbmi",
                 f"{asked}double(*sizes)[64], int row, float(*x)[64], double(*times)[64]",
                 _body(form, formulas, describing_rows(formulas)),
-                "int",
+                "static int",
             ),
             "#endif\n",
         )

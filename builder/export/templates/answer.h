@@ -1,6 +1,6 @@
 /* ---- questions and answers ---- */
 
-static void gpperf__physics_of(const gpperf__ask *ask, float *x, size_t stride, gpperf__physics *physics)
+GPPERF__INLINE void gpperf__physics_of(const gpperf__ask *ask, float *x, size_t stride, gpperf__physics *physics)
 {
     @DISPATCH_DESCRIBE@
     physics->outside |= ask->outside;
@@ -14,7 +14,7 @@ static int32_t gpperf__bound(const gpperf__physics *physics)
     return physics->memory_s >= physics->launch_s ? GPPERF_MEMORY : GPPERF_LATENCY;
 }
 
-static void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physics,
+GPPERF__INLINE void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physics,
                            const gpperf__sums *sums, gpperf_prediction *out)
 {
     out->power_w = out->power_low_w = out->power_high_w = out->energy_j = (double)NAN;
@@ -28,7 +28,7 @@ static void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physic
 }
 
 /* The part of a question that neighbours in a batch often share. */
-static int gpperf__find(const gpperf_gemm *gemm, int kernel, double confidence, gpperf__ask *ask)
+GPPERF__INLINE int gpperf__find(const gpperf_gemm *gemm, int kernel, double confidence, gpperf__ask *ask)
 {
     int number;
     const gpperf__head *head;

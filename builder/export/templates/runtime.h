@@ -26,7 +26,7 @@ static int32_t gpperf__faded(int32_t units, double beyond)
 
 /* 2**(units / 8192): a table of the low bits, and a product for each of the high ones, in the order in
    which Python's table was made. */
-static double gpperf__octaves(int32_t units)
+GPPERF__INLINE double gpperf__octaves(int32_t units)
 {
     GPPERF__EXACT
     const int32_t rest = units & 8191;

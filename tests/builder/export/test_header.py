@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stand_ins.artefacts import kernels_artefact
 from stand_ins.exported import (
     COMPILERS,
     STRICT,
@@ -25,6 +28,7 @@ from builder.export import export
 from builder.export.c_tables import quoted
 from builder.export.contents import contents_of
 from builder.export.source import Source, card_of, source_of
+from gpperf_lite._artefact import write
 
 SMALL = ("small", "kernels", "back_ends", "mixed")
 LANGUAGES = {"c": "-std=c99", "c++": "-std=c++17"}
@@ -253,6 +257,35 @@ def test_a_text_is_quoted_as_c_reads_it(tmp_path: Path) -> None:
     assert (made.returncode, made.stderr) == (0, "")
     assert run(tmp_path / "text").stdout == f"{text}\n"
     assert quoted("\u00fc") == '"?"'
+
+
+HOSTILE = '"; } int evil(void) { return 1; } /* */ // ??/ \\ `${evil}` %s'
+
+
+def test_texts_of_a_file_are_texts_and_never_code(tmp_path: Path) -> None:
+    """Whatever a model or a kernel is called, in C and in JavaScript."""
+    artefact = kernels_artefact()
+    kernels = tuple(
+        replace(kernel, name=f"{HOSTILE}{number}") for number, kernel in enumerate(artefact.kernels)
+    )
+    path, header = tmp_path / "hostile.safetensors", tmp_path / "hostile.h"
+    write(artefact._replace(name=HOSTILE, kernels=kernels, remarks=(HOSTILE,)), path)
+    export(path, header)
+    source = tmp_path / "names.c"
+    source.write_text(
+        '#define GPPERF_IMPLEMENTATION\n#include "hostile.h"\n#include <stdio.h>\n'
+        "int main(void) { puts(GPPERF_MODEL); return puts(gpperf_kernel_name(1)) < 0; }\n"
+    )
+    made = compiled("gcc", source, tmp_path / "names", "-std=c99", *STRICT)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert run(tmp_path / "names").stdout == f"{HOSTILE}\n{HOSTILE}1\n"
+    module = tmp_path / "hostile.mjs"
+    export(path, module, "js")
+    load = f"const g = await import({json.dumps(module.as_uri())});"
+    code = f"{load} console.log([g.model, g.kernels[1]].join(' '));"
+    command = [tool("node"), "--input-type=module", "-e", code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stderr, done.stdout) == ("", f"{HOSTILE} {HOSTILE}1\n")
 
 
 def test_an_export_is_the_same_each_time(tmp_path: Path) -> None:
