@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed` and `python -m benchmarks accuracy TABLE`."""
+"""`python -m benchmarks speed`, `exported` and `accuracy TABLE`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--gpu", default="h200_sxm", help="built-in model")
     speed.add_argument("--quick", action="store_true", help="few rounds of small sizes")
     speed.set_defaults(run=_speed)
+    exported = parts.add_parser("exported", help="C and JavaScript beside Python")
+    exported.add_argument("--gpu", default="h200_sxm", help="built-in model")
+    exported.add_argument("--quick", action="store_true", help="few rounds, without TL2cgen")
+    exported.set_defaults(run=_exported)
     accuracy = parts.add_parser("accuracy", help="errors on held-out groups of measured rows")
     accuracy.add_argument(
         "tables", nargs="+", type=Path, help="datasets, or one table of AIConfigurator"
@@ -29,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     accuracy.add_argument("--split", default="pair", help="pair shape kernel extrapolate")
     accuracy.add_argument("--quick", action="store_true", help="one fold instead of five")
     accuracy.set_defaults(run=_accuracy)
-    for part in (speed, accuracy):
+    for part in (speed, exported, accuracy):
         part.add_argument("--dtype", default="bf16")
     return parser
 
@@ -39,6 +43,15 @@ def _speed(options: argparse.Namespace) -> Iterator[str]:
 
     quick = {"rounds": 3, "n_rows": 2000, "n_kernels": 50} if options.quick else {}
     return speed_lines(SpeedOptions(options.gpu, options.dtype, **quick))
+
+
+def _exported(options: argparse.Namespace) -> Iterator[str]:
+    from .exported import ExportedOptions, exported_lines
+
+    asked = (options.gpu, options.dtype)
+    if options.quick:
+        return exported_lines(ExportedOptions(*asked, rounds=3, n_rows=2000, forest=False))
+    return exported_lines(ExportedOptions(*asked))
 
 
 def _accuracy(options: argparse.Namespace) -> Iterator[str]:

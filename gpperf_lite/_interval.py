@@ -78,7 +78,7 @@ class Interval:
         factors = by_regime[bisect_right(self.runtime_edges_s, runtime_s)]
         if beyond == 1.0:
             return factors
-        high = max(_widened(factors[1], beyond), by_regime[-1][1])
+        high = max(widened(factors[1], beyond), by_regime[-1][1])
         return 1.0 / high, high
 
     def factors_of(
@@ -90,7 +90,7 @@ class Interval:
         outside = np.flatnonzero(beyond != 1.0)
         if outside.size:
             least = self._factors(confidence)[-1][1]
-            high[outside] = np.maximum(_widened(high[outside], beyond[outside]), least)
+            high[outside] = np.maximum(widened(high[outside], beyond[outside]), least)
             low[outside] = 1.0 / high[outside]
         return low, high
 
@@ -144,7 +144,7 @@ def _between(confidence: float, known: tuple[float, ...], row: tuple[int, ...]) 
     return row[after - 1] + round((row[after] - row[after - 1]) * share)
 
 
-def _widened(high: Any, beyond: Any) -> Any:
+def widened(high: Any, beyond: Any) -> Any:
     return 1.0 + (high - 1.0) * (_WIDEST_OUTSIDE - (_WIDEST_OUTSIDE - 1.0) / beyond)
 
 

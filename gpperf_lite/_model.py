@@ -43,13 +43,18 @@ def load(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Model:
     file that is no valid artefact; InputError for a `gpu` that does not go with the model, and for
     a GPU of which no dtype is known that the generic model answers for.
     """
+    return Model(artefact_of(source, gpu))
+
+
+def artefact_of(source: str | os.PathLike[str], gpu: Gpu | None = None) -> Artefact:
+    """Return the artefact that `load` loads, with the same errors."""
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(f"source must be a name or a path (got {shown(source)})")
     if gpu is not None:
-        return Model(generic_artefact(gpu, artefact_path(source)))
+        return generic_artefact(gpu, artefact_path(source))
     if isinstance(source, str) and not is_path(source):
-        return Model(artefact_named(source))
-    return Model(_artefact.read(source))
+        return artefact_named(source)
+    return _artefact.read(source)
 
 
 class Model:

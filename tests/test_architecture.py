@@ -111,8 +111,9 @@ RUNTIME_IMPORTS = {
 BUILDER_IMPORTS = {
     "commands": {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
-        "importers", "kernels", "measure", "plan", "report", "train", "visit",
+        "export", "importers", "kernels", "measure", "plan", "report", "train", "visit",
     },
+    "export": set(),
     "visit": {"dataset", "kernels", "measure", "train", "vocabulary"},
     "report": {"dataset", "evaluate", "train", "vocabulary"},
     "evaluate": {"calibrate", "dataset", "importers", "train"},
@@ -308,7 +309,7 @@ def test_the_tables_name_every_module_and_no_other() -> None:
 
 
 def test_the_house_stays_small_enough_to_be_seen() -> None:
-    assert len(BUILDER_IMPORTS) <= 22
+    assert len(BUILDER_IMPORTS) <= 23
     assert len(list(BUILDER.glob("*.py"))) <= 8
     long = {
         path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())

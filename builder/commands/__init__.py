@@ -1,7 +1,7 @@
 """The commands of the command line, one a file: each parses its arguments and calls one stage.
 
 COMMANDS has them in the order in which they are used: what works here, measuring, training,
-judging. `obsolete` names the command that took the place of a former spelling.
+judging, exporting. `obsolete` names the command that took the place of a former spelling.
 """
 
 from . import (
@@ -10,6 +10,7 @@ from . import (
     compile_sweep,
     doctor,
     evaluate,
+    export,
     import_table,
     merge,
     models,
@@ -38,4 +39,5 @@ COMMANDS: tuple[Command, ...] = (
     evaluate.COMMAND,
     report.COMMAND,
     models.COMMAND,
+    export.COMMAND,
 )

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stand_ins.exported import tool
 from stand_ins.tables import GRID, aiconfigurator, points_at, write_parquet
 
 import gpperf_lite as gp
 from benchmarks.__main__ import main
 from benchmarks.accuracy import AccuracyOptions, accuracy_lines
+from benchmarks.exported import ExportedOptions, exported_lines, written_out
 from benchmarks.peers import ENGINES, HEURISTICS, Heuristics, features_of, trained_forest
 from benchmarks.race import Contestant, medians_s
 from benchmarks.speed import OURS, SpeedOptions, speed_lines
@@ -149,3 +151,26 @@ def test_a_neighbour_on_the_spot_decides() -> None:
     out = np.arange(21) == 20
     twin = grid.index((128, 256, 1024))
     assert nearest_predictions(points, out) == pytest.approx(measured[[twin]], rel=0.01)
+
+
+def test_exports_are_raced_beside_python(tmp_path: Path) -> None:
+    """In C, as it comes and for this machine; in JavaScript; TL2cgen is skipped with a reason."""
+    for name in ("cc", "node"):
+        tool(name)
+    options = ExportedOptions("rtx4070", "f32", rounds=1, n_rows=50, forest=False)
+    text = "\n".join(exported_lines(options))
+    assert re.search(r"^skipped: TL2cgen was not asked for$", text, re.MULTILINE)
+    assert re.search(r"^tables: [\d,]+ bytes, \d\.\d\d times the artefact$", text, re.MULTILINE)
+    for name in ("Python", "C, -O2", "C, -O2 -march=native", "JavaScript"):
+        assert len(re.findall(rf"^  {name} +[\d.]+ us +[\d.]+x$", text, re.MULTILINE)) == 2
+    assert len(re.findall(r"^  Python +[\d.]+ us +1\.0x$", text, re.MULTILINE)) == 2
+
+
+@pytest.mark.slow
+def test_a_forest_is_written_out_for_tl2cgen_as_it_is() -> None:
+    """Its sums, asked by treelite itself."""
+    treelite = pytest.importorskip("treelite")
+    forest = gp.load("rtx4070")._artefact.estimators[0].forest
+    rows = np.random.default_rng(1).uniform(0, 1000, (100, 70)).astype(np.float32)
+    told = treelite.gtil.predict(written_out(forest), rows[:, : int(forest.feature.max()) + 1])
+    assert told.ravel().tolist() == forest.totals_of(rows.T.copy()).tolist()

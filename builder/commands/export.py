@@ -1,0 +1,65 @@
+"""The command `export`: a model in another language, with the same answers to the last bit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gpperf_lite._gpu import Gpu
+
+from .command import Command, positive
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    from ..export import FORMATS
+
+    parser.add_argument("model", help="name of a GPU or model, 'generic', or path of an artefact")
+    parser.add_argument("--format", choices=list(FORMATS), default="c", help="language")
+    parser.add_argument("--output", type=Path, required=True, help="the file to write")
+    parser.add_argument("--gpu", help="of the generic model: a GPU of 'gpperf gpus', by any name")
+    parser.add_argument(
+        "--gpu-facts", metavar="FILE", help="of the generic model: the data sheet of a GPU"
+    )
+    parser.add_argument(
+        "--check", type=positive, metavar="N", help="ask it N random questions, and Python the same"
+    )
+    parser.add_argument(
+        "--tool", help="of --check: a C compiler, else $CC, cc, gcc, clang; or Node"
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..export import check, export
+
+    gpu = _gpu(options)
+    made = export(options.model, options.output, options.format, gpu)
+    share = made.n_bytes / made.artefact_bytes
+    print(f"wrote {', '.join(map(str, made.files))}: {made.n_bytes:,} bytes of tables, "
+          f"{share:.2f} times the artefact")  # fmt: skip
+    if options.check is None:
+        return 0
+    parity = check(options.model, options.output, options.check, gpu, options.tool)
+    print(parity)
+    return 0 if parity.n_same == parity.n_asked else 1
+
+
+def _gpu(options: argparse.Namespace) -> Gpu | None:
+    """Return the GPU that the generic model is to answer for, None where none is named."""
+    if options.gpu_facts is not None:
+        from gpperf_lite._gpu_facts import read_gpu
+
+        return read_gpu(options.gpu_facts, options.gpu)
+    if options.gpu is None:
+        return None
+    from gpperf_lite._gpu_facts import find_gpu
+
+    return find_gpu(options.gpu, "describe another in a file for --gpu-facts")[1]
+
+
+COMMAND = Command(
+    "export",
+    "a model in another language: one file, the same answers to the last bit",
+    "my_h200.safetensors --format c --output gpperf_h200.h --check 1000",
+    _configure,
+)

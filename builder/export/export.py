@@ -1,0 +1,66 @@
+"""The export of a model: one file of another language."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpperf_lite._gpu import Gpu
+
+from ..errors import BuilderError
+from ..files import write_text
+from .c_header import header_of
+from .contents import Contents, contents_of
+from .javascript import module_of, types_of
+from .source import Source, source_of
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files that were written, and the bytes of the tables in them and of the artefact."""
+
+    files: tuple[Path, ...]
+    n_bytes: int
+    artefact_bytes: int
+
+
+_Texts = dict[Path, str]
+
+
+def _as_c(contents: Contents, source: Source, output: Path) -> tuple[_Texts, int]:
+    header = header_of(contents, source, output.name)
+    return {output: header.text}, header.n_bytes
+
+
+def _as_javascript(contents: Contents, source: Source, output: Path) -> tuple[_Texts, int]:
+    if output.suffix not in (".mjs", ".js"):
+        raise BuilderError(f"output must be an ES module, ending in .mjs or .js (got {output})")
+    text, n_bytes = module_of(contents, source, output.name)
+    types = output.with_suffix(".d.mts" if output.suffix == ".mjs" else ".d.ts")
+    return {output: text, types: types_of(contents, output.name)}, n_bytes
+
+
+FORMATS: dict[str, Callable[[Contents, Source, Path], tuple[_Texts, int]]] = {
+    "c": _as_c,
+    "js": _as_javascript,
+}
+"""Languages, and the function that returns the texts of the files and the bytes of the tables."""
+
+
+def export(
+    model: str | os.PathLike[str], output: Path, form: str = "c", gpu: Gpu | None = None
+) -> Exported:
+    """Export a model, asked for as `gpperf_lite.load` is.
+
+    form: one of FORMATS. Raises what `load` raises, and BuilderError for a name of the file that
+    its language cannot have.
+    """
+    if output.is_dir() or not output.name.isprintable() or "*/" in output.name:
+        raise BuilderError(f"output must be a file with a printable name (got {output})")
+    source = source_of(model, gpu)
+    texts, n_bytes = FORMATS[form](contents_of(source.artefact), source, output)
+    for path, text in texts.items():
+        write_text(path, text)
+    return Exported(tuple(texts), n_bytes, source.n_bytes)

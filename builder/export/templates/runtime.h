@@ -1,0 +1,123 @@
+/* ---- the operations that the formulas call ---- */
+
+/* Beyond 2**53, where a quotient may be rounded up, Python divides what fmod leaves. */
+static double gpperf__floor_divide_large(double one, double other)
+{
+    GPPERF__EXACT
+    const double quotient = (one - fmod(one, other)) / other, whole = floor(quotient);
+    return quotient - whole > 0.5 ? whole + 1.0 : whole;
+}
+
+/* Whole numbers divided, and rounded down: by a constant as integers, for which no divider is needed. */
+GPPERF__INLINE double gpperf__floor_divide(double one, double other)
+{
+    if (!(one < 9007199254740992.0)) return gpperf__floor_divide_large(one, other);
+#if defined(__GNUC__)
+    if (__builtin_constant_p(other))
+        return (double)(int64_t)((uint64_t)(int64_t)one / (uint64_t)(int64_t)other);
+#endif
+    return (double)(int64_t)(one / other);
+}
+
+static int32_t gpperf__faded(int32_t units, double beyond)
+{
+    return (int32_t)((double)units / beyond);
+}
+
+/* 2**(units / 8192): a table of the low bits, and a product for each of the high ones, in the order in
+   which Python's table was made. */
+GPPERF__INLINE double gpperf__octaves(int32_t units)
+{
+    GPPERF__EXACT
+    const int32_t rest = units & 8191;
+    const uint64_t power = (uint64_t)(1023 + (units - rest) / 8192) << 52;
+    double factor, value = gpperf__octave[rest & 511];
+    value *= gpperf__root[0][rest >> 9 & 1];
+    value *= gpperf__root[1][rest >> 10 & 1];
+    value *= gpperf__root[2][rest >> 11 & 1];
+    value *= gpperf__root[3][rest >> 12 & 1];
+    memcpy(&factor, &power, sizeof factor);
+    return value * factor;
+}
+
+/* Between which of the known confidences one lies, and how far. */
+static gpperf__between gpperf__between_of(const gpperf__interval *interval, double confidence)
+{
+    const double *known = gpperf__confidences + interval->first_confidence;
+    gpperf__between between;
+    int32_t after = 0;
+    while (after < interval->n_confidences && known[after] <= confidence) after++;
+    between.first = interval->first_confidence;
+    between.after = after;
+    between.share = after == 0 || after == interval->n_confidences
+                        ? 0.0
+                        : (confidence - known[after - 1]) / (known[after] - known[after - 1]);
+    return between;
+}
+
+/* The half-width of one regime, between those of the two nearest confidences. */
+static int32_t gpperf__width_in(const gpperf__interval *interval, int32_t regime, const gpperf__ask *ask)
+{
+    const int32_t *widths =
+        gpperf__half_widths + interval->first_width + regime * interval->n_confidences;
+    gpperf__between between = ask->between;
+    int32_t whole;
+    double more, rest;
+    if (interval->first_confidence != between.first)
+        between = gpperf__between_of(interval, ask->confidence);
+    if (between.after == 0) return widths[0];
+    if (between.after == interval->n_confidences) return widths[between.after - 1];
+    more = (double)(widths[between.after] - widths[between.after - 1]) * between.share;
+    whole = (int32_t)more;
+    rest = more - (double)whole;
+    /* As Python rounds: half to even. */
+    if (rest > 0.5 || (rest == 0.5 && (whole & 1))) whole++;
+    return widths[between.after - 1] + whole;
+}
+
+/* The half-width of an interval at a predicted value. */
+static int32_t gpperf__width(const gpperf__interval *interval, double value, const gpperf__ask *ask)
+{
+    const double *edges = gpperf__edges + interval->first_edge;
+    int32_t regime = 0;
+    while (regime < interval->n_edges && edges[regime] <= value) regime++;
+    return gpperf__width_in(interval, regime, ask);
+}
+
+/* ---- the forests ---- */
+
+static int32_t gpperf__cut(int32_t sum)
+{
+    return sum > @LARGEST_SUM@ ? @LARGEST_SUM@ : sum < -@LARGEST_SUM@ ? -@LARGEST_SUM@ : sum;
+}
+
+/* The number of thresholds of each column that its feature is above. */
+static void gpperf__bins(const gpperf__forest *forest, const float *x, uint8_t *bin)
+{
+    const uint8_t *feature = gpperf__feature + forest->first_column;
+    const uint8_t *counts = gpperf__count + forest->first_column;
+    const float *threshold = gpperf__threshold + forest->first_threshold;
+    int column, block, i;
+    for (column = 0; column < forest->n_columns; column++) {
+        const float value = x[feature[column]];
+        int32_t count = 0;
+        threshold += counts[column] > 16 ? 16 : 0; /* the pivots */
+        for (block = 0; block < counts[column]; block += 16, threshold += 16)
+            for (i = 0; i < 16; i++) count += value > threshold[i];
+        bin[column] = (uint8_t)count;
+    }
+}
+
+/* The leaf of each of 64 trees. */
+static void gpperf__leaves(const gpperf__forest *forest, int first, const uint8_t *bin, uint8_t *leaf)
+{
+    const uint8_t *column = gpperf__column + forest->first_question + first;
+    const uint8_t *rank = gpperf__rank + forest->first_question + first;
+    int level, i;
+    memset(leaf, 0, 64);
+    for (level = 0; level < forest->depth; level++) {
+        for (i = 0; i < 64; i++) leaf[i] = (uint8_t)(2 * leaf[i] + (bin[column[i]] > rank[i]));
+        column += forest->n_padded;
+        rank += forest->n_padded;
+    }
+}

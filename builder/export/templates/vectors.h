@@ -1,0 +1,145 @@
+/* ---- the forests, with the vectors of x86-64 ---- */
+
+#ifdef GPPERF__X86
+
+/* 0: none of these, 1: AVX2, 2: AVX-512 with permutations of bytes. */
+static int gpperf__vectors(void)
+{
+#if GPPERF_SIMD > 1
+    if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        return 2;
+#endif
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") ? 1 : 0;
+}
+
+GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__forest *forest, const float *x, uint8_t *bin)
+{
+    const uint8_t *feature = gpperf__feature + forest->first_column;
+    const uint8_t *counts = gpperf__count + forest->first_column;
+    const float *threshold = gpperf__threshold + forest->first_threshold;
+    int column, block;
+    for (column = 0; column < forest->n_columns; column++) {
+        const __m256 value = _mm256_set1_ps(x[feature[column]]);
+        int count = 0;
+        threshold += counts[column] > 16 ? 16 : 0;
+        for (block = 0; block < counts[column]; block += 16, threshold += 16) {
+            const __m256 low = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold), _CMP_GT_OQ);
+            const __m256 high = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold + 8), _CMP_GT_OQ);
+            count += __builtin_popcount((unsigned)_mm256_movemask_ps(low));
+            count += __builtin_popcount((unsigned)_mm256_movemask_ps(high));
+        }
+        bin[column] = (uint8_t)count;
+    }
+}
+
+/* The leaf of each of 64 trees: bins are looked up 16 columns at a time. */
+GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int first, const uint8_t *bin,
+                                             uint8_t *leaf)
+{
+    const uint8_t *columns = gpperf__column + forest->first_question + first;
+    const uint8_t *ranks = gpperf__rank + forest->first_question + first;
+    const __m256i most = _mm256_set1_epi8(0x70);
+    int half, level, start;
+    for (half = 0; half < 64; half += 32) {
+        __m256i leaves = _mm256_setzero_si256();
+        for (level = 0; level < forest->depth; level++) {
+            const int at = level * forest->n_padded + half;
+            const __m256i column = _mm256_loadu_si256((const __m256i *)(const void *)(columns + at));
+            const __m256i rank = _mm256_loadu_si256((const __m256i *)(const void *)(ranks + at));
+            __m256i found = _mm256_setzero_si256(), no;
+            for (start = 0; start < forest->n_columns; start += 16) {
+                const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bin + start));
+                /* 0 ... 15 of these columns; others have the high bit, and give 0. */
+                const __m256i mine = _mm256_xor_si256(column, _mm256_set1_epi8((char)start));
+                found = _mm256_or_si256(found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(some),
+                                                                   _mm256_adds_epu8(mine, most)));
+            }
+            /* Equal to the lesser of both: it is not above. */
+            no = _mm256_cmpeq_epi8(_mm256_min_epu8(found, rank), found);
+            leaves = _mm256_add_epi8(_mm256_add_epi8(leaves, leaves),
+                                     _mm256_add_epi8(no, _mm256_set1_epi8(1)));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(leaf + half), leaves);
+    }
+}
+
+/* Whole numbers divided, and rounded down: beyond 2**53 one by one. */
+GPPERF__VBMI static __m512d gpperf__floor_divide_vbmi(__m512d one, __m512d other)
+{
+    double ones[8], others[8];
+    int i;
+    if (!_mm512_cmp_pd_mask(one, _mm512_set1_pd(9007199254740992.0), _CMP_GE_OQ))
+        return _mm512_roundscale_pd(one / other, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    _mm512_storeu_pd(ones, one);
+    _mm512_storeu_pd(others, other);
+    for (i = 0; i < 8; i++) ones[i] = gpperf__floor_divide(ones[i], others[i]);
+    return _mm512_loadu_pd(ones);
+}
+
+/* The sum of a forest of up to 128 columns, not cut: bins, then 64 questions at a time, then the leaves
+   of 16 trees at a time. */
+GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const float *x)
+{
+    const uint8_t *feature = gpperf__feature + forest->first_column;
+    const uint8_t *counts = gpperf__count + forest->first_column;
+    const float *threshold = gpperf__threshold + forest->first_threshold;
+    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
+    const int depth = forest->depth;
+    const __m512i one = _mm512_set1_epi8(1);
+    /* Where the leaves of 16 trees begin. */
+    const __m512i begin = _mm512_sllv_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(depth));
+    __m512i low, high, sum = _mm512_setzero_si512();
+    uint8_t bin[128];
+    int column, first, level, part;
+    _mm512_storeu_si512(bin, sum);
+    _mm512_storeu_si512(bin + 64, sum);
+    for (column = 0; column < forest->n_columns; column++) {
+        const __m512 value = _mm512_set1_ps(x[feature[column]]);
+        int from = 0;
+        if (counts[column] > 16) {
+            from = 16 * __builtin_popcount(
+                            _mm512_cmp_ps_mask(value, _mm512_loadu_ps(threshold), _CMP_GT_OQ));
+            threshold += 16;
+        }
+        bin[column] = (uint8_t)(from + __builtin_popcount(_mm512_cmp_ps_mask(
+                                           value, _mm512_loadu_ps(threshold + from), _CMP_GT_OQ)));
+        threshold += (counts[column] + 15) / 16 * 16;
+    }
+    low = _mm512_loadu_si512(bin);
+    high = _mm512_loadu_si512(bin + 64);
+    for (first = 0; first < forest->n_trees; first += 64) {
+        const uint8_t *asked = gpperf__column + forest->first_question + first;
+        const uint8_t *rank = gpperf__rank + forest->first_question + first;
+        __m512i leaf = _mm512_setzero_si512();
+        for (level = 0; level < depth; level++) {
+            const __m512i found = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(asked), high);
+            const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
+            leaf = _mm512_add_epi8(leaf, leaf);
+            leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
+            asked += forest->n_padded;
+            rank += forest->n_padded;
+        }
+        for (part = 0; part < 64 && first + part < forest->n_trees; part += 16) {
+            const int n = forest->n_trees - first - part;
+            const __mmask16 mine = (__mmask16)(n < 16 ? (1 << n) - 1 : 65535);
+            const __m512i place = _mm512_add_epi32(begin, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(leaf)));
+            /* 32 bits from where a leaf is: the lower half of them. */
+            const __m512i both = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mine, place, leaves, 2);
+            sum = _mm512_add_epi32(sum, _mm512_srai_epi32(_mm512_slli_epi32(both, 16), 16));
+            leaf = _mm512_shuffle_i32x4(leaf, leaf, 0x39);
+            leaves += (ptrdiff_t)16 << depth;
+        }
+    }
+    return _mm512_reduce_add_epi32(sum) + forest->bias;
+}
+
+#else
+
+static int gpperf__vectors(void)
+{
+    return 0;
+}
+
+#endif
