@@ -16,7 +16,7 @@ PHYSICS = ("base_s", "light_s", "compute_s", "memory_s", "macs_s", "dram_s", "la
 """What the first function hands to the second."""
 
 OUTSIDE = ("m", "n", "k", "batch", "runtime", "memory", "layout", "beta", "stand-in", "remark")
-"""Ways to be out of the domain, in the order of their bits; the first six are `KernelModel.strays`."""
+"""Ways to be out of the domain, in the order of their bits: first those of `KernelModel.strays`."""
 
 _STRAYS = (0, 0, 1, 1, 2, 2, 3, 3, 4, 5)
 _RUNTIME = {

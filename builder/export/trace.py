@@ -60,8 +60,8 @@ class Formulas:
 
     parameters: of the heads of that form, in their order.
     columns: the features that the forests look at. strays: the ways to lie outside, in the order of
-    `KernelModel.strays`; beyond: the factor, 1 inside. known: nodes by the names that they have in the
-    runtime. answer: the fields of the answer by name, and `energy_j`.
+    `KernelModel.strays`; beyond: the factor, 1 inside. known: nodes by the names that they have in
+    the runtime. answer: the fields of the answer by name, and `energy_j`.
     """
 
     graph: Graph

@@ -15,6 +15,7 @@ import pytest
 from builder.export import export
 from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._features import FEATURES
+from gpperf_lite._interval import Interval
 from gpperf_lite._kernel import LIBRARY, Kernel
 from stand_ins.artefacts import (
     GPU,
@@ -67,8 +68,20 @@ def mixed_artefact() -> Artefact:
     return Artefact("mixed", "4", GPU, kernels, estimators, {"f16": "bf16"}, {})
 
 
+def narrow_artefact() -> Artefact:
+    """Return the small artefact, its runtime with intervals of its own outside of its domain."""
+    small = small_artefact()
+    runtime, *others = small.estimators
+    inside = runtime.interval
+    wide = Interval(
+        inside.runtime_edges_s, inside.confidences, inside.half_widths, (4001, 5000, 9000)
+    )
+    return small._replace(estimators=(runtime._replace(interval=wide), *others))
+
+
 ARTEFACTS = {
     "small": small_artefact,
+    "narrow": narrow_artefact,
     "kernels": kernels_artefact,
     "back_ends": back_ends_artefact,
     "mixed": mixed_artefact,
