@@ -30,7 +30,7 @@ from builder.export.contents import contents_of
 from builder.export.source import Source, card_of, source_of
 from gpperf_lite._artefact import write
 
-SMALL = ("small", "kernels", "back_ends", "mixed")
+SMALL = ("small", "narrow", "kernels", "back_ends", "mixed")
 LANGUAGES = {"c": "-std=c99", "c++": "-std=c++17"}
 
 

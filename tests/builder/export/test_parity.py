@@ -45,7 +45,7 @@ def test_a_built_in_model_answers_in_c_as_in_python(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("simd", [0, 1, 2])
 @pytest.mark.parametrize("compiler", COMPILERS)
-@pytest.mark.parametrize("name", ["kernels", "back_ends", "mixed"])
+@pytest.mark.parametrize("name", ["narrow", "kernels", "back_ends", "mixed"])
 def test_a_model_of_one_s_own_answers_in_c_as_in_python(
     name: str, compiler: str, simd: int, tmp_path: Path
 ) -> None:
