@@ -35,6 +35,7 @@ _WIDEST = 1000 << 13
 """Half-widths, in units of 1/8192 octave, of which 2**x and 2**-x are ordinary numbers."""
 
 _N_USUAL = 512
+"""GEMMs that show which answers of a forest are usual."""
 
 _T = TypeVar("_T")
 
@@ -58,7 +59,8 @@ class Numbered(Generic[_T]):
 class Head:
     """A kernel in a dtype: who answers, and for which layouts.
 
-    kernel: its number; model: of one layout, of which nothing but the layout is used elsewhere.
+    kernel: its number; model: that of its first layout, from which those of others differ in the
+    layout alone.
     estimators: numbers of those of TARGETS, -1 for one that is not there.
     layouts, compared: numbers of the layouts that it takes, and of those in which it is ranked
     where nobody says among which kernels.

@@ -6,6 +6,7 @@ A text @NAME@ in a file of the folder `templates` stands for a value.
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 
 import gpperf_lite
 
@@ -13,6 +14,7 @@ from .contents import Contents
 from .source import Source, notes_of
 
 _FOLDER = Path(__file__).parent / "templates"
+_WIDTH = 100
 
 
 def filled(name: str, **values: str) -> str:
@@ -32,7 +34,11 @@ def facts_of(
     """
     artefact, dtypes = contents.artefact, list(contents.defaults)
     names = [kernel.name for kernel in artefact.kernels]
-    notes = [margin + safe(note) for note in notes_of(contents)]
+    notes = [
+        line
+        for note in notes_of(contents)
+        for line in wrap(safe(note), _WIDTH, initial_indent=margin, subsequent_indent=f"{margin}  ")
+    ]
     return {
         "FILE": file,
         "GPU": safe(artefact.gpu.name),
