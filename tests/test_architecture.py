@@ -179,6 +179,7 @@ BUILDER_LIBRARIES = {
     "evaluate.study": {"sklearn"},
     "importers.columns": {"pyarrow"},
     "importers.host_bound": {"pyarrow"},
+    "importers.predicted": {"pyarrow"},
     "parallel": {"rich"},
     "plan.shapes": {"scipy"},
     "toml": {"tomli"},

@@ -16,6 +16,7 @@ from . import (
     plan,
     probe,
     report,
+    table,
     train,
     visit,
 )
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
     merge.COMMAND,
     visit.COMMAND,
     import_table.COMMAND,
+    table.COMMAND,
     train.COMMAND,
     calibrate.COMMAND,
     evaluate.COMMAND,
