@@ -137,11 +137,13 @@ def _totals(placed: Placements) -> Iterator[str]:
 
 def _notes(placed: Placements) -> Iterator[str]:
     """Yield each note of a GPU once, with the lines of all jobs that it is true of."""
-    notes: dict[tuple[str, str], Noted] = {}
+    by_gpu: dict[str, dict[str, Noted]] = {}
     for row in placed:
+        notes = by_gpu.setdefault(row.gpu, {})
         for one in row.notes:
-            notes[row.gpu, one.text] = one.with_others(notes.get((row.gpu, one.text)))
-    yield from (f"{gpu}: note: {_told(one)}" for (gpu, _), one in notes.items())
+            notes[one.text] = one.with_others(notes.get(one.text))
+    for gpu, notes in by_gpu.items():
+        yield from (f"{gpu}: note: {_told(one)}" for one in notes.values())
 
 
 def _told(one: Noted) -> str:

@@ -24,7 +24,8 @@ SHAPES = {name: DICE.integers(1, 9000, N_ROWS) for name in ("m", "n", "k")}
 
 
 def engine(module: str) -> ModuleType:
-    return pytest.importorskip(module, reason=f"{module} is not installed: pip install {module}")
+    package = module.partition(".")[0]
+    return pytest.importorskip(module, reason=f"{package} is not installed: pip install {package}")
 
 
 def check(rows: dict[str, Any], gpu: str = "h200_sxm", dtype: str = "bf16") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -149,3 +150,21 @@ def test_a_neighbour_on_the_spot_decides() -> None:
     out = np.arange(21) == 20
     twin = grid.index((128, 256, 1024))
     assert nearest_predictions(points, out) == pytest.approx(measured[[twin]], rel=0.01)
+
+
+def test_engines_prints_rows_a_second_and_what_it_skips(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cores = os.sched_getaffinity(0)
+    for name in ("polars", "pyspark", "pandas", "ray"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["engines", "--rows", "300", "--rounds", "1"]) == 0
+    heading, *skipped, ours = capsys.readouterr().out.splitlines()
+    assert heading.startswith("h200_sxm bf16: rows a second on core ")
+    assert [line.partition(" (")[0] for line in skipped] == [
+        "skipped: Polars",
+        "skipped: Spark",
+        "skipped: Ray Data",
+    ]
+    assert re.fullmatch(r"  predict_batch +[\d,]+   \d+\.\d\d h for 100,000,000", ours)
+    assert os.sched_getaffinity(0) == cores

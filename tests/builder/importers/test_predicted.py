@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from stand_ins.built_in import built_in
+from stand_ins.simulators import DENSE, MLP
 from stand_ins.tables import aiconfigurator, serving_table, write_parquet
 
 import gpperf_lite as gp
@@ -20,10 +21,6 @@ from builder.importers import dense_like, import_table, mlp_like, parquet_like
 
 SIZES = [(1, 128, 256), (64, 4096, 7168), (4096, 4096, 4096)]
 LAYERS = {"o_proj": (4096, 4096), "down_proj": (4096, 14336)}
-DENSE = (
-    "layer,tokens,time_us\nact_fn,1,2.5\no_proj,1,40\no_proj,64,41.5\ndown_proj,1,126\n"
-    "down_proj,2048,1459.5\n"
-)
 
 
 def read_back(folder: Path, data: bytes, gpu: str | None = None) -> dict[str, Any]:
@@ -174,17 +171,6 @@ def test_predicted_layers_are_read_back_and_near_those_of_a_real_profile(
         assert runtime_s == pytest.approx(float(row["latency_us"]) * 1e-6)
     times = [float(us) / row["latency_us"] for (_, _, us), row in zip(told, rows, strict=True)]
     assert np.median(np.abs(np.log(times))) < 0.5
-
-
-MLP = {
-    **{f"time_stats.{op}.{stat}": "1.25"
-       for op in ("emb", "attn_pre_proj", "attn_post_proj", "mlp_up_proj", "mlp_down_proj", "add")
-       for stat in ("min", "max", "mean", "median", "std")},
-    "n_head": "64", "n_kv_head": "8", "n_embd": "8192", "n_expanded_embd": "28672",
-    "vocab_size": "32768", "use_gated_mlp": "True", "num_tokens": "4096",
-    "num_tensor_parallel_workers": "4",
-}  # fmt: skip
-"""A row of Vidur's `mlp.csv`, in its columns; the times are made up."""
 
 
 def mlp(folder: Path, *rows: dict[str, str]) -> list[dict[str, str]]:
