@@ -24,6 +24,9 @@ Rows = NDArray[np.intp]
 _USUAL = 4096
 """A size that any kernel's alignment allows."""
 
+_STEP = 128
+"""A multiple of the alignments that kernels have which no model names."""
+
 
 class Noted(NamedTuple):
     """A note on the predictions of a job, and of how many of its lines it is true.
@@ -153,18 +156,29 @@ class JobCosts:
         One line that no kernel can run does not spoil the jobs that it is not in.
         """
         answer = self._answer(group, rows)
-        if not isinstance(answer, str):
+        if not isinstance(answer, str) or answer == self._answer(group, None):
             yield rows, answer
             return
-        jobs = np.unique(self._job[rows])
-        if len(jobs) > 1 and isinstance(self._answer(group, None), PredictionBatch):
-            is_first = self._job[rows] < jobs[len(jobs) // 2]
-            yield from self._answers(group, rows[is_first])
-            yield from self._answers(group, rows[~is_first])
-            return
-        # In an order of their own: the reason names the first that cannot be run.
-        order = np.lexsort([size[rows] for size in self._jobs.sizes.values()])
-        yield rows, str(self._answer(group, rows[order]))
+        job = self._job[rows]
+        stuck = np.unique(job[self._is_stuck(group, rows)])
+        for one in stuck:
+            mine = rows[job == one]
+            # In an order of their own: the reason names the first that cannot be run.
+            order = np.lexsort([size[mine] for size in self._jobs.sizes.values()])
+            yield mine, self._answer(group, mine[order])
+        others = rows[~np.isin(job, stuck)]
+        if others.size:
+            yield others, self._answer(group, others)
+
+    def _is_stuck(self, group: int, rows: Rows) -> NDArray[np.bool_]:
+        """Return a mask of lines that no kernel can run, by one call for each kind of alignment."""
+        step = math.lcm(_STEP, *(kernel.alignment for kernel in self._model.kernels))
+        extents = [self._jobs.sizes[name][rows].astype(np.int64) for name in "mnk"]
+        kinds = np.stack([np.gcd(extent, step) for extent in extents], axis=1)
+        _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+        is_stuck = np.array([isinstance(self._answer(group, rows[[one]]), str) for one in first])
+        stuck: NDArray[np.bool_] = is_stuck[kind.reshape(-1)]
+        return stuck
 
     def _take(self, rows: Rows, batch: PredictionBatch) -> None:
         """Keep the predictions of lines of one group."""

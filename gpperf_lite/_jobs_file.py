@@ -69,6 +69,8 @@ class _Reading:
         """Return the jobs of the text of a file."""
         rows = self.rows(text)
         line, first = next(rows, (1, []))
+        if not first:
+            self.refuse(line, f"it is empty: the header {','.join(NEEDED)} is missing")
         heads = self.heads(line, first)
         while block := list(islice(rows, _BLOCK)):
             for line, row in block:

@@ -161,7 +161,10 @@ def _placed(job: str, gpu: str, cost: Cost | str, limits: _Limits) -> Placement:
     deadline_s = limits.deadline_s
     if isinstance(cost, str):
         return Placement(job, gpu, *(None,) * 6, deadline_s, "", False, (), (cost,))
-    sustained_s, energy_j = cost.sustained_runtime_s, cost.energy_j
+    sustained_s, energy_j, peak_w = cost.sustained_runtime_s, cost.energy_j, cost.peak_power_w
+    power_w = None
+    if energy_j is not None and peak_w is not None:
+        power_w = min(energy_j / sustained_s, peak_w)  # rounding may carry a mean above its largest
     return Placement(
         job,
         gpu,
@@ -169,8 +172,8 @@ def _placed(job: str, gpu: str, cost: Cost | str, limits: _Limits) -> Placement:
         cost.runtime_interval_s,
         sustained_s,
         energy_j,
-        None if energy_j is None else energy_j / sustained_s,
-        cost.peak_power_w,
+        power_w,
+        peak_w,
         deadline_s,
         _timed(cost),
         cost.in_domain,

@@ -71,7 +71,9 @@ def test_what_spreadsheets_write_is_taken(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [
-        ("", 1, "the header has no column job m n k dtype"),
+        ("", 1, "it is empty: the header job,m,n,k,dtype is missing"),
+        ("\n \n", 1, "it is empty"),
+        ("job,count\n", 1, "the header has no column m n k dtype"),
         (f"{HEAD}\n", 1, "there is no line of a job below the header"),
         ("job,m,n,k\na,1,2,3\n", 1, "the header has no column dtype"),
         (f"{HEAD},m\n", 1, "there are two columns 'm'"),
