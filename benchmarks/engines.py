@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -133,7 +134,7 @@ def _ray(shapes: Shapes, options: EngineOptions, stack: ExitStack) -> Callable[[
     module = _example("predict_ray")
     _let_others_import()
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     stack.callback(ray.shutdown)
     ray.data.DataContext.get_current().enable_progress_bars = False
     frame = ray.data.from_numpy([np.stack(list(shapes.values()), axis=1)])

@@ -30,7 +30,8 @@ def predicted(shapes: pl.LazyFrame, gpu: str = "h200", dtype: str = "bf16") -> p
             else pl.lit(None, pl.Float64).alias("energy_j"),
         )
 
-    schema = {**shapes.collect_schema(), "runtime_s": pl.Float64, "energy_j": pl.Float64}
+    added: dict[str, pl.DataType] = {"runtime_s": pl.Float64(), "energy_j": pl.Float64()}
+    schema = {**shapes.collect_schema(), **added}
     # Whatever is wanted of the result, `add` needs all of m, n and k.
     return shapes.map_batches(add, schema=schema, streamable=True, projection_pushdown=False)
 

@@ -13,10 +13,11 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import pandas_udf
+from pyspark.sql.pandas.functions import pandas_udf
 
 import gpperf_lite as gp
 
@@ -31,7 +32,8 @@ def predicted(shapes: DataFrame, gpu: str = "h200", dtype: str = "bf16") -> Data
             figures = {"runtime_s": answers.runtime_s, "energy_j": answers.energy_j}
             yield pd.DataFrame(figures, dtype=float)
 
-    cost = pandas_udf(costs, "runtime_s double, energy_j double")
+    made: Any = pandas_udf  # its stubs take no function whose arguments have types
+    cost = made(costs, "runtime_s double, energy_j double")
     asked = shapes.withColumn("cost", cost("m", "n", "k"))
     return asked.select(*shapes.columns, "cost.*")
 
