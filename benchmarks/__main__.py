@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed`, `exported` and `accuracy TABLE`."""
+"""`python -m benchmarks speed`, `exported`, `accuracy TABLE` and `engines`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,12 @@ def _parser() -> argparse.ArgumentParser:
     accuracy.add_argument("--split", default="pair", help="pair shape kernel extrapolate")
     accuracy.add_argument("--quick", action="store_true", help="one fold instead of five")
     accuracy.set_defaults(run=_accuracy)
-    for part in (speed, exported, accuracy):
+    engines = parts.add_parser("engines", help="rows a second of Polars, Spark and Ray Data")
+    engines.add_argument("--gpu", default="h200_sxm", help="built-in model")
+    engines.add_argument("--rows", type=int, default=500_000, help="of a turn")
+    engines.add_argument("--rounds", type=int, default=3, help="of which the median is told")
+    engines.set_defaults(run=_engines)
+    for part in (speed, exported, accuracy, engines):
         part.add_argument("--dtype", default="bf16")
     return parser
 
@@ -52,6 +57,13 @@ def _exported(options: argparse.Namespace) -> Iterator[str]:
     if options.quick:
         return exported_lines(ExportedOptions(*asked, rounds=3, n_rows=2000, forest=False))
     return exported_lines(ExportedOptions(*asked))
+
+
+def _engines(options: argparse.Namespace) -> Iterator[str]:
+    from .engines import EngineOptions, engine_lines
+
+    asked = EngineOptions(options.gpu, options.dtype, options.rounds, options.rows)
+    return engine_lines(asked)
 
 
 def _accuracy(options: argparse.Namespace) -> Iterator[str]:

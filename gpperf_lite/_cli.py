@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_rank(commands)
     _add_compare(commands)
+    _add_jobs(commands)
     models = _command(commands, "models", "list the built-in models", "", _run_models)
     models.add_argument("--json", action="store_true", help="print JSON")
     text = "list the GPUs whose facts are known, whether or not they have a model"
@@ -153,6 +154,19 @@ def _add_compare(commands: Any) -> None:
     parser.add_argument("--timed", metavar="WHAT", help=text)
 
 
+def _add_jobs(commands: Any) -> None:
+    text = "add up jobs, which are lists of GEMMs, on GPUs: time, energy and power"
+    example = "JOBS.csv --gpu h200,b200,l40s --power-cap 700 --deadline 3600"
+    parser = _command(commands, "jobs", text, example, _run_jobs)
+    columns = "job m n k dtype, and if wanted batch layout beta count kernel deadline_s"
+    parser.add_argument("file", metavar="JOBS.csv", help=f"CSV of {columns}; - is stdin")
+    text = "leaves out GPUs whose peak power is above it; no slowdown is modelled"
+    parser.add_argument("--power-cap", type=_number, metavar="W", help=text)
+    text = "in seconds, of jobs that have none in the file"
+    parser.add_argument("--deadline", type=_number, metavar="S", help=text)
+    _add_answer(parser, "; several with commas", ", beside those of --gpu")
+
+
 def _add_gemm(
     parser: argparse.ArgumentParser, more: str = "", gpus: str = "", facts: str = _NAMED
 ) -> None:
@@ -166,6 +180,11 @@ def _add_gemm(
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
     parser.add_argument("--alpha", type=_number, default=1.0, help="factor of A B; 1 without it")
     parser.add_argument("--beta", type=_number, default=0.0, help="factor of C; 0 without it")
+    _add_answer(parser, gpus, facts)
+
+
+def _add_answer(parser: argparse.ArgumentParser, gpus: str, facts: str) -> None:
+    """Add the GPU, the confidence and the form of an answer."""
     parser.add_argument("--gpu", help=f"{_GPU}{gpus}; {_DEFAULT_GPU} without it")
     parser.add_argument("--gpu-facts", metavar="FILE", help=f"{_FACTS}{facts}")
     text = "of the intervals, between 0 and 1; 0.9 without it"
@@ -325,6 +344,12 @@ def _run_compare(options: argparse.Namespace) -> None:
         mark = "; * best of its kind" if len(found) > 1 else ""
         print(f"{sizes_text(gemms[0])} {gemms[0].layout}{mark}")
         print("\n".join([*compared_table(found), *compared_notes(found)]))
+
+
+def _run_jobs(options: argparse.Namespace) -> None:
+    from ._jobs_command import run  # of use to schedulers alone
+
+    run(options, _compared_gpus(options))
 
 
 def _run_models(options: argparse.Namespace) -> None:

@@ -111,11 +111,11 @@ def compare(
     if not isinstance(gemm, Gemm):
         raise InputError(f"gemm must be a Gemm (got {shown(gemm)})")
     confidence = checked_confidence(confidence)
-    models = [one if isinstance(one, Model) else load(one) for one in _several("gpus", gpus)]
+    models = models_of(gpus)
     gemms = [gemm]
     if dtypes is not None:
-        gemms = [replace(gemm, dtype=dtype) for dtype in _several("dtypes", dtypes)]
-    names = None if kernels is None else list(_several("kernels", kernels))
+        gemms = [replace(gemm, dtype=dtype) for dtype in several("dtypes", dtypes)]
+    names = None if kernels is None else list(several("kernels", kernels))
     if len(models) * len(gemms) * len(names or (None,)) > _MOST_ROWS:
         raise InputError(f"a comparison has at most {_MOST_ROWS} rows: ask for fewer")
     return Comparison(
@@ -138,7 +138,17 @@ def only_best(comparison: Comparison, field: str, timed: str | None = None) -> C
     return Comparison((best,))
 
 
-def _several(what: str, values: Iterable[Any]) -> Sequence[Any]:
+def models_of(gpus: Iterable[Model | str | os.PathLike[str]]) -> list[Model]:
+    """Return the models of GPUs, one at least; raises InputError, and whatever `load` raises."""
+    return [one if isinstance(one, Model) else load(one) for one in several("gpus", gpus)]
+
+
+def name_of(model: Model) -> str:
+    """Return the name that a row has: of the model, or of the GPU where it is the generic one."""
+    return model.gpu.name if model.name == GENERIC else model.name
+
+
+def several(what: str, values: Iterable[Any]) -> Sequence[Any]:
     """Return the values of a list that must have one at least, or raise InputError."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InputError(f"{what} must be several, such as a list (got {shown(values)})")
@@ -157,7 +167,7 @@ def _rows(
 
 
 def _row(model: Model, gemm: Gemm, name: str | None, confidence: float) -> Compared:
-    gpu = model.gpu.name if model.name == GENERIC else model.name
+    gpu = name_of(model)
     try:
         prediction = model.predict(gemm, name, confidence)
     except GpperfError as error:

@@ -219,10 +219,15 @@ def write_csv(
             writer = csv.DictWriter(text, list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow(row)
+    put(text.getvalue(), target)
+
+
+def put(text: str, target: str) -> None:
+    """Write a text to a file, or for "-" to stdout."""
     if target == "-":
-        print(text.getvalue(), end="")
+        print(text, end="")
     else:
-        write_atomically(target, text.getvalue().encode())
+        write_atomically(target, text.encode())
 
 
 def _csv_row(prediction: Prediction) -> dict[str, Any]:

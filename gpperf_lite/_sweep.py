@@ -17,6 +17,7 @@ _MOST_ROWS = 1_000_000
 _WHAT = "a whole number, a list 1024,4096 or a range 1024:4096:256"
 _PLAIN = re.compile(r"[0-9]+|[0-9]{1,3}(_[0-9]{3})+", re.ASCII)
 _POWER = re.compile(r"[0-9]+(\.[0-9]+)?e\+?[0-9]{1,2}", re.ASCII | re.IGNORECASE)
+_WHOLE = re.compile(r"^([0-9]+)\.0$", re.ASCII)
 _PREFIXED = re.compile(r"([0-9]{1,9})(k|m|g)(i?)b?", re.ASCII | re.IGNORECASE)
 _PREFIXES = "kmg"
 
@@ -73,6 +74,26 @@ def typed_sizes(name: str, text: str) -> list[int]:
     return values
 
 
+def typed_size(name: str, text: str, most: int = LARGEST) -> int:
+    """Return the one whole number from 1 to `most` that a text of a file stands for.
+
+    As `typed_sizes` takes it, and with the .0 that tables give whole numbers.
+    """
+    number = _number(name, text, _WHOLE.sub(r"\1", text), "a whole number")
+    if not 1 <= number <= most:
+        raise InputError(f"{name} must be an integer from 1 to {most} (got {shown(text)})")
+    return number
+
+
+def typed_number(name: str, text: str) -> float:
+    """Return the number that a text of a file stands for, or raise InputError."""
+    try:
+        return float(text)
+    except ValueError:
+        hint = ": a comma is no point" if "," in text else ""
+        raise InputError(f"{name} must be a number such as 0.5 (got {shown(text)}){hint}") from None
+
+
 def _wrong(part: str, text: str) -> str:
     """Return the reason why a part of a list was not meant as one; "" where there is none."""
     if part == "0":
@@ -83,7 +104,7 @@ def _wrong(part: str, text: str) -> str:
     return ""
 
 
-def _number(name: str, text: str, part: str) -> int:
+def _number(name: str, text: str, part: str, what: str = _WHAT) -> int:
     """Return the whole number that a part of a text stands for; raise InputError for any other."""
     if _PLAIN.fullmatch(part) and len(part) <= 2 * len(str(LARGEST)):
         return int(part)
@@ -100,7 +121,7 @@ def _number(name: str, text: str, part: str) -> int:
         advice = f": write {meant}"
     elif re.fullmatch(r"[0-9]+\.[0-9]+", part):
         advice = ": write it without a point"
-    raise InputError(f"{name} must be {_WHAT} (got {shown(text)}){advice}")
+    raise InputError(f"{name} must be {what} (got {shown(text)}){advice}")
 
 
 def _range(name: str, text: str, bounds: list[int]) -> range:

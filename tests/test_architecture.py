@@ -86,6 +86,13 @@ RUNTIME_IMPORTS = {
         "_gpu", "_gpu_artefact", "_interval", "_kernel", "_kernel_model", "_kernel_models",
         "_prediction", "_ranking",
     },
+    "_jobs": {"_arithmetic", "_errors", "_gemm"},
+    "_jobs_file": {"_errors", "_files", "_gemm", "_jobs", "_sweep"},
+    "_job_costs": {"_arithmetic", "_domain", "_errors", "_jobs", "_model", "_prediction"},
+    "_placement": {"_comparison", "_figures", "_interval", "_job_costs", "_jobs", "_model"},
+    "_jobs_command": {
+        "_figures", "_job_costs", "_jobs_file", "_model", "_output", "_placement",
+    },
     "_comparison": {"_builtin", "_errors", "_gemm", "_interval", "_model", "_prediction"},
     "_figures": set(),
     "_output": {"_comparison", "_figures", "_files", "_gemm", "_model", "_prediction"},
@@ -97,12 +104,13 @@ RUNTIME_IMPORTS = {
     "_kernel_facts": {"_checked_json", "_descriptions", "_errors", "_kernel"},
     "_cli": {
         "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gpu_facts",
-        "_gpu_listing", "_kernel", "_kernel_choice", "_kernel_facts", "_kernel_listing", "_model",
-        "_output", "_prediction", "_streams", "_sweep",
+        "_gpu_listing", "_jobs_command", "_kernel", "_kernel_choice", "_kernel_facts",
+        "_kernel_listing", "_model", "_output", "_prediction", "_streams", "_sweep",
     },
     "__main__": {"_cli"},
     "__init__": {
-        "_builtin", "_comparison", "_errors", "_gemm", "_gpu", "_kernel", "_model", "_prediction",
+        "_builtin", "_comparison", "_errors", "_gemm", "_gpu", "_jobs", "_jobs_file", "_kernel",
+        "_model", "_placement", "_prediction",
     },
 }  # fmt: skip
 
@@ -172,6 +180,7 @@ BUILDER_LIBRARIES = {
     "evaluate.study": {"sklearn"},
     "importers.columns": {"pyarrow"},
     "importers.host_bound": {"pyarrow"},
+    "importers.predicted": {"pyarrow"},
     "parallel": {"rich"},
     "plan.shapes": {"scipy"},
     "toml": {"tomli"},

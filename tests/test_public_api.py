@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import gpperf_lite as gp
 
@@ -13,8 +17,22 @@ ROOT = Path(__file__).parents[1]
 def test_all_is_sorted_and_names_every_public_name() -> None:
     public = {name for name in vars(gp) if not name.startswith("_")}
     # Submodules are private but `__main__`; `annotations` and the like would show up here.
-    assert set(gp.__all__) == public
+    assert set(gp.__all__) == public | set(gp._LATER)
     assert list(gp.__all__) == sorted(gp.__all__)
+    assert set(gp.__all__) <= set(dir(gp))
+
+
+def test_what_is_loaded_later_is_not_loaded_with_the_package() -> None:
+    code = "import sys, gpperf_lite as gp; print(*sys.modules); gp.place_jobs; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    first, then = (set(line.split()) for line in done.stdout.splitlines())
+    later = {f"gpperf_lite.{module}" for module in gp._LATER.values()}
+    assert not later & first
+    assert "gpperf_lite._placement" in then
+    with pytest.raises(AttributeError, match="module 'gpperf_lite' has no attribute 'nothing'"):
+        gp.nothing  # noqa: B018
 
 
 def test_every_public_name_says_what_it_is() -> None:

@@ -17,6 +17,7 @@ from . import (
     plan,
     probe,
     report,
+    table,
     train,
     visit,
 )
@@ -34,6 +35,7 @@ COMMANDS: tuple[Command, ...] = (
     merge.COMMAND,
     visit.COMMAND,
     import_table.COMMAND,
+    table.COMMAND,
     train.COMMAND,
     calibrate.COMMAND,
     evaluate.COMMAND,

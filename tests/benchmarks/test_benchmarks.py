@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -174,3 +175,21 @@ def test_a_forest_is_written_out_for_tl2cgen_as_it_is() -> None:
     rows = np.random.default_rng(1).uniform(0, 1000, (100, 70)).astype(np.float32)
     told = treelite.gtil.predict(written_out(forest), rows[:, : int(forest.feature.max()) + 1])
     assert told.ravel().tolist() == forest.totals_of(rows.T.copy()).tolist()
+
+
+def test_engines_prints_rows_a_second_and_what_it_skips(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cores = os.sched_getaffinity(0)
+    for name in ("polars", "pyspark", "pandas", "ray"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert main(["engines", "--rows", "300", "--rounds", "1"]) == 0
+    heading, *skipped, ours = capsys.readouterr().out.splitlines()
+    assert heading.startswith("h200_sxm bf16: rows a second on core ")
+    assert [line.partition(" (")[0] for line in skipped] == [
+        "skipped: Polars",
+        "skipped: Spark",
+        "skipped: Ray Data",
+    ]
+    assert re.fullmatch(r"  predict_batch +[\d,]+   \d+\.\d\d h for 100,000,000", ours)
+    assert os.sched_getaffinity(0) == cores
