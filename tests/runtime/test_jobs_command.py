@@ -20,7 +20,7 @@ decode,16,6144,4096,fp8,1e5,
 \x1b[31mred,16,6144,4096,nvfp4,1,
 large,1000000,1000000,4096,bf16,,
 """
-GPUS = "h200,b200,l40s,rtx4070"
+GPUS = "h200,b200,l40s,rtx2080ti"
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def test_the_table_marks_the_cheapest_and_tells_what_is_meant(
     assert all(line == line.rstrip() for line in lines)
     marked = [line.split()[:2] for line in lines[:16] if "*" in line]
     assert marked == [["prefill", "h200_sxm"], ["decode", "h200_sxm"], ["?[31mred", "b200_sxm"]]
-    (unknown,) = (line for line in lines[:16] if line.split()[:2] == ["prefill", "rtx4070"])
+    (unknown,) = (line for line in lines[:16] if line.split()[:2] == ["prefill", "rtx2080ti"])
     assert unknown.split()[2:] == ["-", "-", "-", "-", "60.00", "s", *"-" * 5]
     text = "\n".join(lines)
     assert "prefill on b200_sxm: its peak of 871.4 W is above the power cap of 800.0 W" in text
-    assert "prefill on rtx4070: dtype must be one that rtx4070 answers for: f32" in text
+    assert "prefill on rtx2080ti: dtype must be one that rtx2080ti answers for: f16" in text
     assert "large on l40s: a GEMM does not fit in memory" in text
     assert "cheapest on none: 1 of 4 jobs" in text
     assert "cheapest on h200_sxm: 2 of 4 jobs, " in text
