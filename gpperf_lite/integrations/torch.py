@@ -1,0 +1,111 @@
+"""PyTorch: what the matrix multiplications of a module cost on a GPU, without that GPU.
+
+    from gpperf_lite.integrations.torch import estimate
+
+    print(estimate(module, inputs, gpu="h200", backward=True))
+
+The module runs once on fake tensors, which have shapes, strides and types alone: no weights, no
+memory, no GPU. docs/torch.md has examples, and the doors of Inductor.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from .. import Gpu, InputError, Kernel, Model, load
+from ._answers import answers_to
+from ._estimate import Estimate, Site, Uncounted, estimate_of
+from ._fake import run
+from ._recorder import Recorder
+
+__all__ = ["Estimate", "Site", "Uncounted", "estimate"]
+
+
+def estimate(
+    module: torch.nn.Module,
+    *inputs: Any,
+    gpu: str | os.PathLike[str] | Gpu | Model = "h200",
+    backward: bool = False,
+    train: bool | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    kernel: Kernel | str | None = None,
+    confidence: float = 0.9,
+    fused_attention: bool = True,
+) -> Estimate:
+    """Predict the matrix multiplications of `module(*inputs, **kwargs)` on a GPU.
+
+    module: any; also one whose parameters are on the device "meta" or fake. It stays as it is.
+    inputs, kwargs: of its forward; of tensors only shape, strides and dtype count.
+    gpu: a name ("h200", "NVIDIA H200"), a path of an artefact, a `Gpu` or a `Model`.
+    backward: True for autograd's backward from all outputs as well, after the forward.
+    train: the mode of the module for this; None leaves each of its parts in its own.
+    kernel, confidence: as for `Model.predict_batch`.
+    fused_attention: `scaled_dot_product_attention` is one kernel, as on a GPU, and stands among
+        what is not counted; False: whatever the torch of this machine takes it apart into.
+
+    Runtimes are of launches one after the other, without what lies between them. What the model
+    does not know, such as a dtype, is a site with a reason, and in no total but the FLOPs.
+
+    Raises InputError for an argument that is not valid, and for a module that looks at values;
+    UnknownGpuError and ArtefactError as `load` does; whatever the module raises.
+    """
+    if not isinstance(module, torch.nn.Module):
+        raise InputError(f"module must be a torch.nn.Module (got {type(module).__name__})")
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise InputError(f"kwargs must be a dict of arguments by name (got {kwargs!r:.60})")
+    model = model_of(gpu)
+    recorder = Recorder()
+    with _in_mode(module, train):
+        run(
+            module,
+            inputs,
+            kwargs or {},
+            recorder,
+            backward=backward,
+            fused_attention=fused_attention,
+        )
+    return _estimated(recorder, model, kernel, confidence)
+
+
+def model_of(gpu: object) -> Model:
+    """Return the model of a GPU by its name, its file or its data sheet; a Model as it is."""
+    if isinstance(gpu, Model):
+        return gpu
+    if isinstance(gpu, Gpu):
+        return load("generic", gpu=gpu)
+    if not isinstance(gpu, (str, os.PathLike)):
+        raise InputError(f"gpu must be a name, a path, a Gpu or a Model (got {gpu!r:.60})")
+    return load(gpu)
+
+
+@contextmanager
+def _in_mode(module: torch.nn.Module, train: bool | None) -> Iterator[None]:
+    """Let a module train, or not, while this lasts; each of its parts goes back to its own mode."""
+    before = [(one, one.training) for one in module.modules()]
+    if train is not None:
+        module.train(train)
+    try:
+        yield
+    finally:
+        for one, mode in before:
+            one.training = mode
+
+
+def _estimated(
+    recorder: Recorder, model: Model, kernel: Kernel | str | None, confidence: float
+) -> Estimate:
+    answers = answers_to(recorder.launches, model, kernel, confidence)
+    return estimate_of(
+        recorder.launches,
+        recorder.others,
+        answers,
+        notes=tuple(model.card["notes"]),
+        gpu=model.gpu.name,
+        model=model.name,
+        confidence=confidence,
+    )
