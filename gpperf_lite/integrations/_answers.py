@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .. import GpperfError, Kernel, Model, PredictionBatch
+from .. import GpperfError, InputError, Kernel, Model, PredictionBatch
 from ._launch import Launch
 
 Asked = tuple[int, int, int, int, str, str, float]
@@ -28,6 +28,15 @@ class Answer(NamedTuple):
 
 def asked_of(launch: Launch) -> Asked:
     return (*launch[3:8], launch.layout, launch.beta)
+
+
+def check_asked(model: Model, kernel: Kernel | str | None, confidence: float) -> None:
+    """Raise what the model raises for a confidence, or a kernel, that no GEMM can be asked with."""
+    model.predict_batch([], [], [], model.dtypes[0], confidence=confidence)
+    if isinstance(kernel, str) and kernel not in {one.name for one in model.kernels}:
+        Kernel.from_name(kernel)
+    elif not isinstance(kernel, (str, Kernel, type(None))):
+        raise InputError(f"kernel must be a Kernel or the name of one (got {kernel!r:.60})")
 
 
 def answers_to(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
 
@@ -87,7 +88,8 @@ def fused(recorder: Recorder) -> Iterator[None]:
         query: Any, key: Any, value: Any, attn_mask: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         if not _is_fusible(query, key, value, enable_gqa=kwargs.get("enable_gqa", False)):
-            return _ORIGINAL(query, key, value, attn_mask, *args, **kwargs)
+            with sdpa_kernel(SDPBackend.MATH):
+                return _ORIGINAL(query, key, value, attn_mask, *args, **kwargs)
         return _Attention.apply(recorder, query, key, value, attn_mask)
 
     functional.scaled_dot_product_attention = instead

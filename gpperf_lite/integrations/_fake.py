@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from .. import InputError
 from ._attention import fused
-from ._graph import GraphRun, compiled, is_compiled, is_graph, own_inputs, recording
+from ._graph import GraphRun, is_graph, own_inputs
 from ._recorder import Recorder
 
 _DEVICE = "cpu"
@@ -42,7 +42,9 @@ def run(
     if is_graph(module):
         args = args or own_inputs(module)
         module = GraphRun(module, recorder)
-    elif is_compiled(module):
+    elif _is_compiled(module):
+        from ._compiled import compiled  # the compiler takes as long to import as torch does
+
         module = compiled(module)
     mode = _mode_of(module, args, kwargs)
     with ExitStack() as stack:
@@ -63,7 +65,9 @@ def _watching(
     module: torch.nn.Module, recorder: Recorder, *, fused_attention: bool
 ) -> Iterator[AbstractContextManager[Any]]:
     """Yield the contexts in which a recorder sees all that a module does."""
-    if is_compiled(module):
+    if _is_compiled(module):
+        from ._compiled import recording
+
         # It cannot be compiled under a recorder: its graphs are recorded when they run.
         yield recording(recorder)
         return
@@ -74,10 +78,14 @@ def _watching(
     yield recorder
 
 
+def _is_compiled(module: torch.nn.Module) -> bool:
+    return any(one.__name__ == "OptimizedModule" for one in type(module).__mro__)
+
+
 def _tensors_of(module: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield parameters and buffers by their names, those that are shared under each of theirs."""
-    yield from module.named_parameters(remove_duplicate=False)
-    yield from module.named_buffers(remove_duplicate=False)
+    """Yield parameters and buffers by their names; one that is shared, once."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()
 
 
 def _mode_of(*values: Any) -> FakeTensorMode:

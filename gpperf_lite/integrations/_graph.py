@@ -1,21 +1,11 @@
-"""Graphs of torch.fx, and of torch.compile: run node by node, each under the module that it is of.
-
-A graph has forgotten its modules; each of its nodes tells which one it came from.
-"""
+"""Graphs of torch.fx: run node by node, each node under the module that it came from."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import torch
-from torch._dynamo.backends.common import aot_autograd
-from torch._dynamo.eval_frame import OptimizedModule
-from torch._dynamo.exc import Unsupported
-from torch._functorch.aot_autograd import make_boxed_func
 
 from .. import InputError
 from ._recorder import Recorder
@@ -24,7 +14,7 @@ _OWNER = re.compile(r"^L\['\w+'\]\.?|^L__self___?")
 """The way in which a graph calls the module that was compiled."""
 
 
-class _Walk(torch.fx.Interpreter):
+class Walk(torch.fx.Interpreter):
     """A graph that tells a recorder where it is."""
 
     def __init__(self, graph: torch.fx.GraphModule, recorder: Recorder) -> None:
@@ -57,7 +47,7 @@ class GraphRun(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs:
             raise InputError(f"kwargs must be empty for a graph (got {' '.join(kwargs)})")
-        return _Walk(self.graph_module, self._recorder).run(*args)
+        return Walk(self.graph_module, self._recorder).run(*args)
 
 
 def own_inputs(graph: torch.fx.GraphModule) -> tuple[Any, ...]:
@@ -67,51 +57,6 @@ def own_inputs(graph: torch.fx.GraphModule) -> tuple[Any, ...]:
     if unknown:
         raise InputError(f"inputs must be given for this graph (it tells none for {unknown[0]})")
     return tuple(node.meta["val"] for node in nodes)
-
-
-_RECORDER: ContextVar[Recorder] = ContextVar("recorder of what was compiled")
-
-
-def _recording(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
-    """Return what runs a compiled graph, for whoever records when it does."""
-
-    def ran(*args: Any) -> Any:
-        recorder = _RECORDER.get()
-        with recorder:
-            return _Walk(graph, recorder).run(*args)
-
-    boxed: Callable[..., Any] = make_boxed_func(ran)
-    return boxed
-
-
-# One for all, so that a module that is estimated again is not compiled again.
-_BACKEND = aot_autograd(fw_compiler=_recording, bw_compiler=_recording)
-
-
-def compiled(module: OptimizedModule) -> torch.nn.Module:
-    """Return a compiled module, compiled anew so that its graphs are recorded as they run."""
-    made = torch.compile(module._orig_mod, backend=_BACKEND, fullgraph=True, dynamic=False)
-    assert isinstance(made, torch.nn.Module)
-    return made
-
-
-@contextmanager
-def recording(recorder: Recorder) -> Iterator[None]:
-    """Let compiled modules be recorded; InputError where one cannot be compiled as a whole."""
-    token = _RECORDER.set(recorder)
-    try:
-        yield
-    except Unsupported as error:
-        raise InputError(
-            "module must be compiled as one graph to be estimated compiled (torch.compile says: "
-            f"{str(error).splitlines()[0]}): estimate the module without torch.compile"
-        ) from error
-    finally:
-        _RECORDER.reset(token)
-
-
-def is_compiled(module: torch.nn.Module) -> bool:
-    return isinstance(module, OptimizedModule)
 
 
 def is_graph(module: torch.nn.Module) -> bool:

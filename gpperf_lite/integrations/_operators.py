@@ -139,22 +139,34 @@ def _matrix(tensor: Any) -> Matrix:
 
 def _dtype_of(call: Call, a: Any, b: Any) -> tuple[str, str]:
     """Return the dtype of a product, and the reason where no model can be asked about it."""
-    own = str(a.dtype).removeprefix("torch.")
     if call.operator.startswith("aten._scaled_mm"):
-        return _scaled_dtype(call, a, own)
-    if a.dtype != b.dtype:
-        return own, f"A is {own} and B is {str(b.dtype).removeprefix('torch.')}"
-    if a.dtype not in _DTYPES:
-        return own, f"gpperf_lite has no dtype for {own}"
-    is_rounded = a.dtype == torch.float32 and torch.get_float32_matmul_precision() != "highest"
-    return "tf32" if is_rounded else _DTYPES[a.dtype], ""
+        return _scaled_dtype(call, a, _plain(a.dtype))
+    return dtype_of(a.dtype, b.dtype)
+
+
+def dtype_of(a: torch.dtype, b: torch.dtype) -> tuple[str, str]:
+    """Return the dtype of a product of unscaled operands, and the reason where there is none.
+
+    f32 is tf32 where torch may round it to that (`torch.set_float32_matmul_precision`).
+    """
+    if a != b:
+        return _plain(a), f"A is {_plain(a)} and B is {_plain(b)}"
+    if a not in _DTYPES:
+        return _plain(a), f"gpperf_lite has no dtype for {_plain(a)}"
+    is_rounded = a == torch.float32 and torch.get_float32_matmul_precision() != "highest"
+    return "tf32" if is_rounded else _DTYPES[a], ""
+
+
+def _plain(dtype: torch.dtype) -> str:
+    """Return the name of a dtype of torch, such as "float16"."""
+    return str(dtype).removeprefix("torch.")
 
 
 def _scaled_dtype(call: Call, a: Any, own: str) -> tuple[str, str]:
     """Return the dtype of a product whose operands have scales, which decide between dtypes."""
     scale = call.values["scale_a"]
     scale = scale[0] if isinstance(scale, (list, tuple)) else scale
-    scales = str(scale.dtype).removeprefix("torch.")
+    scales = _plain(scale.dtype)
     rows, columns = (int(extent) for extent in a.shape[-2:])
     if own == "float4_e2m1fn_x2" and scales == "float8_e4m3fn":
         return "nvfp4", ""
@@ -178,8 +190,7 @@ def _remarks(call: Call, dtype: str, are_copied: str) -> tuple[str, ...]:
         remarks.append(f"strides of {are_copied} fit no layout: a copy is made first, not counted")
     usual, output = _OUTPUTS.get(dtype), call.output.dtype
     if output != usual and (usual is not None or output.itemsize != 2):
-        name = str(output).removeprefix("torch.")
-        remarks.append(f"its output is {name}, which was not measured with {dtype}")
+        remarks.append(f"its output is {_plain(output)}, which was not measured with {dtype}")
     return tuple(remarks)
 
 

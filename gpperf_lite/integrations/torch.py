@@ -11,19 +11,20 @@ memory, no GPU. docs/torch.md has examples, and the doors of Inductor.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 
 from .. import Gpu, InputError, Kernel, Model, load
-from ._answers import answers_to
+from ._answers import answers_to, check_asked
 from ._estimate import Estimate, Site, Uncounted, estimate_of
 from ._fake import run
 from ._recorder import Recorder
 
-__all__ = ["Estimate", "Site", "Uncounted", "estimate"]
+__all__ = ["Estimate", "Site", "Uncounted", "estimate", "op_runtime", "pruned_choices"]
 
 
 def estimate(
@@ -59,6 +60,7 @@ def estimate(
     if kwargs is not None and not isinstance(kwargs, Mapping):
         raise InputError(f"kwargs must be a dict of arguments by name (got {kwargs!r:.60})")
     model = model_of(gpu)
+    check_asked(model, kernel, confidence)
     recorder = Recorder()
     with _in_mode(module, train):
         run(
@@ -70,6 +72,45 @@ def estimate(
             fused_attention=fused_attention,
         )
     return _estimated(recorder, model, kernel, confidence)
+
+
+def op_runtime(
+    gpu: str | os.PathLike[str] | Gpu | Model, *, devices: Sequence[str] = ("cuda",)
+) -> Callable[[Any], float]:
+    """Return a function for `torch._inductor.config.estimate_op_runtime`: node in, ms out.
+
+    It answers for a node that is one matrix multiplication like those that the model of `gpu` was
+    trained on, and passes all else on to Inductor's own estimate.
+
+    devices: the types of those on which a node counts; ("cpu",) where graphs of the host stand for
+    those of the GPU.
+
+    Raises InputError where this torch has no such door, and what `load` raises.
+    """
+    from ._inductor import OpRuntime, check_doors
+
+    check_doors()
+    return OpRuntime(model_of(gpu), devices)
+
+
+def pruned_choices(gpu: str | os.PathLike[str] | Gpu | Model, top: int = 8) -> Callable[[], Any]:
+    """Return a factory for `torch._inductor.config.inductor_choices_class`.
+
+    Of the Triton configurations for a matrix multiplication, autotuning tries only the `top` that
+    rank best by predicted runtime. It tries all of them where the GEMM is unlike those that the
+    model of `gpu` was trained on; libraries' kernels it always tries.
+
+    Inductor asks for its choices once in a thread: set it before anything is compiled.
+
+    Raises InputError where this torch has no such door or `top` is no number from 1 on, and what
+    `load` raises.
+    """
+    from ._inductor import PrunedChoices, check_doors
+
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InputError(f"top must be a number from 1 on (got {top!r:.60})")
+    check_doors()
+    return partial(PrunedChoices, model_of(gpu), top)
 
 
 def model_of(gpu: object) -> Model:
