@@ -20,7 +20,7 @@ _RECORDER: ContextVar[Recorder] = ContextVar("recorder of what was compiled")
 
 
 def _recording(graph: torch.fx.GraphModule, _: Any) -> Callable[..., Any]:
-    """Return what runs a compiled graph, for whoever records when it does."""
+    """Return a function that runs a graph under whichever recorder there is by then."""
 
     def ran(*args: Any) -> Any:
         recorder = _RECORDER.get()

@@ -126,7 +126,7 @@ class PrunedChoices(InductorChoices):
         self._uuid = f"gpperf-lite-{hashlib.sha256(card.encode()).hexdigest()}"
 
     def uuid(self) -> str:
-        """Return what decides about the choices, for the keys of Inductor's caches."""
+        """Return the key of all that decides about the choices, for Inductor's caches."""
         return self._uuid
 
     def _finalize_template_configs(

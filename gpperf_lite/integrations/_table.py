@@ -89,9 +89,9 @@ def _totals(estimate: Estimate) -> list[str]:
     if estimate.flops:
         predicted, inside = estimate.predicted_flops, estimate.in_domain_flops
         lines.append(
-            f"predicted {predicted / estimate.flops:.1%} of their FLOPs, and "
-            f"{inside / estimate.flops:.1%} like what was measured (the others are marked: "
-            "? out of the domain, ! not predicted)"
+            f"of their FLOPs, {predicted / estimate.flops:.1%} are predicted, and "
+            f"{inside / estimate.flops:.1%} are like what was measured (? marks the others, "
+            "! what was not predicted)"
         )
     return lines + list(estimate.notes)
 
@@ -121,11 +121,11 @@ def _others(estimate: Estimate) -> list[str]:
     if not estimate.uncounted:
         return []
     known = estimate.uncounted_flops
-    covered = "" if estimate.coverage is None else f", which is {estimate.coverage:.1%} covered"
+    covered = "" if estimate.coverage is None else f"; {estimate.coverage:.1%} of all is predicted"
     shown = estimate.uncounted[:_MOST_LINES]
     calls = sum(one.calls for one in estimate.uncounted[_MOST_LINES:])
     more = [f"  {len(estimate.uncounted) - len(shown)} others, {calls} calls"] if calls else []
-    head = f"not counted: other operators, with {_flops(known)} as far as that is known{covered}"
+    head = f"not counted: other operators, {_flops(known)} as far as that is known{covered}"
     return [head, *map(_other, shown), *more]
 
 
