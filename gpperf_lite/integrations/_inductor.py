@@ -64,6 +64,12 @@ def check_doors() -> None:
         )
 
 
+def _key_of(model: Model, options: object) -> str:
+    """Return a text that is the same for the same answers alone."""
+    told = json.dumps([__version__, model.card, options], sort_keys=True)
+    return f"gpperf-lite-{hashlib.sha256(told.encode()).hexdigest()}"
+
+
 class OpRuntime:
     """A function of a scheduler's node: its runtime in ms, Inductor's own where we abstain.
 
@@ -74,7 +80,12 @@ class OpRuntime:
     def __init__(self, model: Model, devices: Sequence[str]) -> None:
         self._model = model
         self._devices = tuple(devices)
+        self._key = _key_of(model, self._devices)
         self._known: dict[Launch, float | None] = {}
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Pickle as the key alone: Inductor hashes its configuration, and never unpickles it."""
+        return str, (self._key,)
 
     def __call__(self, snode: Any) -> float:
         predicted_ms = self.predicted_ms(snode)
@@ -122,8 +133,7 @@ class PrunedChoices(InductorChoices):
         super().__init__()
         self._model = model
         self._top = top
-        card = json.dumps([__version__, model.card, top], sort_keys=True)
-        self._uuid = f"gpperf-lite-{hashlib.sha256(card.encode()).hexdigest()}"
+        self._uuid = _key_of(model, top)
 
     def uuid(self) -> str:
         """Return the key of all that decides about the choices, for Inductor's caches."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +31,14 @@ class TritonConfig:
         self.kwargs, self.num_stages, self.num_warps = kwargs, num_stages, num_warps
 
 
+@pytest.fixture(scope="module")
+def inductor_s_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in place of the user's, where an earlier run may have left what is asked."""
+    return tmp_path_factory.mktemp("inductor")
+
+
 @pytest.fixture(autouse=True)
-def _in_a_graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _in_a_graph(monkeypatch: pytest.MonkeyPatch, inductor_s_cache: Path) -> Iterator[None]:
     """Stand where Inductor does when it lowers a graph, with autotuning asked for."""
     from torch._inductor import config
     from torch._inductor.graph import GraphLowering
@@ -38,6 +46,7 @@ def _in_a_graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from torch._inductor.virtualized import V
     from torch.fx.experimental.proxy_tensor import make_fx
 
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(inductor_s_cache))
     monkeypatch.setattr(triton, "TritonConfig", TritonConfig)
     graph = GraphLowering(make_fx(lambda x: x @ x)(torch.zeros(4, 4)))
     with config.patch(max_autotune_gemm=True), V.set_graph_handler(graph):
@@ -148,11 +157,26 @@ def test_what_is_not_one_product_is_left_alone() -> None:
     assert told(few) == everything
 
 
-def test_choices_tell_apart_by_model_and_number() -> None:
-    """Inductor's caches must not mix what other choices left."""
-    keys = {pruned_choices(gpu, top=top)().uuid() for gpu in ("h200", "b200") for top in (2, 3)}
-    assert len(keys) == 4
-    assert pruned_choices("h200", top=2)().uuid() in keys
+def test_inductor_s_caches_tell_doors_apart_by_model_and_options() -> None:
+    """Or a compilation would find what another door left; and it finds what its own left."""
+    from torch._inductor import config
+
+    def key(**doors: Any) -> bytes:
+        with config.patch(doors):
+            return pickle.dumps(config.save_config_portable())
+
+    makers = [
+        lambda: {"inductor_choices_class": pruned_choices("h200", top=2)},
+        lambda: {"inductor_choices_class": pruned_choices("h200", top=3)},
+        lambda: {"inductor_choices_class": pruned_choices("b200", top=2)},
+        lambda: {"estimate_op_runtime": op_runtime("h200")},
+        lambda: {"estimate_op_runtime": op_runtime("h200", devices=("cpu",))},
+        lambda: {"estimate_op_runtime": op_runtime("b200")},
+        dict,
+    ]
+    keys = [key(**make()) for make in makers]
+    assert len(set(keys)) == len(keys)
+    assert [key(**make()) for make in makers] == keys
 
 
 def test_a_kernel_s_facts_follow_from_its_configuration() -> None:
