@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeTensorMode,
+    UnsupportedOperatorException,
 )
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -95,7 +96,8 @@ def _mode_of(*values: Any) -> FakeTensorMode:
         is_module = isinstance(value, torch.nn.Module)
         tensors += [one for _, one in _tensors_of(value)] if is_module else tree_leaves(value)
     found = detect_fake_mode(tensors)
-    return found or FakeTensorMode(allow_non_fake_inputs=True)
+    # Without fallbacks: those would run operators on real tensors of the same sizes.
+    return found or FakeTensorMode(allow_non_fake_inputs=True, allow_fallback_kernels=False)
 
 
 def _fake(mode: FakeTensorMode, tensor: torch.Tensor) -> torch.Tensor:
@@ -134,11 +136,16 @@ def _taken_apart() -> Iterator[None]:
 
 @contextmanager
 def _refusing_values() -> Iterator[None]:
-    """Raise InputError where something looks at the values of tensors that have none."""
+    """Raise InputError where something needs the values of tensors that have none."""
     try:
         yield
     except (DataDependentOutputException, DynamicOutputShapeException) as error:
         raise InputError(
             "module must not look at the values of its tensors, as estimates are made without "
             f"values (got {error.func}): estimate the parts on either side of it"
+        ) from error
+    except UnsupportedOperatorException as error:
+        raise InputError(
+            f"module must run operators that work without values (got {error.func}, which has "
+            "no fake implementation): give it one, see torch.library.register_fake"
         ) from error

@@ -343,6 +343,20 @@ def test_a_module_that_looks_at_values_is_refused_with_the_way_out() -> None:
             estimate(module, rows(4, 4))
 
 
+def test_an_operator_that_needs_values_is_refused_by_its_name() -> None:
+    library = torch.library.Library("gpperf_tests", "FRAGMENT")
+    library.define("opaque(Tensor x) -> Tensor")
+    library.impl("opaque", lambda x: x.clone(), "CPU")
+
+    class Opaque(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.ops.gpperf_tests.opaque(x)
+
+    with pytest.raises(gp.InputError, match=r"gpperf_tests\.opaque.*register_fake"):
+        estimate(Opaque(), rows(4, 4))
+    library._destroy()
+
+
 def test_what_the_module_raises_is_raised() -> None:
     with pytest.raises(RuntimeError, match="reduction dim"):
         estimate(linear(), torch.zeros(4, 255, dtype=torch.bfloat16))
@@ -383,6 +397,25 @@ def test_an_encoder_layer_is_never_hidden_in_one_operator() -> None:
     layer = nn.TransformerEncoderLayer(64, 4, 128, batch_first=True).eval()
     trained = estimate(layer, rows(2, 8, 64), train=True)
     assert estimate(layer, rows(2, 8, 64)).flops == trained.flops > 0
+    encoder = nn.TransformerEncoder(layer, 2).eval()
+    padding = torch.zeros(2, 8, dtype=torch.bool)  # looked at, to leave out what is padding
+    for fused in (True, False):
+        mask = {"src_key_padding_mask": padding}
+        found = estimate(encoder, rows(2, 8, 64), kwargs=mask, fused_attention=fused)
+        assert found.flops == 2 * trained.flops
+
+
+def test_a_forward_alone_keeps_nothing_for_a_backward() -> None:
+    seen = []
+
+    class Looks(nn.Module):
+        def forward(self, x: Any) -> Any:
+            seen.append(torch.is_grad_enabled())
+            return x
+
+    estimate(Looks(), rows(2, 2))
+    estimate(Looks(), rows(2, 2, requires_grad=True), backward=True)
+    assert seen == [False, True]
 
 
 def test_keyword_arguments_reach_the_module() -> None:

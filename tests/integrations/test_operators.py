@@ -126,6 +126,21 @@ def test_scales_decide_between_the_dtypes_of_fp8() -> None:
     assert "the bias is not counted" in with_bias.notes
 
 
+def test_two_elements_to_a_byte_are_twice_as_many() -> None:
+    """Of nvfp4, torch knows bytes: 128 of them are 256 elements, with a scale for each 16."""
+    packed = [empty(rows, 128, dtype=torch.uint8) for rows in (128, 512)]
+    scales = [empty(rows * 16, dtype=FP8) for rows in (128, 512)]
+
+    def does(a: Any, b: Any, one: Any, other: Any) -> Any:
+        a, b = (x.view(torch.float4_e2m1fn_x2) for x in (a, b))
+        return torch._scaled_mm(a, b.t(), one, other, out_dtype=HALF)
+
+    site = only(does, *packed, *scales, gpu="b200")
+    assert (site.dtype, site.m, site.n, site.k) == ("nvfp4", 128, 512, 256)
+    assert site.flops == 2 * 128 * 512 * 256
+    assert site.runtime_s is not None
+
+
 def test_scales_that_no_dtype_has_are_a_reason() -> None:
     site = scaled(
         empty(128 * 8, dtype=torch.float8_e8m0fnu), empty(512 * 8, dtype=torch.float8_e8m0fnu)
@@ -199,7 +214,9 @@ def test_inference_mode_hides_no_multiplication() -> None:
         with torch.inference_mode():
             return nn.functional.linear(a, b)
 
-    assert only(does, empty(2, 64, 128), empty(256, 128)).operator == "aten.mm"
+    found = asked(does, empty(2, 64, 128), empty(256, 128))
+    assert [one.operator for one in found.sites] == ["aten.mm"]
+    assert found.uncounted == ()
 
 
 def test_tensors_that_wrap_others_hide_no_multiplication() -> None:
