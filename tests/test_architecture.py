@@ -117,7 +117,7 @@ INTEGRATION_IMPORTS = {
     "_table": {"..", ".._figures", "_estimate"},
     "_chrome": {"_estimate"},
     "_operators": {"_launch"},
-    "_recorder": {"_launch", "_operators"},
+    "_recorder": {"..", "_launch", "_operators"},
     "_attention": {"_launch", "_recorder"},
     "_graph": {"..", "_recorder"},
     "_compiled": {"..", "_graph", "_recorder"},

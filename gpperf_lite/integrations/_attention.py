@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -81,20 +82,25 @@ class _DirectCalls(TorchFunctionMode):
 def fused(recorder: Recorder) -> Iterator[None]:
     """Let `scaled_dot_product_attention` be one operator while this lasts, with its FLOPs.
 
-    Of a causal mask the FLOPs are not halved, as torch's own counter does not.
+    Of a causal mask the FLOPs are not halved, as torch's own counter does not. Other threads have
+    their own attention meanwhile.
     """
+    thread = get_ident()
 
     def instead(
         query: Any, key: Any, value: Any, attn_mask: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
+        if get_ident() != thread:
+            return _ORIGINAL(query, key, value, attn_mask, *args, **kwargs)
         if not _is_fusible(query, key, value, enable_gqa=kwargs.get("enable_gqa", False)):
             with sdpa_kernel(SDPBackend.MATH):
                 return _ORIGINAL(query, key, value, attn_mask, *args, **kwargs)
         return _Attention.apply(recorder, query, key, value, attn_mask)
 
+    before = functional.scaled_dot_product_attention
     functional.scaled_dot_product_attention = instead
     try:
         with _DirectCalls(instead):
             yield
     finally:
-        functional.scaled_dot_product_attention = _ORIGINAL
+        functional.scaled_dot_product_attention = before

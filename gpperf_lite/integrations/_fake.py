@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     UnsupportedOperatorException,
 )
+from torch.nn.attention import flex_attention
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -24,6 +25,9 @@ from ._recorder import Recorder
 
 _DEVICE = "cpu"
 """Where the tensors claim to be: autograd of a torch without CUDA aborts elsewhere."""
+
+
+_FLEX_DIRECTLY = "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG"
 
 
 def run(
@@ -125,13 +129,19 @@ def _run_backward(output: Any) -> None:
 
 @contextmanager
 def _taken_apart() -> Iterator[None]:
-    """Let encoder layers run as the operators that they are made of, not as one that hides them."""
+    """Let encoder layers run as the operators that they are made of, not as one that hides them.
+
+    And let `flex_attention` be its operator: without this it would call the compiler.
+    """
     before = torch.backends.mha.get_fastpath_enabled()
+    is_direct = getattr(flex_attention, _FLEX_DIRECTLY, None)
     torch.backends.mha.set_fastpath_enabled(False)
+    setattr(flex_attention, _FLEX_DIRECTLY, True)
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+        setattr(flex_attention, _FLEX_DIRECTLY, is_direct)
 
 
 @contextmanager

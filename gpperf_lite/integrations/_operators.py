@@ -205,7 +205,7 @@ def other_of(call: Call, phase: str) -> Other:
 
 
 def _flops_of(call: Call) -> int | None:
-    counted = flop_counter.flop_registry.get(call.func._overloadpacket)
+    counted = flop_counter.flop_registry.get(getattr(call.func, "_overloadpacket", call.func))
     if counted is not None:
         return int(counted(*call.args, **call.kwargs, out_val=call.output))
     if call.operator in _FLOPS:

@@ -10,7 +10,10 @@ from typing import Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
 
+from .. import InputError
 from ._launch import BACKWARD, FORWARD, Launch, Other
 from ._operators import Call, is_counted, is_product, launch_of, other_of, starts_no_kernel
 
@@ -71,6 +74,8 @@ class Recorder(TorchDispatchMode):
     path: where the module that is running is told.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()
         self.path = ModulePath()
@@ -119,9 +124,17 @@ class Recorder(TorchDispatchMode):
         return output
 
     def _higher_order(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operator that takes functions, of which nothing is known."""
-        self.others.append(Other(str(func), self.place()[1], None))
-        return func(*args, **kwargs)
+        """Run an operator that is more than one, where nothing within it is hidden from us."""
+        call = Call(func, args, kwargs, None)
+        is_known = func in flop_registry
+        if not is_known and any(callable(one) for one in tree_leaves((args, kwargs))):
+            raise InputError(
+                f"module must not choose or repeat functions by the values of tensors (got {func}, "
+                "whose functions cannot be seen): estimate each of them by itself"
+            )
+        output = func(*args, **kwargs)
+        self.others.append(other_of(call._replace(output=output), self.place()[1]))
+        return output
 
     def _record(self, call: Call) -> None:
         if starts_no_kernel(call.func):

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from threading import RLock
 from typing import Any
 
 import torch
@@ -25,6 +26,9 @@ from ._fake import run
 from ._recorder import Recorder
 
 __all__ = ["Estimate", "Site", "Uncounted", "estimate", "op_runtime", "pruned_choices"]
+
+_ONE_AT_A_TIME = RLock()
+"""Held while a module runs: until it has, torch and the module are not quite as they were."""
 
 
 def estimate(
@@ -49,6 +53,7 @@ def estimate(
     fused_attention: `scaled_dot_product_attention` is one kernel, as on a GPU, and stands among
         what is not counted; False: whatever the torch of this machine takes it apart into.
 
+    Other threads may run what they like meanwhile; of several that estimate, one does at a time.
     Runtimes are of launches one after the other, without what lies between them. What the model
     does not know, such as a dtype, is a site with a reason, and in no total but the FLOPs.
 
@@ -62,7 +67,7 @@ def estimate(
     model = model_of(gpu)
     check_asked(model, kernel, confidence)
     recorder = Recorder()
-    with _in_mode(module, train):
+    with _ONE_AT_A_TIME, _in_mode(module, train):
         run(
             module,
             inputs,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
 
 import pytest
+
+import gpperf_lite as gp
 
 REASON = "torch is not installed: pip install 'gpperf-lite[torch]'"
 torch = pytest.importorskip("torch", reason=REASON)
@@ -287,3 +291,47 @@ def test_attention_gives_each_operand_its_gradient() -> None:
     }
     by_phase = {one.phase: one.flops for one in found.uncounted if "attention" in one.operator}
     assert by_phase["backward"] == 2.5 * (by_phase["forward"] or 0)
+
+
+def test_attention_of_other_threads_is_their_own() -> None:
+    """Also while an estimate is under way in this one; and estimates may run in many threads."""
+    q = torch.randn(1, 2, 3, 4)
+    truth = nn.functional.scaled_dot_product_attention(q, q, q)
+    results = []
+
+    def elsewhere() -> None:
+        results.append(nn.functional.scaled_dot_product_attention(q, q, q))
+
+    def does(x: Any) -> Any:
+        other = Thread(target=elsewhere)
+        other.start()
+        other.join()
+        return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    found = asked(does, empty(2, 8, 16, 32))
+    assert [one.calls for one in found.uncounted] == [1]
+    assert torch.equal(results[0], truth)
+    with ThreadPoolExecutor(4) as pool:
+        many = list(pool.map(lambda _: attention(*[empty(2, 8, 16, 32)] * 3), range(12)))
+    assert all(one == many[0] for one in many)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert torch.equal(nn.functional.scaled_dot_product_attention(q, q, q), truth)
+
+
+def test_flexible_attention_is_an_operator_with_flops() -> None:
+    from torch.nn.attention.flex_attention import flex_attention
+
+    x = torch.zeros(1, 2, 128, 16)
+    flops = {
+        one.operator: one.flops for one in asked(lambda x: flex_attention(x, x, x), x).uncounted
+    }
+    assert flops["flex_attention"] == 2 * (2 * 2 * 128 * 128 * 16)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_functions_that_values_choose_are_refused_as_nothing_in_them_is_seen() -> None:
+    def does(x: Any) -> Any:
+        return torch.cond(x.sum() > 0, lambda x: x @ x, lambda x: x, (x,))
+
+    with pytest.raises(gp.InputError, match="got cond, whose functions cannot be seen"):
+        asked(does, empty(4, 4))
