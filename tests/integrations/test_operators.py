@@ -8,6 +8,8 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import gpperf_lite as gp
 
@@ -174,6 +176,25 @@ def test_operands_that_no_layout_describes_are_copied_and_doubted() -> None:
     assert "strides of A fit no layout: a copy is made first, not counted" in gaps.notes
     padded = only(lambda a, b: torch.mm(a[:, :128], b.t()), empty(64, 256), empty(64, 128))
     assert padded.in_domain
+
+
+@given(st.booleans(), st.booleans(), st.integers(0, 3), st.integers(0, 3))
+@settings(max_examples=30)
+def test_explicit_transposes_have_their_letters(
+    a_is_stored_k_by_m: bool, b_is_stored_n_by_k: bool, a_padding: int, b_padding: int
+) -> None:
+    """Whatever the leading dimension."""
+    m, n, k = 24, 40, 56
+
+    def stored(rows: int, columns: int, padding: int) -> Any:
+        return empty(rows, columns + padding)[:, :columns]
+
+    a = stored(k, m, a_padding).t() if a_is_stored_k_by_m else stored(m, k, a_padding)
+    b = stored(n, k, b_padding).t() if b_is_stored_n_by_k else stored(k, n, b_padding)
+    site = only(torch.mm, a, b)
+    letters = ("n" if a_is_stored_k_by_m else "t") + ("n" if b_is_stored_n_by_k else "t")
+    assert (site.layout, site.m, site.n, site.k) == (letters, m, n, k)
+    assert not any("copy" in note for note in site.notes)
 
 
 def test_a_column_major_output_is_the_transposed_product() -> None:
