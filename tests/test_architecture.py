@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 RUNTIME, BUILDER = ROOT / "gpperf_lite", ROOT / "builder"
+INTEGRATIONS = RUNTIME / "integrations"
 
 # Standard library and numpy aside, a module of the runtime may import only these.
 RUNTIME_IMPORTS = {
@@ -113,6 +114,32 @@ RUNTIME_IMPORTS = {
         "_model", "_placement", "_prediction",
     },
 }  # fmt: skip
+
+# The modules of `gpperf_lite.integrations`, and what each imports: of its folder, and of the
+# runtime (behind two dots). The runtime imports none of them.
+INTEGRATION_IMPORTS = {
+    "__init__": set(),
+    "_launch": set(),
+    "_answers": {"..", "_launch"},
+    "_estimate": {"_answers", "_chrome", "_launch", "_table"},
+    "_table": {"..", ".._figures", "_estimate"},
+    "_chrome": {"_estimate"},
+    "_operators": {"_launch"},
+    "_recorder": {"..", "_launch", "_operators"},
+    "_attention": {"_launch", "_recorder"},
+    "_graph": {"..", "_recorder"},
+    "_compiled": {"..", "_graph", "_recorder"},
+    "_fake": {"..", "_attention", "_compiled", "_graph", "_recorder"},
+    "_inductor": {
+        "..", ".._gemm", ".._kernel", ".._occupancy", "_answers", "_launch", "_operators",
+    },
+    "torch": {"..", "_answers", "_estimate", "_fake", "_inductor", "_recorder"},
+}  # fmt: skip
+
+INTEGRATIONS_WITHOUT_LIBRARY = {
+    "__init__", "_answers", "_chrome", "_estimate", "_launch", "_table",
+}  # fmt: skip
+"""Those that import nothing but the runtime; of the others, each may import torch."""
 
 # The packages of the builder, and which other packages each imports, functions' imports included.
 # `docs/architecture.md` has the same table. The ground (errors, files ...) is free to all.
@@ -257,12 +284,27 @@ def foreign(path: Path) -> set[str]:
     return absolute - set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("name", modules(RUNTIME))
+@cache
+def modules_of_the_runtime() -> dict[str, Path]:
+    """Return the modules of the runtime by name, without the integrations."""
+    found = modules(RUNTIME)
+    return {name: path for name, path in found.items() if INTEGRATIONS not in path.parents}
+
+
+@pytest.mark.parametrize("name", modules_of_the_runtime())
 def test_a_module_of_the_runtime_imports_only_what_the_table_allows(name: str) -> None:
     path = modules(RUNTIME)[name]
     own = {module for level, module in imports(path) if level == 1}
     assert own == RUNTIME_IMPORTS[name]
     assert foreign(path) <= {"numpy"}
+
+
+@pytest.mark.parametrize("name", modules(INTEGRATIONS))
+def test_an_integration_imports_only_what_the_table_allows(name: str) -> None:
+    path = modules(INTEGRATIONS)[name]
+    own = {module if level == 1 else f"..{module}" for level, module in imports(path) if level}
+    assert own == INTEGRATION_IMPORTS[name]
+    assert foreign(path) == (set() if name in INTEGRATIONS_WITHOUT_LIBRARY else {"torch"})
 
 
 @pytest.mark.parametrize("name", modules(BUILDER))
@@ -309,7 +351,8 @@ def test_the_ground_stands_on_nothing() -> None:
 
 
 def test_the_tables_name_every_module_and_no_other() -> None:
-    assert set(RUNTIME_IMPORTS) == set(modules(RUNTIME))
+    assert set(RUNTIME_IMPORTS) == set(modules_of_the_runtime())
+    assert set(INTEGRATION_IMPORTS) == set(modules(INTEGRATIONS))
     assert set(BUILDER_LIBRARIES) <= set(modules(BUILDER))
     packages = {package_of(name) for name in modules(BUILDER)} - {"", "__init__"}
     assert packages == set(BUILDER_IMPORTS)
@@ -338,18 +381,23 @@ def test_the_page_of_the_architecture_has_the_same_table() -> None:
     runtime = {name for cell in re.findall(r"^\| ((?:`_[a-z_]+`,? ?)+) \|", text, re.MULTILINE)
                for name in re.findall(r"`([a-z_]+)`", cell)}  # fmt: skip
     assert runtime == set(RUNTIME_IMPORTS) - {"__init__", "__main__"}
+    rows = re.findall(r"^\| ((?:`integrations/[a-z_]+`,? ?)+) \|", text, re.MULTILINE)
+    told = {name for cell in rows for name in re.findall(r"`integrations/([a-z_]+)`", cell)}
+    assert told == set(INTEGRATION_IMPORTS) - {"__init__"}
 
 
 def test_importing_the_runtime_loads_numpy_and_the_standard_library_only() -> None:
-    """In a fresh interpreter, whatever else is installed beside it."""
+    """In a fresh interpreter, whatever else is installed beside it; and no integration."""
     code = (
         "import sys; before = set(sys.modules); import gpperf_lite; "
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+        "print(*sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    loaded = set(done.stdout.split()) - set(sys.stdlib_module_names)
+    assert "gpperf_lite._model" in done.stdout.split()
+    assert "gpperf_lite.integrations" not in done.stdout
+    loaded = {name.split(".")[0] for name in done.stdout.split()} - set(sys.stdlib_module_names)
     assert {name for name in loaded if not name.startswith("_")} == {"gpperf_lite", "numpy"}
 
 

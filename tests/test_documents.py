@@ -48,7 +48,15 @@ def without_gpu(page: Path) -> list[str]:
     return [" ".join(line.split("  # no GPU:")) for line in lines_of(page)]
 
 
-PYTHON = [(page, n) for page in PAGES for n in range(len(blocks(page, "python")))]
+NEEDS_TORCH = {ROOT / "docs" / "torch.md"}
+"""Pages that tests/integrations runs, where there is torch."""
+
+PYTHON = [
+    (page, n)
+    for page in PAGES
+    if page not in NEEDS_TORCH
+    for n in range(len(blocks(page, "python")))
+]
 SHELL = [(page, line) for page in PAGES for line in commands(page)]
 
 
@@ -59,6 +67,14 @@ def test_a_block_of_python_runs(page: Path, number: int, monkeypatch: pytest.Mon
     """From the checkout; the README's `gpu` is any `Gpu`."""
     monkeypatch.chdir(ROOT)
     exec(blocks(page, "python")[number], {"gpu": FAST})
+
+
+def test_the_pages_that_are_left_out_are_run_by_a_test_of_their_own() -> None:
+    text = (ROOT / "tests" / "integrations" / "test_page.py").read_text()
+    assert all(f'"{page.name}"' in text for page in NEEDS_TORCH)
+    for page in PAGES:
+        needs = any("import torch" in block for block in blocks(page, "python"))
+        assert needs == (page in NEEDS_TORCH), page
 
 
 @pytest.mark.parametrize(
