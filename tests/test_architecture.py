@@ -130,14 +130,16 @@ INTEGRATION_IMPORTS = {
     "_graph": {"..", "_recorder"},
     "_compiled": {"..", "_graph", "_recorder"},
     "_fake": {"..", "_attention", "_compiled", "_graph", "_recorder"},
-    "_inductor": {
-        "..", ".._gemm", ".._kernel", ".._occupancy", "_answers", "_launch", "_operators",
-    },
-    "torch": {"..", "_answers", "_estimate", "_fake", "_inductor", "_recorder"},
+    "_model": {".."},
+    "_tiles": {"..", ".._gemm", ".._kernel", ".._occupancy"},
+    "_inductor": {"..", ".._kernel", "_answers", "_launch", "_operators", "_tiles"},
+    "torch": {"..", "_answers", "_estimate", "_fake", "_inductor", "_model", "_recorder"},
+    "triton": {"..", ".._gemm", ".._kernel", "_launch", "_model", "_tiles"},
 }  # fmt: skip
 
 INTEGRATIONS_WITHOUT_LIBRARY = {
-    "__init__", "_answers", "_chrome", "_estimate", "_launch", "_table",
+    "__init__", "_answers", "_chrome", "_estimate", "_launch", "_model", "_table", "_tiles",
+    "triton",
 }  # fmt: skip
 """Those that import nothing but the runtime; of the others, each may import torch."""
 

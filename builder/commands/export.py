@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gpperf_lite._gpu import Gpu
 
+from ..errors import BuilderError
 from .command import Command, positive
 
 
@@ -14,7 +15,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     from ..export import FORMATS
 
     parser.add_argument("model", help="name of a GPU or model, 'generic', or path of an artefact")
-    parser.add_argument("--format", choices=list(FORMATS), default="c", help="language")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="c", help="a language, or XLA's table of products"
+    )
+    parser.add_argument("--dtype", help="of --format xla: the one in the table, bf16 by default")
     parser.add_argument("--output", type=Path, required=True, help="the file to write")
     parser.add_argument("--gpu", help="of the generic model: a GPU of 'gpperf gpus', by any name")
     parser.add_argument(
@@ -30,10 +34,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..export import check, export
+    from ..export import CODE, check, export
 
+    if options.check is not None and options.format not in CODE:
+        raise BuilderError(f"--check must be of code (got it with --format {options.format})")
     gpu = _gpu(options)
-    made = export(options.model, options.output, options.format, gpu)
+    made = export(options.model, options.output, options.format, gpu, options.dtype)
     share = made.n_bytes / made.artefact_bytes
     print(f"wrote {', '.join(map(str, made.files))}: {made.n_bytes:,} bytes of tables, "
           f"{share:.2f} times the artefact")  # fmt: skip

@@ -1,11 +1,12 @@
 """The stage `export`: a model in other languages, with the same answers to the last bit.
 
 The runtime's formulas are run once on symbols (`trace`), the expression graph that comes out is
-written as statements (`statements`), and the forests as tables (`forests`).
+written as statements (`statements`), and the forests as tables (`forests`). What only reads
+answers gets a table of them (`xla`).
 """
 
-from .export import FORMATS, Exported, export
+from .export import CODE, FORMATS, Exported, export
 from .parity import check
 from .queries import Parity
 
-__all__ = ["FORMATS", "Exported", "Parity", "check", "export"]
+__all__ = ["CODE", "FORMATS", "Exported", "Parity", "check", "export"]

@@ -17,13 +17,12 @@ from torch._inductor import config
 from torch._inductor.choices import InductorChoices
 from torch._inductor.kernel_inputs import MMKernelInputs
 
-from .. import Gemm, GpperfError, InputError, Kernel, Model, __version__
-from .._gemm import DTYPES
+from .. import Gemm, InputError, Kernel, Model, __version__
 from .._kernel import Tile
-from .._occupancy import THREAD_REGISTERS
 from ._answers import answers_to, asked_of
 from ._launch import FORWARD, Launch, Matrix, product_of
 from ._operators import Call, dtype_of, is_product, launch_of
+from ._tiles import left_out, tiled_kernel
 
 _TESTED = "2.13"
 
@@ -31,18 +30,6 @@ _HOOK = "_finalize_template_configs"
 _PARAMETERS = ["self", "template_choices", "kernel_inputs", "templates", "op_name"]
 
 _TILE = ("BLOCK_M", "BLOCK_N", "BLOCK_K")
-
-_WARP = 32
-
-_INSTRUCTIONS = {
-    "f16": Tile(16, 8, 16),
-    "bf16": Tile(16, 8, 16),
-    "tf32": Tile(16, 8, 8),
-    "fp8": Tile(16, 8, 32),
-    "s8": Tile(16, 8, 32),
-    "f64": Tile(8, 8, 4),
-}
-"""Shapes of mma.sync by dtype; others are multiplied one by one."""
 
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "scaled_mm", "int_mm")
 
@@ -180,42 +167,19 @@ def pruned(choices: Sequence[Any], launch: Launch, model: Model, top: int) -> li
     """Return the choices that are worth a try, in the order in which they came."""
     tiled = {place: kernel_of(one, launch, place) for place, one in enumerate(choices)}
     kernels = {place: one for place, one in tiled.items() if one is not None}
-    if len(kernels) <= top:
-        return list(choices)
     try:
         gemm = Gemm(launch.m, launch.n, launch.k, launch.dtype, launch.layout, launch.batch)
-        if not model.predict(gemm).in_domain:
-            return list(choices)
-        ranked = model.rank(gemm, kernels=list(kernels.values()))
-    except GpperfError:
+    except InputError:
         return list(choices)
-    worse = {one.kernel.name for one in ranked[top:]}
-    left_out = {place for place, kernel in kernels.items() if kernel.name in worse}
-    return [one for place, one in enumerate(choices) if place not in left_out]
+    out = left_out(kernels, gemm, model, top)
+    return [one for place, one in enumerate(choices) if place not in out]
 
 
 def kernel_of(choice: Any, launch: Launch, number: int) -> Kernel | None:
-    """Return the kernel of a Triton configuration; None for a choice that tells no tile.
-
-    Its facts are those that follow from the configuration: buffers for all stages of A and B in
-    shared memory, and accumulators in registers, which spill where they alone are too many.
-    """
+    """Return the kernel of a Triton configuration; None for a choice that tells no tile."""
     told = choice.params.to_kwargs()
     tile = [told.get(name) for name in _TILE]
     stages, warps = told.get("num_stages"), told.get("num_warps")
     if not all(isinstance(one, int) for one in (*tile, stages, warps)):
         return None
-    m, n, k = tile
-    accumulators = m * n // (_WARP * warps)
-    return Kernel(
-        f"triton_{m}x{n}x{k}_{stages}_{warps}_{number}",
-        "cutlass2",  # of all families, the one of tiles, stages and warps on any GPU
-        dtype=launch.dtype,
-        tile=Tile(m, n, k),
-        instruction=_INSTRUCTIONS.get(launch.dtype, Tile(1, 1, 1)),
-        stages=stages,
-        threads=_WARP * warps,
-        registers=min(accumulators, THREAD_REGISTERS) or None,
-        shared_bytes=int(stages * k * (m + n) * DTYPES[launch.dtype].b_bytes),
-        spill_bytes=4 * max(accumulators - THREAD_REGISTERS, 0),
-    )
+    return tiled_kernel(Tile(*tile), stages, warps, launch.dtype, number)

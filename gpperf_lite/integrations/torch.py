@@ -19,10 +19,11 @@ from typing import Any
 
 import torch
 
-from .. import Gpu, InputError, Kernel, Model, load
+from .. import Gpu, InputError, Kernel, Model
 from ._answers import answers_to, check_asked
 from ._estimate import Estimate, Site, Uncounted, estimate_of
 from ._fake import run
+from ._model import checked_top, model_of
 from ._recorder import Recorder
 
 __all__ = ["Estimate", "Site", "Uncounted", "estimate", "op_runtime", "pruned_choices"]
@@ -112,21 +113,9 @@ def pruned_choices(gpu: str | os.PathLike[str] | Gpu | Model, top: int = 8) -> C
     """
     from ._inductor import PrunedChoices, check_doors
 
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InputError(f"top must be a number from 1 on (got {top!r:.60})")
+    number = checked_top(top)
     check_doors()
-    return partial(PrunedChoices, model_of(gpu), top)
-
-
-def model_of(gpu: object) -> Model:
-    """Return the model of a GPU by its name, its file or its data sheet; a Model as it is."""
-    if isinstance(gpu, Model):
-        return gpu
-    if isinstance(gpu, Gpu):
-        return load("generic", gpu=gpu)
-    if not isinstance(gpu, (str, os.PathLike)):
-        raise InputError(f"gpu must be a name, a path, a Gpu or a Model (got {gpu!r:.60})")
-    return load(gpu)
+    return partial(PrunedChoices, model_of(gpu), number)
 
 
 @contextmanager

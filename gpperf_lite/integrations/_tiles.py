@@ -1,0 +1,72 @@
+"""Kernels of which only a tile, stages and warps are known, as Triton's: described, and pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from .. import Gemm, GpperfError, Gpu, Kernel, Model
+from .._gemm import DTYPES
+from .._kernel import Tile
+from .._occupancy import THREAD_REGISTERS
+
+_WARP = 32
+
+_INSTRUCTIONS = {
+    "f16": Tile(16, 8, 16),
+    "bf16": Tile(16, 8, 16),
+    "tf32": Tile(16, 8, 8),
+    "fp8": Tile(16, 8, 32),
+    "s8": Tile(16, 8, 32),
+    "f64": Tile(8, 8, 4),
+}
+"""Shapes of mma.sync by dtype; others are multiplied one by one."""
+
+
+def tiled_kernel(tile: Tile, stages: int, warps: int, dtype: str, number: int = 0) -> Kernel:
+    """Return the kernel of a tile in a dtype; number: in its name, so that each has its own.
+
+    Its facts are those that follow from the configuration: buffers for all stages of A and B in
+    shared memory, and accumulators in registers, which spill where they alone are too many.
+    """
+    m, n, k = tile
+    accumulators = m * n // (_WARP * warps)
+    return Kernel(
+        f"triton_{m}x{n}x{k}_{stages}_{warps}_{number}",
+        "cutlass2",  # of all families, the one of tiles, stages and warps on any GPU
+        dtype=dtype,
+        tile=tile,
+        instruction=_INSTRUCTIONS.get(dtype, Tile(1, 1, 1)),
+        stages=stages,
+        threads=_WARP * warps,
+        registers=min(accumulators, THREAD_REGISTERS) or None,
+        shared_bytes=int(stages * k * (m + n) * DTYPES[dtype].b_bytes),
+        spill_bytes=4 * max(accumulators - THREAD_REGISTERS, 0),
+    )
+
+
+def runtimes(kernels: Mapping[int, Kernel], gemm: Gemm, model: Model) -> dict[int, float]:
+    """Return runtimes in s by number, the least first, of the kernels that the GPU can run.
+
+    Empty where the GEMM is unlike what the model was trained on, or has no order of kernels.
+    """
+    try:
+        if not model.predict(gemm).in_domain:
+            return {}
+        ranked = model.rank(gemm, kernels=[_on(one, model.gpu) for one in kernels.values()])
+    except GpperfError:
+        return {}
+    numbers = {kernel.name: number for number, kernel in kernels.items()}
+    return {numbers[one.kernel.name]: one.runtime_s for one in ranked}
+
+
+def _on(kernel: Kernel, gpu: Gpu) -> Kernel:
+    """Return a kernel as it is compiled for a GPU: of Turing, products are half as deep."""
+    is_turing = gpu.compute_capability == (7, 5)
+    is_deep = kernel.instruction == _INSTRUCTIONS["f16"]
+    return replace(kernel, instruction=Tile(16, 8, 8)) if is_turing and is_deep else kernel
+
+
+def left_out(kernels: Mapping[int, Kernel], gemm: Gemm, model: Model, top: int) -> set[int]:
+    """Return the numbers of the kernels that rank behind the first `top`."""
+    return set() if len(kernels) <= top else set(list(runtimes(kernels, gemm, model))[top:])
