@@ -48,13 +48,17 @@ def without_gpu(page: Path) -> list[str]:
     return [" ".join(line.split("  # no GPU:")) for line in lines_of(page)]
 
 
-NEEDS_TORCH = {ROOT / "docs" / "torch.md"}
-"""Pages that tests/integrations runs, where there is torch."""
+NEEDS_LIBRARY = {
+    ROOT / "docs" / "torch.md": "tests/integrations/test_page.py",
+    ROOT / "docs" / "triton.md": "tests/integrations/test_triton.py",
+    ROOT / "docs" / "xla.md": "tests/builder/export/test_xla.py",
+}
+"""Pages whose blocks need torch, Triton or jax, and the tests that run them where it is there."""
 
 PYTHON = [
     (page, n)
     for page in PAGES
-    if page not in NEEDS_TORCH
+    if page not in NEEDS_LIBRARY
     for n in range(len(blocks(page, "python")))
 ]
 SHELL = [(page, line) for page in PAGES for line in commands(page)]
@@ -70,11 +74,12 @@ def test_a_block_of_python_runs(page: Path, number: int, monkeypatch: pytest.Mon
 
 
 def test_the_pages_that_are_left_out_are_run_by_a_test_of_their_own() -> None:
-    text = (ROOT / "tests" / "integrations" / "test_page.py").read_text()
-    assert all(f'"{page.name}"' in text for page in NEEDS_TORCH)
+    assert all(
+        f'"{page.name}"' in (ROOT / test).read_text() for page, test in NEEDS_LIBRARY.items()
+    )
     for page in PAGES:
-        needs = any("import torch" in block for block in blocks(page, "python"))
-        assert needs == (page in NEEDS_TORCH), page
+        needs = any(re.search("import (torch|triton|jax)", one) for one in blocks(page, "python"))
+        assert needs == (page in NEEDS_LIBRARY), page
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from stand_ins.built_in import built_in
-from stand_ins.triton import Config, pruned
+from stand_ins.triton import IS_THERE, Config, pruned
 
 import gpperf_lite as gp
 from gpperf_lite.integrations.triton import early_config_prune, perf_model
+
+PAGE = Path(__file__).parents[2] / "docs" / "triton.md"
 
 
 class Tensor:
@@ -170,3 +174,15 @@ def test_importing_the_doors_loads_the_runtime_alone() -> None:
     code = "import sys, gpperf_lite.integrations.triton; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"triton", "torch", "jax"} & set(done.stdout.split()) == set()
+
+
+def test_the_block_of_the_page_prints_what_the_page_says(tmp_path: Path) -> None:
+    """From a file, as Triton asks; figures aside, which a better model changes."""
+    if not IS_THERE:
+        pytest.skip("triton is not installed: pip install triton")
+    code, text = re.findall(r"^```(?:python|text)\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    (tmp_path / "page.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert re.sub(r"\d+", "#", done.stdout) == re.sub(r"\d+", "#", text)

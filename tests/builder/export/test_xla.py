@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +21,8 @@ from builder.__main__ import main
 from builder.errors import BuilderError
 from builder.export import export
 from builder.export.xla import COLUMNS, ROWS, key_of
+
+PAGE = Path(__file__).parents[3] / "docs" / "xla.md"
 
 Message = dict[str, list[Any]]
 
@@ -161,24 +164,35 @@ def test_an_artefact_without_a_dtype_of_xla_is_refused(tmp_path: Path) -> None:
                 export(path, tmp_path / "table", "xla", dtype="tf32")
 
 
-@pytest.mark.slow
-def test_jax_takes_the_flag(tmp_path: Path) -> None:
-    """It refuses flags that it does not know; only XLA for GPUs reads the file."""
+def jax_s(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code that imports jax, on the CPU; skip where there is none."""
     if find_spec("jax") is None:
         pytest.skip("jax is not installed: pip install jax")
-    output = tmp_path / "table.txtpb"
-    export("h200", output, "xla")
-    code = "import jax.numpy as jnp; print(float(jnp.dot(jnp.ones(4), jnp.ones(4))))"
-    for flag, status in (("matmul_perf_table_path", 0), ("no_such_table_path", None)):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={
-                **os.environ,
-                "JAX_PLATFORMS": "cpu",
-                "XLA_FLAGS": f"--xla_gpu_experimental_{flag}={output}",
-            },
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode == 0) == (status == 0), done.stderr
-        assert status is None or done.stdout == "4.0\n"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_jax_refuses_a_flag_of_another_name(tmp_path: Path) -> None:
+    """So that it says something where it takes ours; only XLA for GPUs reads the file."""
+    flags = "--xla_gpu_experimental_no_such_table_path=table"
+    done = jax_s("import jax.numpy as jnp; jnp.ones(4) + 1", tmp_path, XLA_FLAGS=flags)
+    assert done.returncode != 0
+    assert "no_such_table_path" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_page_does_what_it_says(in_folder: Path) -> None:
+    found = {}
+    for language in ("sh", "python", "text"):
+        pattern = rf"^```{language}\n(.*?)^```"
+        (found[language],) = re.findall(pattern, PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert main(shlex.split(found["sh"])[3:]) == 0
+    assert len(table(in_folder / "h200.txtpb")[1]) == len(ROWS) * len(COLUMNS) ** 2 == 735
+    done = jax_s(found["python"], in_folder)
+    assert (done.returncode, done.stdout) == (0, found["text"]), done.stderr
