@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -41,6 +42,8 @@ _LITTLE_WORSE = 1.05
 
 _UNLABELLED_BETWEEN = 8000
 _LARGEST_GRID = 10
+"""The points of a whole grid for each one that was measured, at most."""
+
 _MAC_FACTOR_BEYOND = 1.01
 
 
@@ -196,11 +199,17 @@ def _unmeasured(points: Points) -> Points:
     return replace(points.where(chosen), m=m[kept], n=n[kept], k=k[kept])
 
 
+def are_on_grid(points: Points) -> bool:
+    """Return True where many of the points share their m, n and k with others."""
+    extents = (len(set(sizes.tolist())) for sizes in (points.m, points.n, points.k))
+    return math.prod(extents) <= _LARGEST_GRID * len(points)
+
+
 def _gaps(points: Points) -> list[tuple[float, float, float]]:
     """Return the sizes that the grid lacks; none where the sizes are on no grid."""
-    ms, ns, ks = sorted(set(points.m)), sorted(set(points.n)), sorted(set(points.k))
-    if len(ms) * len(ns) * len(ks) > _LARGEST_GRID * len(points):
+    if not are_on_grid(points):
         return []
+    ms, ns, ks = sorted(set(points.m)), sorted(set(points.n)), sorted(set(points.k))
     measured = set(zip(points.m, points.n, points.k, strict=True))
     return [(m, n, k) for n in ns for k in ks for m in ms if (m, n, k) not in measured]
 

@@ -7,7 +7,6 @@ latter are many, and on a smaller learner, whose larger errors make intervals a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +19,7 @@ from ..dataset import Floats, Mask, Points, folds, joined
 from ..parallel import Task
 from .kept_fits import KeptFits, run_kept
 from .learner import FEW_ROWS, FOR_KERNELS, LARGE, PLAIN, LearnerOptions
-from .runtime_fit import RuntimeFit, fit_runtime
+from .runtime_fit import RuntimeFit, are_on_grid, fit_runtime
 from .slowness import FEWEST_MAKES, as_makes, n_makes_of
 from .stratum import Stratum
 
@@ -29,9 +28,6 @@ _FOLDS_LEFT_OUT = 2
 
 _LEAST_LEFT = 0.6
 """The share of points that must be left to learn from where a collection is left out."""
-
-_LARGEST_GRID = 10
-"""The points of a whole grid for each one that was measured, at most."""
 
 _Key = tuple[int | None, str | None]
 
@@ -147,13 +143,7 @@ def usual_learner(stratum: Stratum) -> LearnerOptions | None:
         return None
     if stratum.measured.least_for_reference >= 3:
         return LARGE
-    return None if _are_on_grid(stratum.points) else FOR_KERNELS
-
-
-def _are_on_grid(points: Points) -> bool:
-    """Return True where many of the points share their m, n and k with others."""
-    extents = (len(set(sizes.tolist())) for sizes in (points.m, points.n, points.k))
-    return math.prod(extents) <= _LARGEST_GRID * len(points)
+    return None if are_on_grid(stratum.points) else FOR_KERNELS
 
 
 def held_out_folds(stratum: Stratum, *, every_fold: bool) -> list[int]:
