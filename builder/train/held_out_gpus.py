@@ -149,21 +149,31 @@ def predict_unseen(generic: Generic, table: GpuTable) -> Floats:
 def with_intervals(generic: Generic, outs: list[HeldOut]) -> Generic:
     """Return a model of one dtype, its intervals set by the errors on held-out GPUs."""
     (estimator,) = generic.estimators
-    return replace(generic, estimators=(measured_on(estimator, outs),))
+    return replace(generic, estimators=(_with_intervals(estimator, *_pools(outs)),))
 
 
 def measured_on(estimator: GenericEstimator, outs: list[HeldOut]) -> GenericEstimator:
     """Return an estimator, its accuracy and intervals set by the errors on held-out GPUs."""
-    near = [out for out in outs if out.scope == "gpu" and out.distance <= NEAR]
-    far = [out for out in outs if out.distance > NEAR]
+    pools = _pools(outs)
     accuracy = _accuracy(outs)
-    covered = [_covered(out, pool) for pool in (near, far) for out in pool if len(pool) > 1]
+    covered = [_covered(out, pool) for pool in pools for out in pool if len(pool) > 1]
     accuracy["coverage_90"] = round(float(np.mean(covered)), 4) if covered else None
+    return replace(_with_intervals(estimator, *pools), accuracy=accuracy)
+
+
+def _pools(outs: list[HeldOut]) -> tuple[list[HeldOut], list[HeldOut]]:
+    """Return the held-out GPUs that have one like them among the others, and those that do not."""
+    near = [out for out in outs if out.scope == "gpu" and out.distance <= NEAR]
+    return near, [out for out in outs if out.distance > NEAR]
+
+
+def _with_intervals(
+    estimator: GenericEstimator, near: list[HeldOut], far: list[HeldOut]
+) -> GenericEstimator:
     return replace(
         estimator,
         interval_near=_interval_of(near or far),
         interval_far=_interval_of(far or near),
-        accuracy=accuracy,
     )
 
 
@@ -175,7 +185,8 @@ def _interval_of(outs: list[HeldOut]) -> Interval:
     each GPU's rows on average, and of no GPU fewer than LEAST.
     """
     interval = _pooled(outs)
-    ratios = [_ratios(out, outs) for out in outs if _others(out, outs)]
+    others = [_others(out, outs) for out in outs]
+    ratios = [_ratios(out, rest) for out, rest in zip(outs, others, strict=True) if rest]
     if not ratios:
         return interval
     least = max(float(np.quantile(one, LEAST, method="inverted_cdf")) for one in ratios)
@@ -195,9 +206,9 @@ def _others(out: HeldOut, outs: list[HeldOut]) -> list[HeldOut]:
     return [one for one in outs if one.table.name != out.table.name]
 
 
-def _ratios(out: HeldOut, outs: list[HeldOut]) -> Floats:
+def _ratios(out: HeldOut, others: list[HeldOut]) -> Floats:
     """Return the misses of a GPU's points over half-widths of the others, shape (n_points,)."""
-    half = _pooled(_others(out, outs)).half_widths_at(out.runtime_s, _CONFIDENCE)
+    half = _pooled(others).half_widths_at(out.runtime_s, _CONFIDENCE)
     ratios: Floats = out.misses * UNITS_PER_OCTAVE / np.maximum(half, 1)
     return ratios
 
