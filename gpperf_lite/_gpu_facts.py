@@ -24,21 +24,22 @@ A file of the user's has the facts of a GPU by the fields of `Gpu`, in SI units:
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
-from ._checked_json import Fields, parsed_file
+from ._checked_json import Fields
 from ._errors import InputError, UnknownGpuError, nearest, shown
+from ._facts_file import Facts, listed, parsed
 from ._files import package_path
 from ._gemm import DTYPES, usual_dtype
 from ._gpu import LIMITS, Gpu
 from ._gpu_names import corrected, gpu_name, short_name
 
+_NOUN = "file of GPUs"
 _MOST_NAMES = 6
 
 _FILE = package_path("gpus.json")
@@ -95,7 +96,7 @@ def read_gpus(path: str | os.PathLike[str]) -> dict[str, Gpu]:
     Raises InputError, which names the file, the GPU, the key and what is allowed, where a fact is
     missing or wrong.
     """
-    facts = _Facts(_parsed(path), os.fspath(path))
+    facts = Facts(parsed(path, _NOUN), os.fspath(path))
     return {name: _listed(name, facts.object(name)) for name in facts.values}
 
 
@@ -107,11 +108,7 @@ def read_gpu(path: str | os.PathLike[str], name: str | None = None) -> Gpu:
     Raises InputError, which names the file, the field and what is allowed, where the file is none
     of GPUs, or has no GPU of that name.
     """
-    where, values = os.fspath(path), _parsed(path)
-    items = values if isinstance(values, list) else [values]
-    entries = [
-        _Facts(item, where if item is values else f"{where}[{at}]") for at, item in enumerate(items)
-    ]
+    where, entries = os.fspath(path), listed(path, _NOUN)
     meant = [one for one in entries if name is None or _plain(name) in _names_in(one)]
     if len(meant) != 1:
         names = list(dict.fromkeys(next(iter(_names_in(one)), "?") for one in entries))
@@ -123,7 +120,7 @@ def read_gpu(path: str | os.PathLike[str], name: str | None = None) -> Gpu:
     return _made(meant[0], {key: values[key] for key in values if key not in _OF_THE_LIST})
 
 
-def _names_in(entry: _Facts) -> list[str]:
+def _names_in(entry: Facts) -> list[str]:
     """Return the names that an object of a user's file gives its GPU."""
     return [_plain(entry.text(key)) for key in ("gpu", "name") if key in entry]
 
@@ -137,33 +134,7 @@ def _shipped() -> dict[str, Gpu]:
     return read_gpus(_FILE)
 
 
-class _Facts(Fields):
-    """Checked access to the keys of the file, or of one object in it."""
-
-    joint = ": "
-
-    def fail(self, text: str) -> NoReturn:
-        raise InputError(text)
-
-
-def _parsed(path: str | os.PathLike[str]) -> Any:
-    def parse(data: bytes) -> Any:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
-
-    return parsed_file(path, parse, "file of GPUs", "JSON", InputError)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; a key that is there twice would silently be the last of them."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {shown(key)} is there twice")
-        found[key] = value
-    return found
-
-
-def _listed(name: str, facts: _Facts) -> Gpu:
+def _listed(name: str, facts: Facts) -> Gpu:
     if short_name(name) != name:
         facts.fail(f"{facts.path} must have the name that it is looked up by, {short_name(name)!r}")
     values = facts.read({key: fact.read for key, fact in _FACTS.items()}, _NEEDED)
@@ -173,7 +144,7 @@ def _listed(name: str, facts: _Facts) -> Gpu:
     return _made(facts, {_FACTS[key].field: value for key, value in values.items()})
 
 
-def _made(facts: _Facts, fields: Mapping[str, Any]) -> Gpu:
+def _made(facts: Facts, fields: Mapping[str, Any]) -> Gpu:
     """Return the GPU of checked fields; raises InputError where they do not go together."""
     try:
         return Gpu(**fields)
@@ -185,17 +156,17 @@ class _Fact(NamedTuple):
     """The field of Gpu that a key of the file fills, and the reader of its value."""
 
     field: str
-    read: Callable[[_Facts, str], Any]
+    read: Callable[[Facts, str], Any]
 
 
-def _capability(facts: _Facts, key: str) -> tuple[int, int]:
+def _capability(facts: Facts, key: str) -> tuple[int, int]:
     numbers = facts.integers(key, 0, 999)
     if len(numbers) != 2:
         facts.refuse(key, "a major and a minor number, such as [9, 0]")
     return numbers[0], numbers[1]
 
 
-def _count(facts: _Facts, key: str) -> int:
+def _count(facts: Facts, key: str) -> int:
     return facts.integer(key, 1, int(LIMITS["sm_count"][1]))
 
 
@@ -205,13 +176,13 @@ def _number(field: str, unit: float = 1.0) -> _Fact:
     return _Fact(field, lambda facts, key: facts.number(key, low / unit, high / unit) * unit)
 
 
-def _peaks(unit: float) -> Callable[[_Facts, str], dict[str, float]]:
+def _peaks(unit: float) -> Callable[[Facts, str], dict[str, float]]:
     """Return the reader of the peaks of dtypes, which the file has in units of its own."""
     peak = _number("peak_flops", unit)
     return lambda facts, key: _peaks_in(facts.object(key), peak)
 
 
-def _peaks_in(peaks: _Facts, peak: _Fact) -> dict[str, float]:
+def _peaks_in(peaks: Facts, peak: _Fact) -> dict[str, float]:
     found = dict[str, float]()
     for name in peaks.values:
         dtype = usual_dtype(name)
@@ -239,14 +210,14 @@ _FACTS = {
 }
 _NEEDED = [key for key in _FACTS if key not in ("power_limit_w", "idle_w")]
 
-_OF_THE_LIST: dict[str, Callable[[_Facts, str], Any]] = {
+_OF_THE_LIST: dict[str, Callable[[Facts, str], Any]] = {
     "gpu": Fields.text,
     "has_model": lambda facts, key: facts.values[key],
     "answers": lambda facts, key: facts.values[key],
 }
 """What the list of `gpperf gpus --json` says beside the facts."""
 
-_FIELDS: dict[str, Callable[[_Facts, str], Any]] = {
+_FIELDS: dict[str, Callable[[Facts, str], Any]] = {
     **_OF_THE_LIST,
     "name": Fields.text,
     "compute_capability": _capability,

@@ -6,13 +6,12 @@ of the others what is known.
 
 from __future__ import annotations
 
-import json
 import os
-from typing import Any, NoReturn
 
-from ._checked_json import Fields, parsed_file
+from ._checked_json import Fields
 from ._descriptions import OPTIONAL
 from ._errors import InputError
+from ._facts_file import Facts, listed
 from ._kernel import Kernel
 
 _OF_THE_LIST = "alike"
@@ -26,35 +25,18 @@ _READERS = {
 }
 
 
-class _Facts(Fields):
-    """Checked access to an object of the file."""
-
-    joint = ": "
-
-    def fail(self, text: str) -> NoReturn:
-        raise InputError(text)
-
-
 def read_kernels(path: str | os.PathLike[str]) -> list[Kernel]:
     """Return the kernels of a file, one at least.
 
     Raises InputError, which names the file, the field and what is allowed.
     """
-    values = parsed_file(path, _parse, "file of kernels", "JSON", InputError)
-    where, items = os.fspath(path), values if isinstance(values, list) else [values]
-    if not items:
-        raise InputError(f"{where} must have one kernel at least (it is an empty list)")
-    return [
-        _kernel(_Facts(item, where if item is values else f"{where}[{at}]"))
-        for at, item in enumerate(items)
-    ]
+    entries = listed(path, "file of kernels")
+    if not entries:
+        raise InputError(f"{os.fspath(path)} must have one kernel at least (it is an empty list)")
+    return [_kernel(one) for one in entries]
 
 
-def _parse(data: bytes) -> Any:
-    return json.loads(data.decode("utf-8"))
-
-
-def _kernel(facts: _Facts) -> Kernel:
+def _kernel(facts: Facts) -> Kernel:
     values = facts.read(_READERS, ("name", "family"))
     values.pop(_OF_THE_LIST, None)
     try:

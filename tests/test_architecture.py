@@ -54,7 +54,10 @@ RUNTIME_IMPORTS = {
     "_gpu_boards": set(),
     "_gpu_names": {"_errors", "_gpu_boards"},
     "_builtin": {"_errors", "_files", "_gpu_names"},
-    "_gpu_facts": {"_checked_json", "_errors", "_files", "_gemm", "_gpu", "_gpu_names"},
+    "_facts_file": {"_checked_json", "_errors"},
+    "_gpu_facts": {
+        "_checked_json", "_errors", "_facts_file", "_files", "_gemm", "_gpu", "_gpu_names",
+    },
     "_gpu_artefact": {
         "_artefact", "_builtin", "_generic", "_gpu", "_gpu_facts", "_gpu_names",
     },
@@ -102,7 +105,7 @@ RUNTIME_IMPORTS = {
     "_gpu_listing": {"_builtin", "_descriptions", "_generic", "_gpu", "_gpu_facts", "_output"},
     "_sweep": {"_errors", "_gemm"},
     "_kernel_choice": {"_errors", "_kernel", "_model"},
-    "_kernel_facts": {"_checked_json", "_descriptions", "_errors", "_kernel"},
+    "_kernel_facts": {"_checked_json", "_descriptions", "_errors", "_facts_file", "_kernel"},
     "_cli": {
         "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gpu_facts",
         "_gpu_listing", "_jobs_command", "_kernel", "_kernel_choice", "_kernel_facts",

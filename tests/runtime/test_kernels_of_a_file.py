@@ -90,6 +90,7 @@ def test_what_a_card_prints_is_such_a_file(
     [
         ([], "must have one kernel at least"),
         ("{", "is no valid JSON"),
+        ('{"name": "x", "name": "y", "family": "cutlass2"}', "the key 'name' is there twice"),
         ({"family": "cutlass2"}, "name must be a text"),
         ({"name": "x", "family": "cutlass9"}, "family must be one of"),
         ({**kernel_to_json(FIRST), "tiles": [1, 1, 1]}, "tiles"),
