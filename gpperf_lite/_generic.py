@@ -210,9 +210,7 @@ class Generic:
         """
         if least <= self.near:
             return one.interval_near
-        far, factor = one.interval_far, max(1.0, least)
-        widths = tuple(tuple(round(width * factor) for width in row) for row in far.half_widths)
-        return Interval(far.runtime_edges_s, far.confidences, widths)
+        return one.interval_far.scaled(max(1.0, least))
 
     def _remark(self, gpu: Gpu, dtype: str, one: GenericEstimator, *, is_known: bool) -> str:
         """Return the remark on a dtype that an estimator answers for.

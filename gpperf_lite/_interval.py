@@ -85,11 +85,11 @@ class Interval:
         self, runtime_s: NDArray[np.float64], confidence: float, beyond: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the factors at many runtimes, two float64 arrays of shape (n_rows,)."""
-        regime = self._regimes(runtime_s)
-        low, high = np.array(self._factors(confidence)).T[:, regime]
+        by_regime = np.array(self._factors(confidence))
+        low, high = by_regime.T[:, self._regimes(runtime_s)]
         outside = np.flatnonzero(beyond != 1.0)
         if outside.size:
-            least = self._factors(confidence)[-1][1]
+            least = by_regime[-1][1]
             high[outside] = np.maximum(widened(high[outside], beyond[outside]), least)
             low[outside] = 1.0 / high[outside]
         return low, high
@@ -121,6 +121,14 @@ class Interval:
         the last, because the data cannot say more.
         """
         return [_between(confidence, self.confidences, row) for row in self.half_widths]
+
+    def scaled(self, factor: float) -> Interval:
+        """Return an interval whose half-widths are so many times as wide."""
+        *rows, outside = (
+            tuple(round(width * factor) for width in row)
+            for row in (*self.half_widths, self.outside)
+        )
+        return Interval(self.runtime_edges_s, self.confidences, tuple(rows), outside)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON types, as the manifest holds them."""

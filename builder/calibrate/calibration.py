@@ -32,7 +32,6 @@ from ..train import (
     half_width_of,
     learn,
     points_at,
-    scaled,
 )
 from .coordinates import coordinates, time_shares
 from .gaussian_process import fit_process
@@ -72,7 +71,7 @@ def calibrate_estimator(estimator: Estimator, points: Points, gpu: Gpu) -> Calib
         estimator._replace(
             forest=added(estimator.forest, correction),
             domain=with_layouts(estimator.domain, points),
-            interval=scaled(estimator.interval, factor),
+            interval=estimator.interval.scaled(factor),
             accuracy={
                 "split": "left out one by one",
                 **errors_left_out,

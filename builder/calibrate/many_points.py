@@ -32,7 +32,6 @@ from ..train import (
     accuracy_of,
     fit_runtime,
     pairs_of,
-    scaled,
 )
 from .calibration import (
     CONFIDENCE,
@@ -82,7 +81,7 @@ def calibrate_by_many(
         constants=fit.constants,
         forest=fit.forest,
         domain=with_layouts(estimator.domain, points),
-        interval=scaled(estimator.interval, factor),
+        interval=estimator.interval.scaled(factor),
         accuracy=_accuracy(estimator, points, predicted_s, misses, factor * half),
         notes=(*estimator.notes, _note(points)),
     )

@@ -16,7 +16,7 @@ from .estimators import accuracy_of
 from .generic import tables_of
 from .generic_fit import GenericOptions
 from .held_out_gpus import Case, HeldOut, hold_out_gpus, with_intervals
-from .intervals import covered, half_width_of, scaled
+from .intervals import covered, half_width_of
 from .kept_fits import KeptFits
 from .learner import PLAIN, LearnerOptions, learn
 from .metrics import Errors, errors_of, slices
@@ -87,7 +87,6 @@ __all__ = [
     "points_at",
     "read_recipe",
     "runtime_dataset",
-    "scaled",
     "slices",
     "speed_of_light",
     "strata_of",

@@ -16,7 +16,7 @@ from gpperf_lite._relative import distance
 from ..dataset import Floats
 from ..parallel import Task
 from .generic_fit import NEAR, GenericOptions, estimator_of, fit_kind, generic_of, kinds_of
-from .intervals import conformal_interval, scaled
+from .intervals import conformal_interval
 from .kept_fits import KeptFits, run_kept
 from .metrics import errors_of
 from .relative import KERNELS, GpuTable
@@ -194,7 +194,7 @@ def _interval_of(outs: list[HeldOut]) -> Interval:
     ordered = np.argsort(every := np.concatenate(ratios))
     reached = np.searchsorted(np.cumsum(shares[ordered]), _CONFIDENCE)
     mean = float(every[ordered[min(int(reached), len(every) - 1)]])
-    return scaled(interval, max(1.0, least, mean))
+    return interval.scaled(max(1.0, least, mean))
 
 
 def _pooled(outs: list[HeldOut]) -> Interval:

@@ -101,15 +101,6 @@ def covered(
     return inside, half_widths
 
 
-def scaled(interval: Interval, factor: float) -> Interval:
-    """Return an interval whose half-widths are so many times as wide."""
-    *rows, outside = (
-        tuple(round(width * factor) for width in row)
-        for row in (*interval.half_widths, interval.outside)
-    )
-    return Interval(interval.runtime_edges_s, interval.confidences, tuple(rows), outside)
-
-
 def half_width_of(units: NDArray[np.int64]) -> float:
     """Return the mean of half the range over the prediction, of half-widths in 1/8192 octave."""
     octaves = units / UNITS_PER_OCTAVE
