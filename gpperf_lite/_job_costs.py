@@ -161,8 +161,10 @@ class JobCosts:
             return
         job = self._job[rows]
         stuck = np.unique(job[self._is_stuck(group, rows)])
-        for one in stuck:
-            mine = rows[job == one]
+        for one in stuck.tolist():
+            # Lines stand in the order of their jobs, so that those of one lie side by side.
+            first, last = np.searchsorted(job, (one, one + 1))
+            mine = rows[first:last]
             # In an order of their own: the reason names the first that cannot be run.
             order = np.lexsort([size[mine] for size in self._jobs.sizes.values()])
             yield mine, self._answer(group, mine[order])

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from ._errors import InputError, nearest, shown
 from ._files import read_file, reason_of
 from ._gemm import checked_dtype, checked_layout, checked_scalar
-from ._jobs import Group, Jobs, checked_count, checked_limit, checked_name
+from ._jobs import MOST_RUNS, Group, Jobs, checked_limit, checked_name
 from ._sweep import typed_number, typed_size
 
 NEEDED = ("job", "m", "n", "k", "dtype")
@@ -160,7 +160,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "n": lambda text: typed_size("n", text),
     "k": lambda text: typed_size("k", text),
     "batch": lambda text: typed_size("batch", text),
-    "count": lambda text: checked_count(typed_size("count", text, 10**15)),
+    "count": lambda text: typed_size("count", text, MOST_RUNS),
     "dtype": checked_dtype,
     "layout": checked_layout,
     "beta": lambda text: checked_scalar("beta", typed_number("beta", text)),
