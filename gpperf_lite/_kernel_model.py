@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -116,12 +116,12 @@ class KernelModel:
         base_s: the physical model's times.
         """
         yield from self.runtime.domain.strays(m, n, k, batch, base_s)
-        needed = self._needed_bytes((m, n, k, m * batch * n, m * batch * k, n * k * batch))
+        needed = self._needed_bytes(m * batch * n, m * batch * k, n * k * batch)
         yield memory_stray(needed, self.gpu.memory_bytes)
 
-    def _needed_bytes(self, row: Sequence[Any]) -> Any:
-        """Return the bytes of A, B and C; row: features, of which those of sizes are used."""
-        view, (mn, mk, nk) = self.view, row[3:6]
+    def _needed_bytes(self, mn: Any, mk: Any, nk: Any) -> Any:
+        """Return the bytes of A, B and C, of so many elements of C, A and B."""
+        view = self.view
         return (mk + nk) * view.b_bytes + mk * view.more_a_bytes + mn * view.output_bytes
 
     def answer(
@@ -145,7 +145,7 @@ class KernelModel:
             m, n, k, batch, reads_c, self.view, arithmetic
         )
         outside = beyond(self.runtime.domain, m, n, k, batch, base_s)
-        outside = maximum(outside, self._needed_bytes(row) / self.gpu.memory_bytes)
+        outside = maximum(outside, self._needed_bytes(*row[3:6]) / self.gpu.memory_bytes)
         sums = faded(totals(self._forests, columns(row)), outside)
         runtime_s = maximum(base_s * octaves(sums[0]), light_s)
         down, up = factors(self.runtime.interval, runtime_s, confidence, outside)

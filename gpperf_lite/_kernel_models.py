@@ -102,6 +102,12 @@ class KernelModels:
                 found.setdefault(id(estimator), kernel.name)
         return list(found.values())
 
+    def _has_library(self, dtype: str) -> bool:
+        """Return True where `library` was measured for a dtype, or for what stands in for it."""
+        return LIBRARY in self._back_ends and (
+            ("runtime", self.measured.get(dtype, dtype), LIBRARY.name) in self._estimators
+        )
+
     def is_other(self, kernel: Kernel) -> bool:
         return kernel.name not in self.kernels
 
@@ -170,7 +176,7 @@ class KernelModels:
             model = self.find(self.kernel(kernel), example)
             return [] if model is None else [model]
         default = self._default(example)
-        if default is not None or LIBRARY.name in self.back_ends(example.dtype):
+        if default is not None or self._has_library(example.dtype):
             return [] if default is None else [default]
         names = self._ranking_of(example).compared
         models = (self.find(one, example) for one in self._artefact.kernels)
@@ -195,7 +201,7 @@ class KernelModels:
         """Return the kernels of which one must run a GEMM, where `kernel` was asked for."""
         if kernel is not None:
             return (self.kernel(kernel),)
-        return (LIBRARY,) if LIBRARY.name in self.back_ends(dtype) else self._artefact.kernels
+        return (LIBRARY,) if self._has_library(dtype) else self._artefact.kernels
 
     def require(self, gemm: Gemm, name: str | Kernel | None) -> KernelModel | None:
         """Return the kernel model that answers for `gemm`, or raise an error with the reason.
@@ -207,7 +213,7 @@ class KernelModels:
             self.check_dtype(gemm.dtype)
         if name is None:
             model = self._default(gemm)
-            if model is None and LIBRARY.name not in self.back_ends(gemm.dtype):
+            if model is None and not self._has_library(gemm.dtype):
                 return None
         else:
             model = self.find(asked[0], gemm)
