@@ -6,7 +6,7 @@ Provenance and accuracy are free-form, so nothing is taken for granted of them.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ._kernel import Kernel
@@ -34,18 +34,19 @@ def page(model: Model) -> list[str]:
     lines = paragraph(f"{card['name']}, version {card['version']}, for {card['gpu']['name']}")
     lines += summary(model)
     lines.append("held-out accuracy (absolute percentage error; what the 90 % interval covers):")
-    lines += [f"  {line}" for line in _accuracy(card["estimators"], model.kernels)]
-    lines += _ranges(card["estimators"], model.kernels)
+    known = {kernel.name: kernel for kernel in model.kernels}
+    lines += [f"  {line}" for line in _accuracy(card["estimators"], known)]
+    lines += _ranges(card["estimators"], known)
     for text in _texts(card):
         lines += paragraph(text, "  ")
     return lines
 
 
-def _accuracy(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> list[str]:
+def _accuracy(estimators: list[dict[str, Any]], known: Mapping[str, Kernel]) -> list[str]:
     """Return the lines of a table: errors of each estimator, and on kernels held out as a whole."""
     rows: list[tuple[str, ...]] = [_HEADS]
     for one in estimators:
-        names, *more = _named(one, kernels)
+        names, *more = _named(one, known)
         keys = (one["target"], one["dtype"], names, one["timed"] or "-")
         for split, errors in _by_split(one["accuracy"]):
             rows.append((*keys, plain(split), *_errors(errors)))
@@ -53,7 +54,7 @@ def _accuracy(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> li
     return aligned(rows, _HEADS[5:])
 
 
-def _ranges(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> list[str]:
+def _ranges(estimators: list[dict[str, Any]], known: Mapping[str, Kernel]) -> list[str]:
     """Return the lines of a table: the sizes that each estimator of runtime was trained on.
 
     What is told by the data sheet was measured elsewhere, and is not there.
@@ -64,7 +65,7 @@ def _ranges(estimators: list[dict[str, Any]], kernels: Sequence[Kernel]) -> list
             domain = one["domain"]
             sizes = (_range(*domain[name]) for name in ("m", "n", "k", "batch"))
             pairs = plain(one["accuracy"].get("pairs", "-"))
-            names, *more = _named(one, kernels)
+            names, *more = _named(one, known)
             rows.append((one["dtype"], names, " ".join(domain["layouts"]), *sizes, pairs))
             rows += [("", line, *("",) * (len(_RANGES) - 2)) for line in more]
     if len(rows) == 1:
@@ -77,9 +78,8 @@ def _range(low: int, high: int) -> str:
     return f"{low} to {high}" if high > low else str(low)
 
 
-def _named(estimator: Mapping[str, Any], kernels: Sequence[Kernel]) -> list[str]:
+def _named(estimator: Mapping[str, Any], known: Mapping[str, Kernel]) -> list[str]:
     """Return the names or families of an estimator's kernels, in short lines."""
-    known = {kernel.name: kernel for kernel in kernels}
     named = names_or_families([known[name] for name in estimator["kernels"]], _LONGEST_NAMES)
     return textwrap.wrap(named, _LINE_OF_NAMES, break_on_hyphens=False) or ["-"]
 
