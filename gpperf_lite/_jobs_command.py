@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -14,7 +12,7 @@ from ._figures import figure, percent
 from ._job_costs import Noted
 from ._jobs_file import read_jobs
 from ._model import Model
-from ._output import aligned, paragraph, plain, put
+from ._output import aligned, csv_text, ends_apart, paragraph, plain, put
 from ._placement import Placement, Placements, place_jobs
 
 _SHOWN_ROWS = 200
@@ -47,7 +45,7 @@ def run(options: argparse.Namespace, gpus: Sequence[Model | str]) -> None:
         confidence=options.confidence,
     )
     if options.csv:
-        put(csv_text(placed), options.csv)
+        put(csv_text(_csv_row(placed, row) for row in placed), options.csv)
     elif options.json:
         print(json.dumps([_document(placed, row) for row in placed]))
     else:
@@ -63,21 +61,12 @@ def _document(placed: Placements, row: Placement) -> dict[str, Any]:
     return {**row.to_dict(), "cheapest": _is_cheapest(placed, row)}
 
 
-def csv_text(placed: Placements) -> str:
-    """Return all fields in SI units, a line for each placement; an interval is two columns."""
-    text = io.StringIO()
-    writer: csv.DictWriter[str] | None = None
-    for row in placed:
-        fields = _document(placed, row)
-        low_s, high_s = fields.pop("runtime_interval_s") or (None, None)
-        fields["runtime_low_s"], fields["runtime_high_s"] = low_s, high_s
-        fields["notes"] = "; ".join(map(_told, row.notes))
-        fields["reasons"] = "; ".join(row.reasons)
-        if writer is None:
-            writer = csv.DictWriter(text, list(fields), lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(fields)
-    return text.getvalue()
+def _csv_row(placed: Placements, row: Placement) -> dict[str, Any]:
+    """Return all fields of a placement in SI units; an interval is two columns."""
+    fields = ends_apart(_document(placed, row))
+    fields["notes"] = "; ".join(map(_told, row.notes))
+    fields["reasons"] = "; ".join(row.reasons)
+    return fields
 
 
 def _table(placed: Placements) -> Iterator[str]:

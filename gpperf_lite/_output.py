@@ -14,7 +14,7 @@ from ._figures import figure, percent
 from ._files import write_atomically
 from ._gemm import Gemm
 from ._model import Model
-from ._prediction import FIELDS, Prediction
+from ._prediction import Prediction
 
 WIDEST = 100
 """Columns of a line of running text."""
@@ -208,18 +208,22 @@ def write_csv(
 
     gpus: the GPU of each prediction, for a first column of them.
     """
+    rows: Iterable[dict[str, Any]] = map(_csv_row, predictions)
+    if gpus is not None:
+        rows = ({"gpu": gpu, **row} for gpu, row in zip(gpus, rows, strict=True))
+    put(csv_text(rows), target)
+
+
+def csv_text(rows: Iterable[dict[str, Any]]) -> str:
+    """Return rows as CSV, below a head of the fields of the first; empty where there is none."""
     text = io.StringIO()
     writer: csv.DictWriter[str] | None = None
-    named = None if gpus is None else iter(gpus)
-    for prediction in predictions:
-        row = _csv_row(prediction)
-        if named is not None:
-            row = {"gpu": next(named), **row}
+    for row in rows:
         if writer is None:
             writer = csv.DictWriter(text, list(row), lineterminator="\n")
             writer.writeheader()
         writer.writerow(row)
-    put(text.getvalue(), target)
+    return text.getvalue()
 
 
 def put(text: str, target: str) -> None:
@@ -230,12 +234,16 @@ def put(text: str, target: str) -> None:
         write_atomically(target, text.encode())
 
 
+def ends_apart(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row in which the ends of each interval are two fields, behind all others."""
+    for name in [one for one in row if one.endswith(("_interval_s", "_interval_w"))]:
+        low, high = row.pop(name) or (None, None)
+        stem, unit = name.rsplit("_interval_", 1)
+        row[f"{stem}_low_{unit}"], row[f"{stem}_high_{unit}"] = low, high
+    return row
+
+
 def _csv_row(prediction: Prediction) -> dict[str, Any]:
-    row = prediction.to_dict()
-    for name in FIELDS:
-        if name.endswith(("_interval_s", "_interval_w")):
-            low, high = row.pop(name) or (None, None)
-            stem, unit = name.rsplit("_interval_", 1)
-            row[f"{stem}_low_{unit}"], row[f"{stem}_high_{unit}"] = low, high
+    row = ends_apart(prediction.to_dict())
     row["notes"] = "; ".join(row["notes"])
     return row
