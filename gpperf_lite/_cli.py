@@ -37,7 +37,7 @@ from ._output import (
 )
 from ._prediction import OBJECTIVES, Prediction
 from ._streams import complain, mend_streams
-from ._sweep import gemms_asked_for
+from ._sweep import gemms_asked_for, typed_number
 
 _DEFAULT_GPU = "h200_sxm"
 _GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
@@ -212,11 +212,9 @@ def _top(text: str) -> int | None:
 
 def _number(text: str) -> float:
     try:
-        return float(text)
-    except ValueError:
-        hint = ": a comma is no point" if "," in text else ""
-        wrong = f"it must be a number such as 0.95 (got {text!r}){hint}"
-        raise argparse.ArgumentTypeError(wrong) from None
+        return typed_number("it", text, "0.95")
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _model(options: argparse.Namespace) -> Model:

@@ -19,9 +19,7 @@ def kernels_chosen(
     InputError for one that no kernel fits.
     """
     of_family = _fitting(model, "family", families)
-    named: list[str | Kernel] | None = [*names.split(","), *described] if names else None
-    if named is None and described:
-        named = list(described)
+    named: list[str | Kernel] | None = [*(names.split(",") if names else ()), *described] or None
     patterns = None
     if names and set(names) & set("*?["):
         if described:

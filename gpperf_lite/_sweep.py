@@ -85,13 +85,15 @@ def typed_size(name: str, text: str, most: int = LARGEST) -> int:
     return number
 
 
-def typed_number(name: str, text: str) -> float:
-    """Return the number that a text of a file stands for, or raise InputError."""
+def typed_number(name: str, text: str, example: str = "0.5") -> float:
+    """Return the number that a text stands for, or raise InputError, which has an example."""
     try:
         return float(text)
     except ValueError:
         hint = ": a comma is no point" if "," in text else ""
-        raise InputError(f"{name} must be a number such as 0.5 (got {shown(text)}){hint}") from None
+        raise InputError(
+            f"{name} must be a number such as {example} (got {shown(text)}){hint}"
+        ) from None
 
 
 def _wrong(part: str, text: str) -> str:
