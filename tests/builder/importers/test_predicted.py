@@ -127,6 +127,8 @@ def test_a_table_of_layers_has_predicted_gemms_and_its_other_layers(tmp_path: Pa
         ("layer,tokens,time_us\no_proj,1,2,3\n", LAYERS, "line 2: it has not as many fields"),
         (f"{DENSE}o_proj,0,3\n", LAYERS, r"line 7: tokens must be .* \(got '0'\)"),
         (f"{DENSE}o_proj,4k,3\n", LAYERS, r"line 7: tokens must be .* \(got '4k'\)"),
+        (f"{DENSE}\no_proj,4k,3\n", LAYERS, "line 8: tokens must be"),
+        (f"{DENSE}\n\no_proj,1\n", LAYERS, "line 9: it has not as many fields"),
     ],
 )
 def test_a_table_of_layers_that_is_none_is_refused(
@@ -217,6 +219,14 @@ def test_a_table_of_vidur_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(SourceError, match=why):
         mlp(tmp_path, {**MLP, **cells})
+
+
+def test_a_line_of_vidur_s_table_is_counted_where_blank_ones_are_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "mlp.csv"
+    rows = [MLP, MLP.values(), {**MLP, "n_head": "x"}.values()]
+    path.write_text("\n\n".join(",".join(row) for row in rows))
+    with pytest.raises(SourceError, match="line 5: n_head must be a whole number"):
+        mlp_like(path, gp.load("h200"), "f16")
 
 
 def test_the_command_writes_tables_of_each_form(
