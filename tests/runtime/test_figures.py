@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins.artefacts import GPU, estimator
+from stand_ins.shell import printed
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import Artefact
 from gpperf_lite._card_page import page
-from gpperf_lite._cli import main
 from gpperf_lite._figures import figure, percent
 from gpperf_lite._kernel import Kernel
 from gpperf_lite._output import aligned
@@ -76,11 +76,6 @@ def test_a_share_is_not_rounded_to_all() -> None:
     assert [percent(share) for share in (0.9, 0.999, 0.29, 0.9999999)] == [
         "90%", "99.9%", "29%", "99.99999%",
     ]  # fmt: skip
-
-
-def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) == 0
-    return capsys.readouterr().out
 
 
 @pytest.mark.parametrize("sizes", [["1", "1", "1"], ["2000000000", "200000", "200000"]])
