@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 from stand_ins.examples import ROOT, example
+from stand_ins.pages import blocks, lines_of
 from stand_ins.simulators import DENSE, MLP
 from stand_ins.tables import aiconfigurator, write_parquet
 
 from builder.__main__ import main as builder
 from gpperf_lite._cli import main as gpperf
 
-PAGE = (ROOT / "docs" / "schedulers.md").read_text()
-SHELL = "".join(re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
-COMMANDS = SHELL.replace("\\\n", " ").splitlines()
-SHOWN = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs" / "schedulers.md"
+COMMANDS = lines_of(PAGE)
+SHOWN = blocks(PAGE, "text")
 
 LAYERS = ("qkv_proj", "gate_up_proj")
 """Those of the page that DENSE lacks."""
