@@ -254,6 +254,10 @@ def test_the_command_writes_tables_of_each_form(
     for arguments, why in wrong:
         assert main(["table", "--form", *arguments, *rest]) == 2
         assert why in capsys.readouterr().err
+    # Where nothing can be written, no model is loaded and no table read.
+    nowhere = ["--gpu=none", "--like=none", f"--output={tmp_path}"]
+    assert main(["table", "--form=vidur", *nowhere]) == 2
+    assert "output must be a file (got the folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["table", "--form", "llmservingsim", "--layers", "a", *rest])
     assert "must be like qkv_proj=6144x4096 (got 'a')" in capsys.readouterr().err
