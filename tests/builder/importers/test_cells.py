@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stand_ins.tables import (
     CUTLASS_COLUMNS,
     GRID,
+    LFS_POINTER,
     NEUSIGHT_COLUMNS,
     TILES,
     aiconfigurator,
@@ -32,11 +33,6 @@ from builder.importers import FORMATS, import_table
 
 Rows = list[list[str]]
 
-LFS_POINTER = (
-    "version https://git-lfs.github.com/spec/v1\n"
-    "oid sha256:0000000000000000000000000000000000000000000000000000000000000000\n"
-    "size 8145356\n"
-)
 GPUS = {"cutlass-profiler": "rtx4070", "gpperf-tiles": "rtx4070"}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from stand_ins.built_in import built_in
-from stand_ins.simulators import DENSE, MLP
+from stand_ins.simulators import DENSE, MLP, write_mlp
 from stand_ins.tables import aiconfigurator, serving_table, write_parquet
 
 import gpperf_lite as gp
@@ -176,12 +176,7 @@ def test_predicted_layers_are_read_back_and_near_those_of_a_real_profile(
 
 
 def mlp(folder: Path, *rows: dict[str, str]) -> list[dict[str, str]]:
-    path = folder / "mlp.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    data, _ = mlp_like(path, gp.load("h200"), "f16")
+    data, _ = mlp_like(write_mlp(folder / "mlp.csv", *rows), gp.load("h200"), "f16")
     return list(csv.DictReader(io.StringIO(data.decode())))
 
 
@@ -234,7 +229,7 @@ def test_the_command_writes_tables_of_each_form(
 ) -> None:
     like = write_parquet(tmp_path / "like.parquet", aiconfigurator(SIZES))
     (tmp_path / "dense.csv").write_text(DENSE)
-    mlp(tmp_path, MLP)
+    write_mlp(tmp_path / "mlp.csv")
     asked = {
         "aiconfigurator": ["--like", str(like)],
         "llmservingsim": ["--like", str(tmp_path / "dense.csv"), "--layers", "o_proj=4096x4096"],
