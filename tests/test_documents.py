@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stand_ins.generics import FAST
+from stand_ins.pages import blocks, commands, lines_of
 from stand_ins.tables import CUTLASS_COLUMNS, cutlass_row, write_csv
 
 import gpperf_lite as gp
@@ -26,21 +27,6 @@ PAGES = sorted(
 )
 README = ROOT / "README.md"
 BUILDER = "python -m builder "
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the blocks of code of a page in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def commands(page: Path) -> list[str]:
-    """Return the commands of a page's blocks of shell, line by line, without their comments."""
-    return [line for line in (line.partition("  #")[0].strip() for line in lines_of(page)) if line]
-
-
-def lines_of(page: Path) -> list[str]:
-    """Return the lines of a page's blocks of shell, those that go on joined to one."""
-    return "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
 
 
 def without_gpu(page: Path) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from stand_ins.exported import tool
+from stand_ins.pages import blocks, lines_of
 
 from builder.__main__ import main
 
@@ -18,14 +19,8 @@ NUMBER = r"\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 def block(page: Path, language: str) -> str:
     """Return the only block of a page in a language."""
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    return str(found)
-
-
-def lines(page: Path) -> list[str]:
-    """Return the commands of a page."""
-    text = page.read_text()
-    return "".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).splitlines()
+    (found,) = blocks(page, language)
+    return found
 
 
 def check(told: str, shown: str) -> None:
@@ -47,7 +42,7 @@ def test_a_page_does_what_it_says(
     path = DOCS / page
     (in_folder / source).write_text(block(path, language))
     told = ""
-    for line in lines(path):
+    for line in lines_of(path):
         words = shlex.split(line)
         if words[:3] == ["python", "-m", "builder"]:
             assert main(words[3:]) == 0

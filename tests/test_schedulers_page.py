@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 from stand_ins.examples import ROOT, example
-from stand_ins.simulators import DENSE, MLP
+from stand_ins.pages import blocks, lines_of
+from stand_ins.simulators import DENSE, write_mlp
 from stand_ins.tables import aiconfigurator, write_parquet
 
 from builder.__main__ import main as builder
 from gpperf_lite._cli import main as gpperf
 
-PAGE = (ROOT / "docs" / "schedulers.md").read_text()
-SHELL = "".join(re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
-COMMANDS = SHELL.replace("\\\n", " ").splitlines()
-SHOWN = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs" / "schedulers.md"
+COMMANDS = lines_of(PAGE)
+SHOWN = blocks(PAGE, "text")
 
 LAYERS = ("qkv_proj", "gate_up_proj")
 """Those of the page that DENSE lacks."""
@@ -52,10 +51,7 @@ def test_the_tables_of_the_page_are_written(
     monkeypatch.chdir(tmp_path)
     write_parquet(tmp_path / "gemm_perf.parquet", aiconfigurator([(64, 4096, 4096)]))
     (tmp_path / "dense.csv").write_text(DENSE + "".join(f"{one},8,50.0\n" for one in LAYERS))
-    with (tmp_path / "mlp.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(MLP))
-        writer.writeheader()
-        writer.writerow(MLP)
+    write_mlp(tmp_path / "mlp.csv")
     lines = [line for line in COMMANDS if line.startswith("python -m builder table ")]
     assert len(lines) == 3
     for line in lines:

@@ -57,6 +57,7 @@ def _run(options: argparse.Namespace) -> int:
         raise RecipeError(f"--layers is of llmservingsim: tables of {options.form} say their sizes")
     if options.dtype and options.form == "aiconfigurator":
         raise RecipeError("--dtype is of layers: tables of aiconfigurator say their dtypes")
+    make_room(options.output)
     model = load(options.gpu)
     dtype = options.dtype or _USUAL.get(options.form, "")
     if options.form == "aiconfigurator":
@@ -65,7 +66,6 @@ def _run(options: argparse.Namespace) -> int:
         data, lines = mlp_like(options.like, model, dtype)
     else:
         data, lines = dense_like(options.like, model, dtype, dict(options.layers))
-    make_room(options.output)
     write_atomically(options.output, data)
     print("\n".join(lines))
     print(f"wrote {options.output}, predicted for {model.gpu.name}")

@@ -23,6 +23,8 @@ def read_parquet(path: Path, error_class: type[BuilderError]) -> pa.Table:
         with pq.ParquetFile(path) as file:
             table = file.read()
         table.validate(full=True)
+    except error_class:
+        raise
     # A broken file shows as Arrow's errors, or as text that is not UTF-8 (a ValueError).
     except (pa.ArrowException, OSError, ValueError) as error:
         raise error_class(f"{path} is not a Parquet file ({error})") from error

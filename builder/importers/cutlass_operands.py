@@ -53,7 +53,7 @@ def operands(cells: _Cells) -> tuple[str, str]:
     Raises UnusableError, with the types, where no dtype of ours is multiplied.
     """
     layout = "".join(_letter(cells, name) for name in ("A", "B"))
-    a, b = chosen_types(cells)
+    a, b = (_type(cells, name) for name in ("A", "B"))
     kind, name = cells.get("OperationKind", ""), cells["Operation"]
     if kind == "block_scaled_gemm" or "bstensorop" in name:
         return _block_scaled(name, a, b), layout
@@ -66,9 +66,17 @@ def operands(cells: _Cells) -> tuple[str, str]:
     return (_multiplied(cells) if dtype == "f32" else dtype), layout
 
 
-def chosen_types(cells: _Cells) -> tuple[str, str]:
-    """Return the types of A and B as names of kernels have them, of this run where it chose."""
-    return _type(cells, "A"), _type(cells, "B")
+def name_as_it_ran(cells: _Cells) -> str:
+    """Return a kernel's name with the types that this run chose: `f8_f8` as `e4m3_e4m3`.
+
+    Raises UnusableError where the row does not say what was chosen.
+    """
+    name = cells["Operation"]
+    for operand in ("A", "B"):
+        told = cells[operand].partition(":")[0]
+        if told in _CHOSEN:
+            name = re.sub(rf"(?<=[_x]){told}(?=_)", _type(cells, operand), name, count=1)
+    return name
 
 
 def _type(cells: _Cells, name: str) -> str:

@@ -23,7 +23,7 @@ from gpperf_lite._kernel import Tile, Warps, shared_by_warps
 from ..dataset import Dataset, is_storable, table_of
 from ..vocabulary import Flag, Regime
 from .cells import CsvRow, UnusableError, read_rows, scalar, seconds, sizes
-from .cutlass_operands import chosen_types, operands
+from .cutlass_operands import name_as_it_ran, operands
 from .report import ImportReport, named_gpu
 
 LICENCE = "the measurer's"
@@ -78,7 +78,12 @@ def _rows(
 
 def _timings(line: CsvRow) -> list[str]:
     """Return the columns that have the runtimes of a row: one a GPU, where there are several."""
-    found = [name for name in line.cells if re.fullmatch(r"Runtime_[0-9]+", name)]
+    # Few columns begin so, and the pattern would be tried on every one of each row.
+    found = [
+        name
+        for name in line.cells
+        if name.startswith("Runtime_") and re.fullmatch(r"Runtime_[0-9]+", name)
+    ]
     return found or ["Runtime"]
 
 
@@ -128,7 +133,7 @@ def _kernel(cells: dict[str, str], dtype: str, layout: str) -> Kernel:
     name = cells["Operation"]
     family = "cutlass3" if name.startswith("cutlass3x") else "cutlass2"
     try:
-        kernel = Kernel.from_name(_as_it_ran(name, cells))
+        kernel = Kernel.from_name(name_as_it_ran(cells))
     except InputError:
         kernel = Kernel(name, family, dtype, layout)
     tile, warps = _tile(cells, "cta") or kernel.tile, _tile(cells, "warps")
@@ -160,15 +165,6 @@ def _kernel(cells: dict[str, str], dtype: str, layout: str) -> Kernel:
         cluster=_tile(cells, "cluster") or kernel.cluster,
         threads=threads,
     )
-
-
-def _as_it_ran(name: str, cells: dict[str, str]) -> str:
-    """Return a kernel's name with the types that this run chose: `f8_f8` as `e4m3_e4m3`."""
-    for operand, ran in zip("AB", chosen_types(cells), strict=True):
-        told = cells[operand].partition(":")[0]
-        if told != ran and told in ("f8", "f6", "f4"):
-            name = re.sub(rf"(?<=[_x]){told}(?=_)", ran, name, count=1)
-    return name
 
 
 def _word_of(cells: dict[str, str], column: str, usual: frozenset[str]) -> str:

@@ -71,6 +71,10 @@ class Predictions:
         """Return the counts as lines for people."""
         return [f"{rows} rows: {what}" for what, rows in self.counts.most_common()]
 
+    def none_of(self, like: Path) -> SourceError:
+        """Return the error for a table of which no row can be predicted; the counts tell why."""
+        return SourceError(f"{like}: no row can be predicted ({'; '.join(self.lines())})")
+
 
 def parquet_like(like: Path, model: Model) -> tuple[bytes, list[str]]:
     """Return a GEMM table like one of AIConfigurator's, for the GPU of a model, and its counts.
@@ -103,7 +107,7 @@ def parquet_like(like: Path, model: Model) -> tuple[bytes, list[str]]:
         predictions.count(f"{dtype} timed {timed}, not what the table has", int(another.sum()))
     known = np.flatnonzero(~np.isnan(latency_ms))
     if not known.size:
-        raise SourceError(f"{like}: no row can be predicted ({'; '.join(predictions.lines())})")
+        raise predictions.none_of(like)
     kept = table.take(pa.array(told[ROW][known] - 1))
     columns: dict[str, Any] = {
         "device": [model.gpu.name] * len(known),

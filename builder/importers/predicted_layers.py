@@ -16,15 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from gpperf_lite import Model
+from gpperf_lite._gemm import LARGEST
 
 from ..errors import SourceError
 from .predicted import Predictions
 
 Row = dict[str, str]
+Rows = list[tuple[int, Row]]
+"""Rows, each with its line in the file; blank lines are counted, too."""
+
 Extents = tuple[int, int, int]
 
 _STATS = ("min", "max", "mean", "median")
-_LARGEST = 2**31 - 1
 
 
 def dense_like(
@@ -36,7 +39,8 @@ def dense_like(
 
     Raises SourceError for a file that is no such table, or has none of the layers.
     """
-    rows = _read(like, ("layer", "tokens", "time_us"))
+    lines = _read(like, ("layer", "tokens", "time_us"))
+    rows = [row for _, row in lines]
     missing = sorted(set(layers) - {row["layer"] for row in rows})
     if missing or not layers:
         some = " ".join(dict.fromkeys(row["layer"] for row in rows))
@@ -50,7 +54,7 @@ def dense_like(
         row["time_us"] = f"{runtime_s * 1e6:.6g}"
 
     predictions = Predictions(model)
-    wanted = [(line, row) for line, row in enumerate(rows, 2) if row["layer"] in layers]
+    wanted = [(line, row) for line, row in lines if row["layer"] in layers]
     _predict(like, predictions, dtype, wanted, extents, put)
     predictions.count("no GEMM that was given: as in the table", len(rows) - len(wanted))
     return _written(rows), predictions.lines()
@@ -61,7 +65,8 @@ def mlp_like(like: Path, model: Model, dtype: str) -> tuple[bytes, list[str]]:
 
     Raises SourceError for a file that is no such table.
     """
-    rows = _read(like, (*_MODEL, *(f"time_stats.{one}.median" for one in _OPERATIONS)))
+    lines = _read(like, (*_MODEL, *(f"time_stats.{one}.median" for one in _OPERATIONS)))
+    rows = [row for _, row in lines]
     predictions = Predictions(model)
     for operation, extents in _OPERATIONS.items():
         head = f"time_stats.{operation}"
@@ -73,7 +78,7 @@ def mlp_like(like: Path, model: Model, dtype: str) -> tuple[bytes, list[str]]:
             if f"{head}.std" in row:
                 row[f"{head}.std"] = "0.0"
 
-        _predict(like, predictions, dtype, list(enumerate(rows, 2)), extents, put)
+        _predict(like, predictions, dtype, lines, extents, put)
     others = {name.split(".")[1] for name in rows[0] if name.startswith("time_stats.")}
     for operation in sorted(others - set(_OPERATIONS)):
         predictions.count(f"{operation} is no GEMM: as in the table", len(rows))
@@ -84,7 +89,7 @@ def _predict(
     like: Path,
     predictions: Predictions,
     dtype: str,
-    rows: list[tuple[int, Row]],
+    rows: Rows,
     extents: Callable[[Row], Extents],
     put: Callable[[Row, float], None],
 ) -> None:
@@ -98,24 +103,24 @@ def _predict(
     m, n, k = np.array(sizes).T
     batch = predictions.of({"m": m, "n": n, "k": k}, dtype)
     if batch is None:
-        raise SourceError(f"{like}: no row can be predicted ({'; '.join(predictions.lines())})")
+        raise predictions.none_of(like)
     for (_, row), runtime_s in zip(rows, batch.runtime_s, strict=True):
         put(row, float(runtime_s))
 
 
-def _read(like: Path, needed: tuple[str, ...]) -> list[Row]:
+def _read(like: Path, needed: tuple[str, ...]) -> Rows:
     """Return the rows of a CSV by the names of its columns, which must be there, at least one."""
     try:
         reader = csv.DictReader(io.StringIO(like.read_bytes().decode("utf-8-sig"), newline=""))
         missing = [name for name in needed if name not in (reader.fieldnames or ())]
         if missing:
             raise SourceError(f"{like} is no such table: it lacks {' '.join(missing[:4])}")
-        rows = list(reader)
+        rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise SourceError(f"cannot read {like}: {error.strerror}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise SourceError(f"{like} is no CSV in UTF-8: {error}") from error
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         if None in row or None in row.values():
             raise SourceError(f"{like}, line {line}: it has not as many fields as the header")
     if not rows:
@@ -134,7 +139,7 @@ def _written(rows: list[Row]) -> bytes:
 def _whole(row: Row, name: str) -> int:
     """Return a size of a row, or raise ValueError."""
     text = row[name].strip()
-    if not text.isdecimal() or not 1 <= int(text) <= _LARGEST:
+    if not text.isdecimal() or not 1 <= int(text) <= LARGEST:
         raise ValueError(f"{name} must be a whole number from 1 on (got {row[name]!r})")
     return int(text)
 

@@ -14,7 +14,7 @@ import gpperf_lite as gp
 REASON = "torch is not installed: pip install 'gpperf-lite[torch]'"
 torch = pytest.importorskip("torch", reason=REASON)
 
-from stand_ins.networks import Llama, Scores, VisionTransformer  # noqa: E402
+from stand_ins.networks import Llama, Scores, VisionTransformer, rows  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
@@ -27,10 +27,6 @@ PRODUCTS = (aten.mm, aten.addmm, aten.bmm, aten.baddbmm)
 
 def transformer(dropout: float) -> nn.Module:
     return nn.Transformer(64, 4, 2, 2, 128, dropout=dropout, batch_first=True)
-
-
-def rows(*shape: int, **options: Any) -> Any:
-    return torch.randn(*shape, **options)
 
 
 NETWORKS: dict[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {

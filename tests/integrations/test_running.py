@@ -14,16 +14,12 @@ import gpperf_lite as gp
 REASON = "torch is not installed: pip install 'gpperf-lite[torch]'"
 torch = pytest.importorskip("torch", reason=REASON)
 
-from stand_ins.networks import Llama  # noqa: E402
+from stand_ins.networks import Llama, rows  # noqa: E402
 from torch import nn  # noqa: E402
 
 from gpperf_lite.integrations.torch import estimate  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-
-
-def rows(*shape: int, **options: Any) -> Any:
-    return torch.randn(*shape, **options)
 
 
 def linear(dtype: Any = torch.bfloat16) -> nn.Module:

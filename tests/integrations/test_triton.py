@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from stand_ins.built_in import built_in
+from stand_ins.pages import blocks
 from stand_ins.triton import IS_THERE, Config, pruned
 
 import gpperf_lite as gp
@@ -180,7 +181,7 @@ def test_the_block_of_the_page_prints_what_the_page_says(tmp_path: Path) -> None
     """From a file, as Triton asks; figures aside, which a better model changes."""
     if not IS_THERE:
         pytest.skip("triton is not installed: pip install triton")
-    code, text = re.findall(r"^```(?:python|text)\n(.*?)^```", PAGE.read_text(), re.M | re.S)
+    (code,), (text,) = blocks(PAGE, "python"), blocks(PAGE, "text")
     (tmp_path / "page.py").write_text(code)
     done = subprocess.run(
         [sys.executable, "page.py"], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from stand_ins.artefacts import GPU, estimator, kernels_artefact, small_artefact
+from stand_ins.shell import printed
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import Artefact, write
 from gpperf_lite._card_page import page
-from gpperf_lite._cli import main
 from gpperf_lite._descriptions import kernel_from_json
 from gpperf_lite._kernel import LIBRARIES, LIBRARY, Kernel
 from gpperf_lite._kernel_listing import described, listing
@@ -217,22 +217,17 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(["card", *arguments]) == 0
-    return capsys.readouterr().out
-
-
 def test_the_command_prints_the_card_and_on_request_its_kernels(
     capsys: pytest.CaptureFixture[str], path: str
 ) -> None:
-    assert printed(capsys, path) == f"{PAGE}\n"
-    assert printed(capsys, path, "--kernels").splitlines() == listing(SOME)
+    assert printed(capsys, "card", path) == f"{PAGE}\n"
+    assert printed(capsys, "card", path, "--kernels").splitlines() == listing(SOME)
 
 
 def test_json_keeps_everything(capsys: pytest.CaptureFixture[str], path: str) -> None:
     """The whole card, and with --kernels all facts of each kernel and those alike to it."""
-    assert json.loads(printed(capsys, path, "--json")) == json.loads(json.dumps(SOME.card))
-    told = json.loads(printed(capsys, path, "--json", "--kernels"))
+    assert json.loads(printed(capsys, "card", path, "--json")) == json.loads(json.dumps(SOME.card))
+    told = json.loads(printed(capsys, "card", path, "--json", "--kernels"))
     assert told == json.loads(json.dumps(described(SOME)))
     alike = [one.pop("alike") for one in told]
     assert tuple(map(kernel_from_json, told)) == SOME.kernels

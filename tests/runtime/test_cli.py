@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stand_ins.artefacts import GPU, KERNEL_NAMES, estimator
+from stand_ins.shell import printed, refused
 
 import gpperf_lite as gp
 from gpperf_lite._artefact import Artefact, write
@@ -24,35 +25,15 @@ from gpperf_lite._kernel import LIBRARY, Kernel
 SQUARE = ["4096", "4096", "4096", "--dtype", "bf16"]
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(list(arguments)) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return out
-
-
-def mistake(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return the one line that a mistake is answered with."""
-    try:
-        code = main(list(arguments))
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-    assert err.startswith("gpperf")
-    return err
-
-
 def test_predict_says_all_that_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    text = run(capsys, "predict", *SQUARE, "--gpu", "h200")
+    text = printed(capsys, "predict", *SQUARE, "--gpu", "h200")
     for word in ("runtime", "power", "energy", "TFLOP/s", "bound", "compute", "NVIDIA H200"):
         assert word in text
     assert all(line == line.rstrip() for line in text.splitlines())
 
 
 def test_json_is_the_prediction(capsys: pytest.CaptureFixture[str], h200: gp.Model) -> None:
-    document = json.loads(run(capsys, "predict", *SQUARE, "--json"))
+    document = json.loads(printed(capsys, "predict", *SQUARE, "--json"))
     expected = h200.predict(gp.Gemm(4096, 4096, 4096, "bf16"))
     assert document["runtime_s"] == expected.runtime_s
     assert document["power_w"] == expected.power_w
@@ -60,19 +41,19 @@ def test_json_is_the_prediction(capsys: pytest.CaptureFixture[str], h200: gp.Mod
 
 
 def test_what_a_model_does_not_know_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
-    text = run(capsys, "predict", "512", "512", "512", "--dtype", "f32", "--gpu", "rtx4070")
+    text = printed(capsys, "predict", "512", "512", "512", "--dtype", "f32", "--gpu", "rtx4070")
     assert text.count("not known to this model") == 3
     document = json.loads(
-        run(capsys, "predict", "512", "512", "512", "--dtype=f32", "--gpu=rtx4070", "--json")
+        printed(capsys, "predict", "512", "512", "512", "--dtype=f32", "--gpu=rtx4070", "--json")
     )
     assert document["power_w"] is None
 
 
 def test_a_sweep_is_a_table_with_a_row_for_each_point(capsys: pytest.CaptureFixture[str]) -> None:
     sweep = ["--m=1024:4096:256", "--n=4096", "--k=1024,4096", "--dtype=bf16"]
-    text = run(capsys, "predict", *sweep)
+    text = printed(capsys, "predict", *sweep)
     assert len(text.splitlines()) == 2 + 13 * 2
-    rows = json.loads(run(capsys, "predict", *sweep, "--json"))
+    rows = json.loads(printed(capsys, "predict", *sweep, "--json"))
     assert [(row["m"], row["k"]) for row in rows[:3]] == [(1024, 1024), (1024, 4096), (1280, 1024)]
 
 
@@ -80,30 +61,30 @@ def test_csv_holds_every_field_in_si_units(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, h200: gp.Model
 ) -> None:
     path = tmp_path / "sweep.csv"
-    run(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", str(path))
+    printed(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", str(path))
     rows = list(csv.DictReader(io.StringIO(path.read_text())))
     assert [row["m"] for row in rows] == ["1", "2", "3"]
     expected = h200.predict(gp.Gemm(2, 64, 64, "bf16"))
     assert float(rows[1]["runtime_s"]) == expected.runtime_s
     assert float(rows[1]["runtime_high_s"]) == expected.runtime_interval_s[1]
-    printed = run(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", "-")
-    assert list(csv.DictReader(io.StringIO(printed))) == rows
+    text = printed(capsys, "predict", "1:3", "64", "64", "--dtype=bf16", "--csv", "-")
+    assert list(csv.DictReader(io.StringIO(text))) == rows
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.csv"]
 
 
 def test_a_long_sweep_is_cut_for_people_and_whole_for_programs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = run(capsys, "predict", "1:300", "64", "64", "--dtype=bf16")
+    text = printed(capsys, "predict", "1:300", "64", "64", "--dtype=bf16")
     assert "and 100 more rows" in text
-    document = run(capsys, "predict", "1:300", "64", "64", "--dtype=bf16", "--json")
+    document = printed(capsys, "predict", "1:300", "64", "64", "--dtype=bf16", "--json")
     assert len(json.loads(document)) == 300
 
 
 def test_rank_lists_kernels_best_first(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["2048", "2048", "2048", "--dtype=f32", "--layout=nn", "--gpu=rtx4070"]
-    assert "cutlass_simt_sgemm_128x128_8x2_nn_align1" in run(capsys, "rank", *arguments)
-    ranking = json.loads(run(capsys, "rank", *arguments, "--json"))
+    assert "cutlass_simt_sgemm_128x128_8x2_nn_align1" in printed(capsys, "rank", *arguments)
+    ranking = json.loads(printed(capsys, "rank", *arguments, "--json"))
     assert len(ranking) == 1
 
 
@@ -133,7 +114,7 @@ def test_a_ranking_as_csv_holds_every_field_of_its_predictions(
 ) -> None:
     ask = ["rank", *SMALL, f"--gpu={many_kernels}", "--top=3", f"--objective={objective}"]
     expected = gp.load(many_kernels).rank(gp.Gemm(512, 512, 512, "f32"), objective, top=3)
-    rows = list(csv.DictReader(io.StringIO(run(capsys, *ask, "--csv"))))
+    rows = list(csv.DictReader(io.StringIO(printed(capsys, *ask, "--csv"))))
     assert len(rows) == 3
     for row, one in zip(rows, expected, strict=True):
         fields = one.to_dict()
@@ -142,7 +123,7 @@ def test_a_ranking_as_csv_holds_every_field_of_its_predictions(
         fields["notes"] = "; ".join(fields["notes"])
         assert row == {name: str(value) for name, value in fields.items()}
         assert float(row["energy_j"]) == one.energy_j
-    assert run(capsys, *ask, "--csv", str(tmp_path / "ranking.csv")) == ""
+    assert printed(capsys, *ask, "--csv", str(tmp_path / "ranking.csv")) == ""
     written = (tmp_path / "ranking.csv").read_text()
     assert list(csv.DictReader(io.StringIO(written))) == rows
 
@@ -151,13 +132,13 @@ def test_several_dtypes_are_ranked_side_by_side(
     capsys: pytest.CaptureFixture[str], many_kernels: str
 ) -> None:
     ask = ["rank", "512", "512", "512", "--dtype=f16,f32", f"--gpu={many_kernels}", "--top=99"]
-    rows = json.loads(run(capsys, *ask, "--json"))
+    rows = json.loads(printed(capsys, *ask, "--json"))
     both = gp.load(many_kernels).rank(gp.Gemm(512, 512, 512), dtypes=["f16", "f32"])
     assert [(row["kernel"], row["dtype"]) for row in rows] == [
         (one.kernel.name, one.gemm.dtype) for one in both
     ]
     assert len(rows) == 12
-    head, columns, *lines = run(capsys, *ask).splitlines()
+    head, columns, *lines = printed(capsys, *ask).splitlines()
     assert head.endswith("tn, least runtime first")
     assert {"f16", "f32"} < set(head.replace(",", "").split())
     assert columns.split()[:3] == ["kernel", "dtype", "runtime"]
@@ -181,30 +162,30 @@ def test_a_ranking_is_of_the_kernels_that_are_asked_for(
     choice: list[str],
     fits: Callable[[Kernel], bool],
 ) -> None:
-    rows = json.loads(run(capsys, "rank", *SMALL, f"--gpu={many_kernels}", "--json", *choice))
+    rows = json.loads(printed(capsys, "rank", *SMALL, f"--gpu={many_kernels}", "--json", *choice))
     expected = {one.name for one in gp.load(many_kernels).kernels if fits(one)}
     assert {row["kernel"] for row in rows} == expected
 
 
 def test_models_and_cards_name_every_built_in_model(capsys: pytest.CaptureFixture[str]) -> None:
-    text = run(capsys, "models")
-    listed = json.loads(run(capsys, "models", "--json"))
+    text = printed(capsys, "models")
+    listed = json.loads(printed(capsys, "models", "--json"))
     assert [one["name"] for one in listed] == list(gp.available())
     for name in gp.available():
         assert name in text
-        assert "held-out accuracy" in run(capsys, "card", name)
-        assert json.loads(run(capsys, "card", name, "--json"))["name"] == name
+        assert "held-out accuracy" in printed(capsys, "card", name)
+        assert json.loads(printed(capsys, "card", name, "--json"))["name"] == name
 
 
 def test_gpus_lists_every_gpu_whose_facts_are_known(capsys: pytest.CaptureFixture[str]) -> None:
     known = known_gpus()
-    head, *lines, _, _ = run(capsys, "gpus").splitlines()
+    head, *lines, _, _ = printed(capsys, "gpus").splitlines()
     assert [line.split()[0] for line in lines] == sorted(known)
     assert head.split()[:3] == ["GPU", "arch", "SMs"]
     (line,) = (line for line in lines if line.startswith("l40s "))
     assert line.split()[:5] == ["l40s", "sm_89", "142", "2520", "48"]
     assert line.endswith("  measured    NVIDIA L40S")
-    for row in json.loads(run(capsys, "gpus", "--json")):
+    for row in json.loads(printed(capsys, "gpus", "--json")):
         name, has_model, answers = row.pop("gpu"), row.pop("has_model"), row.pop("answers")
         assert gp.Gpu(**row) == known[name]
         assert has_model == (name in gp.available()) == (answers == "measured")
@@ -254,7 +235,7 @@ def test_gpus_lists_every_gpu_whose_facts_are_known(capsys: pytest.CaptureFixtur
 def test_a_mistake_is_answered_with_one_helpful_line(
     capsys: pytest.CaptureFixture[str], arguments: list[str], hint: str
 ) -> None:
-    assert hint in mistake(capsys, *arguments)
+    assert hint in refused(capsys, *arguments)
 
 
 @pytest.mark.parametrize("command", [[], ["predict"], ["rank"], ["models"], ["gpus"], ["card"]])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from stand_ins.shell import refused
 
 from gpperf_lite import _files
 from gpperf_lite._cli import main
@@ -200,12 +201,7 @@ def test_a_table_goes_to_stdout_by_its_name(tmp_path: Path) -> None:
 
 def test_an_empty_name_of_a_file_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """As of a variable of the shell that is not set; no table is printed in its place."""
-    with pytest.raises(SystemExit) as stop:
-        main([*PREDICT, ""])
-    assert stop.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "--csv: it must name a file" in err
+    assert "--csv: it must name a file" in refused(capsys, *PREDICT, "")
 
 
 def test_a_file_beside_the_package_is_no_file_of_it(tmp_path: Path) -> None:

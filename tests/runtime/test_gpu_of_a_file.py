@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins.shell import printed, refused
 
 import gpperf_lite as gp
-from gpperf_lite._cli import main
 from gpperf_lite._descriptions import gpu_to_json
 from gpperf_lite._gpu_facts import known_gpus, read_gpu
 from gpperf_lite._gpu_listing import gpu_documents
@@ -127,14 +127,6 @@ def test_any_value_makes_a_gpu_or_an_error_of_ours(
     assert "facts.json" in reason
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """Return the exit code of a command, and its output or its one line of error."""
-    code = main(list(arguments))
-    out, err = capsys.readouterr()
-    assert (code, err.count("\n")) in ((0, 0), (2, 1))
-    return code, out or err
-
-
 SQUARE = ("4096", "4096", "4096", "--dtype", "bf16")
 
 
@@ -145,13 +137,13 @@ def test_predict_and_rank_answer_for_the_gpu_of_a_file(
     mine = gp.load("generic", gpu=read_gpu(path))
     expected = mine.predict(gp.Gemm(4096, 4096, 4096, "bf16"))
     for command in ("predict", "rank"):
-        _, out = run(capsys, command, *SQUARE, "--gpu-facts", path, "--json")
+        out = printed(capsys, command, *SQUARE, "--gpu-facts", path, "--json")
         found = json.loads(out)
         found = found if command == "predict" else found[0]
         assert (found["model"], found["gpu"]) == ("generic", "Board of Mine 2")
         assert found["runtime_s"] == expected.runtime_s
         assert found["notes"][0].startswith("Board of Mine 2 was not measured: predicted from its")
-    _, out = run(capsys, "card", "--gpu-facts", path)
+    out = printed(capsys, "card", "--gpu-facts", path)
     assert out.startswith("generic, version 1, for Board of Mine 2\n")
     assert "Board of Mine 2 was not measured: predicted from its data sheet" in out
 
@@ -159,24 +151,23 @@ def test_predict_and_rank_answer_for_the_gpu_of_a_file(
 def test_of_a_file_of_several_gpus_gpu_names_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, out = run(capsys, "gpus", "--json")
+    out = printed(capsys, "gpus", "--json")
     path = str(written(tmp_path, out))
-    _, by_file = run(capsys, "predict", *SQUARE, "--gpu-facts", path, "--gpu", "a10", "--json")
-    _, by_name = run(capsys, "predict", *SQUARE, "--gpu", "NVIDIA A10", "--json")
+    by_file = printed(capsys, "predict", *SQUARE, "--gpu-facts", path, "--gpu", "a10", "--json")
+    by_name = printed(capsys, "predict", *SQUARE, "--gpu", "NVIDIA A10", "--json")
     assert by_file == by_name
-    code, error = run(capsys, "predict", *SQUARE, "--gpu-facts", path)
-    assert code == 2
+    error = refused(capsys, "predict", *SQUARE, "--gpu-facts", path)
     assert "must have one GPU, or --gpu say which" in error
-    _, card = run(capsys, "card", "l4", "--gpu-facts", path)
+    card = printed(capsys, "card", "l4", "--gpu-facts", path)
     assert "for NVIDIA L4" in card
 
 
 def test_what_is_measured_is_predicted_from_its_facts_where_a_file_has_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, out = run(capsys, "gpus", "--json")
+    out = printed(capsys, "gpus", "--json")
     path = str(written(tmp_path, out))
-    _, text = run(capsys, "predict", *SQUARE, "--gpu-facts", path, "--gpu", "h200_sxm")
+    text = printed(capsys, "predict", *SQUARE, "--gpu-facts", path, "--gpu", "h200_sxm")
     assert "predicted from the data sheet alone, though NVIDIA H200 was measured" in text
 
 
@@ -198,17 +189,15 @@ def test_what_is_measured_is_predicted_from_its_facts_where_a_file_has_them(
 def test_a_mistake_is_one_line(
     command: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, error = run(capsys, *command)
-    assert code == 2
-    assert reason in error
+    assert reason in refused(capsys, *command)
 
 
 def test_a_table_says_below_what_is_true_of_all_its_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    _, out = run(capsys, "predict", "--m=64,128", "--n=4096", "--k=4096", "--gpu=h100")
+    out = printed(capsys, "predict", "--m=64,128", "--n=4096", "--k=4096", "--gpu=h100")
     assert "\nnote: 'h100' is taken as h100_sxm, the SXM board of 80 GB; " in out
-    _, out = run(capsys, "predict", "--m=64,128", "--n=4096", "--k=4096", "--gpu=a10")
+    out = printed(capsys, "predict", "--m=64,128", "--n=4096", "--k=4096", "--gpu=a10")
     assert "\nnote: NVIDIA A10 was not measured: predicted from its data sheet" in out
-    _, out = run(capsys, "rank", *SQUARE, "--gpu=a10")
+    out = printed(capsys, "rank", *SQUARE, "--gpu=a10")
     assert "\nnote: NVIDIA A10 was not measured: predicted from its data sheet" in out

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from stand_ins.shell import printed, refused
 
 import gpperf_lite as gp
-from gpperf_lite._cli import main
 
 TEXT = """job,m,n,k,dtype,count,deadline_s
 prefill,2048,6144,4096,bf16,32_000,60
@@ -30,17 +30,12 @@ def jobs(tmp_path: Path) -> str:
     return str(path)
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert main(["jobs", *arguments]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    return out
-
-
 def test_the_table_marks_the_cheapest_and_tells_what_is_meant(
     jobs: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first, head, *lines = printed(capsys, jobs, f"--gpu={GPUS}", "--power-cap=800").splitlines()
+    first, head, *lines = printed(
+        capsys, "jobs", jobs, f"--gpu={GPUS}", "--power-cap=800"
+    ).splitlines()
     assert first == "* the fewest joules of a job, within its limits"
     assert head.split()[:8] == [
         "job", "GPU", "runtime", "low", "high", "sustained", "deadline", "energy",
@@ -60,7 +55,7 @@ def test_the_table_marks_the_cheapest_and_tells_what_is_meant(
     assert "as the errors of one model go\n  together" in text
     assert "no slowdown is modelled" in text
     assert "\x1b" not in text
-    assert "slowdown" not in printed(capsys, jobs, "--gpu=h200")
+    assert "slowdown" not in printed(capsys, "jobs", jobs, "--gpu=h200")
 
 
 def test_json_and_csv_are_the_placements(
@@ -69,15 +64,15 @@ def test_json_and_csv_are_the_placements(
     limits = ["--gpu=h200,rtx4070", "--power-cap=690", "--deadline=1e-3", "--confidence=0.5"]
     asked = {"power_cap_w": 690.0, "deadline_s": 1e-3, "confidence": 0.5}
     expected = gp.place_jobs(gp.read_jobs(jobs), ["h200", "rtx4070"], **asked)
-    rows = json.loads(printed(capsys, jobs, *limits, "--json"))
+    rows = json.loads(printed(capsys, "jobs", jobs, *limits, "--json"))
     cheapest = [expected.cheapest(row.job) is row for row in expected]
     told = zip(expected, cheapest, strict=True)
     assert rows == json.loads(json.dumps([{**row.to_dict(), "cheapest": is_} for row, is_ in told]))
     assert rows[1]["energy_j"] is None
     output = tmp_path / "placed.csv"
-    assert printed(capsys, jobs, *limits, "--csv", str(output)) == ""
+    assert printed(capsys, "jobs", jobs, *limits, "--csv", str(output)) == ""
     text = output.read_text()
-    assert printed(capsys, jobs, *limits, "--csv") == text
+    assert printed(capsys, "jobs", jobs, *limits, "--csv") == text
     for row, line in zip(expected, csv.DictReader(io.StringIO(text)), strict=True):
         for name in ("runtime_s", "energy_j", "power_w", "peak_power_w", "deadline_s"):
             value = getattr(row, name)
@@ -93,11 +88,11 @@ def test_unknown_power_is_a_dash_and_never_cheapest(
 ) -> None:
     path = tmp_path / "jobs.csv"
     path.write_text("job,m,n,k,dtype,layout\na,512,512,512,f32,nn\n")
-    line = printed(capsys, str(path), "--gpu=rtx4070").splitlines()[2]
+    line = printed(capsys, "jobs", str(path), "--gpu=rtx4070").splitlines()[2]
     # No deadline, energy, power and peak; what was timed is not stated.
     assert line.split()[-6:] == ["-", "-", "-", "-", "-", "yes"]
     assert "*" not in line
-    text = printed(capsys, str(path), "--gpu=rtx4070", "--power-cap=1000")
+    text = printed(capsys, "jobs", str(path), "--gpu=rtx4070", "--power-cap=1000")
     assert "a on rtx4070: its power is not known, and there is a power cap" in text
 
 
@@ -107,7 +102,7 @@ def test_a_long_table_is_cut_for_people_and_stdin_is_read(
     text = "job,m,n,k,dtype\n" + "".join(f"j{i},64,64,64,bf16\n" for i in range(210))
     for form in ([], ["--json"]):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-        out = printed(capsys, "-", "--gpu=h200", *form)
+        out = printed(capsys, "jobs", "-", "--gpu=h200", *form)
         if form:
             assert len(json.loads(out)) == 210
         else:
@@ -122,8 +117,4 @@ def test_mistakes_are_one_line(jobs: str, capsys: pytest.CaptureFixture[str]) ->
         ([jobs, "--deadline=nan"], "deadline_s must be a number above 0"),
         ([jobs, "--gpu=h2000"], "h2000"),
     ):
-        assert main(["jobs", *arguments]) == 2
-        out, err = capsys.readouterr()
-        assert out == ""
-        assert why in err
-        assert err.count("\n") == 1
+        assert why in refused(capsys, "jobs", *arguments)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stand_ins.shell import printed, refused
 
 import gpperf_lite as gp
-from gpperf_lite._cli import main
 from gpperf_lite._descriptions import kernel_to_json
 from gpperf_lite._kernel import Kernel
 from gpperf_lite._kernel_facts import read_kernels
@@ -42,9 +42,8 @@ def both(write: Write) -> str:
     return write([kernel_to_json(FIRST), kernel_to_json(SECOND)])
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    assert main([*arguments, "--dtype=bf16", "--gpu=a100_sxm", "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    return json.loads(printed(capsys, *arguments, "--dtype=bf16", "--gpu=a100_sxm", "--json"))
 
 
 def test_kernels_come_back_as_they_were_described(both: str, write: Write) -> None:
@@ -60,11 +59,11 @@ def test_they_are_ranked_alone_or_beside_those_that_are_named(
         expected = model.rank(GEMM, kernels=[*named, FIRST, SECOND])
         asked = ["rank", *SIZES, f"--kernel-facts={both}"]
         asked += [f"--kernel={','.join(named)}"] if named else []
-        rows = printed(capsys, *asked)
+        rows = told(capsys, *asked)
         assert [(row["kernel"], row["runtime_s"]) for row in rows] == [
             (one.kernel.name, one.runtime_s) for one in expected
         ]
-        assert printed(capsys, "predict", *SIZES, "--best", *asked[4:])["kernel"] == (
+        assert told(capsys, "predict", *SIZES, "--best", *asked[4:])["kernel"] == (
             expected[0].kernel.name
         )
 
@@ -72,7 +71,7 @@ def test_they_are_ranked_alone_or_beside_those_that_are_named(
 def test_one_is_predicted(capsys: pytest.CaptureFixture[str], write: Write) -> None:
     path = write(kernel_to_json(SECOND))
     expected = gp.load("a100_sxm").predict(GEMM, SECOND)
-    found = printed(capsys, "predict", *SIZES, f"--kernel-facts={path}")
+    found = told(capsys, "predict", *SIZES, f"--kernel-facts={path}")
     assert found["runtime_s"] == expected.runtime_s
     assert found["kernel"] == "mine"
 
@@ -80,8 +79,7 @@ def test_one_is_predicted(capsys: pytest.CaptureFixture[str], write: Write) -> N
 def test_what_a_card_prints_is_such_a_file(
     capsys: pytest.CaptureFixture[str], write: Write
 ) -> None:
-    assert main(["card", "rtx4070", "--kernels", "--json"]) == 0
-    path = write(capsys.readouterr().out)
+    path = write(printed(capsys, "card", "rtx4070", "--kernels", "--json"))
     assert read_kernels(path) == list(gp.load("rtx4070").kernels)
 
 
@@ -118,5 +116,4 @@ def test_a_file_that_describes_no_kernels_is_refused_with_the_reason(
 def test_what_does_not_go_with_a_file_of_kernels_is_refused(
     capsys: pytest.CaptureFixture[str], both: str, arguments: list[str], hint: str
 ) -> None:
-    assert main([*arguments, f"--kernel-facts={both}"]) == 2
-    assert hint in capsys.readouterr().err
+    assert hint in refused(capsys, *arguments, f"--kernel-facts={both}")

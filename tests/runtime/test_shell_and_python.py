@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stand_ins.shell import printed, refused
 
 import gpperf_lite as gp
-from gpperf_lite._cli import _parser, main
+from gpperf_lite._cli import _parser
 
 SIZES = ["64", "4096", "7168"]
 GEMM = gp.Gemm(64, 4096, 7168, "fp8")
@@ -22,19 +23,8 @@ OPTION = {"gemm": "m", "gpus": "gpu", "dtypes": "dtype", "kernels": "kernel", "w
 """The option that stands for an argument of another name."""
 
 
-def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    try:
-        code = main(list(arguments))
-    except SystemExit as stop:
-        code = stop.code
-    out, err = capsys.readouterr()
-    assert (code, out) == (2, "")
-    return err
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    return json.loads(printed(capsys, *arguments, "--json"))
 
 
 def options_of(command: str) -> set[str]:
@@ -76,8 +66,8 @@ def test_confidence_widens_the_interval(capsys: pytest.CaptureFixture[str], h200
     for confidence in (0.5, 0.99):
         asked = ["--dtype=fp8", f"--confidence={confidence}"]
         expected = h200.predict(GEMM, confidence=confidence).runtime_interval_s
-        one = printed(capsys, "predict", *SIZES, *asked)
-        (first, *_) = printed(capsys, "compare", *SIZES, *asked)
+        one = told(capsys, "predict", *SIZES, *asked)
+        (first, *_) = told(capsys, "compare", *SIZES, *asked)
         assert one["runtime_interval_s"] == first["runtime_interval_s"] == list(expected)
 
 
@@ -87,7 +77,7 @@ def test_best_is_the_model_s_best(
 ) -> None:
     best = h200.best(GEMM, objective, dtypes=["fp8", "fp8_block"])
     asked = ["predict", *SIZES, "--dtype=fp8,fp8_block", "--best", f"--objective={objective}"]
-    assert printed(capsys, *asked).items() >= json.loads(json.dumps(best.to_dict())).items()
+    assert told(capsys, *asked).items() >= json.loads(json.dumps(best.to_dict())).items()
 
 
 def test_best_is_of_the_kernels_that_are_named(
@@ -96,10 +86,10 @@ def test_best_is_of_the_kernels_that_are_named(
     asked = ["predict", *SIZES, "--dtype=fp8", "--best"]
     for names in (["vllm", "trtllm"], ["trtllm"]):
         expected = h200.best(GEMM, kernels=names)
-        assert printed(capsys, *asked, f"--kernel={','.join(names)}")["kernel"] == (
+        assert told(capsys, *asked, f"--kernel={','.join(names)}")["kernel"] == (
             expected.kernel.name
         )
-    assert printed(capsys, *asked, "--kernel=trt*", "--family=library")["kernel"] == "trtllm"
+    assert told(capsys, *asked, "--kernel=trt*", "--family=library")["kernel"] == "trtllm"
     assert "did you mean 'library'" in refused(capsys, *asked, "--family=libary")
 
 
@@ -110,13 +100,11 @@ def test_best_of_a_sweep_names_the_kernel_of_each_row(
     best = [h200.best(gp.Gemm(m, 4096, 7168, "fp8_block")) for m in (1, 64, 4096)]
     names = [one.kernel.name for one in best]
     assert len(set(names)) > 1
-    assert [row["kernel"] for row in printed(capsys, *sweep)] == names
-    assert main(sweep) == 0
-    _, heads, *lines = capsys.readouterr().out.splitlines()
+    assert [row["kernel"] for row in told(capsys, *sweep)] == names
+    _, heads, *lines = printed(capsys, *sweep).splitlines()
     assert heads.split()[4:6] == ["kernel", "dtype"]
     assert [line.split()[4] for line in lines[:3]] == names
-    assert main([*sweep, "--csv"]) == 0
-    rows = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    rows = csv.DictReader(io.StringIO(printed(capsys, *sweep, "--csv")))
     assert [row["kernel"] for row in rows] == names
 
 
@@ -128,8 +116,8 @@ def test_a_ranking_can_be_of_all(capsys: pytest.CaptureFixture[str]) -> None:
     model, gemm = gp.load("rtx4070"), gp.Gemm(64, 4096, 7168, "f32", "nn")
     everything = [one.kernel.name for one in model.rank(gemm, kernels=names)]
     assert len(everything) > 10
-    assert [one["kernel"] for one in printed(capsys, *asked, "--top=all")] == everything
-    assert [one["kernel"] for one in printed(capsys, *asked)] == everything[:10]
+    assert [one["kernel"] for one in told(capsys, *asked, "--top=all")] == everything
+    assert [one["kernel"] for one in told(capsys, *asked)] == everything[:10]
 
 
 @pytest.mark.parametrize("field", ["runtime_s", "energy_j", "tflops", "tflops_per_w"])
@@ -142,9 +130,8 @@ def test_the_best_of_a_comparison(
     assert best is not None
     asked = ["compare", *SIZES, "--gpu=h200,l40s", "--dtype=bf16,fp8", f"--best={field}"]
     asked += [] if timed is None else [f"--timed={timed}"]
-    assert printed(capsys, *asked) == [json.loads(json.dumps(best.to_dict()))]
-    assert main(asked) == 0
-    _, heads, line, *_ = capsys.readouterr().out.splitlines()
+    assert told(capsys, *asked) == [json.loads(json.dumps(best.to_dict()))]
+    _, heads, line, *_ = printed(capsys, *asked).splitlines()
     assert heads.startswith("GPU ")
     assert line.split()[:3] == [best.gpu, best.dtype, best.kernel]
     assert "*" not in line
@@ -173,4 +160,4 @@ def test_a_choice_that_cannot_be_made_is_refused(
 
 
 def test_a_card_is_json_as_in_python(capsys: pytest.CaptureFixture[str], h200: gp.Model) -> None:
-    assert printed(capsys, "card", "h200_sxm") == json.loads(json.dumps(h200.card))
+    assert told(capsys, "card", "h200_sxm") == json.loads(json.dumps(h200.card))

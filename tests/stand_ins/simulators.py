@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
 DENSE = (
     "layer,tokens,time_us\nact_fn,1,2.5\no_proj,1,40\no_proj,64,41.5\ndown_proj,1,126\n"
     "down_proj,2048,1459.5\n"
@@ -17,3 +21,12 @@ MLP = {
     "num_tensor_parallel_workers": "4",
 }  # fmt: skip
 """A row of Vidur's `mlp.csv`, in its columns; the times are made up."""
+
+
+def write_mlp(path: Path, *rows: Mapping[str, str]) -> Path:
+    """Write Vidur's `mlp.csv`, of the row MLP where none is given."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(MLP))
+        writer.writeheader()
+        writer.writerows(rows or [MLP])
+    return path

@@ -20,6 +20,9 @@ QUICK_TRAINING = TrainOptions(
 )
 """How to train in a fraction of a second."""
 
+LFS_POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{64 * '0'}\nsize 8145356\n"
+"""What stands in the place of a file that Git LFS did not fetch."""
+
 CUTLASS_KERNEL = "cutlass_simt_sgemm_128x128_8x2_nn_align1"
 
 _POINT = {

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from stand_ins.built_in import built_in
-from stand_ins.simulators import DENSE, MLP
+from stand_ins.simulators import DENSE, MLP, write_mlp
 from stand_ins.tables import aiconfigurator, serving_table, write_parquet
 
 import gpperf_lite as gp
@@ -127,6 +127,8 @@ def test_a_table_of_layers_has_predicted_gemms_and_its_other_layers(tmp_path: Pa
         ("layer,tokens,time_us\no_proj,1,2,3\n", LAYERS, "line 2: it has not as many fields"),
         (f"{DENSE}o_proj,0,3\n", LAYERS, r"line 7: tokens must be .* \(got '0'\)"),
         (f"{DENSE}o_proj,4k,3\n", LAYERS, r"line 7: tokens must be .* \(got '4k'\)"),
+        (f"{DENSE}\no_proj,4k,3\n", LAYERS, "line 8: tokens must be"),
+        (f"{DENSE}\n\no_proj,1\n", LAYERS, "line 9: it has not as many fields"),
     ],
 )
 def test_a_table_of_layers_that_is_none_is_refused(
@@ -174,12 +176,7 @@ def test_predicted_layers_are_read_back_and_near_those_of_a_real_profile(
 
 
 def mlp(folder: Path, *rows: dict[str, str]) -> list[dict[str, str]]:
-    path = folder / "mlp.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    data, _ = mlp_like(path, gp.load("h200"), "f16")
+    data, _ = mlp_like(write_mlp(folder / "mlp.csv", *rows), gp.load("h200"), "f16")
     return list(csv.DictReader(io.StringIO(data.decode())))
 
 
@@ -219,12 +216,20 @@ def test_a_table_of_vidur_that_makes_no_sense_is_refused(
         mlp(tmp_path, {**MLP, **cells})
 
 
+def test_a_line_of_vidur_s_table_is_counted_where_blank_ones_are_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "mlp.csv"
+    rows = [MLP, MLP.values(), {**MLP, "n_head": "x"}.values()]
+    path.write_text("\n\n".join(",".join(row) for row in rows))
+    with pytest.raises(SourceError, match="line 5: n_head must be a whole number"):
+        mlp_like(path, gp.load("h200"), "f16")
+
+
 def test_the_command_writes_tables_of_each_form(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     like = write_parquet(tmp_path / "like.parquet", aiconfigurator(SIZES))
     (tmp_path / "dense.csv").write_text(DENSE)
-    mlp(tmp_path, MLP)
+    write_mlp(tmp_path / "mlp.csv")
     asked = {
         "aiconfigurator": ["--like", str(like)],
         "llmservingsim": ["--like", str(tmp_path / "dense.csv"), "--layers", "o_proj=4096x4096"],
@@ -244,6 +249,10 @@ def test_the_command_writes_tables_of_each_form(
     for arguments, why in wrong:
         assert main(["table", "--form", *arguments, *rest]) == 2
         assert why in capsys.readouterr().err
+    # Where nothing can be written, no model is loaded and no table read.
+    nowhere = ["--gpu=none", "--like=none", f"--output={tmp_path}"]
+    assert main(["table", "--form=vidur", *nowhere]) == 2
+    assert "output must be a file (got the folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["table", "--form", "llmservingsim", "--layers", "a", *rest])
     assert "must be like qkv_proj=6144x4096 (got 'a')" in capsys.readouterr().err
