@@ -120,7 +120,7 @@ RUNTIME_IMPORTS = {
 INTEGRATION_IMPORTS = {
     "__init__": set(),
     "_launch": set(),
-    "_answers": {"..", "_launch"},
+    "_answers": {"..", ".._interval", "_launch"},
     "_estimate": {"_answers", "_chrome", "_launch", "_table"},
     "_table": {"..", ".._figures", "_estimate"},
     "_chrome": {"_estimate"},
