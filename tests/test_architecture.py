@@ -122,7 +122,7 @@ INTEGRATION_IMPORTS = {
     "_launch": set(),
     "_answers": {"..", ".._interval", "_launch"},
     "_estimate": {"_answers", "_chrome", "_launch", "_table"},
-    "_table": {"..", ".._figures", "_estimate"},
+    "_table": {"..", ".._figures", ".._output", "_estimate"},
     "_chrome": {"_estimate"},
     "_operators": {"_launch"},
     "_recorder": {"..", "_launch", "_operators"},
