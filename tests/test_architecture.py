@@ -131,10 +131,10 @@ INTEGRATION_IMPORTS = {
     "_compiled": {"..", "_graph", "_recorder"},
     "_fake": {"..", "_attention", "_compiled", "_graph", "_recorder"},
     "_model": {".."},
-    "_tiles": {"..", ".._gemm", ".._kernel", ".._occupancy"},
-    "_inductor": {"..", ".._kernel", "_answers", "_launch", "_operators", "_tiles"},
+    "_tiles": {"..", ".._gemm", ".._kernel", ".._occupancy", ".._other_kernels"},
+    "_inductor": {"..", "_answers", "_launch", "_operators", "_tiles"},
     "torch": {"..", "_answers", "_estimate", "_fake", "_inductor", "_model", "_recorder"},
-    "triton": {"..", ".._gemm", ".._kernel", "_launch", "_model", "_tiles"},
+    "triton": {"..", ".._gemm", "_launch", "_model", "_tiles"},
 }  # fmt: skip
 
 INTEGRATIONS_WITHOUT_LIBRARY = {

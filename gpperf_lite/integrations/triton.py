@@ -18,14 +18,11 @@ from typing import Any, NamedTuple
 
 from .. import Gemm, Gpu, InputError, Kernel, Model
 from .._gemm import LAYOUTS, checked_dtype
-from .._kernel import Tile
 from ._launch import Matrix, product_of
 from ._model import checked_top, model_of
-from ._tiles import left_out, runtimes, tiled_kernel
+from ._tiles import is_count, runtimes, told_kernel, worth_a_try
 
 __all__ = ["early_config_prune", "perf_model"]
-
-_BLOCKS = [("BLOCK_SIZE_M", "BLOCK_SIZE_N", "BLOCK_SIZE_K"), ("BLOCK_M", "BLOCK_N", "BLOCK_K")]
 
 _DTYPES = {
     "bfloat16": "bf16", "bf16": "bf16",
@@ -55,7 +52,7 @@ class _Door(NamedTuple):
         names = {_DTYPES.get(str(one.dtype).rpartition(".")[2]) for one in tensors}
         dtype = self.dtype or (names.pop() if len(names) == 1 else None)
         layout = self.layout or _layout_of(tensors, sizes)
-        if dtype is None or layout is None or not all(map(_is_count, sizes)):
+        if dtype is None or layout is None or not all(map(is_count, sizes)):
             return None
         m, n, k = map(int, sizes)  # type: ignore[arg-type]
         try:
@@ -93,13 +90,11 @@ def early_config_prune(
         gemm = door.gemm(known)
         if gemm is None:
             return list(configs)
-        tiled = {
-            number: _kernel_of({**known, **_told_by(config)}, gemm.dtype, number)
-            for number, config in enumerate(configs)
-        }
-        kernels = {number: one for number, one in tiled.items() if one is not None}
-        out = left_out(kernels, gemm, door.model, top)
-        return [one for number, one in enumerate(configs) if number not in out]
+
+        def kernel_of(config: Any, number: int) -> Kernel | None:
+            return told_kernel({**known, **_told_by(config)}, gemm.dtype, number)
+
+        return worth_a_try(configs, kernel_of, gemm, door.model, top)
 
     return prune
 
@@ -122,7 +117,7 @@ def perf_model(
 
     def predicted_ms(**arguments: Any) -> float:
         gemm = door.gemm(arguments)
-        kernel = None if gemm is None else _kernel_of(arguments, gemm.dtype, 0)
+        kernel = None if gemm is None else told_kernel(arguments, gemm.dtype, 0)
         if gemm is None or kernel is None:
             return math.inf
         return 1e3 * runtimes({0: kernel}, gemm, door.model).get(0, math.inf)
@@ -160,20 +155,3 @@ def _told_by(config: Any) -> dict[str, Any]:
     names = ("num_warps", "num_stages")
     launch = {name: getattr(config, name, None) for name in names}
     return {**getattr(config, "kwargs", {}), **launch}
-
-
-def _kernel_of(told: Mapping[str, Any], dtype: str, number: int) -> Kernel | None:
-    """Return the kernel of a configuration; None where it tells no tile, stages or warps."""
-    for names in _BLOCKS:
-        facts = [told.get(name) for name in (*names, "num_stages", "num_warps")]
-        if all(map(_is_count, facts)):
-            m, n, k, stages, warps = map(int, facts)  # type: ignore[arg-type]
-            try:
-                return tiled_kernel(Tile(m, n, k), stages, warps, dtype, number)
-            except InputError:  # more threads or memory than any GPU has
-                return None
-    return None
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

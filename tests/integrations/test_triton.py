@@ -122,6 +122,16 @@ def test_what_tells_no_tile_or_cannot_run_is_left() -> None:
     assert pruned(few, call(4096, 4096, 4096), early_config_prune=early_config_prune("h200")) == few
 
 
+def test_a_configuration_that_no_kernel_can_have_is_left_and_the_others_are_pruned() -> None:
+    absurd = config(2**30, 128, 64, stages=2**40)
+    kept = pruned(
+        [absurd, *CONFIGS], call(4096, 4096, 4096), early_config_prune=early_config_prune("h200", 5)
+    )
+    assert kept[0] is absurd
+    assert len(kept) == 6
+    assert perf_model("h200")(**call(4096, 4096, 4096), **absurd.all_kwargs()) == math.inf
+
+
 def test_names_dtypes_and_layouts_are_told_where_they_are_others() -> None:
     """Blocks of the other usual name, a weight handed over n x k, and pointers without strides."""
     asked, door = call(4096, 2048, 4096), early_config_prune("h200", top=3)
