@@ -78,8 +78,8 @@ def answers_of(contents: Contents, artefact: Artefact, n_answers: int) -> list[A
 
 def _question(head: Head, number: int, dice: np.random.Generator) -> Question:
     domain, kernel = head.model.runtime.domain, head.model.kernel
-    layouts = [LAYOUTS[one] for one in head.layouts]
-    measured = [one for one in layouts if one in domain.layouts] or layouts
+    layouts = head.layouts
+    measured = [one for one in layouts if one in head.measured_layouts] or layouts
     is_inside = number % 3 < 2
     m, n, k = (
         _size(dice, *(ends if is_inside else (1, LARGEST)), kernel.alignment)
@@ -92,7 +92,7 @@ def _question(head: Head, number: int, dice: np.random.Generator) -> Question:
         n,
         k,
         head.dtype,
-        str(dice.choice(measured if is_inside else layouts)),
+        LAYOUTS[dice.choice(measured if is_inside else layouts)],
         batch,
         beta=1.0 if reads_c else 0.0,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .contents import Head
 from .graph import Node, in_order
 from .statements import VECTORS, Language, Statements
 from .trace import QUESTION, Formulas
@@ -18,6 +19,8 @@ PHYSICS = ("base_s", "light_s", "compute_s", "memory_s", "macs_s", "dram_s", "la
 OUTSIDE = ("m", "n", "k", "batch", "runtime", "memory", "layout", "beta", "stand-in", "remark")
 """Ways to be out of the domain, in the order of their bits: first those of `KernelModel.strays`."""
 
+_STAND_IN, _REMARK = OUTSIDE.index("stand-in"), OUTSIDE.index("remark")
+
 _STRAYS = (0, 0, 1, 1, 2, 2, 3, 3, 4, 5)
 _RUNTIME = {
     "runtime_s": "runtime_s",
@@ -26,6 +29,11 @@ _RUNTIME = {
     "sustained_runtime_s": "sustained_s",
 }
 _POWER = ("power_w", "power_low_w", "power_high_w", "energy_j")
+
+
+def outside_of(head: Head) -> int:
+    """Return the bits of OUTSIDE that are set in all that a head answers."""
+    return head.is_stand_in << _STAND_IN | head.has_remarks << _REMARK
 
 
 def _asked(nodes: Iterable[Node]) -> list[Node]:
