@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpperf_lite._artefact import Artefact
 from gpperf_lite._gemm import LARGEST, LAYOUTS, Gemm
 from gpperf_lite._model import Model
 from gpperf_lite._prediction import Prediction
 
 from .contents import Contents, Head
+
+N_ANSWERS = 32
+"""Answers that are stored."""
 
 DEFAULT_CONFIDENCE = 0.9
 _CONFIDENCES = (DEFAULT_CONFIDENCE, 0.5, 0.95, 0.83, 0.999)
@@ -64,11 +66,12 @@ def figures_of(prediction: Prediction) -> tuple[float, ...]:
     )
 
 
-def answers_of(contents: Contents, artefact: Artefact, n_answers: int) -> list[Answer]:
-    """Return stored answers; equal artefacts give equal ones."""
+def answers_of(contents: Contents) -> list[Answer]:
+    """Return N_ANSWERS answers to be stored; equal artefacts give equal ones."""
+    artefact = contents.artefact
     model, dice = Model(artefact), np.random.default_rng(16)
     answers = []
-    for number in range(n_answers):
+    for number in range(N_ANSWERS):
         question = _question(contents.heads[number % len(contents.heads)], number, dice)
         kernel = artefact.kernels[question.kernel]
         p = model.predict(question.gemm, kernel, question.confidence)

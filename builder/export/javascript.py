@@ -25,7 +25,9 @@ from .statements import JAVASCRIPT
 from .templates import facts_of, filled
 from .trace import Formulas, formulas_of
 
-_N_ANSWERS = 32
+SUFFIXES = (".mjs", ".js")
+"""Ends of the names of modules."""
+
 _BITS = int(math.log2(UNITS_PER_OCTAVE))
 
 
@@ -98,16 +100,12 @@ def _tables(
         "OUTSIDE": _json(OUTSIDE),
         "TIMED": _json(["", *TIMED]),
         "FIGURES": _json([camel(name) for name in FIGURES]),
-        "ANSWERS": _json([_answer(one, contents) for one in _answers(contents)]),
+        "ANSWERS": _json([_answer(one, contents) for one in answers_of(contents)]),
     }
     for name, ctype in (("threshold", "<f4"), ("column", "u1"), ("rank", "u1"), ("leaves", "<i2")):
         flat = np.concatenate([getattr(one, name).ravel() for one in forests])
         tables[f"{name.upper()}_TEXT"] = f'"{_base64(flat.astype(ctype))}"'
     return [f"const {name} = {text};" for name, text in tables.items()]
-
-
-def _answers(contents: Contents) -> list[Answer]:
-    return answers_of(contents, contents.artefact, _N_ANSWERS)
 
 
 def _base64(values: NDArray[Any]) -> str:
