@@ -123,7 +123,7 @@ class _Tracer:
         if self._is_wide_outside:
             least = graph.node("least", confidence, value=interval)
             wide = self._maximum(wide, graph.node("octaves", least))
-        outside = graph.node("outside", beyond)
+        outside = graph.node("!=", beyond, 1.0)
         return (
             graph.node("select", outside, 1.0 / wide, low),
             graph.node("select", outside, wide, high),
