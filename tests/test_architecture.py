@@ -124,7 +124,7 @@ INTEGRATION_IMPORTS = {
     "_estimate": {"_answers", "_chrome", "_launch", "_table"},
     "_table": {"..", ".._figures", ".._output", "_estimate"},
     "_chrome": {"_estimate"},
-    "_operators": {"_launch"},
+    "_operators": {".._gemm", "_launch"},
     "_recorder": {"..", "_launch", "_operators"},
     "_attention": {"_launch", "_recorder"},
     "_graph": {"..", "_recorder"},

@@ -17,22 +17,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import Gemm, Gpu, InputError, Kernel, Model
-from .._gemm import LAYOUTS, checked_dtype
+from .._gemm import DTYPES, LAYOUTS, checked_dtype, usual_dtype
 from ._launch import Matrix, product_of
 from ._model import checked_top, model_of
 from ._tiles import is_count, runtimes, told_kernel, worth_a_try
 
 __all__ = ["early_config_prune", "perf_model"]
 
-_DTYPES = {
-    "bfloat16": "bf16", "bf16": "bf16",
-    "float16": "f16", "fp16": "f16",
-    "float32": "tf32", "fp32": "tf32",  # as `tl.dot` multiplies them unless it is told otherwise
-    "float64": "f64", "fp64": "f64",
-    "int8": "s8",
-    "float8_e4m3fn": "fp8", "fp8e4nv": "fp8", "float8_e5m2": "fp8", "fp8e5": "fp8",
-}  # fmt: skip
-"""Our dtypes, by torch's names and by Triton's."""
+_DTYPES = {"fp8e4nv": "fp8", "fp8e5": "fp8"}
+"""Our dtypes by the names that Triton alone has for them."""
 
 _Source = str | os.PathLike[str] | Gpu | Model
 
@@ -49,7 +42,7 @@ class _Door(NamedTuple):
         """Return the GEMM of a call; None where its arguments do not tell one."""
         sizes = [arguments.get(name) for name in self.sizes]
         tensors = [one for one in arguments.values() if hasattr(one, "dtype")][:2]
-        names = {_DTYPES.get(str(one.dtype).rpartition(".")[2]) for one in tensors}
+        names = {_dtype_of(one) for one in tensors}
         dtype = self.dtype or (names.pop() if len(names) == 1 else None)
         layout = self.layout or _layout_of(tensors, sizes)
         if dtype is None or layout is None or not all(map(is_count, sizes)):
@@ -133,6 +126,15 @@ def _door(gpu: _Source, sizes: Sequence[str], dtype: str | None, layout: str | N
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)} (got {layout!r:.60})")
     name = None if dtype is None else checked_dtype(dtype)
     return _Door(model_of(gpu), (names[0], names[1], names[2]), name, layout)
+
+
+def _dtype_of(tensor: Any) -> str | None:
+    """Return our dtype of a tensor, which has torch's name or Triton's; None for any other."""
+    name = str(tensor.dtype).rpartition(".")[2]
+    dtype = _DTYPES.get(name) or usual_dtype(name)
+    if dtype == "f32":
+        return "tf32"  # as `tl.dot` multiplies them unless it is told otherwise
+    return dtype if dtype in DTYPES else None
 
 
 def _layout_of(tensors: Sequence[Any], sizes: Sequence[Any]) -> str | None:

@@ -154,6 +154,28 @@ def test_names_dtypes_and_layouts_are_told_where_they_are_others() -> None:
     assert len(door(shared, asked, BLOCK_K=64)) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("torch.bfloat16", "bf16"), ("bf16", "bf16"),
+        ("torch.float16", "f16"), ("fp16", "f16"),
+        ("torch.float32", "tf32"), ("fp32", "tf32"),
+        ("torch.float64", "f64"), ("fp64", "f64"),
+        ("torch.int8", "s8"),
+        ("torch.float8_e4m3fn", "fp8"), ("fp8e4nv", "fp8"),
+        ("torch.float8_e5m2", "fp8"), ("fp8e5", "fp8"),
+        ("torch.float8_e4m3fnuz", None), ("fp8e4b8", None),
+        ("torch.int32", None), ("torch.bool", None), ("torch.complex64", None),
+    ],
+)  # fmt: skip
+def test_a_tensor_s_dtype_is_known_by_torch_s_name_and_by_triton_s(
+    name: str, dtype: str | None
+) -> None:
+    from gpperf_lite.integrations.triton import _dtype_of
+
+    assert _dtype_of(Tensor(64, 64, name)) == dtype
+
+
 def test_a_predicted_time_is_the_model_s_in_milliseconds() -> None:
     asked = call(4096, 4096, 4096)
     told = perf_model(built_in("h200_sxm"))(**asked, **config(128, 128, 64, 8).all_kwargs())
