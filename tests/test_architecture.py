@@ -123,21 +123,21 @@ RUNTIME_IMPORTS = {
 INTEGRATION_IMPORTS = {
     "__init__": set(),
     "_launch": set(),
-    "_answers": {"..", "_launch"},
+    "_answers": {"..", ".._interval", "_launch"},
     "_estimate": {"_answers", "_chrome", "_launch", "_table"},
-    "_table": {"..", ".._figures", "_estimate"},
+    "_table": {"..", ".._figures", ".._output", "_estimate"},
     "_chrome": {"_estimate"},
-    "_operators": {"_launch"},
+    "_operators": {".._gemm", "_launch"},
     "_recorder": {"..", "_launch", "_operators"},
     "_attention": {"_launch", "_recorder"},
     "_graph": {"..", "_recorder"},
     "_compiled": {"..", "_graph", "_recorder"},
     "_fake": {"..", "_attention", "_compiled", "_graph", "_recorder"},
     "_model": {".."},
-    "_tiles": {"..", ".._gemm", ".._kernel", ".._occupancy"},
-    "_inductor": {"..", ".._kernel", "_answers", "_launch", "_operators", "_tiles"},
+    "_tiles": {"..", ".._gemm", ".._kernel", ".._occupancy", ".._other_kernels"},
+    "_inductor": {"..", "_answers", "_launch", "_operators", "_tiles"},
     "torch": {"..", "_answers", "_estimate", "_fake", "_inductor", "_model", "_recorder"},
-    "triton": {"..", ".._gemm", ".._kernel", "_launch", "_model", "_tiles"},
+    "triton": {"..", ".._gemm", "_launch", "_model", "_tiles"},
 }  # fmt: skip
 
 INTEGRATIONS_WITHOUT_LIBRARY = {

@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpperf_lite._artefact import Artefact
 from gpperf_lite._gemm import LARGEST, LAYOUTS, Gemm
 from gpperf_lite._model import Model
 from gpperf_lite._prediction import Prediction
 
 from .contents import Contents, Head
+
+N_ANSWERS = 32
+"""Answers that are stored."""
 
 DEFAULT_CONFIDENCE = 0.9
 _CONFIDENCES = (DEFAULT_CONFIDENCE, 0.5, 0.95, 0.83, 0.999)
@@ -64,11 +66,12 @@ def figures_of(prediction: Prediction) -> tuple[float, ...]:
     )
 
 
-def answers_of(contents: Contents, artefact: Artefact, n_answers: int) -> list[Answer]:
-    """Return stored answers; equal artefacts give equal ones."""
+def answers_of(contents: Contents) -> list[Answer]:
+    """Return N_ANSWERS answers to be stored; equal artefacts give equal ones."""
+    artefact = contents.artefact
     model, dice = Model(artefact), np.random.default_rng(16)
     answers = []
-    for number in range(n_answers):
+    for number in range(N_ANSWERS):
         question = _question(contents.heads[number % len(contents.heads)], number, dice)
         kernel = artefact.kernels[question.kernel]
         p = model.predict(question.gemm, kernel, question.confidence)
@@ -78,8 +81,8 @@ def answers_of(contents: Contents, artefact: Artefact, n_answers: int) -> list[A
 
 def _question(head: Head, number: int, dice: np.random.Generator) -> Question:
     domain, kernel = head.model.runtime.domain, head.model.kernel
-    layouts = [LAYOUTS[one] for one in head.layouts]
-    measured = [one for one in layouts if one in domain.layouts] or layouts
+    layouts = head.layouts
+    measured = [one for one in layouts if one in head.measured_layouts] or layouts
     is_inside = number % 3 < 2
     m, n, k = (
         _size(dice, *(ends if is_inside else (1, LARGEST)), kernel.alignment)
@@ -92,7 +95,7 @@ def _question(head: Head, number: int, dice: np.random.Generator) -> Question:
         n,
         k,
         head.dtype,
-        str(dice.choice(measured if is_inside else layouts)),
+        LAYOUTS[dice.choice(measured if is_inside else layouts)],
         batch,
         beta=1.0 if reads_c else 0.0,
     )

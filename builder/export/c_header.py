@@ -10,7 +10,7 @@ import gpperf_lite
 from gpperf_lite._forest import LARGEST_SUM
 from gpperf_lite._gemm import DTYPES
 
-from .answers import DEFAULT_CONFIDENCE, answers_of
+from .answers import DEFAULT_CONFIDENCE, N_ANSWERS, answers_of
 from .c_tables import (
     CTables,
     add_answers,
@@ -29,7 +29,6 @@ from .statements import C
 from .templates import facts_of, filled
 from .trace import Formulas, formulas_of
 
-_N_ANSWERS = 32
 _FEW = 4
 """Rows of a batch that are asked one by one in less time than a block takes."""
 
@@ -103,7 +102,7 @@ def _constants(contents: Contents, source: Source) -> str:
     lines = [f"#define GPPERF_{name} {quoted(text)}" for name, text in texts.items()]
     lines += [
         f"#define GPPERF_N_KERNELS {len(artefact.kernels)}",
-        f"#define GPPERF_N_ANSWERS {_N_ANSWERS}",
+        f"#define GPPERF_N_ANSWERS {N_ANSWERS}",
         f"#define GPPERF_CONFIDENCE {DEFAULT_CONFIDENCE}",
     ]
     return "\n".join(lines)
@@ -129,7 +128,7 @@ def _tables(contents: Contents, formulas: dict[str, Formulas]) -> CTables:
     add_heads(tables, contents, formulas)
     tables.add_texts("kernels", [kernel.name for kernel in contents.artefact.kernels])
     tables.add_texts("dtypes", list(DTYPES))
-    add_answers(tables, answers_of(contents, contents.artefact, _N_ANSWERS))
+    add_answers(tables, answers_of(contents))
     return tables
 
 

@@ -13,8 +13,9 @@ from gpperf_lite._gemm import DTYPES, LAYOUTS
 from gpperf_lite._interval import Interval
 
 from .answers import Answer
-from .contents import DTYPE_NUMBERS, TIMED_NUMBERS, Contents, rows_of
+from .contents import DTYPE_NUMBERS, TIMED_NUMBERS, Contents, bits_of, rows_of
 from .forests import ForestTables
+from .functions import outside_of
 from .trace import Formulas
 
 _BYTES = {"uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "float": 4, "double": 8}
@@ -166,20 +167,19 @@ def add_heads(tables: CTables, contents: Contents, formulas: dict[str, Formulas]
         head_of[DTYPE_NUMBERS[head.dtype], head.kernel] = number
         place = contents.of_form(head.form).index(head)
         of_form = {one.name: one.row_of[place] for one in formulas[head.form].parameters}
-        domain, model = head.model.runtime.domain, head.model
-        betas = {"zero": 1, "nonzero": 2, "any": 3}[domain.beta]
+        model = head.model
         rows.append(
             (
                 model.shortest_powered_s,
                 *(of_form.get(name, 0) for name in ("view", "own", "domain", "board")),
                 *head.estimators,
                 model.kernel.alignment,
-                256 * head.is_stand_in | 512 * head.has_remarks,
+                outside_of(head),
                 contents.forms.index(head.form),
-                _bits(head.layouts),
-                _bits(head.compared),
-                _bits(LAYOUTS.index(one) for one in domain.layouts),
-                betas,
+                bits_of(head.layouts),
+                bits_of(head.compared),
+                bits_of(head.measured_layouts),
+                bits_of(head.measured_betas),
                 TIMED_NUMBERS[model.runtime.timed],
             )
         )
@@ -188,10 +188,6 @@ def add_heads(tables: CTables, contents: Contents, formulas: dict[str, Formulas]
     defaults = [contents.defaults.get(dtype, -2) for dtype in DTYPES]
     tables.add("int32_t", "defaults", defaults)
     tables.add("int32_t", "by_name", contents.by_name)
-
-
-def _bits(numbers: Iterable[int]) -> int:
-    return sum(1 << number for number in numbers)
 
 
 def add_answers(tables: CTables, answers: Sequence[Answer]) -> None:

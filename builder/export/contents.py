@@ -80,6 +80,16 @@ class Head:
         """The form of the physical model: "library" or "kernel"."""
         return "library" if self.model.view.own is None else "kernel"
 
+    @property
+    def measured_layouts(self) -> tuple[int, ...]:
+        """Numbers of the layouts that were measured."""
+        return tuple(LAYOUTS.index(one) for one in self.model.runtime.domain.layouts)
+
+    @property
+    def measured_betas(self) -> tuple[int, ...]:
+        """0 where a beta of 0 was measured, 1 where another one was, or both."""
+        return {"zero": (0,), "nonzero": (1,), "any": (0, 1)}[self.model.runtime.domain.beta]
+
     def has(self, target: str) -> bool:
         """Return True where a target is predicted."""
         return self.estimators[TARGETS.index(target)] >= 0
@@ -143,6 +153,11 @@ class Contents:
         numbers = {number for head in self.of_form(form) for number in head.estimators}
         asked = {int(one) for n in numbers if n >= 0 for one in self.forests[n].feature.flat}
         return sorted(asked)
+
+
+def bits_of(numbers: Iterable[int]) -> int:
+    """Return a number with the bits of these numbers set, each named once."""
+    return sum(1 << number for number in numbers)
 
 
 def contents_of(artefact: Artefact) -> Contents:

@@ -13,7 +13,7 @@ from ..errors import BuilderError
 from ..files import write_text
 from .c_header import header_of
 from .contents import contents_of
-from .javascript import module_of, types_of
+from .javascript import SUFFIXES, module_of, types_of
 from .source import Source, source_of
 from .xla import table_of
 
@@ -36,8 +36,9 @@ def _as_c(source: Source, output: Path) -> tuple[_Texts, int]:
 
 
 def _as_javascript(source: Source, output: Path) -> tuple[_Texts, int]:
-    if output.suffix not in (".mjs", ".js"):
-        raise BuilderError(f"output must be an ES module, ending in .mjs or .js (got {output})")
+    if output.suffix not in SUFFIXES:
+        ends = " or ".join(SUFFIXES)
+        raise BuilderError(f"output must be an ES module, ending in {ends} (got {output})")
     contents = contents_of(source.artefact)
     text, n_bytes = module_of(contents, source, output.name)
     types = output.with_suffix(".d.mts" if output.suffix == ".mjs" else ".d.ts")

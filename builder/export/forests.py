@@ -77,9 +77,12 @@ def tables_of(forest: Forest, features: Sequence[int], usual: NDArray[np.float32
 
     4096 trees of depth 8, the most that an artefact may have, need no more than 256 columns.
     """
-    columns = _columns(forest)
+    unique = {
+        feature: np.unique(forest.threshold[forest.feature == feature])
+        for feature in np.unique(forest.feature).tolist()
+    }
+    columns = _columns(unique)
     first = {feature: number for number, (feature, _) in reversed(list(enumerate(columns)))}
-    unique = {feature: np.unique(forest.threshold[forest.feature == feature]) for feature in first}
     n_trees, depth = forest.feature.shape
     column = np.zeros((n_trees, depth), np.int64)
     rank = np.zeros((n_trees, depth), np.int64)
@@ -102,14 +105,16 @@ def tables_of(forest: Forest, features: Sequence[int], usual: NDArray[np.float32
     )
 
 
-def _columns(forest: Forest) -> list[tuple[int, NDArray[np.float32]]]:
-    """Return the feature and the thresholds of each column, both rising."""
-    found = []
-    for feature in np.unique(forest.feature).tolist():
-        thresholds = np.unique(forest.threshold[forest.feature == feature])
-        starts = range(0, len(thresholds), _MOST_IN_A_COLUMN)
-        found += [(feature, thresholds[one : one + _MOST_IN_A_COLUMN]) for one in starts]
-    return found
+def _columns(unique: dict[int, NDArray[np.float32]]) -> list[tuple[int, NDArray[np.float32]]]:
+    """Return the feature and the thresholds of each column, both rising.
+
+    unique: the thresholds of each feature, both rising.
+    """
+    return [
+        (feature, thresholds[start : start + _MOST_IN_A_COLUMN])
+        for feature, thresholds in unique.items()
+        for start in range(0, len(thresholds), _MOST_IN_A_COLUMN)
+    ]
 
 
 def _padded(thresholds: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .contents import Head
 from .graph import Node, in_order
 from .statements import VECTORS, Language, Statements
 from .trace import QUESTION, Formulas
@@ -18,6 +19,8 @@ PHYSICS = ("base_s", "light_s", "compute_s", "memory_s", "macs_s", "dram_s", "la
 OUTSIDE = ("m", "n", "k", "batch", "runtime", "memory", "layout", "beta", "stand-in", "remark")
 """Ways to be out of the domain, in the order of their bits: first those of `KernelModel.strays`."""
 
+_STAND_IN, _REMARK = OUTSIDE.index("stand-in"), OUTSIDE.index("remark")
+
 _STRAYS = (0, 0, 1, 1, 2, 2, 3, 3, 4, 5)
 _RUNTIME = {
     "runtime_s": "runtime_s",
@@ -26,6 +29,26 @@ _RUNTIME = {
     "sustained_runtime_s": "sustained_s",
 }
 _POWER = ("power_w", "power_low_w", "power_high_w", "energy_j")
+
+
+def outside_of(head: Head) -> int:
+    """Return the bits of OUTSIDE that are set in all that a head answers."""
+    return head.is_stand_in << _STAND_IN | head.has_remarks << _REMARK
+
+
+def _times(formulas: Formulas) -> dict[str, Node]:
+    """Return the fields of PHYSICS that every question has: all but the factor outside."""
+    return {name: formulas.known[name] for name in PHYSICS if name != "beyond"}
+
+
+def _ends(statements: Statements, language: Language, formulas: Formulas) -> list[list[str]]:
+    """Return two texts for each way to stray: the first is greater just where that is outside."""
+    unit = language.number.format("1.0")
+    # A quotient above 1 is one of a greater number over a lesser; over 1 it was folded.
+    return [
+        statements.need(stray.args) if stray.op == "/" else [*statements.need([stray]), unit]
+        for stray in formulas.strays
+    ]
 
 
 def _asked(nodes: Iterable[Node]) -> list[Node]:
@@ -38,22 +61,18 @@ def describing(formulas: Formulas, language: Language) -> list[str]:
     statements = Statements(language)
     physics = {name: language.member.format("physics", name) for name in PHYSICS}
     outside = language.member.format("physics", "outside")
-    times = {name: formulas.known[name] for name in PHYSICS if name != "beyond"}
+    times = _times(formulas)
     for one in _asked([*formulas.columns, *times.values(), *formulas.strays]):
         statements.give(one, language.member.format("ask", one.value))
     columns = statements.need(formulas.columns)
     named = statements.need(times.values())
-    # A quotient above 1 is one of a greater number over a lesser; over 1 it was folded.
-    ends = [
-        statements.need(stray.args) if stray.op == "/" else [*statements.need([stray]), "1.0"]
-        for stray in formulas.strays
-    ]
+    ends = _ends(statements, language, formulas)
     lines = statements.take()
     lines += [language.column.format(number=n, text=text) for n, text in enumerate(columns)]
     lines += [f"{physics[name]} = {text};" for name, text in zip(times, named, strict=True)]
     lines += [f"{physics['beyond']} = 1.0;", f"{outside} = 0;"]
     lines += ["if (" + " ||\n        ".join(f"{one} > {other}" for one, other in ends) + ") {"]
-    (beyond,) = statements.need([formulas.beyond])
+    (beyond,) = statements.need([formulas.known["beyond"]])
     lines += [f"    {line}" for line in statements.take()]
     lines += [f"    {physics['beyond']} = {beyond};"]
     for bit, stray in zip(_STRAYS, formulas.strays, strict=True):
@@ -68,7 +87,7 @@ def describing_rows(formulas: Formulas) -> list[str]:
     What they return has a bit for each that lies outside of the domain, whose factor is not there.
     """
     statements = Statements(VECTORS)
-    times = {name: formulas.known[name] for name in PHYSICS if name != "beyond"}
+    times = _times(formulas)
     for one in _asked([*formulas.columns, *times.values(), *formulas.strays]):
         is_size = one.value in QUESTION
         at = f"_mm512_loadu_pd(sizes[{QUESTION.index(one.value)}] + row)" if is_size else ""
@@ -77,11 +96,7 @@ def describing_rows(formulas: Formulas) -> list[str]:
         statements.give(one, one.value)
     columns = statements.need(formulas.columns)
     named = statements.need(times.values())
-    unit = VECTORS.number.format("1.0")
-    ends = [
-        statements.need(stray.args) if stray.op == "/" else [*statements.need([stray]), unit]
-        for stray in formulas.strays
-    ]
+    ends = _ends(statements, VECTORS, formulas)
     lines = ["const __m512d ones = _mm512_set1_pd(1.0);", "__mmask8 is_outside = 0;"]
     lines += statements.take()
     lines += [VECTORS.column.format(number=n, text=text) for n, text in enumerate(columns)]

@@ -14,19 +14,20 @@ from numpy.typing import NDArray
 import gpperf_lite
 from gpperf_lite._estimator import TIMED
 from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, powers_of_two
-from gpperf_lite._gemm import LAYOUTS
 from gpperf_lite._interval import Interval
 
 from .answers import FIGURES, Answer, answers_of
-from .contents import TIMED_NUMBERS, Contents, Head, rows_of
+from .contents import TIMED_NUMBERS, Contents, Head, bits_of, rows_of
 from .forests import ForestTables, forest_tables_of
-from .functions import OUTSIDE, describing, finishing
+from .functions import OUTSIDE, describing, finishing, outside_of
 from .source import Source, card_of
 from .statements import JAVASCRIPT
 from .templates import facts_of, filled
 from .trace import Formulas, formulas_of
 
-_N_ANSWERS = 32
+SUFFIXES = (".mjs", ".js")
+"""Ends of the names of modules."""
+
 _BITS = int(math.log2(UNITS_PER_OCTAVE))
 
 
@@ -99,16 +100,12 @@ def _tables(
         "OUTSIDE": _json(OUTSIDE),
         "TIMED": _json(["", *TIMED]),
         "FIGURES": _json([camel(name) for name in FIGURES]),
-        "ANSWERS": _json([_answer(one, contents) for one in _answers(contents)]),
+        "ANSWERS": _json([_answer(one, contents) for one in answers_of(contents)]),
     }
     for name, ctype in (("threshold", "<f4"), ("column", "u1"), ("rank", "u1"), ("leaves", "<i2")):
         flat = np.concatenate([getattr(one, name).ravel() for one in forests])
         tables[f"{name.upper()}_TEXT"] = f'"{_base64(flat.astype(ctype))}"'
     return [f"const {name} = {text};" for name, text in tables.items()]
-
-
-def _answers(contents: Contents) -> list[Answer]:
-    return answers_of(contents, contents.artefact, _N_ANSWERS)
 
 
 def _base64(values: NDArray[Any]) -> str:
@@ -145,15 +142,10 @@ def _forests(forests: Sequence[ForestTables]) -> list[dict[str, Any]]:
     return rows
 
 
-def _bits(numbers: Sequence[int]) -> int:
-    return sum(1 << number for number in numbers)
-
-
 def _head(head: Head, contents: Contents, formulas: Formulas) -> dict[str, Any]:
-    domain, model = head.model.runtime.domain, head.model
+    model = head.model
     place = contents.of_form(head.form).index(head)
     runtime, power, sustained = head.estimators
-    flags = ("stand-in",) * head.is_stand_in + ("remark",) * head.has_remarks
     return {
         "kernel": head.kernel,
         "form": contents.forms.index(head.form),
@@ -161,11 +153,11 @@ def _head(head: Head, contents: Contents, formulas: Formulas) -> dict[str, Any]:
         "power": power,
         "sustained": sustained,
         "alignment": model.kernel.alignment,
-        "layouts": _bits(head.layouts),
-        "compared": _bits(head.compared),
-        "measuredLayouts": _bits([LAYOUTS.index(one) for one in domain.layouts]),
-        "measuredBetas": {"zero": 1, "nonzero": 2, "any": 3}[domain.beta],
-        "outside": _bits([OUTSIDE.index(one) for one in flags]),
+        "layouts": bits_of(head.layouts),
+        "compared": bits_of(head.compared),
+        "measuredLayouts": bits_of(head.measured_layouts),
+        "measuredBetas": bits_of(head.measured_betas),
+        "outside": outside_of(head),
         "timed": TIMED_NUMBERS[model.runtime.timed],
         "shortestPoweredS": model.shortest_powered_s,
         **{one.name: one.table[one.row_of[place]] for one in formulas.parameters if one.table},

@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 
 from gpperf_lite._gpu import Gpu
-from gpperf_lite._model import Model
+from gpperf_lite._model import Model, artefact_of
 
 from .compiled import CompiledHeader, compiler_of
 from .contents import Contents, contents_of
+from .javascript import SUFFIXES
 from .node import NodeModule, node_of
 from .queries import Parity, parity_of
-from .source import source_of
 
 SHARE_OF_SINGLES = 10
 """One in so many is asked on its own as well as in a batch."""
@@ -31,9 +31,9 @@ def check(
     exported: a header, or a module that ends in .mjs or .js. tool: the compiler or Node; None for
     any that is installed. Raises BuilderError where there is none, or the code does not run.
     """
-    artefact = source_of(model, gpu).artefact
+    artefact = artefact_of(model, gpu)
     contents, python = contents_of(artefact), Model(artefact)
-    is_module = exported.suffix in (".mjs", ".js")
+    is_module = exported.suffix in SUFFIXES
     ask = _ask_node if is_module else _ask_header
     return ask(contents, python, exported, n_questions, tool)
 

@@ -102,9 +102,7 @@ def questions_of(contents: Contents, n_questions: int, seed: int = 0) -> Iterato
 
 
 def _is_measured(head: Head, layout: int, beta: float) -> bool:
-    domain = head.model.runtime.domain
-    is_of_beta = domain.beta == "any" or (domain.beta == "zero") == (beta == 0.0)
-    return LAYOUTS[layout] in domain.layouts and is_of_beta
+    return layout in head.measured_layouts and int(beta != 0.0) in head.measured_betas
 
 
 def _rows(

@@ -7,7 +7,7 @@ row of a table for each head. Those that all heads share are constants of the fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -60,15 +60,14 @@ class Formulas:
 
     parameters: of the heads of that form, in their order.
     columns: the features that the forests look at. strays: the ways to lie outside, in the order of
-    `KernelModel.strays`; beyond: the factor, 1 inside. known: nodes by the names that they have in
-    the runtime. answer: the fields of the answer by name, and `energy_j`.
+    `KernelModel.strays`. known: nodes by the names that they have in the runtime, and `beyond`, the
+    factor by which a question is outside, 1 inside. answer: the fields of the answer by name, and
+    `energy_j`.
     """
 
-    graph: Graph
     parameters: tuple[Parameters, ...]
     columns: tuple[Node, ...]
     strays: tuple[Node, ...]
-    beyond: Node
     known: dict[str, Node]
     answer: dict[str, Node]
 
@@ -124,7 +123,7 @@ class _Tracer:
         if self._is_wide_outside:
             least = graph.node("least", confidence, value=interval)
             wide = self._maximum(wide, graph.node("octaves", least))
-        outside = graph.node("outside", beyond)
+        outside = graph.node("!=", beyond, 1.0)
         return (
             graph.node("select", outside, 1.0 / wide, low),
             graph.node("select", outside, wide, high),
@@ -159,11 +158,9 @@ def formulas_of(contents: Contents, form: str) -> Formulas:
     if "power_w" in fields:
         fields["energy_j"] = answer.energy_j
     return Formulas(
-        graph,
         parameters,
         tuple(described.row[number] for number in contents.features_of(form)),
         tuple(stray.times for stray in strays),
-        answer.outside,
         {**times, "launch_s": _node(graph, view.launch_s), "beyond": answer.outside},
         fields,
     )
@@ -180,8 +177,7 @@ def _interval(name: str) -> Any:
 
 def _view(graph: Graph, heads: list[Head]) -> tuple[View, tuple[Parameters, ...]]:
     """Return a view of symbols, and the parameters that it is made of."""
-    flat = [_flat(vars(head.model.view)) for head in heads]
-    parameters = Parameters(graph, "view", [[value for _, value in one] for one in flat])
+    parameters = Parameters(graph, "view", [_flat(vars(head.model.view)) for head in heads])
     nodes = iter(parameters.inputs)
     view = copy(heads[0].model.view)
     for name, value in vars(view).items():
@@ -198,13 +194,12 @@ def _view(graph: Graph, heads: list[Head]) -> tuple[View, tuple[Parameters, ...]
     return view, (parameters, owns)
 
 
-def _flat(fields: dict[str, Any]) -> list[tuple[str, float]]:
+def _flat(fields: dict[str, Any]) -> list[float]:
     """Return the numbers of a view, those that depend on the layout and the kernel aside."""
-    found: list[tuple[str, float]] = []
+    found: list[float] = []
     for name, value in fields.items():
         if name != "own" and name not in _OF_THE_LAYOUT:
-            values: Iterable[float] = value if isinstance(value, tuple) else (value,)
-            found += [(name, one) for one in values]
+            found += value if isinstance(value, tuple) else (value,)
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from .. import GpperfError, InputError, Kernel, Model, PredictionBatch
+from .._interval import checked_confidence
 from ._launch import Launch
 
 Asked = tuple[int, int, int, int, str, str, float]
@@ -32,7 +33,7 @@ def asked_of(launch: Launch) -> Asked:
 
 def check_asked(model: Model, kernel: Kernel | str | None, confidence: float) -> None:
     """Raise what the model raises for a confidence, or a kernel, that no GEMM can be asked with."""
-    model.predict_batch([], [], [], model.dtypes[0], confidence=confidence)
+    checked_confidence(confidence)
     if isinstance(kernel, str) and kernel not in {one.name for one in model.kernels}:
         Kernel.from_name(kernel)
     elif not isinstance(kernel, (str, Kernel, type(None))):

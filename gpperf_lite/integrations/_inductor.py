@@ -18,18 +18,15 @@ from torch._inductor.choices import InductorChoices
 from torch._inductor.kernel_inputs import MMKernelInputs
 
 from .. import Gemm, InputError, Kernel, Model, __version__
-from .._kernel import Tile
 from ._answers import answers_to, asked_of
 from ._launch import FORWARD, Launch, Matrix, product_of
 from ._operators import Call, dtype_of, is_product, launch_of
-from ._tiles import left_out, tiled_kernel
+from ._tiles import told_kernel, worth_a_try
 
 _TESTED = "2.13"
 
 _HOOK = "_finalize_template_configs"
 _PARAMETERS = ["self", "template_choices", "kernel_inputs", "templates", "op_name"]
-
-_TILE = ("BLOCK_M", "BLOCK_N", "BLOCK_K")
 
 _PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "scaled_mm", "int_mm")
 
@@ -137,12 +134,18 @@ class PrunedChoices(InductorChoices):
         choices: list[Any] = super()._finalize_template_configs(
             template_choices, kernel_inputs, templates, op_name, kwarg_overrides
         )
-        launch = _launch_in(kernel_inputs, op_name)
-        return choices if launch is None else pruned(choices, launch, self._model, self._top)
+        gemm = _gemm_in(kernel_inputs, op_name)
+        if gemm is None:
+            return choices
+
+        def kernel_of(choice: Any, number: int) -> Kernel | None:
+            return told_kernel(choice.params.to_kwargs(), gemm.dtype, number)
+
+        return worth_a_try(choices, kernel_of, gemm, self._model, self._top)
 
 
-def _launch_in(kernel_inputs: Any, op_name: str) -> Launch | None:
-    """Return the launch that choices are for; None where it is not one matrix multiplication."""
+def _gemm_in(kernel_inputs: Any, op_name: str) -> Gemm | None:
+    """Return the GEMM that choices are for; None where it is not one matrix multiplication."""
     if not isinstance(kernel_inputs, MMKernelInputs) or op_name not in _PRODUCTS:
         return None
     a, b = kernel_inputs.mat1mat2()
@@ -150,9 +153,12 @@ def _launch_in(kernel_inputs: Any, op_name: str) -> Launch | None:
     dtype, reason = dtype_of(a.get_dtype(), b.get_dtype())
     if reason:
         return None
-    sizes = (product.m, product.n, product.k, int(kernel_inputs.batch_hinted()))
-    # Whether C is read changes the times of all kernels alike, and not their order.
-    return Launch("", f"aten.{op_name}", FORWARD, *sizes, dtype, product.layout)
+    batch = int(kernel_inputs.batch_hinted())
+    try:
+        # Whether C is read changes the times of all kernels alike, and not their order.
+        return Gemm(product.m, product.n, product.k, dtype, product.layout, batch)
+    except InputError:  # without elements, or larger than anything
+        return None
 
 
 def _matrix(kernel_inputs: Any, node: Any) -> Matrix:
@@ -161,25 +167,3 @@ def _matrix(kernel_inputs: Any, node: Any) -> Matrix:
     extents = kernel_inputs.shapes_hinted()[place][-2:]
     strides = kernel_inputs.strides_hinted()[place][-2:]
     return Matrix(*map(int, (*extents, *strides)))
-
-
-def pruned(choices: Sequence[Any], launch: Launch, model: Model, top: int) -> list[Any]:
-    """Return the choices that are worth a try, in the order in which they came."""
-    tiled = {place: kernel_of(one, launch, place) for place, one in enumerate(choices)}
-    kernels = {place: one for place, one in tiled.items() if one is not None}
-    try:
-        gemm = Gemm(launch.m, launch.n, launch.k, launch.dtype, launch.layout, launch.batch)
-    except InputError:
-        return list(choices)
-    out = left_out(kernels, gemm, model, top)
-    return [one for place, one in enumerate(choices) if place not in out]
-
-
-def kernel_of(choice: Any, launch: Launch, number: int) -> Kernel | None:
-    """Return the kernel of a Triton configuration; None for a choice that tells no tile."""
-    told = choice.params.to_kwargs()
-    tile = [told.get(name) for name in _TILE]
-    stages, warps = told.get("num_stages"), told.get("num_warps")
-    if not all(isinstance(one, int) for one in (*tile, stages, warps)):
-        return None
-    return tiled_kernel(Tile(*tile), stages, warps, launch.dtype, number)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils import flop_counter
 
+from .._gemm import DTYPES, usual_dtype
 from ._launch import Launch, Matrix, Other, product_of
 
 _OPERANDS = {
@@ -22,16 +23,6 @@ _OPERANDS = {
     "aten._int_mm": ("self", "mat2", ""),
 }
 """Names of A, of B and of what is added, in the schema of each matrix multiplication."""
-
-_DTYPES = {
-    torch.bfloat16: "bf16",
-    torch.float16: "f16",
-    torch.float32: "f32",
-    torch.float64: "f64",
-    torch.int8: "s8",
-    torch.float8_e4m3fn: "fp8",
-    torch.float8_e5m2: "fp8",
-}
 
 _OUTPUTS = {
     "bf16": torch.bfloat16,
@@ -151,10 +142,11 @@ def dtype_of(a: torch.dtype, b: torch.dtype) -> tuple[str, str]:
     """
     if a != b:
         return _plain(a), f"A is {_plain(a)} and B is {_plain(b)}"
-    if a not in _DTYPES:
+    dtype = usual_dtype(a)
+    if dtype not in DTYPES:
         return _plain(a), f"gpperf_lite has no dtype for {_plain(a)}"
-    is_rounded = a == torch.float32 and torch.get_float32_matmul_precision() != "highest"
-    return "tf32" if is_rounded else _DTYPES[a], ""
+    is_rounded = dtype == "f32" and torch.get_float32_matmul_precision() != "highest"
+    return "tf32" if is_rounded else dtype, ""
 
 
 def _plain(dtype: torch.dtype) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from .. import InputError
 from .._figures import figure, percent
+from .._output import aligned
 from ._estimate import Estimate, LowHigh, Site, Uncounted
 
 _NUMBER = re.compile(r"(?<![^.])[0-9]+(?![^.])")
@@ -23,7 +24,7 @@ _HEAD = (
     "share",
     "",
 )
-_FROM_RIGHT = {3, 5, 6, 7}
+_FROM_RIGHT = {"batch x m x n x k", "launches", "runtime", "share"}
 _MOST_LINES = 8
 """Lines for reasons, and for operators that are not counted."""
 
@@ -32,7 +33,7 @@ def table_of(estimate: Estimate, rows: int | None) -> str:
     if rows is not None and (isinstance(rows, bool) or not isinstance(rows, int) or rows < 1):
         raise InputError(f"rows must be a number from 1 on, or None for all (got {rows!r:.60})")
     groups = _groups(estimate.sites)
-    table = _aligned([_HEAD, *map(_line, groups[:rows])]) if groups else []
+    table = aligned([_HEAD, *map(_line, groups[:rows])], _FROM_RIGHT) if groups else []
     left = len(groups) - len(groups[:rows])
     more = [f"... and {left} more lines: table(rows=None) has all"] if left else []
     parts = (_totals(estimate), table + more, _reasons(estimate), _others(estimate))
@@ -65,17 +66,6 @@ def _line(group: Sequence[Site]) -> tuple[str, ...]:
         f"{share:.1%}" if runtime_s else "-",
         mark,
     )
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if place in _FROM_RIGHT else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
 
 
 def _totals(estimate: Estimate) -> list[str]:

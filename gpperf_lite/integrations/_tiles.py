@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
-from .. import Gemm, GpperfError, Gpu, Kernel, Model
+from .. import Gemm, GpperfError, Gpu, InputError, Kernel, Model
 from .._gemm import DTYPES
 from .._kernel import Tile
 from .._occupancy import THREAD_REGISTERS
+from .._other_kernels import checked
 
 _WARP = 32
+
+_BLOCKS = [("BLOCK_SIZE_M", "BLOCK_SIZE_N", "BLOCK_SIZE_K"), ("BLOCK_M", "BLOCK_N", "BLOCK_K")]
+"""Names of the extents of a tile, one or the other of which a configuration has."""
+
+_Config = TypeVar("_Config")
 
 _INSTRUCTIONS = {
     "f16": Tile(16, 8, 16),
@@ -45,6 +52,26 @@ def tiled_kernel(tile: Tile, stages: int, warps: int, dtype: str, number: int = 
     )
 
 
+def told_kernel(told: Mapping[str, Any], dtype: str, number: int) -> Kernel | None:
+    """Return the kernel of a configuration; None where it tells no tile, stages or warps.
+
+    None, too, where it asks for more of anything than a kernel can have.
+    """
+    for names in _BLOCKS:
+        facts = [told.get(name) for name in (*names, "num_stages", "num_warps")]
+        if all(map(is_count, facts)):
+            m, n, k, stages, warps = map(int, facts)  # type: ignore[arg-type]
+            try:
+                return checked(tiled_kernel(Tile(m, n, k), stages, warps, dtype, number))
+            except InputError:
+                return None
+    return None
+
+
+def is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
 def runtimes(kernels: Mapping[int, Kernel], gemm: Gemm, model: Model) -> dict[int, float]:
     """Return runtimes in s by number, the least first, of the kernels that the GPU can run.
 
@@ -67,6 +94,21 @@ def _on(kernel: Kernel, gpu: Gpu) -> Kernel:
     return replace(kernel, instruction=Tile(16, 8, 8)) if is_turing and is_deep else kernel
 
 
-def left_out(kernels: Mapping[int, Kernel], gemm: Gemm, model: Model, top: int) -> set[int]:
-    """Return the numbers of the kernels that rank behind the first `top`."""
-    return set() if len(kernels) <= top else set(list(runtimes(kernels, gemm, model))[top:])
+def worth_a_try(
+    configs: Sequence[_Config],
+    kernel_of: Callable[[_Config, int], Kernel | None],
+    gemm: Gemm,
+    model: Model,
+    top: int,
+) -> list[_Config]:
+    """Return the configurations without those that rank behind the first `top`, in their order.
+
+    kernel_of: the kernel of a configuration and its number, None for one that tells none. Such a
+    one stays, and all stay where nothing is known of their runtimes.
+    """
+    tiled = {number: kernel_of(one, number) for number, one in enumerate(configs)}
+    kernels = {number: one for number, one in tiled.items() if one is not None}
+    if len(kernels) <= top:
+        return list(configs)
+    behind = set(list(runtimes(kernels, gemm, model))[top:])
+    return [one for number, one in enumerate(configs) if number not in behind]

@@ -17,25 +17,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import Gemm, Gpu, InputError, Kernel, Model
-from .._gemm import LAYOUTS, checked_dtype
-from .._kernel import Tile
+from .._gemm import DTYPES, LAYOUTS, checked_dtype, usual_dtype
 from ._launch import Matrix, product_of
 from ._model import checked_top, model_of
-from ._tiles import left_out, runtimes, tiled_kernel
+from ._tiles import is_count, runtimes, told_kernel, worth_a_try
 
 __all__ = ["early_config_prune", "perf_model"]
 
-_BLOCKS = [("BLOCK_SIZE_M", "BLOCK_SIZE_N", "BLOCK_SIZE_K"), ("BLOCK_M", "BLOCK_N", "BLOCK_K")]
-
-_DTYPES = {
-    "bfloat16": "bf16", "bf16": "bf16",
-    "float16": "f16", "fp16": "f16",
-    "float32": "tf32", "fp32": "tf32",  # as `tl.dot` multiplies them unless it is told otherwise
-    "float64": "f64", "fp64": "f64",
-    "int8": "s8",
-    "float8_e4m3fn": "fp8", "fp8e4nv": "fp8", "float8_e5m2": "fp8", "fp8e5": "fp8",
-}  # fmt: skip
-"""Our dtypes, by torch's names and by Triton's."""
+_DTYPES = {"fp8e4nv": "fp8", "fp8e5": "fp8"}
+"""Our dtypes by the names that Triton alone has for them."""
 
 _Source = str | os.PathLike[str] | Gpu | Model
 
@@ -52,10 +42,10 @@ class _Door(NamedTuple):
         """Return the GEMM of a call; None where its arguments do not tell one."""
         sizes = [arguments.get(name) for name in self.sizes]
         tensors = [one for one in arguments.values() if hasattr(one, "dtype")][:2]
-        names = {_DTYPES.get(str(one.dtype).rpartition(".")[2]) for one in tensors}
+        names = {_dtype_of(one) for one in tensors}
         dtype = self.dtype or (names.pop() if len(names) == 1 else None)
         layout = self.layout or _layout_of(tensors, sizes)
-        if dtype is None or layout is None or not all(map(_is_count, sizes)):
+        if dtype is None or layout is None or not all(map(is_count, sizes)):
             return None
         m, n, k = map(int, sizes)  # type: ignore[arg-type]
         try:
@@ -93,13 +83,11 @@ def early_config_prune(
         gemm = door.gemm(known)
         if gemm is None:
             return list(configs)
-        tiled = {
-            number: _kernel_of({**known, **_told_by(config)}, gemm.dtype, number)
-            for number, config in enumerate(configs)
-        }
-        kernels = {number: one for number, one in tiled.items() if one is not None}
-        out = left_out(kernels, gemm, door.model, top)
-        return [one for number, one in enumerate(configs) if number not in out]
+
+        def kernel_of(config: Any, number: int) -> Kernel | None:
+            return told_kernel({**known, **_told_by(config)}, gemm.dtype, number)
+
+        return worth_a_try(configs, kernel_of, gemm, door.model, top)
 
     return prune
 
@@ -122,7 +110,7 @@ def perf_model(
 
     def predicted_ms(**arguments: Any) -> float:
         gemm = door.gemm(arguments)
-        kernel = None if gemm is None else _kernel_of(arguments, gemm.dtype, 0)
+        kernel = None if gemm is None else told_kernel(arguments, gemm.dtype, 0)
         if gemm is None or kernel is None:
             return math.inf
         return 1e3 * runtimes({0: kernel}, gemm, door.model).get(0, math.inf)
@@ -138,6 +126,15 @@ def _door(gpu: _Source, sizes: Sequence[str], dtype: str | None, layout: str | N
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)} (got {layout!r:.60})")
     name = None if dtype is None else checked_dtype(dtype)
     return _Door(model_of(gpu), (names[0], names[1], names[2]), name, layout)
+
+
+def _dtype_of(tensor: Any) -> str | None:
+    """Return our dtype of a tensor, which has torch's name or Triton's; None for any other."""
+    name = str(tensor.dtype).rpartition(".")[2]
+    dtype = _DTYPES.get(name) or usual_dtype(name)
+    if dtype == "f32":
+        return "tf32"  # as `tl.dot` multiplies them unless it is told otherwise
+    return dtype if dtype in DTYPES else None
 
 
 def _layout_of(tensors: Sequence[Any], sizes: Sequence[Any]) -> str | None:
@@ -160,20 +157,3 @@ def _told_by(config: Any) -> dict[str, Any]:
     names = ("num_warps", "num_stages")
     launch = {name: getattr(config, name, None) for name in names}
     return {**getattr(config, "kwargs", {}), **launch}
-
-
-def _kernel_of(told: Mapping[str, Any], dtype: str, number: int) -> Kernel | None:
-    """Return the kernel of a configuration; None where it tells no tile, stages or warps."""
-    for names in _BLOCKS:
-        facts = [told.get(name) for name in (*names, "num_stages", "num_warps")]
-        if all(map(_is_count, facts)):
-            m, n, k, stages, warps = map(int, facts)  # type: ignore[arg-type]
-            try:
-                return tiled_kernel(Tile(m, n, k), stages, warps, dtype, number)
-            except InputError:  # more threads or memory than any GPU has
-                return None
-    return None
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

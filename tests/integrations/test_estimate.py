@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from stand_ins.artefacts import kernels_artefact
 from stand_ins.built_in import built_in
 
 import gpperf_lite as gp
@@ -288,3 +289,17 @@ def test_a_kernel_may_be_asked_for_and_a_gpu_by_its_data_sheet() -> None:
     assert other.gpu == "NVIDIA A10"
     assert not other.sites[0].in_domain
     assert other.sites[0].runtime_s is not None
+
+
+def test_a_model_whose_kernels_take_no_tn_predicts_the_layouts_that_they_take() -> None:
+    artefact = kernels_artefact()
+    estimators = tuple(one for one in artefact.estimators if one.kernels == (0, 1))
+    model = gp.Model(artefact._replace(kernels=artefact.kernels[:2], estimators=estimators))
+    assert {one.layout for one in model.kernels} == {"nn"}
+    (weights,) = estimate(linear(torch.float32), rows(64, 256), gpu=model).sites
+    assert (weights.layout, weights.runtime_s) == ("tn", None)
+    (other,) = estimate(linear(torch.float32), rows(256, 64).t(), gpu=model).sites
+    assert other.layout == "nn"
+    assert other.runtime_s is not None
+    with pytest.raises(gp.InputError, match="confidence must be a number between 0 and 1"):
+        estimate(linear(torch.float32), rows(64, 256), gpu=model, confidence=1.0)

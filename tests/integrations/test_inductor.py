@@ -106,15 +106,18 @@ def test_pruning_leaves_the_best_few_and_what_has_no_tile() -> None:
 
 
 def test_the_best_few_are_those_of_the_model_s_ranking() -> None:
-    from gpperf_lite.integrations._inductor import _launch_in, kernel_of
+    from gpperf_lite.integrations._inductor import _gemm_in
+    from gpperf_lite.integrations._tiles import told_kernel
 
     asked = inputs(256, 2048, 4096)
     everything = all_choices(asked)
-    launch = _launch_in(asked, "mm")
-    assert launch is not None
-    kernels = {number: kernel_of(one, launch, number) for number, one in enumerate(everything)}
-    known = {number: one for number, one in kernels.items() if one is not None}
     gemm = gp.Gemm(256, 2048, 4096, "bf16", "tn")
+    assert _gemm_in(asked, "mm") == gemm
+    kernels = {
+        number: told_kernel(one.params.to_kwargs(), "bf16", number)
+        for number, one in enumerate(everything)
+    }
+    known = {number: one for number, one in kernels.items() if one is not None}
     ranked = [one.kernel.name for one in built_in("h200_sxm").rank(gemm, kernels=known.values())]
     for top in (1, 3, 8):
         kept = told(chosen(pruned_choices(built_in("h200_sxm"), top=top)(), asked))
@@ -180,16 +183,14 @@ def test_inductor_s_caches_tell_doors_apart_by_model_and_options() -> None:
 
 
 def test_a_kernel_s_facts_follow_from_its_configuration() -> None:
-    from gpperf_lite.integrations._inductor import _launch_in, kernel_of
+    from gpperf_lite.integrations._inductor import _gemm_in
+    from gpperf_lite.integrations._tiles import told_kernel
 
     asked = inputs(4096, 2048, 4096)
-    launch = _launch_in(asked, "mm")
-    assert launch is not None
-    assert (launch.m, launch.n, launch.k, launch.dtype, launch.layout) == (
-        4096, 2048, 4096, "bf16", "tn",
-    )  # fmt: skip
+    assert _gemm_in(asked, "mm") == gp.Gemm(4096, 2048, 4096, "bf16", "tn")
     for choice in all_choices(asked):
-        kernel, known = kernel_of(choice, launch, 0), choice.params.to_kwargs()
+        known = choice.params.to_kwargs()
+        kernel = told_kernel(known, "bf16", 0)
         assert (kernel is None) == (known == {})
         if kernel is not None:
             m, n, k = (known[f"BLOCK_{name}"] for name in "MNK")

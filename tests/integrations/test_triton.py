@@ -123,6 +123,16 @@ def test_what_tells_no_tile_or_cannot_run_is_left() -> None:
     assert pruned(few, call(4096, 4096, 4096), early_config_prune=early_config_prune("h200")) == few
 
 
+def test_a_configuration_that_no_kernel_can_have_is_left_and_the_others_are_pruned() -> None:
+    absurd = config(2**30, 128, 64, stages=2**40)
+    kept = pruned(
+        [absurd, *CONFIGS], call(4096, 4096, 4096), early_config_prune=early_config_prune("h200", 5)
+    )
+    assert kept[0] is absurd
+    assert len(kept) == 6
+    assert perf_model("h200")(**call(4096, 4096, 4096), **absurd.all_kwargs()) == math.inf
+
+
 def test_names_dtypes_and_layouts_are_told_where_they_are_others() -> None:
     """Blocks of the other usual name, a weight handed over n x k, and pointers without strides."""
     asked, door = call(4096, 2048, 4096), early_config_prune("h200", top=3)
@@ -143,6 +153,28 @@ def test_names_dtypes_and_layouts_are_told_where_they_are_others() -> None:
     # A block size that is an argument of the call, and not of the configuration.
     shared = [Config({"BLOCK_M": m, "BLOCK_N": 128}) for m in (16, 32, 64, 128)]
     assert len(door(shared, asked, BLOCK_K=64)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        ("torch.bfloat16", "bf16"), ("bf16", "bf16"),
+        ("torch.float16", "f16"), ("fp16", "f16"),
+        ("torch.float32", "tf32"), ("fp32", "tf32"),
+        ("torch.float64", "f64"), ("fp64", "f64"),
+        ("torch.int8", "s8"),
+        ("torch.float8_e4m3fn", "fp8"), ("fp8e4nv", "fp8"),
+        ("torch.float8_e5m2", "fp8"), ("fp8e5", "fp8"),
+        ("torch.float8_e4m3fnuz", None), ("fp8e4b8", None),
+        ("torch.int32", None), ("torch.bool", None), ("torch.complex64", None),
+    ],
+)  # fmt: skip
+def test_a_tensor_s_dtype_is_known_by_torch_s_name_and_by_triton_s(
+    name: str, dtype: str | None
+) -> None:
+    from gpperf_lite.integrations.triton import _dtype_of
+
+    assert _dtype_of(Tensor(64, 64, name)) == dtype
 
 
 def test_a_predicted_time_is_the_model_s_in_milliseconds() -> None:

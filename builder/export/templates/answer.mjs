@@ -19,7 +19,6 @@ function refuse(text) {
 function size(name, value) {
   if (!Number.isInteger(value) || value < 1 || value > 2147483647)
     refuse(`${name} must be a whole number from 1 to 2147483647 (got ${value})`);
-  return value;
 }
 
 function checked(gemm) {
@@ -93,9 +92,13 @@ function headOf(gemm, kernel) {
 export function predict(gemm, { kernel = null, confidence = 0.9 } = {}) {
   const question = checked(gemm);
   checkedConfidence(confidence);
-  const preset = DEFAULTS[question.dtype];
-  if (kernel === null && preset < 0) return best(gemm, { confidence });
-  const head = kernel === null ? HEADS[question.dtype][preset] : headOf(question, kernel);
+  if (kernel === null) {
+    const preset = DEFAULTS[question.dtype];
+    if (preset < 0) return best(gemm, { confidence });
+    // It is a library, which runs every GEMM.
+    return answer(HEADS[question.dtype][preset], question, confidence);
+  }
+  const head = headOf(question, kernel);
   const why = obstacle(head, question);
   if (why !== null) refuse(`kernel must be one that can run the GEMM (got ${kernel}: ${why})`);
   return answer(head, question, confidence);
@@ -123,7 +126,9 @@ export function best(gemm, { objective = "runtime", kernels: some = null, confid
       refuse(`kernels must all have timed the same (got ${timed} and ${one.timed})`);
     timed = timed || one.timed;
     if (Number.isNaN(value(one)))
-      refuse(`objective ${objective} needs power, which the model does not know in ${gemm.dtype}`);
+      refuse(
+        `objective ${objective} needs power, which the model does not know in ${question.dtype}`,
+      );
     if (found === null || value(one) < value(found)) found = one;
   }
   return found ?? refuse("none of the kernels can run the GEMM");

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stand_ins.artefacts import kernels_artefact
 from stand_ins.exported import ARTEFACTS, artefact_file, tool
 
 import gpperf_lite as gp
@@ -14,6 +16,7 @@ from builder.__main__ import main
 from builder.errors import BuilderError
 from builder.export import check, export
 from builder.export.node import NodeModule, node_of
+from gpperf_lite._artefact import write
 
 
 def module_file(name: str, folder: Path) -> tuple[Path | str, Path]:
@@ -112,6 +115,18 @@ def test_a_bad_question_is_refused_with_the_reason(tmp_path: Path) -> None:
     assert len(said) == len(REFUSED)
     for line, text in zip(said, REFUSED, strict=True):
         assert line.startswith(f"true {text}")
+
+
+def test_a_refusal_names_the_usual_dtype_where_the_question_leaves_it_out(tmp_path: Path) -> None:
+    artefact, file = kernels_artefact(), tmp_path / "half.safetensors"
+    kernels = tuple(replace(one, dtype="f16") for one in artefact.kernels)
+    runtimes = tuple(one._replace(dtype="f16") for one in artefact.estimators)
+    write(artefact._replace(kernels=kernels, estimators=runtimes), file)
+    export(file, tmp_path / "half.mjs", "js")
+    ask = "g.best({ m: 64, n: 64, k: 64, layout: 'nn' }, { objective: 'power' });"
+    code = f"try {{ {ask} }} catch (e) {{ console.log(e.message); }}"
+    said = "objective power needs power, which the model does not know in f16\n"
+    assert said_by(tmp_path / "half.mjs", code) == said
 
 
 def test_what_a_model_lacks_is_nan_and_ways_out_of_the_domain_are_named(tmp_path: Path) -> None:
