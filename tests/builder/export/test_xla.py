@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from stand_ins.built_in import built_in
 from stand_ins.exported import ARTEFACTS, artefact_file
+from stand_ins.pages import blocks
 
 import gpperf_lite as gp
 from builder.__main__ import main
@@ -190,8 +191,7 @@ def test_jax_refuses_a_flag_of_another_name(tmp_path: Path) -> None:
 def test_the_page_does_what_it_says(in_folder: Path) -> None:
     found = {}
     for language in ("sh", "python", "text"):
-        pattern = rf"^```{language}\n(.*?)^```"
-        (found[language],) = re.findall(pattern, PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        (found[language],) = blocks(PAGE, language)
     assert main(shlex.split(found["sh"])[3:]) == 0
     assert len(table(in_folder / "h200.txtpb")[1]) == len(ROWS) * len(COLUMNS) ** 2 == 735
     done = jax_s(found["python"], in_folder)
