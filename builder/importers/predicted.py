@@ -30,10 +30,14 @@ PREDICTED = "gpperf-lite"
 
 
 class Predictions:
-    """The predictions of a table's rows by one model, and the counts of what is to be told."""
+    """The predictions of a table by one model, and the counts of what is to be told.
 
-    def __init__(self, model: Model) -> None:
+    counted: what is counted: rows, or the times of which a row has several.
+    """
+
+    def __init__(self, model: Model, counted: str = "rows") -> None:
         self.model = model
+        self.counted = counted
         self.counts: Counter[str] = Counter()
 
     def count(self, what: str, rows: int = 1) -> None:
@@ -69,7 +73,7 @@ class Predictions:
 
     def lines(self) -> list[str]:
         """Return the counts as lines for people."""
-        return [f"{rows} rows: {what}" for what, rows in self.counts.most_common()]
+        return [f"{n} {self.counted}: {what}" for what, n in self.counts.most_common()]
 
     def none_of(self, like: Path) -> SourceError:
         """Return the error for a table of which no row can be predicted; the counts tell why."""

@@ -67,7 +67,7 @@ def mlp_like(like: Path, model: Model, dtype: str) -> tuple[bytes, list[str]]:
     """
     lines = _read(like, (*_MODEL, *(f"time_stats.{one}.median" for one in _OPERATIONS)))
     rows = [row for _, row in lines]
-    predictions = Predictions(model)
+    predictions = Predictions(model, "times")
     for operation, extents in _OPERATIONS.items():
         head = f"time_stats.{operation}"
 
@@ -115,6 +115,10 @@ def _read(like: Path, needed: tuple[str, ...]) -> Rows:
         missing = [name for name in needed if name not in (reader.fieldnames or ())]
         if missing:
             raise SourceError(f"{like} is no such table: it lacks {' '.join(missing[:4])}")
+        names = list(reader.fieldnames or ())
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise SourceError(f"{like} has two columns of one name: {' '.join(twice[:4])}")
         rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
         raise SourceError(f"cannot read {like}: {error.strerror}") from error

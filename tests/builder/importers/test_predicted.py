@@ -128,6 +128,7 @@ def test_a_table_of_layers_has_predicted_gemms_and_its_other_layers(tmp_path: Pa
         (f"{DENSE}o_proj,0,3\n", LAYERS, r"line 7: tokens must be .* \(got '0'\)"),
         (f"{DENSE}o_proj,4k,3\n", LAYERS, r"line 7: tokens must be .* \(got '4k'\)"),
         (f"{DENSE}\no_proj,4k,3\n", LAYERS, "line 8: tokens must be"),
+        ("layer,tokens,time_us,tokens\no_proj,1,2,3\n", LAYERS, "two columns of one name: tokens"),
         (f"{DENSE}\n\no_proj,1\n", LAYERS, "line 9: it has not as many fields"),
     ],
 )
@@ -214,6 +215,12 @@ def test_a_table_of_vidur_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(SourceError, match=why):
         mlp(tmp_path, {**MLP, **cells})
+
+
+def test_of_vidur_s_rows_the_times_are_counted_of_which_each_has_several(tmp_path: Path) -> None:
+    _, lines = mlp_like(write_mlp(tmp_path / "mlp.csv", MLP, MLP), gp.load("h200"), "f16")
+    assert lines[0] == "8 times: predicted"
+    assert "2 times: add is no GEMM: as in the table" in lines
 
 
 def test_a_line_of_vidur_s_table_is_counted_where_blank_ones_are_before_it(tmp_path: Path) -> None:
