@@ -29,12 +29,16 @@ _SCRIPTS = (
 """Scripts of the explorer: one scope, in this order."""
 
 
-def explorer_page() -> str:
-    """Return the explorer of all built-in models, as a document."""
-    names = gpperf_lite.available()
+def explorer_page(models: Sequence[str | os.PathLike[str]] = ()) -> str:
+    """Return the explorer of models as a document: of all built-in models where none is named.
+
+    Raises what `explorer_section` raises.
+    """
+    names = models or gpperf_lite.available()
+    gpus = "one GPU" if len(names) == 1 else f"{len(names)} GPUs"
     lead = (
-        f"Runtime, power and energy of matrix multiplications on {len(names)} GPUs. Every number "
-        "is computed in this page, and equals that of the Python package to the last bit."
+        f"Runtime, power and energy of matrix multiplications on {gpus}. Every number is computed "
+        "in this page, and equals that of the Python package to the last bit."
     )
     return document("GEMM explorer", [explorer_section(names)], lead)
 

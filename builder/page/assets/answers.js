@@ -130,7 +130,7 @@ function showRemarks(place, asks, answers) {
     );
     const list = element("ul", {}, ...items);
     if (answers.length === 1) return list;
-    return element("div", {}, element("h4", {}, swatch(i), nameOf(asks[i])), list);
+    return element("div", {}, element("h3", {}, swatch(i), nameOf(asks[i])), list);
   });
   const [one, other] = answers;
   if (other && one.timed !== undefined && other.timed !== undefined && one.timed !== other.timed)

@@ -10,6 +10,7 @@ let drawn = null;
 let lastAnswers = [];
 let lastCurve = null;
 let curveKey = "";
+let layersKey = "";
 const cards = cardsOf(at("cards"));
 const sliders = {};
 
@@ -273,10 +274,15 @@ function rankingRefused(text) {
   at("ranked").textContent = "";
 }
 
+// The layers have sizes of their own: they are asked about when something else changed.
 function askLayers(one) {
+  const ask = { ...one, gemm: { ...one.gemm, m: 1, n: 1, k: 1 } };
+  const key = JSON.stringify([ask, view.layers]);
+  if (key === layersKey) return;
+  layersKey = key;
   const rows = layersOf(view.layers);
   if (!rows.length) at("layers-out").replaceChildren();
-  else layers.ask({ ask: one, rows, layers: rows.filter((row) => row.error === undefined) }, [one.model]);
+  else layers.ask({ ask, rows, layers: rows.filter((row) => row.error === undefined) }, [one.model]);
 }
 
 function layersShown(told, { ask: one, rows }) {
@@ -323,7 +329,7 @@ at("reset").addEventListener("click", () => change(BLANK));
 at("of").addEventListener("change", () => showSnippet(asksOf(view)));
 at("copy").addEventListener("click", () => copy(at("snippet").textContent, "Code"));
 at("link").addEventListener("click", () => copy(location.href.split("#")[0] + hashOf(view), "Link"));
-at("layers").addEventListener("input", () => change({ layers: at("layers").value }));
+at("layers").addEventListener("input", () => soon("typed", 200, () => change({ layers: at("layers").value })));
 at("example").addEventListener("click", () => change({ layers: EXAMPLE }));
 at("points").addEventListener("toggle", () => at("points").open && drawn && showPoints());
 at("all").addEventListener("click", () => {
