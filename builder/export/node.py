@@ -84,7 +84,7 @@ class NodeModule:
 
 
 def predictions_told(told: Sequence[Sequence[object]], kernels: Sequence[str]) -> NDArray[np.void]:
-    """Return what a module told, as PREDICTIONs.
+    """Return the answers of a module as PREDICTIONs.
 
     told: of each question FIGURES, then the kernel's name, the number of its bound, what was timed,
     whether power is unmeasured, and whether it is in the domain. kernels: names, in their order.

@@ -15,7 +15,11 @@ from .document import Section, asset, document, filled
 from .facts import facts_of
 from .packed import packed
 
+_STYLES = ("results.css", "explorer.css")
+"""Styles of the explorer; those for narrow screens stand last."""
+
 _SCRIPTS = (
+    "elements.js",
     "numbers.js",
     "models.js",
     "view.js",
@@ -24,6 +28,8 @@ _SCRIPTS = (
     "answers.js",
     "ranking.js",
     "layers.js",
+    "controls.js",
+    "curve.js",
     "explorer.js",
 )
 """Scripts of the explorer: one scope, in this order."""
@@ -74,7 +80,7 @@ def explorer_section(models: Sequence[str | os.PathLike[str]]) -> Section:
         "explorer",
         "What would it cost?",
         filled(asset("explorer.html"), values),
-        asset("explorer.css"),
+        "\n".join(map(asset, _STYLES)),
         "\n".join(map(asset, _SCRIPTS)),
     )
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from stand_ins.built_in import built_in
 
 from builder.export import contents_of, module_of, source_of
-from builder.export.node import predictions_told
-from builder.export.queries import Ask, parity_of
 from builder.export.answers import FIGURES
 from builder.export.javascript import camel
+from builder.export.node import predictions_told
+from builder.export.queries import Ask, parity_of
 from gpperf_lite import available
 from gpperf_lite._gemm import DTYPES, LAYOUTS
 

@@ -14,7 +14,9 @@ from gpperf_lite import available
 MOST_BYTES = 5_000_000
 
 
-def test_the_explorer_opens_with_no_error_and_no_request(open_explorer: Any, explorer: Path) -> None:
+def test_the_explorer_opens_with_no_error_and_no_request(
+    open_explorer: Any, explorer: Path
+) -> None:
     assert explorer.stat().st_size < MOST_BYTES
     with open_explorer() as tab:
         assert tab.locator("#x-cards .value").first.inner_text().split()[0][0].isdigit()
@@ -41,15 +43,14 @@ def page_of(script: str, folder: Path, policy: bool = True) -> Path:
 def test_an_error_or_a_request_of_a_page_fails_its_test(
     browser: Any, tmp_path: Path, script: str, policy: bool, problem: str
 ) -> None:
-    with pytest.raises(AssertionError, match=problem):
-        with opened(browser, page_of(script, tmp_path, policy)) as tab:
-            tab.wait_for_timeout(300)
+    page = page_of(script, tmp_path, policy)
+    with pytest.raises(AssertionError, match=problem), opened(browser, page) as tab:
+        tab.wait_for_timeout(300)
 
 
 def test_a_script_that_the_document_does_not_know_is_not_run(browser: Any, tmp_path: Path) -> None:
     """As one in a name that somebody gave to a model."""
     path = page_of("", tmp_path)
     path.write_text(path.read_text().replace("Text.", "<script>document.title = 'x'</script>"))
-    with pytest.raises(AssertionError, match="inline script"):
-        with opened(browser, path) as tab:
-            assert tab.title() == "Page"
+    with pytest.raises(AssertionError, match="inline script"), opened(browser, path) as tab:
+        assert tab.title() == "Page"

@@ -1,4 +1,4 @@
-"""What the curves look like: as in the screenshots that are kept, and different without a series."""
+"""The look of curves: as in the screenshots that are kept, and another without a series."""
 
 from __future__ import annotations
 

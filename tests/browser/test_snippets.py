@@ -37,7 +37,9 @@ def address(model: str, gemm: gp.Gemm, kernel: str | None, confidence: float) ->
     return "#" + "&".join(f"{name}={value}" for name, value in view.items())
 
 
-def expected(model: str, gemm: gp.Gemm, kernel: str | None, confidence: float) -> list[float | None]:
+def expected(
+    model: str, gemm: gp.Gemm, kernel: str | None, confidence: float
+) -> list[float | None]:
     p = built_in(model).predict(gemm, kernel, confidence)
     return [p.runtime_s, *p.runtime_interval_s, p.power_w, p.energy_j]
 

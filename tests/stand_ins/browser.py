@@ -1,6 +1,7 @@
 """A real browser: headless Chromium, driven by Playwright; pages that err or ask for files fail.
 
-Where Chromium or Playwright is missing the tests are skipped; GPPERF_REQUIRE_BROWSER=1 makes them fail.
+Where Chromium or Playwright is missing the tests are skipped; with GPPERF_REQUIRE_BROWSER=1 they
+fail.
 """
 
 from __future__ import annotations

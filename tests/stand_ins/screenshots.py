@@ -37,8 +37,7 @@ _DIFFERENT = """async ([one, other]) => {
     if (width !== second.width || height !== second.height) return 1;
     let n = 0;
     for (let i = 0; i < data.length; i += 4)
-        if ([0, 1, 2].some((channel) => Math.abs(data[i + channel] - second.data[i + channel]) > 24))
-            n++;
+        if ([i, i + 1, i + 2].some((at) => Math.abs(data[at] - second.data[at]) > 24)) n++;
     return n / (width * height);
 }"""
 

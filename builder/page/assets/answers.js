@@ -12,12 +12,6 @@ const TIMED = {
   layer: "one layer of an inference engine",
 };
 
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
 function swatch(number) {
   return element("span", { className: `swatch series-${number + 1}`, ariaHidden: "true" });
 }
@@ -25,7 +19,11 @@ function swatch(number) {
 // A number large, and its unit smaller.
 function showValue(place, text, ...before) {
   const [number, unit = ""] = text.split(" ");
-  place.replaceChildren(...before, number, element("span", { className: "unit", textContent: unit }));
+  place.replaceChildren(
+    ...before,
+    number,
+    element("span", { className: "unit", textContent: unit }),
+  );
 }
 
 // One card for each figure; of each answer a line, the second only where two are compared.
@@ -42,7 +40,12 @@ function cardsOf(place) {
       line.swatch = swatch(number);
       return line;
     });
-    const card = element("div", { className: `card card-${name}` }, element("dt", { textContent: label }), ...lines.map((one) => one.all));
+    const card = element(
+      "div",
+      { className: `card card-${name}` },
+      element("dt", { textContent: label }),
+      ...lines.map((one) => one.all),
+    );
     place.append(card);
     cards[name] = lines;
   }
@@ -51,7 +54,9 @@ function cardsOf(place) {
 
 function showFigures(cards, asks, answers) {
   for (const [name, { unit, value, low, high }] of Object.entries(FIGURES)) {
-    const numbers = answers.map((p, i) => (p.error === undefined ? value(p, flopsOf(asks[i].gemm)) : NaN));
+    const numbers = answers.map((p, i) =>
+      p.error === undefined ? value(p, flopsOf(asks[i].gemm)) : NaN,
+    );
     cards[name].forEach((line, i) => {
       line.all.hidden = i >= answers.length;
       if (i >= answers.length) return;
@@ -90,10 +95,14 @@ function reasonsOf({ model, gemm }, p) {
     n: () => size("n"),
     k: () => size("k"),
     batch: () => size("batch"),
-    runtime: () => `it takes longer than ${figure(one.longestS, "s")}, the longest that was measured`,
+    runtime: () =>
+      `it takes longer than ${figure(one.longestS, "s")}, the longest that was measured`,
     memory: () => `A, B and C do not fit in memory: the GPU has ${figure(memoryBytes, "B")}`,
     layout: () => `layout ${gemm.layout} was not measured, only ${one.layouts.join(" ")}`,
-    beta: () => (one.beta === "zero" ? "beta was 0 in all that was measured" : "beta was never 0 when measured"),
+    beta: () =>
+      one.beta === "zero"
+        ? "beta was 0 in all that was measured"
+        : "beta was never 0 when measured",
     "stand-in": () => `${gemm.dtype} was not measured: predicted as ${dtypes[gemm.dtype].standIn}`,
     remark: () => [...remarks, ...one.remarks].join("; "),
   };
@@ -114,11 +123,19 @@ function remarksOf(ask, p) {
     ? [{ kind: "good", text: `In the domain: the model was fitted to ${domainOf(ask, p)}.` }]
     : reasonsOf(ask, p).map((text) => ({ kind: "warn", text: `Out of the domain: ${text}.` }));
   if (!Number.isFinite(p.powerW))
-    said.push({ kind: "note", text: `Power is not known: there were no readings of it in ${ask.gemm.dtype}.` });
+    said.push({
+      kind: "note",
+      text: `Power is not known: there were no readings of it in ${ask.gemm.dtype}.`,
+    });
   if (p.powerIsUnmeasured)
-    said.push({ kind: "note", text: "The kernel is too short for power to have been measured: it follows from the physical model." });
+    said.push({
+      kind: "note",
+      text: "The kernel is too short for power to have been measured: it follows from the physical model.",
+    });
   const timed = TIMED[p.timed] ? ` Timed: ${TIMED[p.timed]}.` : "";
-  const error = one.medianApe ? ` Median error of runtime on held-out GEMMs: ${percent(one.medianApe)}.` : "";
+  const error = one.medianApe
+    ? ` Median error of runtime on held-out GEMMs: ${percent(one.medianApe)}.`
+    : "";
   said.push({ kind: "note", text: `Kernel: ${p.kernel}.${timed}${error}` });
   return said;
 }
@@ -135,10 +152,14 @@ function showRemarks(place, asks, answers) {
   const [one, other] = answers;
   if (other && one.timed !== undefined && other.timed !== undefined && one.timed !== other.timed)
     blocks.push(
-      element("ul", {}, element("li", {
-        className: "warn",
-        textContent: `The two timed different things (${TIMED[one.timed] || "not stated"}; ${TIMED[other.timed] || "not stated"}): do not compare their runtimes.`,
-      })),
+      element(
+        "ul",
+        {},
+        element("li", {
+          className: "warn",
+          textContent: `The two timed different things (${TIMED[one.timed] || "not stated"}; ${TIMED[other.timed] || "not stated"}): do not compare their runtimes.`,
+        }),
+      ),
     );
   place.replaceChildren(...blocks);
 }
@@ -148,10 +169,12 @@ function spoken(asks, answers) {
   return answers
     .map((p, i) => {
       if (p.error !== undefined) return `${nameOf(asks[i])}: ${p.error}.`;
-      const figures = Object.values(FIGURES).slice(0, 3).map(({ label, unit, value }) => {
-        const number = value(p, flopsOf(asks[i].gemm));
-        return `${label.toLowerCase()} ${Number.isFinite(number) ? figure(number, unit) : "not known"}`;
-      });
+      const figures = Object.values(FIGURES)
+        .slice(0, 3)
+        .map(({ label, unit, value }) => {
+          const number = value(p, flopsOf(asks[i].gemm));
+          return `${label.toLowerCase()} ${Number.isFinite(number) ? figure(number, unit) : "not known"}`;
+        });
       return `${nameOf(asks[i])}: ${figures.join(", ")}, ${p.bound}-bound, ${p.inDomain ? "in the domain" : "out of the domain"}.`;
     })
     .join(" ");

@@ -46,7 +46,8 @@ function binaryTicks([least, most], width) {
   const octaves = Math.log2(most / least);
   const step = Math.max(1, Math.ceil((octaves * 52) / width));
   const ticks = [];
-  for (let tick = 2 ** Math.ceil(Math.log2(least)); tick <= most; tick *= 2 ** step) ticks.push(tick);
+  for (let tick = 2 ** Math.ceil(Math.log2(least)); tick <= most; tick *= 2 ** step)
+    ticks.push(tick);
   return ticks;
 }
 
@@ -102,36 +103,72 @@ function drawChart(place, { curves, vary, at, label, unit }) {
   for (const [first, last] of outsideOf(shown[0].points))
     parts.push(
       svg("rect", {
-        class: "unmeasured", x: x(first).toFixed(1), y: top,
-        width: Math.max(x(last) - x(first), 1).toFixed(1), height: height - bottom - top,
+        class: "unmeasured",
+        x: x(first).toFixed(1),
+        y: top,
+        width: Math.max(x(last) - x(first), 1).toFixed(1),
+        height: height - bottom - top,
       }),
     );
   for (const tick of decimalTicks(values)) {
     const place = y(tick).toFixed(1);
     parts.push(svg("line", { class: "grid", x1: left, x2: width - right, y1: place, y2: place }));
-    parts.push(svg("text", { class: "tick", x: left - 8, y: place, dy: "0.32em", "text-anchor": "end" }, plain(tick, unit)));
+    parts.push(
+      svg(
+        "text",
+        { class: "tick", x: left - 8, y: place, dy: "0.32em", "text-anchor": "end" },
+        plain(tick, unit),
+      ),
+    );
   }
   for (const tick of binaryTicks(sizes, width - left - right)) {
     const place = x(tick).toFixed(1);
     parts.push(svg("line", { class: "grid", x1: place, x2: place, y1: top, y2: height - bottom }));
-    parts.push(svg("text", { class: "tick", x: place, y: height - bottom + 18, "text-anchor": "middle" }, String(tick)));
+    parts.push(
+      svg(
+        "text",
+        { class: "tick", x: place, y: height - bottom + 18, "text-anchor": "middle" },
+        String(tick),
+      ),
+    );
   }
   parts.push(svg("text", { class: "title", x: 4, y: 12 }, label));
-  parts.push(svg("text", { class: "title", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, vary));
+  parts.push(
+    svg(
+      "text",
+      { class: "title", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" },
+      vary,
+    ),
+  );
 
   shown.forEach(({ points }, number) => {
     const banded = points.filter((point) => Number.isFinite(point.low + point.high));
     if (banded.length > 1) {
       const upper = banded.map((point) => [x(point.size), y(point.high)]);
       const lower = banded.map((point) => [x(point.size), y(point.low)]).reverse();
-      parts.push(svg("path", { class: `band series-${number + 1}`, d: `${path([...upper, ...lower])}Z` }));
+      parts.push(
+        svg("path", { class: `band series-${number + 1}`, d: `${path([...upper, ...lower])}Z` }),
+      );
     }
   });
   if (at >= sizes[0] && at <= sizes[1])
-    parts.push(svg("line", { class: "now", x1: x(at).toFixed(1), x2: x(at).toFixed(1), y1: top, y2: height - bottom }));
+    parts.push(
+      svg("line", {
+        class: "now",
+        x1: x(at).toFixed(1),
+        x2: x(at).toFixed(1),
+        y1: top,
+        y2: height - bottom,
+      }),
+    );
   shown.forEach(({ points, now }, number) => {
     const series = `series-${number + 1}`;
-    parts.push(svg("path", { class: `curve ${series}`, d: path(points.map((point) => [x(point.size), y(point.value)])) }));
+    parts.push(
+      svg("path", {
+        class: `curve ${series}`,
+        d: path(points.map((point) => [x(point.size), y(point.value)])),
+      }),
+    );
     if (Number.isFinite(now) && at >= sizes[0] && at <= sizes[1]) {
       const [cx, cy] = [x(at).toFixed(1), y(now).toFixed(1)];
       parts.push(
@@ -150,7 +187,13 @@ function drawChart(place, { curves, vary, at, label, unit }) {
   });
   const drawing = svg(
     "svg",
-    { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `${title}. ${said.join(" ")}` },
+    {
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      role: "img",
+      "aria-label": `${title}. ${said.join(" ")}`,
+    },
     ...parts,
   );
   const old = place.firstElementChild;

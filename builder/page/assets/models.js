@@ -21,6 +21,12 @@ engine.addEventListener("message", ({ data }) => {
   else fail(new Error(data.error));
 });
 
+// It cannot be started, as where a frame forbids workers: whoever waits is told.
+engine.addEventListener("error", () => {
+  for (const { fail } of waiting.values()) fail(new Error("the browser did not start its worker"));
+  waiting.clear();
+});
+
 function asked(kind, question) {
   const number = ++lastNumber;
   return new Promise((done, fail) => {

@@ -31,7 +31,9 @@ function figure(number, unit) {
 function between(low, high, unit) {
   const [from, to] = [figure(low, unit), figure(high, unit)];
   const [, ownUnit] = from.split(" ");
-  return ownUnit && to.endsWith(` ${ownUnit}`) ? `${from.split(" ")[0]} – ${to}` : `${from} – ${to}`;
+  return ownUnit && to.endsWith(` ${ownUnit}`)
+    ? `${from.split(" ")[0]} – ${to}`
+    : `${from} – ${to}`;
 }
 
 function count(value) {
@@ -64,7 +66,7 @@ const SWEEP_STOPS = stopsOf(16, 2 ** 18);
 // The index of the stop that is nearest to a size, by ratio.
 function nearestStop(stops, size) {
   let low = 0;
-  for (let high = stops.length - 1; high - low > 1; ) {
+  for (let high = stops.length - 1; high - low > 1;) {
     const middle = (low + high) >> 1;
     if (stops[middle] <= size) low = middle;
     else high = middle;

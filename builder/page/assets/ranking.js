@@ -21,7 +21,8 @@ function showRanking(place, ask, objective, ranking, choose) {
     const chosen = element("button", { type: "button", className: "link", textContent: p.kernel });
     chosen.addEventListener("click", () => choose(p.kernel));
     return element(
-      "tr", {},
+      "tr",
+      {},
       element("td", { textContent: String(i + 1) }),
       element("th", { scope: "row" }, chosen),
       element("td", { textContent: i ? times(value(p) / best) : "best" }),
@@ -31,9 +32,17 @@ function showRanking(place, ask, objective, ranking, choose) {
   });
   const heads = ["#", "Kernel", "To the best", ...COLUMNS.map(([name]) => name), "Domain"];
   const table = element(
-    "table", {},
-    element("caption", { className: "sr", textContent: `Kernels for ${nameOf({ ...ask, kernel: null })}, least ${OBJECTIVES[objective].toLowerCase()} first` }),
-    element("thead", {}, element("tr", {}, ...heads.map((name) => element("th", { scope: "col", textContent: name })))),
+    "table",
+    {},
+    element("caption", {
+      className: "sr",
+      textContent: `Kernels for ${nameOf({ ...ask, kernel: null })}, least ${OBJECTIVES[objective].toLowerCase()} first`,
+    }),
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...heads.map((name) => element("th", { scope: "col", textContent: name }))),
+    ),
     element("tbody", {}, ...rows),
   );
   place.replaceChildren(table);

@@ -1,8 +1,20 @@
 // The view: all that the reader chose, and its text behind the # of the address.
 
 const FIGURES = {
-  runtime: { label: "Runtime", unit: "s", value: (p) => p.runtimeS, low: "runtimeLowS", high: "runtimeHighS" },
-  power: { label: "Power", unit: "W", value: (p) => p.powerW, low: "powerLowW", high: "powerHighW" },
+  runtime: {
+    label: "Runtime",
+    unit: "s",
+    value: (p) => p.runtimeS,
+    low: "runtimeLowS",
+    high: "runtimeHighS",
+  },
+  power: {
+    label: "Power",
+    unit: "W",
+    value: (p) => p.powerW,
+    low: "powerLowW",
+    high: "powerHighW",
+  },
   energy: { label: "Energy", unit: "J", value: (p) => p.energyJ },
   tflops: { label: "Throughput", unit: "FLOP/s", value: (p, flops) => flops / p.runtimeS },
   efficiency: { label: "Efficiency", unit: "FLOP/J", value: (p, flops) => flops / p.energyJ },
@@ -13,10 +25,24 @@ const DIMENSIONS = ["m", "n", "k", "batch"];
 
 const USUAL = MODELS.has("h200_sxm") ? "h200_sxm" : FACTS[0].id;
 const BLANK = {
-  gpu: USUAL, dtype: "bf16", layout: "tn", kernel: "",
-  m: "4096", n: "4096", k: "4096", batch: "1", beta: "0", confidence: "0.9",
-  vs: "", vsdtype: "", vskernel: "",
-  x: "m", y: "runtime", by: "runtime", code: "python", layers: "",
+  gpu: USUAL,
+  dtype: "bf16",
+  layout: "tn",
+  kernel: "",
+  m: "4096",
+  n: "4096",
+  k: "4096",
+  batch: "1",
+  beta: "0",
+  confidence: "0.9",
+  vs: "",
+  vsdtype: "",
+  vskernel: "",
+  x: "m",
+  y: "runtime",
+  by: "runtime",
+  code: "python",
+  layers: "",
 };
 const ALWAYS = ["gpu", "dtype", "m", "n", "k"];
 
