@@ -141,10 +141,13 @@ def test_the_address_holds_the_view_and_a_new_page_shows_the_same(open_explorer:
         tab.select_option("#x-y", "energy")
         paste(tab, "#x-layers", "1,4096,4096,2\n# a remark & more\n2, 64, 64")
         tab.wait_for_timeout(SETTLED)
+        until(tab, "document.getElementById('x-layers-said').textContent !== ''")
         address, text = tab.evaluate("location.hash"), tab.locator("#x").inner_text()
         values = tab.evaluate(VALUES)
     with open_explorer(address) as tab:
         tab.wait_for_timeout(SETTLED)
+        until(tab, "document.getElementById('x-layers-said').textContent !== ''")
+        until(tab, "document.getElementById('x-said').textContent !== ''")
         assert tab.locator("#x").inner_text() == text
         assert tab.evaluate(VALUES) == values
         assert tab.evaluate("location.hash") == address
@@ -252,6 +255,26 @@ def test_a_list_of_layers_is_summed_up_and_lines_that_are_wrong_are_named(
         assert tab.locator("#x-layers-out tbody tr").count() == 3
         tab.fill("#x-layers", "")
         until(tab, "document.getElementById('x-layers-out').children.length === 0")
+
+
+def test_layers_are_summed_up_for_both_gpus_that_are_compared(open_explorer: Any) -> None:
+    layers = [(64, 6144, 4096, 32), (64, 4096, 14336, 16)]
+    with open_explorer("#gpu=h200_sxm&dtype=bf16&vs=t4&vsdtype=f16") as tab:
+        paste(tab, "#x-layers", "\n".join(",".join(map(str, one)) for one in layers))
+        tab.wait_for_selector("#x-layers-out .totals dd + dd")
+        values = [one.evaluate(TEXT) for one in tab.locator("#x-layers-out .value").all()][:2]
+    for text, name, dtype in zip(values, ("h200_sxm", "t4"), ("bf16", "f16"), strict=True):
+        model = built_in(name)
+        each = [n * model.predict(gp.Gemm(*sizes, dtype)).runtime_s for *sizes, n in layers]
+        assert text.endswith(shown(figure(math.fsum(each), "s")))
+
+
+def test_a_list_that_is_too_long_is_cut_and_says_so(open_explorer: Any) -> None:
+    with open_explorer() as tab:
+        paste(tab, "#x-layers", "1,32,32\n" * 20_001)
+        tab.wait_for_selector("#x-layers-out .wrong")
+        said = tab.locator("#x-layers-out .wrong").inner_text()
+        assert "Line 20001: a list must have at most 20000 layers (got 20001)" in said
 
 
 def test_a_thousand_layers_are_summed_up_while_the_page_goes_on_answering(

@@ -49,7 +49,7 @@ function gpuOptions() {
 function kernelOptions(id, dtype, layout) {
   const { kernels, dtypes } = MODELS.get(id);
   const { preset } = dtypes[dtype];
-  const usual = preset < 0 ? "The fastest of all" : `Usual: ${kernels[preset]}`;
+  const usual = preset < 0 ? "Default: the fastest" : `Default: ${kernels[preset]}`;
   return [option("", usual), ...kernelsOf(id, dtype, layout).map((name) => option(name, name))];
 }
 

@@ -77,29 +77,9 @@ function showPoints() {
   );
   const rows = [...bySize]
     .sort(([one], [other]) => one - other)
-    .map(([size, points]) =>
-      element(
-        "tr",
-        {},
-        element("th", { scope: "row", textContent: String(size) }),
-        ...curves.flatMap((_, i) =>
-          cellsOf(points[i], unit).map((text) => element("td", { textContent: text })),
-        ),
-      ),
-    );
+    .map(([size, points]) => [String(size), ...curves.flatMap((_, i) => cellsOf(points[i], unit))]);
   const heads = [vary, ...curves.flatMap(({ name }) => [name, "Interval", "Domain"])];
-  const table = element(
-    "table",
-    {},
-    element("caption", { className: "sr", textContent: `${drawn.label} over ${vary}` }),
-    element(
-      "thead",
-      {},
-      element("tr", {}, ...heads.map((name) => element("th", { scope: "col", textContent: name }))),
-    ),
-    element("tbody", {}, ...rows),
-  );
-  at("points-table").replaceChildren(table);
+  at("points-table").replaceChildren(tableOf(`${drawn.label} over ${vary}`, heads, rows));
 }
 
 function cellsOf(point, unit) {

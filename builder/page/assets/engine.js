@@ -119,10 +119,15 @@ const ANSWERS = {
     return { n: found.length, best: found.slice(0, top) };
   },
 
-  layers: ({ ask, layers }, number) =>
-    inSlices("layers", number, layers, ({ m, n, k }) =>
+  // Of each question, an answer to each layer.
+  async layers({ asks, layers }, number) {
+    const pairs = asks.flatMap((ask) => layers.map((layer) => ({ ask, layer })));
+    const made = await inSlices("layers", number, pairs, ({ ask, layer: { m, n, k } }) =>
       answerOf({ ...ask, gemm: { ...ask.gemm, m, n, k } }),
-    ),
+    );
+    const first = (side) => side * layers.length;
+    return made && asks.map((_, side) => made.slice(first(side), first(side + 1)));
+  },
 };
 
 onmessage = async ({ data: { number, kind, question } }) => {

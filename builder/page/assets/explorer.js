@@ -26,7 +26,7 @@ function ask() {
   askCurve(asks, models);
   const top = isAllRanked ? LARGEST : FIRST_ROWS;
   ranking.ask({ ask: { ...asks[0], kernel: null }, objective: view.by, top }, [models[0]]);
-  askLayers(asks[0]);
+  askLayers(asks, models);
   showSnippet(asks);
   soon("hash", 250, () => {
     if (isView(location.hash) || hashOf(view) !== hashOf(viewOf("")))
@@ -112,28 +112,36 @@ function rankingRefused(text) {
 }
 
 // The layers have sizes of their own: they are asked about when something else changed.
-function askLayers(one) {
-  const ask = { ...one, gemm: { ...one.gemm, m: 1, n: 1, k: 1 } };
-  const key = JSON.stringify([ask, view.layers]);
+function askLayers(asks, models) {
+  const alike = asks.map((one) => ({ ...one, gemm: { ...one.gemm, m: 1, n: 1, k: 1 } }));
+  const key = JSON.stringify([alike, view.layers]);
   if (key === layersKey) return;
   layersKey = key;
   const rows = layersOf(view.layers);
-  if (!rows.length) at("layers-out").replaceChildren();
-  else
-    layers.ask({ ask, rows, layers: rows.filter((row) => row.error === undefined) }, [one.model]);
+  const right = rows.filter((row) => row.error === undefined);
+  if (rows.length) layers.ask({ asks: alike, rows, layers: right }, models);
+  else at("layers-out").replaceChildren();
 }
 
-function layersShown(told, { ask: one, rows }) {
+function layersShown(told, { asks, rows }) {
   if (!view.layers.trim()) return;
-  showLayers(at("layers-out"), one, rows, told);
+  showLayers(at("layers-out"), asks, rows, told);
   soon("layers", 700, () => {
-    const values = [...at("layers-out").querySelectorAll(".totals .card")]
-      .slice(0, 2)
-      .map((card) => card.textContent);
-    at("layers-said").textContent = values.length
-      ? `Sum of the layers: ${values.join(", ")}`
-      : "No line could be summed up.";
+    const cards = [...at("layers-out").querySelectorAll(".totals .card")].slice(0, 2);
+    const nWrong = rows.filter((row) => row.error !== undefined).length;
+    const said = cards.length ? `Sum of the layers: ${cards.map(cardAsText).join(", ")}.` : "";
+    at("layers-said").textContent = nWrong ? `${said} Lines that are wrong: ${nWrong}.` : said;
   });
+}
+
+function cardAsText(card) {
+  const values = [...card.querySelectorAll(".value")].map((value) =>
+    [...value.childNodes]
+      .map((part) => part.textContent)
+      .filter(Boolean)
+      .join(" "),
+  );
+  return `${card.querySelector("dt").textContent.toLowerCase()} ${values.join(" and ")}`;
 }
 
 // ---- snippets and links ----

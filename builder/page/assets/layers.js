@@ -6,6 +6,7 @@ const EXAMPLE = `# m, n, k, count: a decoder layer of 64 tokens, 32 times
 64, 28672, 4096, 32
 64, 4096, 14336, 32`;
 const MOST_LAYERS = 20000;
+const MOST_ROWS = 200;
 
 // Lines of a text: {line, m, n, k, count} each, or {line, error}.
 function layersOf(text) {
@@ -34,131 +35,107 @@ function layersOf(text) {
       });
     else rows.push({ line, m: Number(m), n: Number(n), k: Number(k), count: Number(times) });
   });
-  return rows.slice(0, MOST_LAYERS);
+  if (rows.length <= MOST_LAYERS) return rows;
+  const error = `a list must have at most ${MOST_LAYERS} layers (got ${rows.length})`;
+  return [...rows.slice(0, MOST_LAYERS), { line: rows[MOST_LAYERS].line, error }];
 }
 
-function sumOf(layers, answers, value) {
-  return layers.reduce((sum, { count: times }, i) => sum + times * value(answers[i], layers[i]), 0);
-}
-
-function showLayers(place, ask, rows, answers) {
-  const good = rows.filter((row) => row.error === undefined);
+// Show what layers cost. rows: of `layersOf`; told: of each question, an answer to each row that is right.
+function showLayers(place, asks, rows, told) {
+  const right = rows.filter((row) => row.error === undefined);
   const wrong = rows.filter((row) => row.error !== undefined);
-  good.forEach((row, i) => {
-    if (answers[i].error !== undefined) wrong.push({ line: row.line, error: answers[i].error });
+  const isAnswered = right.map((row, i) => {
+    const side = told.findIndex((answers) => answers[i].error !== undefined);
+    if (side < 0) return true;
+    const whose = asks.length > 1 ? `${nameOf(asks[side])}: ` : "";
+    wrong.push({ line: row.line, error: whose + told[side][i].error });
+    return false;
   });
-  const layers = good.filter((_, i) => answers[i].error === undefined);
-  const told = answers.filter((p) => p.error === undefined);
-  const parts = [];
-  if (wrong.length) {
-    wrong.sort((one, other) => one.line - other.line);
-    const items = wrong
-      .slice(0, 20)
-      .map(({ line, error }) => element("li", { textContent: `Line ${line}: ${error}.` }));
-    if (wrong.length > 20)
-      items.push(element("li", { textContent: `and ${wrong.length - 20} more.` }));
-    const what = wrong.length === 1 ? "1 line is" : `${wrong.length} lines are`;
-    parts.push(
-      element(
-        "div",
-        { className: "wrong" },
-        element("p", { textContent: `${what} not in the sum:` }),
-        element("ul", {}, ...items),
-      ),
-    );
-  }
-  if (layers.length) parts.push(totalsOf(ask, layers, told), layerTable(layers, told));
+  const layers = right.filter((_, i) => isAnswered[i]);
+  const costs = told.map((answers) => answers.filter((_, i) => isAnswered[i]));
+  const parts = wrong.length ? [wrongLines(wrong)] : [];
+  if (layers.length) parts.push(totalsOf(asks, layers, costs), layerTable(asks, layers, costs));
   place.replaceChildren(...parts);
 }
 
-function valueOf(text) {
-  const place = element("span", { className: "value" });
-  showValue(place, text);
-  return place;
+function wrongLines(wrong) {
+  wrong.sort((one, other) => one.line - other.line);
+  const said = wrong.slice(0, 20).map(({ line, error }) => `Line ${line}: ${error}.`);
+  if (wrong.length > said.length) said.push(`and ${wrong.length - said.length} more.`);
+  const what = wrong.length === 1 ? "1 line is" : `${wrong.length} lines are`;
+  return element(
+    "div",
+    { className: "wrong" },
+    element("p", { textContent: `${what} not in the sum:` }),
+    element("ul", {}, ...said.map((text) => element("li", { textContent: text }))),
+  );
 }
 
-function totalsOf(ask, layers, told) {
-  const sum = (value) => sumOf(layers, told, value);
+// The sums of all layers on one side: {name: [value, more]}.
+function sumsOf(ask, layers, answers) {
+  const sum = (value) =>
+    layers.reduce((total, layer, i) => total + layer.count * value(answers[i], layer), 0);
   const runtimeS = sum((p) => p.runtimeS);
+  const ends = ["runtimeLowS", "runtimeHighS"].map((name) => sum((p) => p[name]));
   const energyJ = sum((p) => p.energyJ);
   const flops = sum((_, { m, n, k }) => flopsOf({ m, n, k, batch: ask.gemm.batch }));
-  const nOutside = told.filter((p) => !p.inDomain).length;
-  const items = [
-    [
-      "Runtime",
-      figure(runtimeS, "s"),
-      between(
-        sum((p) => p.runtimeLowS),
-        sum((p) => p.runtimeHighS),
-        "s",
-      ),
-    ],
-    ["Energy", figure(energyJ, "J"), ""],
-    ["Mean power", figure(energyJ / sum((p) => p.sustainedRuntimeS), "W"), ""],
-    ["Throughput", figure(flops / runtimeS, "FLOP/s"), ""],
-    [
-      "GEMMs",
+  const nOutside = answers.filter((p) => !p.inDomain).length;
+  return {
+    Runtime: [figure(runtimeS, "s"), between(...ends, "s")],
+    Energy: [figure(energyJ, "J"), ""],
+    "Mean power": [figure(energyJ / sum((p) => p.sustainedRuntimeS), "W"), ""],
+    Throughput: [figure(flops / runtimeS, "FLOP/s"), ""],
+    GEMMs: [
       count(sum(() => 1)),
-      nOutside ? `${nOutside} of ${told.length} lines out of the domain` : "all in the domain",
+      nOutside ? `${nOutside} of ${layers.length} lines out of the domain` : "all in the domain",
     ],
-  ];
-  const cards = items.map(([name, value, more]) =>
-    element(
-      "div",
-      { className: "card" },
-      element("dt", { textContent: name }),
-      element("dd", {}, valueOf(value), element("span", { className: "more", textContent: more })),
-    ),
-  );
+  };
+}
+
+function totalsOf(asks, layers, costs) {
+  const sides = asks.map((ask, side) => sumsOf(ask, layers, costs[side]));
+  const cards = Object.keys(sides[0]).map((name) => {
+    const lines = sides.map((sums, side) => {
+      const [text, more] = sums[name];
+      const value = element("span", { className: "value" });
+      showValue(value, text, ...(sides.length > 1 ? [swatch(side)] : []));
+      return element("dd", {}, value, element("span", { className: "more", textContent: more }));
+    });
+    const label = element("dt", { textContent: name });
+    return element("div", { className: "card" }, label, ...lines);
+  });
   return element("dl", { className: "cards totals" }, ...cards);
 }
 
-function layerTable(layers, told) {
-  const whole = sumOf(layers, told, (p) => p.runtimeS);
-  const rows = layers.slice(0, 200).map(({ line, m, n, k, count: times }, i) => {
-    const p = told[i];
-    const cells = [m, n, k, times].map(count);
-    cells.push(
-      figure(p.runtimeS, "s"),
-      figure(times * p.runtimeS, "s"),
-      percent((times * p.runtimeS) / whole),
-      figure(times * p.energyJ, "J"),
-      p.inDomain ? "in" : "out",
-    );
-    return element(
-      "tr",
-      {},
-      element("th", { scope: "row", textContent: String(line) }),
-      ...cells.map((text) => element("td", { textContent: text })),
-    );
+function layerTable(asks, layers, costs) {
+  const whole = costs.map((answers) =>
+    layers.reduce((sum, layer, i) => sum + layer.count * answers[i].runtimeS, 0),
+  );
+  const rows = layers.slice(0, MOST_ROWS).map((layer, i) => {
+    const { line, m, n, k, count: times } = layer;
+    const cells = costs.flatMap((answers, side) => {
+      const { runtimeS, energyJ, inDomain } = answers[i];
+      const ofAll = times * runtimeS;
+      return [
+        figure(runtimeS, "s"),
+        figure(ofAll, "s"),
+        percent(ofAll / whole[side]),
+        figure(times * energyJ, "J"),
+        inDomain ? "in" : "out",
+      ];
+    });
+    return [String(line), ...[m, n, k, times].map(count), ...cells];
   });
-  const heads = [
-    "Line",
-    "m",
-    "n",
-    "k",
-    "Count",
-    "Runtime of one",
-    "Runtime of all",
-    "Share",
-    "Energy of all",
-    "Domain",
-  ];
-  const caption =
-    layers.length > rows.length ? `The first ${rows.length} of ${layers.length} layers` : "Layers";
-  const table = element(
-    "table",
-    {},
-    element("caption", {
-      className: layers.length > rows.length ? "" : "sr",
-      textContent: caption,
-    }),
-    element(
-      "thead",
-      {},
-      element("tr", {}, ...heads.map((name) => element("th", { scope: "col", textContent: name }))),
-    ),
-    element("tbody", {}, ...rows),
+  const heads = asks.flatMap((ask) => {
+    const whose = asks.length > 1 ? `${nameOf(ask)}: ` : "";
+    return [`${whose}one`, `${whose}all`, "Share", "Energy of all", "Domain"];
+  });
+  const isCut = layers.length > rows.length;
+  const table = tableOf(
+    isCut ? `The first ${rows.length} of ${layers.length} layers` : "Layers",
+    ["Line", "m", "n", "k", "Count", ...heads],
+    rows,
+    { isCaptionShown: isCut },
   );
   return element(
     "div",

@@ -20,30 +20,12 @@ function showRanking(place, ask, objective, ranking, choose) {
   const rows = ranking.map((p, i) => {
     const chosen = element("button", { type: "button", className: "link", textContent: p.kernel });
     chosen.addEventListener("click", () => choose(p.kernel));
-    return element(
-      "tr",
-      {},
-      element("td", { textContent: String(i + 1) }),
-      element("th", { scope: "row" }, chosen),
-      element("td", { textContent: i ? times(value(p) / best) : "best" }),
-      ...COLUMNS.map(([, text]) => element("td", { textContent: text(p, flops) })),
-      element("td", { textContent: p.inDomain ? "in" : "out" }),
-    );
+    const relative = i ? times(value(p) / best) : "best";
+    const figures = COLUMNS.map(([, text]) => text(p, flops));
+    return [String(i + 1), chosen, relative, ...figures, p.inDomain ? "in" : "out"];
   });
-  const heads = ["#", "Kernel", "To the best", ...COLUMNS.map(([name]) => name), "Domain"];
-  const table = element(
-    "table",
-    {},
-    element("caption", {
-      className: "sr",
-      textContent: `Kernels for ${nameOf({ ...ask, kernel: null })}, least ${OBJECTIVES[objective].toLowerCase()} first`,
-    }),
-    element(
-      "thead",
-      {},
-      element("tr", {}, ...heads.map((name) => element("th", { scope: "col", textContent: name }))),
-    ),
-    element("tbody", {}, ...rows),
-  );
-  place.replaceChildren(table);
+  const label = OBJECTIVES[objective].toLowerCase();
+  const caption = `Kernels for ${nameOf({ ...ask, kernel: null })}, least ${label} first`;
+  const heads = ["#", "Kernel", "Relative", ...COLUMNS.map(([name]) => name), "Domain"];
+  place.replaceChildren(tableOf(caption, heads, rows, { headAt: 1 }));
 }
