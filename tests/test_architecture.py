@@ -206,7 +206,7 @@ BUILDER_LIBRARIES = {
     "calibrate.gaussian_process": {"scipy"},
     "calibrate.points_to_measure": {"sklearn"},
     "collect.fleet.ray_cluster": {"ray"},
-    "collect.supervisor.progress": {"rich"},
+    "collect.supervisor.live_progress": {"rich"},
     "compile.compilation": {"rich"},
     "compile.nvrtc": {"cuda"},
     "compile.one_job": {"cuda"},
