@@ -23,12 +23,14 @@ from stand_ins.plans import QUICK, TILED, rows_of, run_session, small_plan, stat
 from builder.collect import SIMULATED, CollectOptions, DeviceSpec, collect
 from builder.collect.journal import Journal
 from builder.collect.supervisor import (
+    Interrupts,
     JsonProgress,
     Limits,
     LiveProgress,
     PlainProgress,
     WorkerProcess,
     progress_for_people,
+    supervise,
 )
 from builder.collect.supervisor.pace import Pace
 from builder.collect.supervisor.progress import duration, one_line, rate_text
@@ -125,6 +127,13 @@ def test_what_is_not_known_is_a_dash() -> None:
     _, line, *_ = shown([worker_at(Standing(points=5))])
     assert " - -  " in line
     assert "None" not in line
+
+
+def test_restarts_are_counted_where_there_were_some() -> None:
+    worker = worker_at(Standing(points=5))
+    assert len(shown([worker])) == 2
+    worker.restarts = 3
+    assert shown([worker])[2] == "gpu-0: restarts: 3"
 
 
 def test_before_the_first_point_the_step_is_shown() -> None:
@@ -394,6 +403,26 @@ def test_a_step_without_a_journal_leaves_the_standing_as_it_was() -> None:
         theirs.send(beat)
     worker._listen()
     assert (worker.heartbeat.what, worker.standing) == ("ending", BUSY)
+
+
+@pytest.mark.slow
+def test_a_kernel_that_ends_its_process_is_seen_on_the_terminal(tmp_path: Path) -> None:
+    """With real workers: what they tell before and after they are started again."""
+    faults = json.dumps(Faults(launches=(LaunchFault(TILED, "kill", nth=40),)).to_json())
+    job = Job(tmp_path / "gpu-0.jsonl", small_plan(12, 4), QUICK)
+    out = io.StringIO()
+    progress = LiveProgress(Console(file=out, force_terminal=True, width=120))
+    with Interrupts() as interrupts:
+        supervise([(DeviceSpec(SIMULATED, seed=7, faults=faults), job)], interrupts, progress)
+    progress.close()
+    text = ESCAPE.sub("", out.getvalue())
+    last = text.rpartition("last read")[2]
+    assert "complete" in last
+    assert "gpu-0: restarts: 2" in last
+    assert "gpu-0: last error: crash: the process was ended by SIGKILL, at tiled_sgemm_16" in last
+    assert re.search(
+        r"gpu-0: crash: the process was ended by SIGKILL; \S+ .* counts as failed", text
+    )
 
 
 SWEEP = """
