@@ -19,6 +19,8 @@ from ._text_chart import chart_lines
 
 _SIZES = ("m", "n", "k", "batch")
 _MOST_NOTES = 8
+_MOST_BANDS = 3
+"""Series whose intervals can be told apart, one upon another."""
 
 
 class _Charted(NamedTuple):
@@ -127,6 +129,9 @@ def _chart(
     drawn = [one for one in series if any(one.points)]
     below = [*_unknown(charted, wanted), *notes]
     _check_number(drawn, word, sweeps, below)
+    if len(drawn) > _MOST_BANDS:
+        drawn = [_without_intervals(one) for one in drawn]
+        below.insert(0, f"intervals are drawn of at most {_MOST_BANDS} lines")
     points = [point for one in drawn for point in one.points if point]
     ends = (end for point in points for end in (point.y, point.low, point.high))
     y = axis_of_figures(wanted.name, ends, wanted.tick, may_be_log=wanted.is_cost)
@@ -189,6 +194,11 @@ def _points(group: Sequence[_Charted], sweeps: str, wanted: _Figure) -> tuple[Po
             x, is_outside = getattr(one.gemm, sweeps), not one.prediction.in_domain
             points.append(Point(x, value, low, high, is_outside))
     return tuple(points)
+
+
+def _without_intervals(series: Series) -> Series:
+    points = (point and point._replace(low=point.y, high=point.y) for point in series.points)
+    return Series(series.label, tuple(points))
 
 
 def _unknown(charted: Sequence[_Charted], wanted: _Figure) -> list[str]:

@@ -100,6 +100,16 @@ def test_a_comparison_has_a_series_for_each_gpu(capsys: pytest.CaptureFixture[st
     assert "others have" in " ".join(text.split()), "the notes of the table are here, too"
 
 
+def test_intervals_are_left_out_where_they_would_hide_one_another(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for ks, is_drawn in (("1024,2048,4096", True), ("512,1024,2048,4096", False)):
+        asked = ["1,64,512,4096,8192", "4096", ks, "--dtype=bf16", "--plot"]
+        text = printed(capsys, "predict", *asked)
+        assert ("░" in text) == is_drawn
+        assert ("intervals are drawn of at most 3 lines" in text) != is_drawn
+
+
 def test_lines_that_timed_different_things_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["1,64,4096", "4096", "7168", "--dtype=bf16,fp8", "--kernel=library"]
     text = printed(capsys, "compare", *asked, "--plot=tflops")
