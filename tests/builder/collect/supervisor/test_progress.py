@@ -450,7 +450,7 @@ def test_ctrl_c_leaves_a_clean_terminal_and_a_run_that_goes_on(tmp_path: Path) -
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests", "LIVE": "1", "TERM": "xterm"}
     process = subprocess.Popen(
         [*map(str, command)], env=environment, stdin=theirs, stdout=theirs, stderr=theirs,
-        preexec_fn=os.setsid,
+        start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
     chunks = [b""]
