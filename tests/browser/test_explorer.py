@@ -13,6 +13,8 @@ from stand_ins.built_in import built_in
 import gpperf_lite as gp
 from gpperf_lite._figures import figure
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "\N{EN DASH}"
 """In place of a figure that is not known."""
 

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from stand_ins.browser import REQUIRED
 
+pytestmark = pytest.mark.slow
+
 N_MOVES = 200
 FRAME_MS = 16.0
 LONG_TASK_MS = 50.0
