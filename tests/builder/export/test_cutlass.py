@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +14,15 @@ from typing import Any
 
 import pytest
 from stand_ins.built_in import built_in
+from stand_ins.pages import commands
+from stand_ins.tables import CUTLASS_COLUMNS, cutlass_row, write_csv
 
 import gpperf_lite as gp
 from builder.__main__ import main
 from builder.export.cutlass import profiler_list
 from builder.export.cutlass_problems import Problem, problem_list, read_problems
 
+PAGE = Path(__file__).parents[3] / "docs" / "cutlass.md"
 TYPES = "bf16_bf16_f32_void_bf16"
 SCHEDULES = ("warpspecialized_pingpong_epi_tma", "warpspecialized_cooperative_epi_tma")
 NAMES = [
@@ -287,3 +293,35 @@ def test_a_command_that_cannot_be_followed_is_refused(
     assert main(["export", "h200", "--format", "cutlass", *pairs]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert {path.name for path in in_folder.iterdir()} == {"gemms.csv", "kernels.txt"}
+
+
+@pytest.mark.usefixtures("heuristics")
+def test_the_commands_of_the_page_run_one_after_the_other(
+    in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CUTLASS's generator names kernels, some are listed, and then taken as if measured."""
+    generate, export, evaluate = (shlex.split(line)[1:] for line in commands(PAGE))
+    subprocess.run([sys.executable, *generate], check=True, capture_output=True)
+    names = set(Path("kernels.txt").read_text().splitlines())
+    Path("jobs.csv").write_text(
+        "job,m,n,k,dtype\na,8192,4096,4096,bf16\na,64,4096,4096,bf16\nb,8192,4096,4096,bf16\n"
+    )
+    assert main(export[2:]) == 0
+    rows = rows_of((in_folder / "h200.csv").read_text())
+    assert len(rows) == 16
+    assert {row["operation_name"] for row in rows} < names
+    assert {tile(row) for row in rows[:8]} == {(128, 256, 64)}
+    measured = [
+        cutlass_row(**{
+            "Operation": row["operation_name"], "m": row["m"], "n": row["n"], "k": row["k"],
+            "A": "bf16:row", "B": "bf16:column", "C": "void:column", "D": "bf16:column",
+            "Runtime": str(2.0 * float(row["predicted_ms"])),
+            **{f"{kind}_{axis}": "0" for kind in ("cta", "warps", "inst", "cluster")
+               for axis in "mnk"},
+        })
+        for row in rows
+    ]  # fmt: skip
+    write_csv(in_folder / "results.gemm.csv", CUTLASS_COLUMNS, measured)
+    capsys.readouterr()
+    assert main(evaluate[2:]) == 0
+    assert "16 runtimes: mean error 50.0%, median 50.0%" in capsys.readouterr().out
