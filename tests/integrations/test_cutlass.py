@@ -154,6 +154,17 @@ def laid_out(*, is_b_row_major: bool, is_out_row_major: bool) -> Any:
     return ops.GemmArguments(a, b, out, torch.float32)
 
 
+def strided() -> Any:
+    """Return a product of every second column of A, which a library copies first."""
+    a, b, out = (torch.empty(512, size, dtype=torch.bfloat16) for size in (1024, 512, 512))
+    return ops.GemmArguments(a[:, ::2], b.T, out, torch.float32)
+
+
+def of_two_dtypes() -> Any:
+    a, b = (torch.empty(512, 512, dtype=one) for one in (torch.bfloat16, torch.float16))
+    return ops.GemmArguments(a, b.T, torch.empty_like(a), torch.float32)
+
+
 @pytest.mark.parametrize(
     ("gpu", "args"),
     [
@@ -166,6 +177,8 @@ def laid_out(*, is_b_row_major: bool, is_out_row_major: bool) -> Any:
         ("h200", laid_out(is_b_row_major=True, is_out_row_major=True)),  # layout tt
         ("h200", laid_out(is_b_row_major=False, is_out_row_major=False)),
         ("h200", scaled(256, 256, 256)),
+        ("h200", strided()),
+        ("h200", of_two_dtypes()),
         ("a10", arguments(*LARGE)),  # a GPU that was not measured
     ],
 )
