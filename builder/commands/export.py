@@ -12,12 +12,12 @@ from .command import Command, positive
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    from ..export import FORMATS
+    from ..export import FORMATS, LISTS
 
     parser.add_argument("model", help="name of a GPU or model, 'generic', or path of an artefact")
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=(*FORMATS, LISTS),
         default="c",
         help="a language, XLA's table of products, or lists for CUTLASS's profiler",
     )
@@ -41,11 +41,11 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..export import CODE, check, export
+    from ..export import CODE, LISTS, check, export
 
     if options.check is not None and options.format not in CODE:
         raise BuilderError(f"--check must be of code (got it with --format {options.format})")
-    if options.format == "cutlass":
+    if options.format == LISTS:
         return _write_lists(options)
     gpu = _gpu(options)
     made = export(options.model, options.output, options.format, gpu, options.dtype)

@@ -5,9 +5,9 @@ written as statements (`statements`), and the forests as tables (`forests`). Wha
 answers gets a table of them (`xla`), and CUTLASS's profiler the kernels to time (`cutlass`).
 """
 
-from .cutlass import export_lists
+from .cutlass import LISTS, export_lists
 from .export import CODE, FORMATS, Exported, export
 from .parity import check
 from .queries import Parity
 
-__all__ = ["CODE", "FORMATS", "Exported", "Parity", "check", "export", "export_lists"]
+__all__ = ["CODE", "FORMATS", "LISTS", "Exported", "Parity", "check", "export", "export_lists"]

@@ -18,6 +18,9 @@ from ..files import write_text
 from .cutlass_problems import Problem, problem_list, read_problems
 from .source import source_of
 
+LISTS = "cutlass"
+"""The name of these lists beside the formats of `export`."""
+
 _WARP_GROUP = 128
 
 _REGISTERS = 240

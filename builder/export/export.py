@@ -51,8 +51,8 @@ CODE: dict[str, Callable[[Source, Path], tuple[_Texts, int]]] = {
 }
 """Languages, and the function that returns the texts of the files and the bytes of the tables."""
 
-FORMATS = (*CODE, "xla", "cutlass")
-"""All formats: code in a language, tables of answers, and lists for CUTLASS (`export_lists`)."""
+FORMATS = (*CODE, "xla")
+"""All formats: code in a language, and tables of answers."""
 
 
 def export(
