@@ -199,7 +199,7 @@ parameters = sum(one.numel() for one in module.parameters())
 begin = time.perf_counter()
 found = estimate(module, torch.zeros(1, 4096, dtype=torch.long), backward=True)
 took_s = time.perf_counter() - begin
-with open("/proc/self/status") as status:  # ru_maxrss is the starting process's, where that is larger
+with open("/proc/self/status") as status:  # ru_maxrss may be that of what started it
     peak_kb = next(line.split()[1] for line in status if line.startswith("VmHWM"))
 print(parameters, took_s, peak_kb, found.flops)
 """
