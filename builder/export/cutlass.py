@@ -32,20 +32,20 @@ _REGISTERS = 240
 
 def export_lists(
     model: str, gpu: Gpu | None, gemms: Path, kernels: Path, top: int, output: Path
-) -> tuple[ProfilerList, tuple[Path, Path]]:
-    """Write the test list of a model to `output`, and its problem list beside it, as `.json`.
+) -> tuple[ProfilerList, tuple[Path, ...]]:
+    """Write the test list of a model to `output`; where gemms are jobs, the problem list, too.
+
+    That is beside it, and ends in `.json`.
 
     model, gpu: as of `export`. gemms: a file for `read_problems`. kernels: a file with the name of
     a kernel in each line, such as CUTLASS's generator writes for `--selected-kernel-list`.
 
-    Returns the list and both paths. Raises InputError for a file that is not valid, BuilderError as
+    Returns the list and the paths. Raises InputError for a file that is not valid, BuilderError as
     `profiler_list` does, and what `load` raises.
     """
     beside = output.with_suffix(".json")
-    if output.is_dir() or beside in (output, gemms):
-        raise BuilderError(
-            f"output must be a file, not .json, and not named as the GEMMs' (got {output})"
-        )
+    if output.is_dir() or output in (beside, gemms, kernels):
+        raise BuilderError(f"output must be a file of its own, and no .json (got {output})")
     try:
         names = kernels.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -55,6 +55,8 @@ def export_lists(
     problems = read_problems(gemms)
     told = profiler_list(Model(source_of(model, gpu).artefact), problems, names, top)
     write_text(output, told.text)
+    if gemms.suffix == ".json":
+        return told, (output,)
     write_text(beside, problem_list(problems))
     return told, (output, beside)
 

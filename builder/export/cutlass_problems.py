@@ -59,6 +59,10 @@ class Problem:
     use_fast_acc: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("dtype_a", "dtype_b", "dtype_acc", "dtype_c", "dtype_d"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (name != "dtype_c" or value is not None):
+                raise InputError(f"{name} must be a name of CUTLASS, as bf16 (got {value!r:.60})")
         if not re.fullmatch("[nt]{3}", str(self.layout)):
             raise InputError(f"layout must be three letters n or t (got {self.layout!r:.60})")
         if usual_dtype(self.dtype_a) != usual_dtype(self.dtype_b):
@@ -168,10 +172,17 @@ def _problem(path: Path, number: int, told: Any) -> Problem:
     missing = [name for name in _NEEDED if not isinstance(told, dict) or name not in told]
     if missing:
         raise InputError(f"{path}, problem {number}: {', '.join(missing)} must be given")
+    if told.get("operation", "gemm") != "gemm":
+        raise InputError(f"{path}, problem {number}: operation must be gemm")
     try:
-        return Problem(**{name: value for name, value in told.items() if name in names})
+        return Problem(**{name: _lower(told[name]) for name in names & told.keys()})
     except (GpperfError, TypeError) as error:
         raise InputError(f"{path}, problem {number}: {error}") from error
+
+
+def _lower(value: Any) -> Any:
+    """Return a text in lower case, as CUTLASS reads it; anything else as it is."""
+    return value.lower() if isinstance(value, str) else value
 
 
 def problem_list(problems: Iterable[Problem]) -> str:

@@ -236,7 +236,12 @@ Spoil = Callable[[dict[str, Any]], object]
         (lambda one: one.update(layout="tn"), "problem 1: layout must be three letters"),
         (lambda one: one.update(dtype_b="f16"), "problem 1: A and B must be of one dtype"),
         (lambda one: one.update(dtype_a="no", dtype_b="no"), "problem 1: dtype must be"),
-        (lambda one: one.update(dtype_a=3, dtype_b=3), "problem 1: "),
+        (lambda one: one.update(dtype_a=3, dtype_b=3), "problem 1: dtype_a must be a name"),
+        (lambda one: one.update(dtype_d=[1]), "problem 1: dtype_d must be a name"),
+        (lambda one: one.update(dtype_acc=None), "problem 1: dtype_acc must be a name"),
+        (lambda one: one.update(beta="much"), "problem 1: beta must be"),
+        (lambda one: one.update(batch_count=0.5), "problem 1: batch must be"),
+        (lambda one: one.update(operation="conv2d"), "problem 1: operation must be gemm"),
     ],
 )
 def test_a_problem_that_is_not_valid_is_refused_by_its_number(
@@ -247,6 +252,14 @@ def test_a_problem_that_is_not_valid_is_refused_by_its_number(
     (tmp_path / "list.json").write_text(json.dumps(told))
     with pytest.raises(gp.InputError, match=message):
         read_problems(tmp_path / "list.json")
+
+
+def test_a_problem_is_read_as_cutlass_reads_it(tmp_path: Path) -> None:
+    """In capitals, with keys that are of no use here, and with those left out that may be."""
+    told = {"m": 4096, "n": 8192, "k": 4096, "layout": "TNN", "alignment_a": 8, "operation": "gemm",
+            "dtype_a": "BF16", "dtype_b": "bf16", "dtype_d": "bf16"}  # fmt: skip
+    (tmp_path / "list.json").write_text(json.dumps([told, told]))
+    assert read_problems(tmp_path / "list.json") == [changed(dtype_c=None)]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "[3]", '{"m": 3}', "\x00"])
@@ -277,7 +290,9 @@ def test_the_command_writes_both_lists(in_folder: Path, capsys: pytest.CaptureFi
         ({"--gemms": None}, "needs --gemms and --kernels"),
         ({"--kernels": None}, "needs --gemms and --kernels"),
         ({"--kernels": "none.txt"}, "must have the name of a kernel in each line"),
-        ({"--output": "list.json"}, "output must be a file, not .json"),
+        ({"--output": "list.json"}, "output must be a file of its own, and no .json"),
+        ({"--output": "gemms.csv"}, "output must be a file of its own"),
+        ({"--output": "kernels.txt"}, "output must be a file of its own"),
         ({"--kernels": "gemms.csv"}, "no problem can be given kernels: .*no kernel named"),
         ({"--check": "3"}, "--check must be of code"),
     ],
