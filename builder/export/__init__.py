@@ -2,10 +2,11 @@
 
 The runtime's formulas are run once on symbols (`trace`), the expression graph that comes out is
 written as statements (`statements`), and the forests as tables (`forests`). What only reads
-answers gets a table of them (`xla`).
+answers gets a table of them (`xla`), and CUTLASS's profiler the kernels to time (`cutlass`).
 """
 
 from .contents import Contents, Head, contents_of
+from .cutlass import LISTS, export_lists
 from .export import CODE, FORMATS, Exported, export
 from .javascript import module_of
 from .parity import check
@@ -15,6 +16,7 @@ from .source import Source, source_of
 __all__ = [
     "CODE",
     "FORMATS",
+    "LISTS",
     "Contents",
     "Exported",
     "Head",
@@ -23,6 +25,7 @@ __all__ = [
     "check",
     "contents_of",
     "export",
+    "export_lists",
     "module_of",
     "source_of",
 ]
