@@ -50,7 +50,7 @@ TEXT = "one => [...one.childNodes].map((part) => part.textContent).filter(Boolea
 
 def settle(tab: Any, figures: list[str], line: int = 0) -> None:
     """Wait until the page shows figures; fails with what it shows in their place."""
-    for _ in range(100):
+    for _ in range(400):
         if cards(tab, line) == figures:
             return
         tab.wait_for_timeout(30)
