@@ -5,9 +5,27 @@ written as statements (`statements`), and the forests as tables (`forests`). Wha
 answers gets a table of them (`xla`), and CUTLASS's profiler the kernels to time (`cutlass`).
 """
 
+from .contents import Contents, Head, contents_of
 from .cutlass import LISTS, export_lists
 from .export import CODE, FORMATS, Exported, export
+from .javascript import module_of
 from .parity import check
 from .queries import Parity
+from .source import Source, source_of
 
-__all__ = ["CODE", "FORMATS", "LISTS", "Exported", "Parity", "check", "export", "export_lists"]
+__all__ = [
+    "CODE",
+    "FORMATS",
+    "LISTS",
+    "Contents",
+    "Exported",
+    "Head",
+    "Parity",
+    "Source",
+    "check",
+    "contents_of",
+    "export",
+    "export_lists",
+    "module_of",
+    "source_of",
+]
