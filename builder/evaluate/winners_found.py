@@ -32,8 +32,8 @@ from ..dataset import Floats, Mask
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
 
-FIRST_CONFIGS = (4, 16)
-"""The numbers of configurations that are tried."""
+FIRST_CONFIGS = (1, 4, 16)
+"""The numbers of configurations that are tried; the first alone is what a file has."""
 
 CONFIG_ORDERS = ("ours", "runtime", "fixed by m", "fixed", "random")
 """Ours; predicted runtimes alone, which know no winner; the most frequent winners, first of those
@@ -126,9 +126,12 @@ def _found(
 
 
 def _group(winner: Winner, held_out: str) -> str:
-    """Return the name of those that are held out together; empty where it is not known."""
+    """Return the name of those that are held out together; empty where it is not known.
+
+    A board is one GPU under all of its names.
+    """
     if held_out == GPU:
-        return winner.device
+        return winner.device if winner.gpu is None else winner.gpu.name
     return "" if winner.gpu is None else f"compute capability {winner.gpu.compute_capability[0]}.x"
 
 

@@ -11,14 +11,19 @@ from stand_ins.winners import DENSE, write_winners
 
 from builder.__main__ import main
 from builder.errors import DatasetError
-from builder.evaluate import CONFIG_ORDERS, WinnersFound, WinnersReport, winners_found
+from builder.evaluate import (
+    CONFIG_ORDERS,
+    FIRST_CONFIGS,
+    WinnersFound,
+    WinnersReport,
+    winners_found,
+)
 from builder.evaluate.winners_found import _place
 from builder.report import winner_lines
 
 TABLE = "vllm_tuned_configs/vllm_0.33.0_triton_best_configs.parquet"
 PAGE = Path(__file__).parents[3] / "docs" / "vllm.md"
 TOKENS = (1, 16, 64, 256, 1024)
-SMALL = {"BLOCK_SIZE_M": 16.0, "BLOCK_SIZE_N": 32.0, "BLOCK_SIZE_K": 64.0}
 
 
 def rows(device: str, **fields: Any) -> list[dict[str, Any]]:
@@ -65,6 +70,13 @@ def test_a_gpu_is_held_out_of_what_it_is_judged_by(tmp_path: Path) -> None:
         assert one.found[order, 4] == 0.0
 
 
+def test_a_board_is_held_out_under_all_of_its_names(tmp_path: Path) -> None:
+    odd = {"BLOCK_SIZE_M": 256.0, "BLOCK_SIZE_N": 32.0}
+    table = [*rows("NVIDIA_H100", **odd), *rows("NVIDIA_H100_80GB_HBM3", **odd)]
+    path = write_winners(tmp_path / "w.parquet", [*table, *rows("NVIDIA_L40S")])
+    assert found(path, "NVIDIA_H100").found["fixed", 4] == 0.0
+
+
 def test_a_generation_is_held_out_whole(tmp_path: Path) -> None:
     odd = {"BLOCK_SIZE_M": 256.0, "BLOCK_SIZE_N": 32.0}
     table = [*rows("NVIDIA_L40S"), *rows("NVIDIA_H200", **odd), *rows("NVIDIA_H20", **odd)]
@@ -105,7 +117,7 @@ def test_equals_stand_before_the_winner() -> None:
 
 def test_lines_tell_each_gpu_and_the_sum(tmp_path: Path) -> None:
     def one(device: str, n: int, share: float, held_out: str, what: str) -> WinnersFound:
-        shares = {(order, first): share for order in CONFIG_ORDERS for first in (4, 16)}
+        shares = {(order, first): share for order in CONFIG_ORDERS for first in FIRST_CONFIGS}
         return WinnersFound("moe", device, held_out, what, n, shares)
 
     all_of = [
@@ -116,7 +128,7 @@ def test_lines_tell_each_gpu_and_the_sum(tmp_path: Path) -> None:
     ]
     lines = winner_lines(WinnersReport(tuple(all_of), {"NVIDIA_L20": 7}, {}, {}))
     sums = [line.split() for line in lines if " all " in line and "%" in line]
-    assert [cells[5:7] for cells in sums] == [["75%", "75%"]] * 4
+    assert [cells[5:8] for cells in sums] == [["75%"] * 3] * 4
     assert sums[0][:5] == ["GPU", "tile", "moe", "all", "40"]
     assert "Not asked, for want of a data sheet: L20 7." in lines
 
