@@ -16,16 +16,21 @@ if TYPE_CHECKING:
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    from ..export import ENGINES, FORMATS
+    from ..export import ENGINES, FORMATS, LISTS
 
     parser.add_argument("model", help="name of a GPU or model, 'generic', or path of an artefact")
     parser.add_argument(
         "--format",
-        choices=(*FORMATS, *ENGINES),
+        choices=(*FORMATS, LISTS, *ENGINES),
         default="c",
-        help="a language, XLA's table of products, or an engine's files of configurations",
+        help="a language, XLA's table of products, lists for CUTLASS's profiler, or an engine's "
+        "files of configurations",
     )
-    parser.add_argument("--dtype", help="of a table or of files: bf16 by default")
+    parser.add_argument("--dtype", help="of a table or of configurations: bf16 by default")
+    lists = parser.add_argument_group("of --format cutlass")
+    lists.add_argument("--gemms", type=Path, help="GEMMs: jobs (CSV), or CUTLASS's problems (JSON)")
+    lists.add_argument("--kernels", type=Path, help="names of CUTLASS's kernels, one a line")
+    lists.add_argument("--top", type=positive, default=8, help="kernels of each GEMM")
     parser.add_argument(
         "--output", type=Path, required=True, help="the file to write; of an engine the folder"
     )
@@ -55,17 +60,19 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..export import CODE, ENGINES, check, export
+    from ..export import CODE, ENGINES, LISTS, check, export
 
     if options.check is not None and options.format not in CODE:
         raise BuilderError(f"--check must be of code (got it with --format {options.format})")
-    gpu = _gpu(options)
-    if options.format in ENGINES:
-        return _write_configs(options, gpu)
-    for name in _OF_ENGINES:
+    for name in () if options.format in ENGINES else _OF_ENGINES:
         if getattr(options, name):
             known = " or ".join(ENGINES)
             raise BuilderError(f"--{name} must be with --format {known} (got {options.format})")
+    if options.format == LISTS:
+        return _write_lists(options)
+    gpu = _gpu(options)
+    if options.format in ENGINES:
+        return _write_configs(options, gpu)
     made = export(options.model, options.output, options.format, gpu, options.dtype)
     share = made.n_bytes / made.artefact_bytes
     print(f"wrote {', '.join(map(str, made.files))}: {made.n_bytes:,} bytes of tables, "
@@ -113,6 +120,18 @@ def _layer(options: argparse.Namespace, kind: str, sizes: str) -> Layer:
         raise BuilderError(f"--{kind} must have sizes such as {_SIZES[kind]} (got {sizes!r})")
     fields = {_FIELDS[name]: int(value) for name, value in told.items()}
     return Layer(kind, precision=options.dtype or "bf16", block=options.block, **fields)
+
+
+def _write_lists(options: argparse.Namespace) -> int:
+    from ..export import export_lists
+
+    if options.gemms is None or options.kernels is None:
+        raise BuilderError("--format cutlass needs --gemms and --kernels")
+    asked = (options.model, _gpu(options), options.gemms, options.kernels, options.top)
+    told, files = export_lists(*asked, options.output)
+    print("".join(f"left out: {one}\n" for one in told.left_out), end="")
+    print(f"wrote {', '.join(map(str, files))}: {told.n_rows} kernels for {told.n_problems} GEMMs")
+    return 0
 
 
 def _gpu(options: argparse.Namespace) -> Gpu | None:
