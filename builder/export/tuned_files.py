@@ -98,7 +98,7 @@ def _written(
 ) -> Written:
     path = _folder(layer, engine, folder, triton) / file_name(layer, gpu, engine)
     beside = path.with_name(path.name.removesuffix(".json") + _BESIDE)
-    if path.exists() and not beside.exists():
+    if path.exists() and not _is_as_written(path, beside):
         return Written(path, "there is one that was not written here, and may be tuned")
     if tuned is not None and any(one.name == path.name for one in tuned.rglob("*.json")):
         return Written(path, f"it is among those in {tuned}")
@@ -114,6 +114,16 @@ def _written(
     best = {m: configs[0].to_json() for m, configs in ranked.items()}
     write_text(path, json.dumps(best, indent=4) + "\n")
     return Written(path)
+
+
+def _is_as_written(path: Path, beside: Path) -> bool:
+    """Return True for a file that has the first configurations of the one beside it, no others."""
+    try:
+        first = json.loads(beside.read_text())["first"]
+        best = {m: configs[0] for m, configs in first.items()}
+        return bool(json.loads(path.read_text()) == best)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+        return False
 
 
 def _folder(layer: Layer, engine: str, folder: Path, triton: str | None) -> Path:

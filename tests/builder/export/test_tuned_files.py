@@ -108,6 +108,11 @@ def test_what_was_tuned_is_left_alone(tmp_path: Path) -> None:
     assert (path.read_text(), second.why_not) == ("{}", "")
     again = write_configs(gpu("h200"), [BLOCKED], VLLM, tmp_path)
     assert again == [second]
+    tuned = second.path.read_text().replace('"num_warps": 4', '"num_warps": 8')
+    second.path.write_text(tuned)
+    with pytest.raises(BuilderError, match="may be tuned"):
+        write_configs(gpu("h200"), [BLOCKED], VLLM, tmp_path)
+    assert second.path.read_text() == tuned
     with pytest.raises(BuilderError, match="it is among those in"):
         write_configs(gpu("h200"), [EXPERTS], VLLM, tmp_path / "new", tuned=tmp_path)
     assert not (tmp_path / "new").exists()
