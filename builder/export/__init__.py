@@ -6,10 +6,13 @@ answers gets a table of them (`xla`), CUTLASS's profiler the kernels to time (`c
 serving engines files of configurations (`tuned_files`).
 """
 
+from .contents import Contents, Head, contents_of
 from .cutlass import LISTS, export_lists
 from .export import CODE, FORMATS, Exported, export
+from .javascript import module_of
 from .parity import check
 from .queries import Parity
+from .source import Source, source_of
 from .tuned_files import ENGINES, Written, file_name, write_configs
 
 __all__ = [
@@ -17,12 +20,18 @@ __all__ = [
     "ENGINES",
     "FORMATS",
     "LISTS",
+    "Contents",
     "Exported",
+    "Head",
     "Parity",
+    "Source",
     "Written",
     "check",
+    "contents_of",
     "export",
     "export_lists",
     "file_name",
+    "module_of",
+    "source_of",
     "write_configs",
 ]
