@@ -164,13 +164,15 @@ torch."""
 BUILDER_IMPORTS = {
     "commands": {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
-        "export", "importers", "kernels", "measure", "page", "plan", "report", "train", "visit",
+        "export", "importers", "kernels", "measure", "page", "plan", "report", "train",
+        "configurations", "visit",
     },
     "page": {"export"},
-    "export": set(),
+    "export": {"configurations"},
     "visit": {"dataset", "kernels", "measure", "train", "vocabulary"},
     "report": {"dataset", "evaluate", "train", "vocabulary"},
-    "evaluate": {"calibrate", "dataset", "importers", "train"},
+    "evaluate": {"calibrate", "dataset", "importers", "train", "configurations"},
+    "configurations": {"dataset"},
     "calibrate": {"dataset", "train"},
     "train": {"dataset", "importers", "kernels"},
     "doctor": {"device", "device.cuda", "measure", "vocabulary"},
@@ -238,6 +240,7 @@ BUILDER_LIBRARIES = {
     "train.physics": {"scipy"},
     "train.pooled_shares": {"scipy"},
     "train.power_fit": {"scipy"},
+    "configurations.choice": {"scipy"},
 }
 
 LONGEST = 400

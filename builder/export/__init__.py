@@ -2,7 +2,8 @@
 
 The runtime's formulas are run once on symbols (`trace`), the expression graph that comes out is
 written as statements (`statements`), and the forests as tables (`forests`). What only reads
-answers gets a table of them (`xla`), and CUTLASS's profiler the kernels to time (`cutlass`).
+answers gets a table of them (`xla`), CUTLASS's profiler the kernels to time (`cutlass`), and
+serving engines files of configurations (`tuned_files`).
 """
 
 from .contents import Contents, Head, contents_of
@@ -12,9 +13,11 @@ from .javascript import module_of
 from .parity import check
 from .queries import Parity
 from .source import Source, source_of
+from .tuned_files import ENGINES, Written, file_name, write_configs
 
 __all__ = [
     "CODE",
+    "ENGINES",
     "FORMATS",
     "LISTS",
     "Contents",
@@ -22,10 +25,13 @@ __all__ = [
     "Head",
     "Parity",
     "Source",
+    "Written",
     "check",
     "contents_of",
     "export",
     "export_lists",
+    "file_name",
     "module_of",
     "source_of",
+    "write_configs",
 ]
