@@ -21,9 +21,9 @@ from .c_tables import (
     add_parameters,
     quoted,
 )
-from .contents import Contents
+from .contents import Contents, rows_of
 from .forests import forest_tables_of
-from .functions import PHYSICS, describing, describing_rows, finishing
+from .functions import PHYSICS, describing, describing_rows, finishing, finishing_rows
 from .source import Source, card_of
 from .statements import C
 from .templates import facts_of, filled
@@ -69,6 +69,9 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
             DISPATCH_ROWS=_dispatch(
                 contents.forms, "describe", "ask, sizes, row, x, times", "_vbmi", "return "
             ),
+            DISPATCH_FINISH_ROWS=_dispatch(
+                contents.forms, "finish", "ask, times, sums, widths, row, told", "_vbmi"
+            ),
         ),
         filled("names.h", KNOWN_DTYPES=" ".join(contents.defaults)),
     ]
@@ -110,9 +113,10 @@ def _constants(contents: Contents, source: Source) -> str:
 
 def _structures(contents: Contents, formulas: dict[str, Formulas]) -> str:
     most = max(len(one.columns) for one in formulas.values())
+    widths = max(len(rows_of(one.interval)) for one in contents.estimators)
     constants = (
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
-        f"GPPERF__FEW = {_FEW} }};\n"
+        f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths} }};\n"
     )
     fields = ", ".join(PHYSICS)
     return constants + filled("structures.h", PHYSICS=fields)
@@ -195,6 +199,14 @@ def _functions(form: str, formulas: Formulas) -> str:
                 f"{asked}double(*sizes)[64], int row, float(*x)[64], double(*times)[64]",
                 _body(form, formulas, describing_rows(formulas)),
                 "static int",
+            ),
+            "GPPERF__VBMI "
+            + _function(
+                f"gpperf__finish_{form}_vbmi",
+                f"{asked}double(*times)[64], int32_t(*sums)[64], const gpperf__widths *widths, "
+                "int row, double(*told)[64]",
+                _body(form, formulas, finishing_rows(formulas)),
+                "static void",
             ),
             "#endif\n",
         )
