@@ -8,5 +8,6 @@ answers gets a table of them (`xla`).
 from .export import CODE, FORMATS, Exported, export
 from .parity import check
 from .queries import Parity
+from .timing import Speed, time_model
 
-__all__ = ["CODE", "FORMATS", "Exported", "Parity", "check", "export"]
+__all__ = ["CODE", "FORMATS", "Exported", "Parity", "Speed", "check", "export", "time_model"]

@@ -27,6 +27,7 @@ from .functions import PHYSICS, describing, describing_rows, finishing, finishin
 from .source import Source, card_of
 from .statements import C
 from .templates import facts_of, filled
+from .timing import NOT_MEASURED
 from .trace import Formulas, formulas_of
 
 _FEW = 4
@@ -89,7 +90,7 @@ def _dtype_names(dtypes: Iterable[str]) -> str:
 def _head(contents: Contents, source: Source, file: str, n_bytes: int) -> str:
     first = next(iter(contents.defaults))
     facts = facts_of(contents, source, file, n_bytes)
-    return filled("head.txt", EXAMPLE_DTYPE=_constant_of(first), **facts)
+    return filled("head.txt", EXAMPLE_DTYPE=_constant_of(first), SPEED=NOT_MEASURED, **facts)
 
 
 def _constants(contents: Contents, source: Source) -> str:
