@@ -1,7 +1,7 @@
 ;; SPDX-License-Identifier: Apache-2.0
 ;;
 ;; The sum of a forest, with vectors of 16 bytes: whole numbers and comparisons alone, so that it is
-;; the same as without. forest.wasm is this file, assembled.
+;; the same as without. forest.wasm is this file, as wasmtime.wat2wasm(text) assembles it.
 ;;
 ;; Memory: at 0 the features of a question, at 512 the bins of columns, at 768 the leaves of 16 trees;
 ;; behind them tables, which builder/export/forests.py describes.
