@@ -104,12 +104,23 @@ RUNTIME_IMPORTS = {
     "_card_page": {"_kernel", "_kernel_listing", "_model", "_output"},
     "_gpu_listing": {"_builtin", "_descriptions", "_generic", "_gpu", "_gpu_facts", "_output"},
     "_sweep": {"_errors", "_gemm"},
+    "_screen": set(),
+    "_axis": set(),
+    "_canvas": {"_axis", "_screen"},
+    "_text_chart": {"_axis", "_canvas", "_screen"},
+    "_sweep_chart": {
+        "_axis", "_canvas", "_comparison", "_errors", "_figures", "_gemm", "_output", "_prediction",
+        "_screen", "_text_chart",
+    },
+    "_arguments": {"_errors", "_sweep", "_sweep_chart"},
+    "_model_listing": {"_builtin", "_model", "_output"},
     "_kernel_choice": {"_errors", "_kernel", "_model"},
     "_kernel_facts": {"_checked_json", "_descriptions", "_errors", "_facts_file", "_kernel"},
     "_cli": {
-        "", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gpu_facts",
-        "_gpu_listing", "_jobs_command", "_kernel", "_kernel_choice", "_kernel_facts",
-        "_kernel_listing", "_model", "_output", "_prediction", "_streams", "_sweep",
+        "", "_arguments", "_builtin", "_card_page", "_comparison", "_errors", "_files", "_gemm",
+        "_gpu_facts", "_gpu_listing", "_jobs_command", "_kernel", "_kernel_choice",
+        "_kernel_facts", "_kernel_listing", "_model", "_model_listing", "_output", "_prediction",
+        "_screen", "_streams", "_sweep", "_sweep_chart",
     },
     "__main__": {"_cli"},
     "__init__": {
@@ -138,13 +149,15 @@ INTEGRATION_IMPORTS = {
     "_inductor": {"..", "_answers", "_launch", "_operators", "_tiles"},
     "torch": {"..", "_answers", "_estimate", "_fake", "_inductor", "_model", "_recorder"},
     "triton": {"..", ".._gemm", "_launch", "_model", "_tiles"},
+    "cutlass": {"..", ".._gemm", ".._kernel", ".._other_kernels", "_launch", "_model", "_tiles"},
 }  # fmt: skip
 
 INTEGRATIONS_WITHOUT_LIBRARY = {
     "__init__", "_answers", "_chrome", "_estimate", "_launch", "_model", "_table", "_tiles",
     "triton",
 }  # fmt: skip
-"""Those that import nothing but the runtime; of the others, each may import torch."""
+"""Those that import nothing but the runtime; of the others, `cutlass` imports CUTLASS, the rest
+torch."""
 
 # The packages of the builder, and which other packages each imports, functions' imports included.
 # `docs/architecture.md` has the same table. The ground (errors, files ...) is free to all.
@@ -195,7 +208,7 @@ BUILDER_LIBRARIES = {
     "calibrate.gaussian_process": {"scipy"},
     "calibrate.points_to_measure": {"sklearn"},
     "collect.fleet.ray_cluster": {"ray"},
-    "collect.supervisor.progress": {"rich"},
+    "collect.supervisor.live_progress": {"rich"},
     "compile.compilation": {"rich"},
     "compile.nvrtc": {"cuda"},
     "compile.one_job": {"cuda"},
@@ -309,7 +322,8 @@ def test_an_integration_imports_only_what_the_table_allows(name: str) -> None:
     path = modules(INTEGRATIONS)[name]
     own = {module if level == 1 else f"..{module}" for level, module in imports(path) if level}
     assert own == INTEGRATION_IMPORTS[name]
-    assert foreign(path) == (set() if name in INTEGRATIONS_WITHOUT_LIBRARY else {"torch"})
+    library = {"cutlass"} if name == "cutlass" else {"torch"}
+    assert foreign(path) == (set() if name in INTEGRATIONS_WITHOUT_LIBRARY else library)
 
 
 @pytest.mark.parametrize("name", modules(BUILDER))

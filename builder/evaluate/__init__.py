@@ -6,7 +6,8 @@ both return a `Score` for each GPU and dtype. `floors` shows the noise that no m
 the tiled kernel by the side of its tile, `tile_choices` the worth of choosing one, and `claims`
 the study's beside it. `evaluate_collections` shows the worth of the models of a
 recipe to the next person who measures, beside how far those who measured agree. `kernel_orders`
-orders the kernels of one GPU by what models say that did not see them, beside rivals.
+orders the kernels of one GPU by what models say that did not see them, beside rivals. `profiled`
+holds what was predicted of CUTLASS's kernels against what its profiler measured.
 """
 
 from .back_end_choice import BackEndChoice
@@ -27,6 +28,7 @@ from .interval_score import LEAST_INSIDE, IntervalScore
 from .kernel_orders import HeldOutTable, KernelOrder, KernelOrders, kernel_orders, orders_of
 from .noise_floor import Floor, floors
 from .other_collections import FromOthers
+from .profiled import Profiled, profiled
 from .repeatability import Repeatability
 from .study import StudyRow, study_table
 from .study_tiles import StudyTiles, study_tiles
@@ -65,6 +67,7 @@ __all__ = [
     "KernelOrder",
     "KernelOrders",
     "ModelWorth",
+    "Profiled",
     "Repeatability",
     "Score",
     "StratumWorth",
@@ -83,6 +86,7 @@ __all__ = [
     "floors",
     "kernel_orders",
     "orders_of",
+    "profiled",
     "read_datasets",
     "score_lines",
     "size_cells",

@@ -21,6 +21,7 @@ from .messages import (
     Heartbeat,
     Job,
     Note,
+    Standing,
 )
 from .session_facts import check_same, facts_of, latest_facts
 from .worker import run_worker
@@ -41,6 +42,7 @@ __all__ = [
     "Heartbeat",
     "Job",
     "Note",
+    "Standing",
     "check_same",
     "facts_of",
     "latest_facts",
