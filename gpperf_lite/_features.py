@@ -137,8 +137,8 @@ def described(
 ) -> tuple[Any, ...]:
     """Return the fields of `describe` in their order.
 
-    A plain tuple: to make a GemmFeatures and to take it apart again is a twentieth of the time of
-    one prediction.
+    A plain tuple: a GemmFeatures that is made and taken apart again costs one prediction a few
+    percent of its time.
     """
     minimum, maximum = arithmetic.minimum, arithmetic.maximum
     sms = view.sm_count

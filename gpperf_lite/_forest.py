@@ -130,7 +130,7 @@ class Forests:
         column, threshold, first_leaf, leaves, belongs = self._for_row
         answers = row.take(column, mode=UNCHECKED) > threshold
         totals = belongs.dot(leaves[np.packbits(answers) + first_leaf]).tolist()
-        # Nearly all are no larger, and a call takes as long as all the rest of this line.
+        # Most need no cut, and a call for each would take as long as the rest of this line.
         return [
             int(total) if -LARGEST_SUM <= total <= LARGEST_SUM else _cut(total) for total in totals
         ]
