@@ -42,7 +42,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         "--check", type=positive, metavar="N", help="ask it N random questions, and Python the same"
     )
     parser.add_argument(
-        "--tool", help="of --check: a C compiler, else $CC, cc, gcc, clang; or Node"
+        "--time",
+        action="store_true",
+        help="of --format c: measure a prediction here, and write it into the header's comment",
+    )
+    parser.add_argument(
+        "--tool", help="of --check and --time: a C compiler, else $CC, cc, gcc, clang; or Node"
     )
     engines = parser.add_argument_group("configurations of vLLM and SGLang")
     for kind, sizes in _SIZES.items():
@@ -60,10 +65,12 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..export import CODE, ENGINES, LISTS, check, export
+    from ..export import CODE, ENGINES, LISTS, check, export, time_model
 
     if options.check is not None and options.format not in CODE:
         raise BuilderError(f"--check must be of code (got it with --format {options.format})")
+    if options.time and options.format != "c":
+        raise BuilderError(f"--time must be of C (got it with --format {options.format})")
     for name in () if options.format in ENGINES else _OF_ENGINES:
         if getattr(options, name):
             known = " or ".join(ENGINES)
@@ -77,6 +84,8 @@ def _run(options: argparse.Namespace) -> int:
     share = made.n_bytes / made.artefact_bytes
     print(f"wrote {', '.join(map(str, made.files))}: {made.n_bytes:,} bytes of tables, "
           f"{share:.2f} times the artefact")  # fmt: skip
+    if options.time:
+        print(time_model(options.model, options.output, gpu, options.tool))
     if options.check is None:
         return 0
     parity = check(options.model, options.output, options.check, gpu, options.tool)

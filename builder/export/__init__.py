@@ -13,6 +13,7 @@ from .javascript import module_of
 from .parity import check
 from .queries import Parity
 from .source import Source, source_of
+from .timing import Speed, time_model
 from .tuned_files import ENGINES, Written, file_name, write_configs
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Head",
     "Parity",
     "Source",
+    "Speed",
     "Written",
     "check",
     "contents_of",
@@ -33,5 +35,6 @@ __all__ = [
     "file_name",
     "module_of",
     "source_of",
+    "time_model",
     "write_configs",
 ]
