@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed`, `exported`, `accuracy TABLE` and `engines`."""
+"""`python -m benchmarks speed`, `exported`, `explorer`, `accuracy TABLE` and `engines`."""
 
 from __future__ import annotations
 
@@ -41,6 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     engines.add_argument("--rounds", type=int, default=3, help="of which the median is told")
     engines.add_argument("--only", help="one engine, by its name in the report; and its memory")
     engines.set_defaults(run=_engines)
+    explorer = parts.add_parser("explorer", help="moves of a slider of the explorer, in Chromium")
+    explorer.add_argument("--moves", type=int, default=200, help="of each view")
+    explorer.set_defaults(run=_explorer)
     for part in (speed, exported, accuracy, engines):
         part.add_argument("--dtype", default="bf16")
     return parser
@@ -51,6 +54,12 @@ def _speed(options: argparse.Namespace) -> Iterator[str]:
 
     quick = {"rounds": 3, "n_rows": 2000, "n_kernels": 50} if options.quick else {}
     return speed_lines(SpeedOptions(options.gpu, options.dtype, **quick))
+
+
+def _explorer(options: argparse.Namespace) -> Iterator[str]:
+    from .explorer import explorer_lines
+
+    return explorer_lines(options.moves)
 
 
 def _exported(options: argparse.Namespace) -> Iterator[str]:

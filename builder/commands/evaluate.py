@@ -176,6 +176,20 @@ def _run_study(options: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_winners(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", type=Path, metavar="PARQUET", help="winners of vLLM's searches")
+    add_workers(parser)
+    parser.set_defaults(run=_run_winners)
+
+
+def _run_winners(options: argparse.Namespace) -> int:
+    from ..evaluate import winners_found
+    from ..report import winner_lines
+
+    print("\n".join(winner_lines(winners_found(options.table, options.workers))))
+    return 0
+
+
 COMMAND = Command(
     "evaluate",
     "held-out accuracy of methods, of an artefact, and what bounds it",
@@ -221,6 +235,12 @@ COMMAND = Command(
             "the GPPerf study's own table: its forest and ours on its own rows",
             "rtx4070_results.csv",
             _configure_study,
+        ),
+        Command(
+            "winners",
+            "how often winners of searches for vLLM are among the first of a ranking",
+            "vllm_triton_best_configs.parquet",
+            _configure_winners,
         ),
     ),
 )

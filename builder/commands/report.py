@@ -1,6 +1,6 @@
 """The command `report`: generated pages.
 
-Of accuracy, collections, unseen GPUs, noise, kernels, tiles, features and dataset.
+Of accuracy, collections, unseen GPUs, noise, kernels, tiles, features and dataset; the explorer.
 """
 
 from __future__ import annotations
@@ -56,6 +56,28 @@ def _run(name: str, options: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_explorer(parser: argparse.ArgumentParser) -> None:
+    page = _DOCS / "explorer.html"
+    parser.add_argument("--output", type=Path, default=page, help=f"else docs/{page.name}")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="M",
+        help="a GPU or path of an artefact, once or more; else all built-in models",
+    )
+    parser.set_defaults(run=_run_explorer)
+
+
+def _run_explorer(options: argparse.Namespace) -> int:
+    from ..files import make_room, size_text, write_text
+    from ..page import explorer_page
+
+    make_room(options.output)
+    write_text(options.output, explorer_page(options.model or ()))
+    print(f"wrote {size_text(options.output)}")
+    return 0
+
+
 _MEASURED = ("accuracy", "collections", "unseen", "noise", "kernels")
 _FITTED = ("collections", "unseen")
 _COMPILED = ("kernels",)
@@ -82,5 +104,11 @@ COMMAND = Command(
         ),
         _page("features", "docs/features.md: the features of the forests"),
         _page("dataset", "docs/dataset.md: columns, regimes, roles, statuses and flags of rows"),
+        Command(
+            "explorer",
+            "docs/explorer.html: models in one page for a browser, to be asked there",
+            "--model h200 --model my_gpu.safetensors --output explorer.html",
+            _configure_explorer,
+        ),
     ),
 )

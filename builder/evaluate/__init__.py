@@ -6,8 +6,9 @@ both return a `Score` for each GPU and dtype. `floors` shows the noise that no m
 the tiled kernel by the side of its tile, `tile_choices` the worth of choosing one, and `claims`
 the study's beside it. `evaluate_collections` shows the worth of the models of a
 recipe to the next person who measures, beside how far those who measured agree. `kernel_orders`
-orders the kernels of one GPU by what models say that did not see them, beside rivals. `profiled`
-holds what was predicted of CUTLASS's kernels against what its profiler measured.
+orders the kernels of one GPU by what models say that did not see them, beside rivals, and
+`winners_found` the configurations among which searches for vLLM chose. `profiled` holds what was
+predicted of CUTLASS's kernels against what its profiler measured.
 """
 
 from .back_end_choice import BackEndChoice
@@ -44,9 +45,22 @@ from .tile_costs import TileCosts, cold_tile_costs, tile_costs
 from .tile_sizes import SIZE_HEAD, TileSize, size_cells, tile_sizes
 from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
 from .warps_digit import DigitWorth
+from .winners_found import (
+    CONFIG_ORDERS,
+    COUNTED,
+    FIRST_CONFIGS,
+    HELD_OUT,
+    WinnersFound,
+    WinnersReport,
+    winners_found,
+)
 
 __all__ = [
     "CHOICE_HEAD",
+    "CONFIG_ORDERS",
+    "COUNTED",
+    "FIRST_CONFIGS",
+    "HELD_OUT",
     "LEAST_INSIDE",
     "MAKE",
     "METHODS",
@@ -76,6 +90,8 @@ __all__ = [
     "TileChoice",
     "TileCosts",
     "TileSize",
+    "WinnersFound",
+    "WinnersReport",
     "choice_cells",
     "claims",
     "cold_tile_costs",
@@ -95,4 +111,5 @@ __all__ = [
     "tile_choices",
     "tile_costs",
     "tile_sizes",
+    "winners_found",
 ]

@@ -14,6 +14,7 @@ from .kernels import kernels_page
 from .noise import floor_lines, noise_page
 from .tiles import tile_lines, tiles_page
 from .unseen import unseen_page
+from .winners import winner_lines
 
 __all__ = [
     "accuracy_page",
@@ -29,4 +30,5 @@ __all__ = [
     "tile_lines",
     "tiles_page",
     "unseen_page",
+    "winner_lines",
 ]
