@@ -151,8 +151,9 @@ INTEGRATIONS_WITHOUT_LIBRARY = {
 BUILDER_IMPORTS = {
     "commands": {
         "calibrate", "collect", "collect.fleet", "compile", "dataset", "doctor", "evaluate",
-        "export", "importers", "kernels", "measure", "plan", "report", "train", "visit",
+        "export", "importers", "kernels", "measure", "page", "plan", "report", "train", "visit",
     },
+    "page": {"export"},
     "export": set(),
     "visit": {"dataset", "kernels", "measure", "train", "vocabulary"},
     "report": {"dataset", "evaluate", "train", "vocabulary"},
@@ -366,7 +367,7 @@ def test_the_tables_name_every_module_and_no_other() -> None:
 
 
 def test_the_house_stays_small_enough_to_be_seen() -> None:
-    assert len(BUILDER_IMPORTS) <= 23
+    assert len(BUILDER_IMPORTS) <= 25
     assert len(list(BUILDER.glob("*.py"))) <= 8
     long = {
         path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines())

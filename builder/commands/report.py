@@ -1,6 +1,6 @@
 """The command `report`: generated pages.
 
-Of accuracy, collections, unseen GPUs, noise, kernels, tiles, features and dataset.
+Of accuracy, collections, unseen GPUs, noise, kernels, tiles, features and dataset; the explorer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 def _configure(name: str, parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of a page; most of the measured ones need the recipe's tables."""
-    page = _DOCS / f"{name}.md"
+    page = _DOCS / f"{name}.{'html' if name == 'explorer' else 'md'}"
     parser.add_argument("--output", type=Path, default=page, help=f"else docs/{page.name}")
     if name in _MEASURED:
         add_recipe(parser)
@@ -32,7 +32,7 @@ def _configure(name: str, parser: argparse.ArgumentParser) -> None:
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
-    from .. import report
+    from .. import page, report
     from ..files import make_room, write_text
     from ..train import KeptFits
 
@@ -45,6 +45,7 @@ def _run(name: str, options: argparse.Namespace) -> int:
         "tiles": report.tiles_page,
         "features": report.feature_page,
         "dataset": report.dataset_page,
+        "explorer": page.explorer_page,
     }
     make_room(options.output)
     measured = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
@@ -82,5 +83,10 @@ COMMAND = Command(
         ),
         _page("features", "docs/features.md: the features of the forests"),
         _page("dataset", "docs/dataset.md: columns, regimes, roles, statuses and flags of rows"),
+        _page(
+            "explorer",
+            "docs/explorer.html: all built-in models in one page, for a browser",
+            "--output docs/explorer.html",
+        ),
     ),
 )

@@ -5,8 +5,19 @@ written as statements (`statements`), and the forests as tables (`forests`). Wha
 answers gets a table of them (`xla`).
 """
 
-from .export import CODE, FORMATS, Exported, export
+from .export import CODE, FORMATS, Exported, export, module_text
 from .parity import check
 from .queries import Parity
+from .source import Source, source_of
 
-__all__ = ["CODE", "FORMATS", "Exported", "Parity", "check", "export"]
+__all__ = [
+    "CODE",
+    "FORMATS",
+    "Exported",
+    "Parity",
+    "Source",
+    "check",
+    "export",
+    "module_text",
+    "source_of",
+]

@@ -35,7 +35,8 @@ from gpperf_lite._gpu_facts import find_gpu
 
 LEAVES = [words for command in COMMANDS for words in command.leaves]
 AT_ONCE = {
-    ("doctor",), ("probe",), ("report", "features"), ("report", "dataset"), ("visit", "rehearse"),
+    ("doctor",), ("probe",), ("report", "features"), ("report", "dataset"), ("report", "explorer"),
+    ("visit", "rehearse"),
 }  # fmt: skip
 """Commands that need no file: their examples would do their work."""
 
