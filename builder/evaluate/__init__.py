@@ -7,8 +7,21 @@ the tiled kernel by the side of its tile, `tile_choices` the worth of choosing o
 the study's beside it. `evaluate_collections` shows the worth of the models of a
 recipe to the next person who measures, beside how far those who measured agree. `kernel_orders`
 orders the kernels of one GPU by what models say that did not see them, beside rivals.
+`given_answers` and `held_out_answers` put predictions beside each measured point, `learning_curve`
+has errors by the number of pairs learned from.
 """
 
+from .answers import (
+    AS_GIVEN,
+    CONFIDENCES,
+    HELD_OUT,
+    Answered,
+    Answers,
+    answers_of,
+    given_answers,
+    held_out_answers,
+    thinned,
+)
 from .back_end_choice import BackEndChoice
 from .device_time import DeviceTime
 from .evaluation import (
@@ -25,6 +38,7 @@ from .held_out_collections import ModelWorth, StratumWorth, evaluate_collections
 from .heuristics import Heuristics
 from .interval_score import LEAST_INSIDE, IntervalScore
 from .kernel_orders import HeldOutTable, KernelOrder, KernelOrders, kernel_orders, orders_of
+from .learning import LearningPoint, learning_curve
 from .noise_floor import Floor, floors
 from .other_collections import FromOthers
 from .repeatability import Repeatability
@@ -44,7 +58,10 @@ from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
 from .warps_digit import DigitWorth
 
 __all__ = [
+    "AS_GIVEN",
     "CHOICE_HEAD",
+    "CONFIDENCES",
+    "HELD_OUT",
     "LEAST_INSIDE",
     "MAKE",
     "METHODS",
@@ -52,6 +69,8 @@ __all__ = [
     "SIZE_HEAD",
     "SLOWEST",
     "TEST_ROWS",
+    "Answered",
+    "Answers",
     "BackEndChoice",
     "Curve",
     "DeviceTime",
@@ -64,6 +83,7 @@ __all__ = [
     "IntervalScore",
     "KernelOrder",
     "KernelOrders",
+    "LearningPoint",
     "ModelWorth",
     "Repeatability",
     "Score",
@@ -73,6 +93,7 @@ __all__ = [
     "TileChoice",
     "TileCosts",
     "TileSize",
+    "answers_of",
     "choice_cells",
     "claims",
     "cold_tile_costs",
@@ -81,13 +102,17 @@ __all__ = [
     "evaluate_methods",
     "evaluate_model",
     "floors",
+    "given_answers",
+    "held_out_answers",
     "kernel_orders",
+    "learning_curve",
     "orders_of",
     "read_datasets",
     "score_lines",
     "size_cells",
     "study_table",
     "study_tiles",
+    "thinned",
     "tile_choices",
     "tile_costs",
     "tile_sizes",
