@@ -101,9 +101,7 @@ def given_answers(model: Model, dataset: Dataset) -> Answered:
     powered = power_rows([dataset])
     power = answers_of(model, points_of(powered)) if len(powered) else runtime.where(_NONE)
     baselines, doubts = _baselines(dataset, runtime.points)
-    return Answered(
-        runtime, power, AS_GIVEN, baselines, len(points) - len(runtime), doubts
-    )
+    return Answered(runtime, power, AS_GIVEN, baselines, len(points) - len(runtime), doubts)
 
 
 def held_out_answers(dataset: Dataset, n_workers: int = 1) -> Answered:

@@ -14,7 +14,19 @@ from ..evaluate import CONFIDENCES, Answers, LearningPoint
 from ..train import errors_of, slices
 from .grid import grid_axes, grids_of
 from .picture import LeftOut, Picture, Shown
-from .style import DIVERGING, INK, MARKS, log_axis, new_plot, percent, prefixed, with_prefix
+from .style import (
+    DIVERGING,
+    INK,
+    MARKS,
+    legend_above,
+    log_axis,
+    new_plot,
+    percent,
+    percent_axis,
+    percent_tick,
+    prefixed,
+    with_prefix,
+)
 
 BANDS = (0.1, 0.25)
 """The bands around a perfect prediction, as a share of it."""
@@ -85,9 +97,11 @@ def predicted_against_measured(
         below.xaxis.set_major_formatter(prefixed(target.unit))
     ratio = predicted / measured
     most = max(1.6, float(np.quantile(np.maximum(ratio, 1 / ratio), 0.995)))
-    log_axis(below, "y", base=2.0)
+    below.set_yscale("log", base=2)
     below.set_ylim(1 / most, most)
-    below.set_yticks([one for one in (0.5, 0.75, 1.0, 1.25, 2.0) if 1 / most <= one <= most])
+    shown = [one for one in (0.5, 0.75, 1.0, 1.25, 2.0) if 1 / most <= one <= most]
+    below.set_yticks(shown, [f"{one:g}" for one in shown])
+    above.set_ylim(predicted.min() * 0.85, predicted.max() * 1.2)
     above.set_ylabel(f"predicted {target.name} ({target.unit})")
     below.set_ylabel("predicted /\nmeasured")
     below.set_xlabel(f"measured {target.noun} ({target.unit})")
@@ -129,13 +143,16 @@ def error_shares(answers: Answers, baselines: Mapping[str, Floats], source: str)
     axes.set_xscale("log")
     axes.set_xlim(1e-3, 3.0)
     ticks = [1e-3, 1e-2, 0.05, 0.1, 0.25, 1.0]
-    axes.set_xticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
-    axes.set_yticks(np.arange(0, 1.01, 0.25), [f"{share:.0%}" for share in np.arange(0, 1.01, 0.25)])
+    axes.set_xticks(ticks, [percent_tick(tick) for tick in ticks])
+    axes.set_yticks(np.arange(0, 1.01, 0.25))
+    percent_axis(axes, "y")
     axes.set_xlabel("absolute error of runtime, share of the measured (%)")
     axes.set_ylabel("points below that error (%)")
     axes.legend(loc="upper left")
     answer = f"Mean (median) absolute error of {len(answers)} runtimes: {', '.join(told)}."
-    return Picture("error-shares", "How do errors compare with the baselines?", answer, source, plot)
+    return Picture(
+        "error-shares", "How do errors compare with the baselines?", answer, source, plot
+    )
 
 
 def errors_by_size(answers: Answers, source: str) -> Shown:
@@ -152,7 +169,7 @@ def errors_by_size(answers: Answers, source: str) -> Shown:
         center, middle, high = np.array(bins).T
         axes.plot(
             10**center, middle, color=mark.color, marker=mark.marker, linestyle=mark.line,
-            label=f"{part}: median",
+            label=part,
         )  # fmt: skip
         axes.fill_between(10**center, middle, high, color=mark.color, alpha=0.14, linewidth=0)
         at = int(np.argmax(middle))
@@ -160,11 +177,11 @@ def errors_by_size(answers: Answers, source: str) -> Shown:
     if worst[0] < 0:
         return LeftOut("errors-by-size", question, f"{len(answers)} points are too few to tell.")
     log_axis(axes, "x", "FLOP")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
-    axes.set_ylim(bottom=0.0)
+    percent_axis(axes, "y")
+    axes.set_ylim(0.0, 1.45 * axes.get_ylim()[1])
     axes.set_xlabel("work of one launch, 2 m n k (FLOP)")
     axes.set_ylabel("absolute error of runtime (%)")
-    axes.legend(loc="upper right", title="shaded up to the 90th percentile", title_fontsize=10.5)
+    axes.legend(loc="upper right", title="median; shaded to the 90th percentile")
     answer = (
         f"The largest median error is {percent(worst[0])}, at {with_prefix(worst[1], 'FLOP')} and "
         f"{worst[2]}; over all {len(answers)} points it is {percent(float(np.median(errors)))}."
@@ -201,8 +218,8 @@ def residual_maps(answers: Answers, source: str) -> Shown:
         axes.set_title(f"k = {grid.k}")
     panels[0].set_ylabel("n")
     bar = plot.colorbar(mesh, ax=panels, extend="both", pad=0.02)
-    bar.set_label("predicted / measured - 1 (%)")
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.3g}")
+    bar.set_label("predicted / measured − 1 (%)")
+    percent_axis(bar.ax, "y", signed=True)
     grid = grids[0]
     at = np.unravel_index(int(np.nanargmax(np.abs(grid.values))), grid.values.shape)
     answer = (
@@ -230,8 +247,9 @@ def calibration(answers: Answers, source: str) -> Picture:
         )  # fmt: skip
     ticks = np.arange(0.5, 1.01, 0.1)
     for which in ("x", "y"):
-        getattr(axes, f"set_{which}ticks")(ticks, [f"{tick:.0%}" for tick in ticks])
+        getattr(axes, f"set_{which}ticks")(ticks)
         getattr(axes, f"set_{which}lim")(0.45, 1.01)
+        percent_axis(axes, which)
     axes.set_xlabel("confidence asked for (%)")
     axes.set_ylabel("measurements inside (%)")
     axes.legend(loc="lower right")
@@ -262,11 +280,10 @@ def learning_curves(curve: Sequence[LearningPoint], source: str) -> Shown:
             label=METHOD_NAMES.get(method, method),
         )  # fmt: skip
     _pair_axis(axes, sorted({one.n_pairs for one in curve}))
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{100 * value:.3g} %")
+    log_axis(axes, "y")
+    percent_axis(axes, "y")
     axes.set_ylabel("mean absolute error of runtime (%)")
-    axes.legend(loc="best")
+    legend_above(plot, axes, 4)
     ours = by_method["ours"]
     answer = (
         f"gpperf-lite's mean error on held-out pairs falls from {percent(ours[0].errors.mean_ape)} "

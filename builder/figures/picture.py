@@ -122,7 +122,5 @@ def _svg_of(picture: Picture, facecolor: str) -> str:
     mpl.rcParams["svg.hashsalt"] = picture.name
     FigureCanvasSVG(picture.plot)
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    picture.plot.savefig(
-        buffer, format="svg", dpi=_DPI, facecolor=facecolor, metadata=nothing
-    )
+    picture.plot.savefig(buffer, format="svg", dpi=_DPI, facecolor=facecolor, metadata=nothing)
     return buffer.getvalue()

@@ -95,8 +95,8 @@ def new_plot(
     return plot, list(axes.flat)
 
 
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"),
-             (1e-9, "n"))  # fmt: skip
+_PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"),
+             (1e-6, "µ"), (1e-9, "n"))  # fmt: skip
 
 
 def with_prefix(value: float, unit: str = "", digits: int = 3) -> str:
@@ -115,13 +115,38 @@ def prefixed(unit: str) -> Formatter:
     return FuncFormatter(lambda value, _: with_prefix(value, unit))
 
 
-def log_axis(axes: Axes, which: str, unit: str = "", base: float = 10.0) -> None:
-    """Make an axis ("x" or "y") logarithmic, its ticks with SI prefixes or as whole numbers."""
-    getattr(axes, f"set_{which}scale")("log", base=base)
+def log_axis(axes: Axes, which: str, unit: str = "") -> None:
+    """Make an axis ("x" or "y") logarithmic once all is drawn, its ticks with SI prefixes.
+
+    Where its ends are near each other, some more ticks than the powers of ten are there.
+    """
+    getattr(axes, f"set_{which}scale")("log")
     axis = getattr(axes, f"{which}axis")
-    axis.set_major_locator(LogLocator(base=base, numticks=7))
+    low, high = getattr(axes, f"get_{which}lim")()
+    steps = (1.0, 2.0, 5.0) if high < 60.0 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=steps, numticks=7))
     axis.set_major_formatter(prefixed(unit) if unit else FuncFormatter(lambda v, _: f"{v:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def percent_axis(axes: Axes, which: str, signed: bool = False) -> None:
+    """Show the shares of an axis as percent, those of its minor ticks not at all."""
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_formatter(FuncFormatter(lambda value, _: percent_tick(value, signed)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def percent_tick(share: float, signed: bool = False) -> str:
+    """Return a share as the text of a tick, such as `2.5 %`; signed: with its sign."""
+    return f"{100.0 * share:{'+' if signed and share else ''}.3g} %".replace("-", "−")
+
+
+def legend_above(plot: Figure, axes: Axes, columns: int, title: str = "") -> None:
+    """Put the legend of axes above them, where it covers nothing."""
+    plot.legend(
+        *axes.get_legend_handles_labels(), loc="outside upper center", ncols=columns, title=title,
+        columnspacing=1.4, handletextpad=0.5, borderaxespad=0.2,
+    )  # fmt: skip
 
 
 def percent(value: float, digits: int = 1) -> str:
