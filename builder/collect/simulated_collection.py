@@ -20,14 +20,14 @@ _PATIENT_S = 3600.0
 """The time that a line may wait for a disk: what is lost is simulated again."""
 
 
-def collect_simulated(sweep: Sweep, gpu: Gpu, seed: int, n_power: int) -> Dataset:
+def collect_simulated(sweep: Sweep, gpu: Gpu, seed: int) -> Dataset:
     """Return the rows of a sweep on a simulated GPU, each flagged `simulated`.
 
-    gpu: the facts that it goes by; n_power: the points whose power is measured, at most. The rows
+    gpu: the facts that it goes by. The power of every point is measured. The rows
     follow from the arguments alone. Raises SweepError where the GPU can run nothing of the sweep.
     """
     plan = planned(sweep, select(sweep.kernels), gpu)
-    plan = replace(plan, power_points=plan.points[:n_power])
+    plan = replace(plan, power_points=plan.points)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"simulated{SUFFIX}"
         with Journal(path, sync_s=_PATIENT_S) as journal:

@@ -16,6 +16,7 @@ from .accuracy import (
     predicted_against_measured,
     residual_maps,
 )
+from .card import card_errors
 from .hardware import measured_throughput, predicted_throughput, roofline, waves
 from .kernels import correlations, pareto
 from .picture import LeftOut, Picture, Shown, draw
@@ -31,6 +32,7 @@ __all__ = [
     "Picture",
     "Shown",
     "calibration",
+    "card_errors",
     "clocks_and_heat",
     "correlations",
     "draw",
