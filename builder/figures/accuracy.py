@@ -18,7 +18,7 @@ from .style import (
     DIVERGING,
     INK,
     MARKS,
-    legend_above,
+    legend_below,
     log_axis,
     new_plot,
     percent,
@@ -73,7 +73,9 @@ def predicted_against_measured(
     question = f"How near is the predicted {target.name} to the measured one?"
     known = np.isfinite(predicted) & np.isfinite(measured)
     if known.sum() < _FEWEST:
-        return LeftOut(name, question, f"{known.sum()} rows have a {target.noun} and a prediction.")
+        return LeftOut(
+            name, question, f"{known.sum()} rows have a measured {target.name} and a predicted one."
+        )
     points, predicted, measured = points.where(known), predicted[known], measured[known]
     plot, (above, below) = new_plot(2, 1, 5.4, sharex=True, height_ratios=(2.4, 1.0))
     ends = np.array([measured.min(), measured.max()])
@@ -176,7 +178,7 @@ def errors_by_size(answers: Answers, source: str) -> Shown:
         worst = max(worst, (float(middle[at]), float(10 ** center[at]), part))
     if worst[0] < 0:
         return LeftOut("errors-by-size", question, f"{len(answers)} points are too few to tell.")
-    log_axis(axes, "x", "FLOP")
+    log_axis(axes, "x", "")
     percent_axis(axes, "y")
     axes.set_ylim(0.0, 1.45 * axes.get_ylim()[1])
     axes.set_xlabel("work of one launch, 2 m n k (FLOP)")
@@ -218,7 +220,7 @@ def residual_maps(answers: Answers, source: str) -> Shown:
         axes.set_title(f"k = {grid.k}")
     panels[0].set_ylabel("n")
     bar = plot.colorbar(mesh, ax=panels, extend="both", pad=0.02)
-    bar.set_label("predicted / measured − 1 (%)")
+    bar.set_label("predicted over measured, less 1 (%)")
     percent_axis(bar.ax, "y", signed=True)
     grid = grids[0]
     at = np.unravel_index(int(np.nanargmax(np.abs(grid.values))), grid.values.shape)
@@ -248,8 +250,9 @@ def calibration(answers: Answers, source: str) -> Picture:
     ticks = np.arange(0.5, 1.01, 0.1)
     for which in ("x", "y"):
         getattr(axes, f"set_{which}ticks")(ticks)
-        getattr(axes, f"set_{which}lim")(0.45, 1.01)
         percent_axis(axes, which)
+    axes.set_xlim(0.45, 1.01)
+    axes.set_ylim(min(0.45, axes.get_ylim()[0]), 1.01)
     axes.set_xlabel("confidence asked for (%)")
     axes.set_ylabel("measurements inside (%)")
     axes.legend(loc="lower right")
@@ -283,7 +286,7 @@ def learning_curves(curve: Sequence[LearningPoint], source: str) -> Shown:
     log_axis(axes, "y")
     percent_axis(axes, "y")
     axes.set_ylabel("mean absolute error of runtime (%)")
-    legend_above(plot, axes, 4)
+    legend_below(plot, axes, 4)
     ours = by_method["ours"]
     answer = (
         f"gpperf-lite's mean error on held-out pairs falls from {percent(ours[0].errors.mean_ape)} "

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .picture import LeftOut, Picture, Shown
-from .style import MARKS, legend_above, new_plot, percent, percent_axis
+from .style import MARKS, legend_below, new_plot, percent, percent_axis
 
 _MOST_ROWS = 14
 
@@ -35,7 +35,7 @@ def card_errors(card: Mapping[str, Any]) -> Shown:
     axes.set_xlim(left=0.0)
     percent_axis(axes, "x")
     axes.set_xlabel("mean absolute error of runtime, held out (%)")
-    legend_above(plot, axes, 2)
+    legend_below(plot, axes, 2)
     every = [
         (slices[part]["mean_ape"], part, row) for row, slices in parts.items() for part in slices
     ]

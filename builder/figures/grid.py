@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..dataset import Floats, Points
 
-_MOST_CELLS = 20
+_MOST_CELLS = 16
 _FEWEST_SIDES = 3
 _MOST_TICKS = 6
 
@@ -23,8 +23,8 @@ _MOST_TICKS = 6
 class Grid:
     """Cells at one k, of the one dtype and kernel that has the most points.
 
-    m, n: the middles of columns and rows, whole numbers; values: means, shape (len(n), len(m)), NaN
-    where there is no point. what: the dtype and kernel.
+    m, n: the least sizes of columns and rows; values: means, shape (len(n), len(m)), NaN where
+    there is no point. what: the dtype and kernel.
     """
 
     k: int
@@ -64,15 +64,11 @@ def _grid(points: Points, values: Floats, what: str) -> Grid:
 
 
 def _cells(sizes: Floats) -> tuple[tuple[int, ...], NDArray[np.intp]]:
-    """Return the sizes of cells, and the cell of each; many sizes share cells of equal ratio."""
-    distinct = np.unique(sizes)
-    if len(distinct) > _MOST_CELLS:
-        edges = np.geomspace(distinct[0], distinct[-1] * 1.0001, _MOST_CELLS + 1)
-        cell = np.clip(np.searchsorted(edges, sizes, side="right") - 1, 0, _MOST_CELLS - 1)
-        present, index = np.unique(cell, return_inverse=True)
-        middles = np.sqrt(edges[:-1] * edges[1:])[present]
-        return tuple(round(float(one)) for one in middles), index
-    return tuple(int(one) for one in distinct), np.searchsorted(distinct, sizes)
+    """Return the sizes of cells, and the cell of each; many sizes share cells up to the double."""
+    if len(np.unique(sizes)) > _MOST_CELLS:
+        sizes = np.exp2(np.floor(np.log2(sizes)))
+    distinct, cell = np.unique(sizes, return_inverse=True)
+    return tuple(int(one) for one in distinct), cell
 
 
 def grid_axes(axes: Axes, grid: Grid, colors: str, norm: Normalize) -> QuadMesh:
@@ -84,5 +80,6 @@ def grid_axes(axes: Axes, grid: Grid, colors: str, norm: Normalize) -> QuadMesh:
         at = np.arange(len(sizes))[::step]
         ticks: dict[str, Any] = {"labels": [str(sizes[one]) for one in at]}
         getattr(axes, f"set_{which}ticks")(at + 0.5, **ticks)
+    axes.tick_params("x", rotation=45)
     axes.set_xlabel("m")
     return mesh

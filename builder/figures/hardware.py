@@ -19,7 +19,7 @@ from .style import (
     INK,
     MARKS,
     SEQUENTIAL,
-    legend_above,
+    legend_below,
     log_axis,
     new_plot,
     percent,
@@ -142,7 +142,6 @@ def _throughput_maps(name: str, question: str, grids: Sequence[Grid], source: st
         mesh = grid_axes(axes, grid, SEQUENTIAL, LogNorm(max(low, high / 1e3), high))
         axes.set_title(f"{rate}, k = {grid.k}", fontsize=11.5)
         axes.set_ylabel("n")
-        axes.tick_params("x", rotation=45)
         bar = plot.colorbar(mesh, ax=axes, location="bottom", pad=0.02)
         bar.set_label(f"({rate})")
         bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -182,7 +181,7 @@ def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) ->
     axes.set_xlabel(f"m, at n = {points.n[0]:.0f} and k = {points.k[0]:.0f}")
     axes.set_ylabel("throughput (TFLOP/s)")
     axes.set_ylim(bottom=0.0)
-    legend_above(plot, axes, 2, f"{dtype}, {name}")
+    legend_below(plot, axes, 2, f"{dtype}, {name}")
     drops = [_largest_drop(points.m, rate) for rate in rates]
     answer = (
         f"Of {len(points)} values of m, the largest fall of measured throughput is "

@@ -9,14 +9,17 @@ import html
 import io
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from .style import INK, PAPER, drawn
 
@@ -25,6 +28,8 @@ _DPI = 150
 
 _SIMULATED = "Simulated GPU"
 _LONGEST_LINE = 58
+_TITLE = r'<g id="title">.*?</g>'
+_XMLNS, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Picture:
 
     def png(self) -> bytes:
         """Return the picture on white as PNG, with its title."""
+        buffer = io.BytesIO()
         with drawn(), _titled(self):
-            buffer = io.BytesIO()
             FigureCanvasAgg(self.plot)
             self.plot.savefig(
                 buffer, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": None}
@@ -61,23 +66,38 @@ class Picture:
 
     def svg(self) -> str:
         """Return the picture on white as a file of its own, with its title."""
-        with drawn(), _titled(self):
-            return _svg_of(self, facecolor=PAPER)
+        text, _ = self._drawn
+        paper = f'<rect width="100%" height="100%" fill="{PAPER}"/>'
+        return re.sub(r"(<svg[^>]*>)", rf"\g<1>\n {paper}", text, count=1)
 
     def inline_svg(self) -> str:
         """Return the picture for an HTML page, in the page's colour of text, without its title.
 
         Its ids begin with its name, so that several may stand in one document.
         """
-        with drawn():
-            text = _svg_of(self, facecolor="none")
+        text, title_pt = self._drawn
         text = text[text.index("<svg") :].replace(INK, "currentColor")
-        text = re.sub(r"<style[^>]*>.*?</style>", "", text, flags=re.DOTALL)
-        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        for pattern in (r"<style[^>]*>.*?</style>", r"<metadata>.*?</metadata>", _TITLE):
+            text = re.sub(pattern, "", text, flags=re.DOTALL)
         text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{self.name}-", text)
         label = html.escape(self.answer, quote=True)
+        width, height = (72.0 * inches for inches in self.plot.get_size_inches())
+        box = f'viewBox="0 {title_pt:.2f} {width:g} {height - title_pt:.2f}"'
         style = "stroke-linejoin:round;stroke-linecap:butt"
-        return text.replace("<svg ", f'<svg role="img" aria-label="{label}" style="{style}" ', 1)
+        head = f'<svg role="img" aria-label="{label}" style="{style}" {box} xmlns="{_XMLNS}" '
+        return re.sub(r"<svg[^>]*>", f'{head}xmlns:xlink="{_XLINK}">', text, count=1)
+
+    @cached_property
+    def _drawn(self) -> tuple[str, float]:
+        """The SVG with its title, and the height that the title takes, in points."""
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        with drawn(), _titled(self) as title:
+            mpl.rcParams["svg.hashsalt"] = self.name
+            FigureCanvasSVG(self.plot)
+            self.plot.savefig(buffer, format="svg", dpi=_DPI, facecolor="none", metadata=nothing)
+            share = 1.0 - title.get_window_extent().y0 / self.plot.bbox.height
+        return buffer.getvalue(), 72.0 * share * float(self.plot.get_size_inches()[1])
 
 
 @dataclass(frozen=True)
@@ -93,34 +113,19 @@ Shown = Picture | LeftOut
 
 
 def draw(make: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function draws, in the style of all figures."""
+    """Return the figure that a function draws, in the style of all figures."""
     with drawn():
         return make(*arguments)
 
 
-class _titled:  # noqa: N801 - a context manager, used as a verb
-    """A plot with its title above, and taken off again afterwards."""
-
-    def __init__(self, picture: Picture) -> None:
-        self._plot = picture.plot
-        self._text = _wrapped(picture.title)
-
-    def __enter__(self) -> None:
-        self._title = self._plot.suptitle(self._text, fontsize=12.5, fontweight="bold", color=INK)
-
-    def __exit__(self, *_: object) -> None:
-        self._title.remove()
-        self._plot._suptitle = None  # type: ignore[attr-defined]
-
-
-def _wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, _LONGEST_LINE))
-
-
-def _svg_of(picture: Picture, facecolor: str) -> str:
-    buffer = io.StringIO()
-    mpl.rcParams["svg.hashsalt"] = picture.name
-    FigureCanvasSVG(picture.plot)
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    picture.plot.savefig(buffer, format="svg", dpi=_DPI, facecolor=facecolor, metadata=nothing)
-    return buffer.getvalue()
+@contextmanager
+def _titled(picture: Picture) -> Iterator[Text]:
+    """Give a plot its title above, and take it off again afterwards."""
+    text = "\n".join(textwrap.wrap(picture.title, _LONGEST_LINE))
+    title = picture.plot.suptitle(text, fontsize=12.5, fontweight="bold", color=INK)
+    title.set_gid("title")
+    try:
+        yield title
+    finally:
+        title.remove()
+        picture.plot._suptitle = None

@@ -14,7 +14,7 @@ from .style import (
     INK,
     MARKS,
     SEQUENTIAL,
-    legend_above,
+    legend_below,
     log_axis,
     new_plot,
     percent,
@@ -52,9 +52,9 @@ def repeatability(dataset: Dataset, source: str) -> Shown:
     axes.set_ylabel("between quartiles (% of runtime)")
     axes.legend(loc="upper right")
     answer = (
-        f"In {known.sum()} measurements the quartiles of the batches lie {percent(middle, 2)} apart "
-        f"at the median, {percent(high, 2)} at the 90th percentile, {percent(float(share.max()))} "
-        "at most."
+        f"In {known.sum()} measurements the quartiles of the batches lie {percent(middle, 2)} of "
+        f"the runtime apart at the median, {percent(high, 2)} at the 90th percentile, "
+        f"{percent(float(share.max()))} at most."
     )
     return Picture("repeatability", question, answer, source, plot)
 
@@ -73,12 +73,13 @@ def power_windows(dataset: Dataset, source: str) -> Shown:
     rate = 2.0 * m * n * k * batch / runtime[known] / 1e12
     # The longest last, or they would be hidden.
     order = np.argsort(window[known], kind="stable")
+    is_dense = bool(known.sum() > _MOST_VECTORS)
     plot, (axes,) = new_plot()
     low, high = float(window[known].min()), float(window[known].max())
     norm: Normalize = LogNorm(low, high) if high > 1.05 * low else Normalize(low, high + 0.05)
     drawn = axes.scatter(
-        rate[order], power[known][order], c=window[known][order], cmap=SEQUENTIAL, norm=norm, s=20, linewidths=0.3,
-        edgecolors=INK, rasterized=bool(known.sum() > _MOST_VECTORS),
+        rate[order], power[known][order], c=window[known][order], cmap=SEQUENTIAL, norm=norm,
+        s=20, linewidths=0.0 if is_dense else 0.3, edgecolors=INK, rasterized=is_dense,
     )  # fmt: skip
     limit = _numbers(dataset, "power_limit_w")
     if np.isfinite(limit).any():
@@ -91,8 +92,8 @@ def power_windows(dataset: Dataset, source: str) -> Shown:
     axes.set_ylabel("board power (W)")
     bar = plot.colorbar(drawn, ax=axes)
     bar.set_label("load before the reading ended (s)")
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
-    bar.ax.yaxis.set_minor_formatter(lambda value, _: f"{value:.3g}")
+    if isinstance(norm, LogNorm):
+        log_axis(bar.ax, "y")
     answer = (
         f"{known.sum()} readings from {with_prefix(float(power[known].min()), 'W')} to "
         f"{with_prefix(float(power[known].max()), 'W')}, over windows of {low:.2g} to {high:.2g} s "
@@ -143,7 +144,7 @@ def clocks_and_heat(dataset: Dataset, source: str) -> Shown:
             f"{track.noun} from {np.nanmin(values):.0f} to {np.nanmax(values):.0f} {track.unit}"
         )
     panels[-1].set_xlabel("time since the run began (s)")
-    legend_above(plot, panels[0], 2)
+    legend_below(plot, panels[0], 2)
     plot.align_ylabels()
     answer = f"{'; '.join(told)}. {_throttled(dataset)}"
     return Picture("clocks", question, answer, source, plot)
@@ -188,7 +189,7 @@ def sentinels(dataset: Dataset, source: str) -> Shown:
     percent_axis(axes, "y", signed=True)
     axes.set_xlabel("time since the run began (s)")
     axes.set_ylabel("sentinel over its median (%)")
-    legend_above(plot, axes, 2)
+    legend_below(plot, axes, 2)
     answer = f"From its median the sentinel changes its {' and its '.join(told)}."
     text = f"{source} Shaded: the {percent(_LIMIT)} of runtime that the protocol allows."
     return Picture("sentinels", question, answer, text, plot)

@@ -23,6 +23,7 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 """Colour maps that colour-blind readers can tell the ends of: more of a thing, and both signs."""
 
 WIDTH_IN, HEIGHT_IN = 6.4, 4.3
+_MOST_TICKS = 7
 
 
 class Mark(NamedTuple):
@@ -30,7 +31,7 @@ class Mark(NamedTuple):
 
     color: str
     marker: str
-    line: str
+    line: Any
 
 
 MARKS = (
@@ -38,8 +39,8 @@ MARKS = (
     Mark("#d55e00", "s", "--"),
     Mark("#009e73", "^", "-."),
     Mark("#cc79a7", "D", ":"),
-    Mark("#56b4e9", "v", (0, (5, 1, 1, 1))),  # type: ignore[arg-type]
-    Mark("#e69f00", "P", (0, (3, 1))),  # type: ignore[arg-type]
+    Mark("#56b4e9", "v", (0, (5, 1, 1, 1))),
+    Mark("#e69f00", "P", (0, (3, 1))),
 )
 
 _RULES: dict[str, Any] = {
@@ -115,17 +116,20 @@ def prefixed(unit: str) -> Formatter:
     return FuncFormatter(lambda value, _: with_prefix(value, unit))
 
 
-def log_axis(axes: Axes, which: str, unit: str = "") -> None:
-    """Make an axis ("x" or "y") logarithmic once all is drawn, its ticks with SI prefixes.
+def log_axis(axes: Axes, which: str, unit: str | None = None) -> None:
+    """Make an axis ("x" or "y") logarithmic once all is drawn.
 
-    Where its ends are near each other, some more ticks than the powers of ten are there.
+    unit: of its ticks, which then have SI prefixes, "" for these alone; None for plain numbers.
+    Where its ends are near each other, there are more ticks than the powers of ten.
     """
     getattr(axes, f"set_{which}scale")("log")
     axis = getattr(axes, f"{which}axis")
     low, high = getattr(axes, f"get_{which}lim")()
     steps = (1.0, 2.0, 5.0) if high < 60.0 * low else (1.0,)
-    axis.set_major_locator(LogLocator(subs=steps, numticks=7))
-    axis.set_major_formatter(prefixed(unit) if unit else FuncFormatter(lambda v, _: f"{v:g}"))
+    axis.set_major_locator(LogLocator(subs=steps, numticks=_MOST_TICKS))
+    axis.set_major_formatter(
+        FuncFormatter(lambda v, _: f"{v:g}") if unit is None else prefixed(unit)
+    )
     axis.set_minor_formatter(NullFormatter())
 
 
@@ -136,15 +140,23 @@ def percent_axis(axes: Axes, which: str, signed: bool = False) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+_MINUS = "\N{MINUS SIGN}"
+
+
 def percent_tick(share: float, signed: bool = False) -> str:
     """Return a share as the text of a tick, such as `2.5 %`; signed: with its sign."""
-    return f"{100.0 * share:{'+' if signed and share else ''}.3g} %".replace("-", "−")
+    return f"{100.0 * share:{'+' if signed and share else ''}.3g} %".replace("-", _MINUS)
 
 
-def legend_above(plot: Figure, axes: Axes, columns: int, title: str = "") -> None:
-    """Put the legend of axes above them, where it covers nothing."""
+def signed_tick(value: float) -> str:
+    """Return a value with one decimal and a minus sign as wide as a plus, such as `0.5`."""
+    return f"{round(value, 1) + 0.0:.1f}".replace("-", _MINUS)
+
+
+def legend_below(plot: Figure, axes: Axes, columns: int, title: str = "") -> None:
+    """Put the legend of axes below all of a plot, where it covers nothing."""
     plot.legend(
-        *axes.get_legend_handles_labels(), loc="outside upper center", ncols=columns, title=title,
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=columns, title=title,
         columnspacing=1.4, handletextpad=0.5, borderaxespad=0.2,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
     MARKS,
-    legend_above,
+    legend_below,
     log_axis,
     new_plot,
     percent,
@@ -47,10 +47,11 @@ def tile_costs_by_side(costs: TileCosts, source: str) -> Picture:
         axes[1].yaxis.set_major_formatter(prefixed("W"))
         axes[1].set_ylabel("power (W)")
     _side_axis(axes[-1], sorted(costs.runtime_s))
-    legend_above(plot, axes[0], 2, "m x n x k")
+    legend_below(plot, axes[0], 2, "m x n x k")
     fastest = Counter(min(times, key=times.__getitem__) for times in raced.values())
     side, count = fastest.most_common(1)[0]
-    answer = f"Tiles of {side}x{side} are the fastest on {count} of {len(raced)} GEMMs. {_medians(costs)}"
+    best = f"Tiles of {side}x{side} are the fastest on {count} of {len(raced)} GEMMs."
+    answer = f"{best} {_medians(costs)}"
     text = source if panels == 2 else f"{source} Power was not read."
     question = "How do runtime and power change with the side of the tile?"
     return Picture("tile-sizes", question, answer, text, plot)
@@ -108,6 +109,7 @@ def tile_limits(costs: TileCosts, source: str, is_ours: bool) -> Shown:
             axes.annotate(f"{one.side}", (value, speed[one.side] or 0.0), xytext=(6, 4),
                           textcoords="offset points", fontsize=10)  # fmt: skip
         axes.margins(x=0.15, y=0.12)
+    log_axis(left, "y")
     left.set_xlabel("occupancy (%)")
     right.set_xlabel("shared memory of a block (KiB)")
     left.set_ylabel(f"speed over {largest}x{largest} (ratio)")
@@ -166,14 +168,14 @@ def tile_savings(costs: TileCosts, source: str) -> Shown:
             axes[1].scatter(
                 [one.flops for one in known], [one.energy or 0.0 for one in known], **look
             )
-    log_axis(axes[-1], "x", "FLOP")
+    log_axis(axes[-1], "x", "")
     axes[-1].set_xlabel("work of one launch, 2 m n k (FLOP)")
     for one, noun in zip(axes, ("time", "energy"), strict=False):
         one.axhline(0.0, color=INK, linewidth=0.8)
         percent_axis(one, "y")
         one.set_ylabel(f"{noun} saved (%)")
         one.margins(y=0.15)
-    legend_above(plot, axes[0], min(3, len(sides)))
+    legend_below(plot, axes[0], min(3, len(sides)))
     return Picture("tile-savings", question, _told(costs, savings, name), source, plot)
 
 
@@ -203,8 +205,8 @@ def _told(costs: TileCosts, savings: list[_Saving], name: str) -> str:
     time = [one.time for one in savings]
     energy = [one.energy for one in savings if one.energy is not None]
     text = (
-        f"On {len(savings)} GEMMs the best tile saves {percent(float(np.median(time)))} of the time "
-        f"of {name} at the median, {percent(max(time))} at most"
+        f"On {len(savings)} GEMMs the best tile saves {percent(float(np.median(time)))} of the "
+        f"time of {name} at the median, {percent(max(time))} at most"
     )
     if energy:
         text += (

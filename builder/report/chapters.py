@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+
+import numpy as np
 
 from .. import figures
 from ..dataset import Dataset, Points, points_of
@@ -92,9 +95,7 @@ def _kernels(evidence: Evidence) -> Iterator[Draws]:
         yield partial(_measured_or_simulated, evidence, drawn)
 
 
-def _measured_or_simulated(
-    evidence: Evidence, drawn: Callable[[Points, str], Shown]
-) -> Shown:
+def _measured_or_simulated(evidence: Evidence, drawn: Callable[[Points, str], Shown]) -> Shown:
     """Draw rows with power; where there are too few, those of a simulated GPU."""
     rows = evidence.rows
     powered = power_rows([rows.dataset])
@@ -119,12 +120,15 @@ def _tiles(evidence: Evidence) -> tuple[TileCosts, str, bool, bool]:
 
 
 def _costs_in(dataset: Dataset) -> TileCosts | None:
-    for dtype in ("f32", "f16", "f64"):
-        try:
-            return tile_costs(dataset, dtype)
-        except DatasetError:
-            continue
-    return None
+    """Return the costs of the tiled kernel in the dtype with most rows; None for none."""
+    is_tiled = np.char.startswith(dataset.column("kernel").astype(str), "tiled")
+    counts = Counter(dataset.column("dtype")[is_tiled])
+    if not counts:
+        return None
+    try:
+        return tile_costs(dataset, counts.most_common(1)[0][0])
+    except DatasetError:
+        return None
 
 
 def _simulated_source(evidence: Evidence) -> str:

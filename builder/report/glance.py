@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,10 @@ from ..train import errors_of
 from .evidence import Evidence, Rows
 
 _LONGEST_NAMES = 32
+_SHORT = 20
+"""Rows of a table, or sentences, that a page shows at once; more are folded away."""
+
+_SOURCE = re.compile(r"(runtime|power) from |\d+ tables ")
 
 
 @dataclass(frozen=True)
@@ -33,25 +38,25 @@ class Block:
 
     def html(self) -> str:
         """Return the block as HTML; the table scrolls sideways on a narrow screen."""
-        parts = [f"<h3>{html.escape(self.title)}</h3>"]
+        title = f"<h3>{html.escape(self.title)}</h3>"
         if self.head:
-            parts += [f"<p>{html.escape(text)}</p>" for text in self.sentences]
-            parts.append(self._table())
-        elif self.sentences:
+            parts = [*(f"<p>{html.escape(text)}</p>" for text in self.sentences), self._table()]
+        else:
             items = "".join(f"<li>{html.escape(text)}</li>" for text in self.sentences)
-            parts.append(f"<ul>{items}</ul>")
-        return "\n".join(parts)
+            parts = [f"<ul>{items}</ul>"]
+        if max(len(self.rows), len(self.sentences)) <= _SHORT:
+            return "\n".join([title, *parts])
+        inside = "\n".join(parts)
+        return f"<details>\n<summary>{title}</summary>\n{inside}\n</details>"
 
     def _table(self) -> str:
         head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.head)
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows
-        )
+        rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
         title = html.escape(self.title, quote=True)
         return (
             f'<div class="wide" tabindex="0" role="region" aria-label="{title}">'
-            f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+            f'<table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>'
+            "</table></div>"
         )
 
     def markdown(self) -> list[str]:
@@ -66,10 +71,18 @@ class Block:
         return [*lines, ""]
 
 
+def _cell(text: str) -> str:
+    is_number = re.fullmatch(r"[+-]?[\d.]+%?|-", text)
+    return f"<td{' class=number' if is_number else ''}>{html.escape(text)}</td>"
+
+
 def blocks_of(evidence: Evidence) -> list[Block]:
     """Return the model at a glance."""
     card = evidence.model.card
     known = {kernel.name: kernel for kernel in evidence.model.kernels}
+    told = tuple(texts(card))
+    sources = tuple(text for text in told if _SOURCE.match(text))
+    doubts = (text for text in told if not _SOURCE.match(text))
     return [
         _facts(card),
         Block(
@@ -83,9 +96,28 @@ def blocks_of(evidence: Evidence) -> list[Block]:
             tuple(_accuracy(card, known)),
         ),
         compared(evidence.rows),
+        Block("What it is not good for", (*_measured(card, known), *doubts)),
         *_collections(card, known),
-        Block("What to know before trusting it", tuple(texts(card))),
+        Block("Sources", sources or ("The card names none.",)),
     ]  # fmt: skip
+
+
+def _measured(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> Iterator[str]:
+    """Yield a sentence for each kind of runtime on the sizes outside of which it is a guess."""
+    by_sizes: dict[str, list[str]] = {}
+    for one in card["estimators"]:
+        if one["target"] == "runtime" and not one["remarks"]:
+            domain = one["domain"]
+            sizes = ", ".join(f"{name} from {low} to {high}" for name in ("m", "n", "k", "batch")
+                              for low, high in (domain[name],))  # fmt: skip
+            layouts = " ".join(domain["layouts"])
+            text = f"layout {layouts}, {sizes}"
+            by_sizes.setdefault(text, []).append(f"{one['dtype']} of {_named(one, known)}")
+    for text, names in by_sizes.items():
+        yield (
+            f"Measured were {text} ({'; '.join(names)}). Elsewhere the prediction fades to physics "
+            "alone, its interval widens, and a note says so."
+        )
 
 
 def _facts(card: Mapping[str, Any]) -> Block:
@@ -94,7 +126,10 @@ def _facts(card: Mapping[str, Any]) -> Block:
     rows = [
         ("model", f"{card['name']}, version {card['version']}"),
         ("GPU", f"{gpu['name']}, {gpu['sm_count']} SMs at {gpu['clock_hz'] / 1e6:.0f} MHz"),
-        ("memory", f"{gpu['memory_bytes'] / 1e9:.4g} GB, {gpu['dram_bytes_per_s'] / 1e12:.3g} TB/s"),
+        (
+            "memory",
+            f"{gpu['memory_bytes'] / 1e9:.4g} GB, {gpu['dram_bytes_per_s'] / 1e12:.3g} TB/s",
+        ),
         ("peak, TFLOP/s", peaks),
         ("power", _power(gpu)),
         ("kernels", f"{len(card['kernels'])}: {_some(card['kernels'])}"),
@@ -114,9 +149,7 @@ def _some(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _accuracy(
-    card: Mapping[str, Any], known: Mapping[str, Kernel]
-) -> Iterator[tuple[str, ...]]:
+def _accuracy(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> Iterator[tuple[str, ...]]:
     for one in card["estimators"]:
         accuracy = one["accuracy"]
         shares = [accuracy.get(key) for key in ("mean_ape", "median_ape", "p90_ape", "coverage_90")]
@@ -138,11 +171,11 @@ def _named(one: Mapping[str, Any], known: Mapping[str, Kernel]) -> str:
 def compared(rows: Rows) -> Block:
     """Return errors on the rows of a report beside the baselines', by dtype and kernel.
 
-    Every figure is of the same points: those that all methods answer for.
+    Held out alike; that of a baseline is of the points that it has an answer for.
     """
     answered = rows.answered
     points = answered.runtime.points
-    title = "Beside the baselines, on the rows of this report"
+    title = "beside the baselines, on the rows of this report"
     head = ("dtype", "kernel", "rows", "mean", "median", "p90", "bias", "covers (of 90 %)")
     more = tuple(f"{METHOD_NAMES[name]}, mean" for name in answered.baselines)
     lines = []
@@ -153,7 +186,7 @@ def compared(rows: Rows) -> Block:
         lines.append(("all", "all", *_cells(rows, np.ones(len(points), bool))))
     doubts = (f"{answered.n_left_out} points are of kernels or dtypes that it does not know.",)
     sentences = (rows.source, *(doubts if answered.n_left_out else ()), *answered.doubts)
-    text = f"{'Simulated GPU: ' if rows.is_simulated else ''}{title}"
+    text = f"Simulated GPU: {title}" if rows.is_simulated else title.capitalize()
     return Block(text, sentences, (*head, *more), tuple(lines))
 
 
@@ -177,7 +210,9 @@ def _cells(rows: Rows, mine: Any) -> tuple[str, ...]:
     others = []
     for predicted in rows.answered.baselines.values():
         known = np.isfinite(predicted[mine])
-        mean = np.abs(predicted[mine][known] / measured[known] - 1.0).mean() if known.any() else None
+        mean = (
+            np.abs(predicted[mine][known] / measured[known] - 1.0).mean() if known.any() else None
+        )
         others.append("-" if mean is None else f"{mean:.2%}")
     shares = (f"{one:.2%}" for one in (errors.mean_ape, errors.median_ape, errors.p90_ape))
     return (str(errors.n), *shares, f"{errors.bias:+.2%}", f"{inside:.2%}", *others)
@@ -185,24 +220,8 @@ def _cells(rows: Rows, mine: Any) -> tuple[str, ...]:
 
 def _collections(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> list[Block]:
     """Return the collections that runtimes were learned from, and how they differ, if known."""
-    rows = []
-    for one in card["estimators"]:
-        if one["target"] != "runtime":
-            continue
-        for part in one["accuracy"].get("collections", ()):
-            if isinstance(part, dict):
-                rows.append(
-                    (
-                        one["dtype"],
-                        _named(one, known),
-                        part["name"],
-                        str(part["n"]),
-                        f"{part['factor']:.3f}",
-                        f"{part['distance']:.1%}",
-                    )
-                )
-        for name, why in one["accuracy"].get("left_out", {}).items():
-            rows.append((one["dtype"], _named(one, known), name, "left out", "-", str(why)))
+    runtimes = [one for one in card["estimators"] if one["target"] == "runtime"]
+    rows = [row for one in runtimes for row in _collection_cells(one, _named(one, known))]
     if not rows:
         return []
     text = (
@@ -211,3 +230,13 @@ def _collections(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> list[B
     )
     head = ("dtype", "kernels", "collection", "points", "factor", "distance")
     return [Block("Collections, and how they differ", (text,), head, tuple(rows))]
+
+
+def _collection_cells(estimator: Mapping[str, Any], named: str) -> Iterator[tuple[str, ...]]:
+    accuracy = estimator["accuracy"]
+    for one in accuracy.get("collections", ()):
+        if isinstance(one, dict):
+            factor, distance = f"{one['factor']:.3f}", f"{one['distance']:.1%}"
+            yield estimator["dtype"], named, one["name"], str(one["n"]), factor, distance
+    for name, why in accuracy.get("left_out", {}).items():
+        yield estimator["dtype"], named, name, "left out", "-", str(why)

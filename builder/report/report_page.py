@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import BuilderError, RecipeError
 from ..files import write_atomically, write_text
 from ..markdown import paragraph
-from ..page import Section, document, explorer_section
+from ..page import Section, asset, document, explorer_section
 
 if TYPE_CHECKING:
     from .chapters import Chapter
@@ -23,17 +23,6 @@ PAGE, CARD, FIGURES = "report.html", "card.md", "figures"
 
 LARGEST_BYTES = 5_000_000
 """What a page may take, so that it can be sent by mail."""
-
-_STYLE = """
-.wide { overflow-x: auto; }
-table.figures { margin: 0.5rem 0 1rem; font-size: 0.9rem; }
-table.figures th, table.figures td { padding: 3px 12px 3px 0; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
-figure.plot { max-width: 760px; padding: 14px 18px; background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); }
-figure.plot svg { width: 100%; height: auto; display: block; }
-figure.plot figcaption { font-size: 0.9rem; }
-figure.plot .source { color: var(--muted); }
-.left-out { color: var(--muted); }
-"""
 
 
 @dataclass(frozen=True)
@@ -99,9 +88,11 @@ def report_html(evidence: Evidence, chapters: Sequence[Chapter]) -> str:
     from .glance import blocks_of
 
     glance = "\n".join(block.html() for block in blocks_of(evidence))
-    sections = [Section("glance", "The model at a glance", glance, _STYLE)]
-    for chapter in chapters:
-        sections.append(Section(chapter.id, chapter.title, "\n".join(_figures(chapter)), _STYLE))
+    sections = [Section("glance", "The model at a glance", glance, asset("report.css"))]
+    sections += [
+        Section(one.id, one.title, "\n".join(_figures(one)), asset("report.css"))
+        for one in chapters
+    ]
     sections.append(explorer_section([evidence.options.model]))
     return document(f"{evidence.model.name}: report", sections, _lead(evidence))
 
