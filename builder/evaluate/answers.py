@@ -7,6 +7,7 @@ fold of pairs (n, k), and a point is answered for by the one that never saw its 
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from gpperf_lite import Gpu, Model, UnknownKernelError
 from ..dataset import Dataset, Floats, Mask, Points, folds, joined, points_of
 from ..errors import DatasetError
 from ..parallel import Task, run_tasks
-from ..train import TrainOptions, power_rows, train
+from ..train import LearnerOptions, TrainOptions, power_rows, train
 from .evaluation import METHODS
 
 CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
@@ -32,6 +33,8 @@ N_FOLDS = 3
 
 AS_GIVEN, HELD_OUT = "as given", "pairs held out"
 """Where answers are from: the model itself, or models that never saw the pair."""
+
+_USUAL_LAYER = 4096
 
 BASELINES = ("study", "roofline", "nearest")
 """Methods beside ours, held out by the same folds."""
@@ -105,14 +108,19 @@ def given_answers(model: Model, dataset: Dataset) -> Answered:
     return Answered(runtime, power, AS_GIVEN, baselines, len(points) - len(runtime), doubts)
 
 
-def held_out_answers(dataset: Dataset, n_workers: int = 1) -> Answered:
+def held_out_answers(
+    dataset: Dataset, n_workers: int = 1, learner: LearnerOptions | None = None
+) -> Answered:
     """Return the answers of models that are trained here, each without a fold of pairs.
 
+    learner: as in TrainOptions.
     Raises DatasetError where no row is usable, or too little is left to train on in every fold.
     """
     fold = _row_folds(dataset)
     numbers = sorted(set(fold[fold >= 0].tolist()))
-    tasks = [Task(f"without fold {one}", _held_out, (dataset, fold == one)) for one in numbers]
+    tasks = [
+        Task(f"without fold {one}", _held_out, (dataset, fold == one, learner)) for one in numbers
+    ]
     parts = run_tasks(tasks, n_workers, "training without each fold of pairs")
     found = [part for part in parts if not isinstance(part, str)]
     if not found:
@@ -137,9 +145,14 @@ def thinned(dataset: Dataset, most: int) -> Dataset:
     digests = np.array([zlib.crc32(",".join(map(str, size)).encode()) for size in sizes])
     n, k = usable.column("n"), usable.column("k")
     pairs = Counter(zip(n.tolist(), k.tolist(), strict=True))
-    (its_n, its_k), _ = max(pairs.items(), key=lambda pair: (pair[1], pair[0]))
+    its_n, its_k = max(pairs, key=lambda pair: (pairs[pair], -_octaves_off(pair), pair))
     is_series = (n == its_n) & (k == its_k)
     return usable.where((digests < 2.0**32 * most / len(usable)) | is_series)
+
+
+def _octaves_off(pair: tuple[int, int]) -> float:
+    """Return how far a pair is from that of a usual layer, in octaves of n and of k."""
+    return sum(abs(math.log2(size / _USUAL_LAYER)) for size in pair)
 
 
 def answers_of(model: Model, points: Points) -> Answers:
@@ -209,9 +222,11 @@ def _row_folds(dataset: Dataset) -> NDArray[np.intp]:
     return np.array([by_pair.get(pair, -1) for pair in pairs], np.intp)
 
 
-def _held_out(dataset: Dataset, out: Mask) -> tuple[Answers, Answers] | str:
+def _held_out(
+    dataset: Dataset, out: Mask, learner: LearnerOptions | None
+) -> tuple[Answers, Answers] | str:
     """Return the answers for the rows of a fold, or the reason why there are none."""
-    options = TrainOptions("held_out", split="pair", n_folds=N_FOLDS)
+    options = TrainOptions("held_out", split="pair", n_folds=N_FOLDS, learner=learner)
     try:
         known = dataset.where(~out)
         powers = [known] if len(power_rows([known])) else []

@@ -107,7 +107,7 @@ def predicted_against_measured(
     above.set_ylabel(f"predicted {target.name} ({target.unit})")
     below.set_ylabel("predicted /\nmeasured")
     below.set_xlabel(f"measured {target.noun} ({target.unit})")
-    above.legend(loc="upper left", handletextpad=0.3)
+    legend_below(plot, above, 2)
     plot.align_ylabels()
     errors = errors_of(predicted, measured)
     inside = [float(np.mean(np.abs(ratio - 1.0) <= band)) for band in BANDS]

@@ -29,6 +29,9 @@ from .style import (
 _MOST_DTYPES = 4
 _MOST_VECTORS = 400
 _FEWEST_IN_SERIES = 12
+_LARGEST_M = 4096
+"""Beyond it a wave more or less hardly shows."""
+
 _MAP_SIZES = tuple(2**power for power in range(4, 15))
 _MAP_K = 4096
 
@@ -163,7 +166,9 @@ def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) ->
     question = "Does throughput fall wherever one more wave of tiles begins?"
     series = _series(answers)
     if series is None:
-        reason = f"No kernel was measured at {_FEWEST_IN_SERIES} m or more of one n and k."
+        reason = (
+            f"No kernel was measured at {_FEWEST_IN_SERIES} m up to {_LARGEST_M} of one n and k."
+        )
         return LeftOut("waves", question, reason)
     points = series.points
     plot, (axes,) = new_plot()
@@ -188,7 +193,7 @@ def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) ->
         f"{percent(drops[0][0])} at m = {drops[0][1]:.0f}; of predicted, {percent(drops[1][0])} "
         f"at m = {drops[1][1]:.0f}. {_told_waves(full)}"
     )
-    return Picture("waves", question, answer, f"{source} {_told_waves(full)}", plot)
+    return Picture("waves", question, answer, source, plot)
 
 
 def _told_waves(full: Sequence[float]) -> str:
@@ -198,7 +203,10 @@ def _told_waves(full: Sequence[float]) -> str:
 
 
 def _series(answers: Answers) -> Answers | None:
+    answers = answers.where(answers.points.m <= _LARGEST_M)
     points = answers.points
+    if not len(points):
+        return None
     keys = list(
         zip(points.kernel, points.dtype, points.layout, points.n, points.k, points.batch,
             points.beta, points.collection, strict=True)

@@ -9,8 +9,7 @@ import html
 import io
 import re
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +18,6 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from .style import INK, PAPER, drawn
 
@@ -54,14 +52,14 @@ class Picture:
         first = f"{self.question[0].lower()}{self.question[1:]}"
         return f"{_SIMULATED}: {first}" if self.is_simulated else self.question
 
-    def png(self) -> bytes:
+    def png(self, dpi: int = _DPI) -> bytes:
         """Return the picture on white as PNG, with its title."""
         buffer = io.BytesIO()
-        with drawn(), _titled(self):
-            FigureCanvasAgg(self.plot)
-            self.plot.savefig(
-                buffer, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": None}
-            )
+        with drawn():
+            plot = self._laid_out
+            FigureCanvasAgg(plot)
+            nothing = {"Software": None}
+            plot.savefig(buffer, format="png", dpi=dpi, facecolor=PAPER, metadata=nothing)
         return buffer.getvalue()
 
     def svg(self) -> str:
@@ -88,16 +86,28 @@ class Picture:
         return re.sub(r"<svg[^>]*>", f'{head}xmlns:xlink="{_XLINK}">', text, count=1)
 
     @cached_property
+    def _laid_out(self) -> Figure:
+        """The plot with its title. Laid out once, or each drawing would move it by a little."""
+        text = "\n".join(textwrap.wrap(self.title, _LONGEST_LINE))
+        title = self.plot.suptitle(text, fontsize=12.5, fontweight="bold", color=INK)
+        title.set_gid("title")
+        FigureCanvasAgg(self.plot)
+        self.plot.draw_without_rendering()
+        self.plot.set_layout_engine("none")
+        return self.plot
+
+    @cached_property
     def _drawn(self) -> tuple[str, float]:
         """The SVG with its title, and the height that the title takes, in points."""
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        with drawn(), _titled(self) as title:
+        with drawn():
+            plot = self._laid_out
             mpl.rcParams["svg.hashsalt"] = self.name
-            FigureCanvasSVG(self.plot)
-            self.plot.savefig(buffer, format="svg", dpi=_DPI, facecolor="none", metadata=nothing)
-            share = 1.0 - title.get_window_extent().y0 / self.plot.bbox.height
-        return buffer.getvalue(), 72.0 * share * float(self.plot.get_size_inches()[1])
+            FigureCanvasSVG(plot)
+            plot.savefig(buffer, format="svg", dpi=_DPI, facecolor="none", metadata=nothing)
+            share = 1.0 - plot._suptitle.get_window_extent().y0 / plot.bbox.height
+        return buffer.getvalue(), 72.0 * share * float(plot.get_size_inches()[1])
 
 
 @dataclass(frozen=True)
@@ -116,16 +126,3 @@ def draw(make: Callable[..., Any], *arguments: Any) -> Any:
     """Return the figure that a function draws, in the style of all figures."""
     with drawn():
         return make(*arguments)
-
-
-@contextmanager
-def _titled(picture: Picture) -> Iterator[Text]:
-    """Give a plot its title above, and take it off again afterwards."""
-    text = "\n".join(textwrap.wrap(picture.title, _LONGEST_LINE))
-    title = picture.plot.suptitle(text, fontsize=12.5, fontweight="bold", color=INK)
-    title.set_gid("title")
-    try:
-        yield title
-    finally:
-        title.remove()
-        picture.plot._suptitle = None

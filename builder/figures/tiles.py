@@ -104,7 +104,7 @@ def tile_limits(costs: TileCosts, source: str, is_ours: bool) -> Shown:
         (right, [(one.shared_bytes or 0) / 1024.0 for one in rows]),
     ):
         axes.plot(values, [speed[one.side] or 0.0 for one in rows], linestyle="none",
-                  marker=MARKS[0].marker, color=MARKS[0].color)  # fmt: skip
+                  marker=MARKS[0].marker, color=MARKS[0].color, label="tiles")  # fmt: skip
         for value, one in zip(values, rows, strict=True):
             axes.annotate(f"{one.side}", (value, speed[one.side] or 0.0), xytext=(6, 4),
                           textcoords="offset points", fontsize=10)  # fmt: skip

@@ -18,8 +18,8 @@ from ..train import power_rows
 from .evidence import Evidence, Rows
 
 _STUDY = (
-    "The GPPerf study's tables (no licence is stated; figures alone): first launches of processes, "
-    "each timed once, and the power of whole processes."
+    "The GPPerf study's tables, of an RTX 4070 (no licence is stated; figures alone): first "
+    "launches of processes, each timed once, and the power of whole processes."
 )
 
 

@@ -108,8 +108,7 @@ def _measured(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> Iterator[
     for one in card["estimators"]:
         if one["target"] == "runtime" and not one["remarks"]:
             domain = one["domain"]
-            sizes = ", ".join(f"{name} from {low} to {high}" for name in ("m", "n", "k", "batch")
-                              for low, high in (domain[name],))  # fmt: skip
+            sizes = ", ".join(_range(name, *domain[name]) for name in ("m", "n", "k", "batch"))
             layouts = " ".join(domain["layouts"])
             text = f"layout {layouts}, {sizes}"
             by_sizes.setdefault(text, []).append(f"{one['dtype']} of {_named(one, known)}")
@@ -118,6 +117,10 @@ def _measured(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> Iterator[
             f"Measured were {text} ({'; '.join(names)}). Elsewhere the prediction fades to physics "
             "alone, its interval widens, and a note says so."
         )
+
+
+def _range(name: str, low: int, high: int) -> str:
+    return f"{name} from {low} to {high}" if low < high else f"{name} {low}"
 
 
 def _facts(card: Mapping[str, Any]) -> Block:
