@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from . import __version__
-from ._builtin import GENERIC, available
+from ._arguments import file_name, number, number_of_rows, plotted_figure
+from ._builtin import GENERIC
 from ._card_page import page
-from ._comparison import BEST, compare, only_best
+from ._comparison import BEST, Comparison, compare, models_of, only_best
 from ._errors import GpperfError, InputError
 from ._files import reason_of
+from ._gemm import Gemm
 from ._kernel import FAMILIES, Kernel
 from ._kernel_choice import kernels_chosen
 from ._kernel_listing import described, listing
@@ -23,7 +25,6 @@ from ._output import (
     RANKING_OF_DTYPES,
     SWEEP,
     SWEEP_OF_BEST,
-    aligned,
     as_json,
     as_text,
     compared_notes,
@@ -36,8 +37,10 @@ from ._output import (
     write_csv,
 )
 from ._prediction import OBJECTIVES, Prediction
+from ._screen import Screen
 from ._streams import complain, mend_streams
-from ._sweep import gemms_asked_for, typed_number
+from ._sweep import gemms_asked_for
+from ._sweep_chart import PLOTTED, comparison_chart, sweep_chart
 
 _DEFAULT_GPU = "h200_sxm"
 _GPU = "any name of a GPU of 'gpperf gpus', or path of an artefact"
@@ -117,7 +120,7 @@ def _command(
 def _add_predict(commands: Any) -> None:
     example = "--m=1024:4096:256 --n=4096 --k=1024,4096 --dtype bf16 --gpu h200 --csv sweep.csv"
     parser = _command(commands, "predict", "predict one GEMM, or a sweep", example, _run_predict)
-    _add_gemm(parser, "; several with commas, of which --best takes one")
+    _add_plot(_add_gemm(parser, "; several with commas, of which --best takes one"))
     text = "kernel or back end (vllm ...), library without it; with --best, those to choose from"
     parser.add_argument("--kernel", metavar="NAME", help=text)
     parser.add_argument("--kernel-facts", metavar="FILE", help=_KERNEL_FACTS)
@@ -136,7 +139,7 @@ def _add_rank(commands: Any) -> None:
         "--objective", default="runtime", help=f"the least is first: {' '.join(OBJECTIVES)}"
     )
     text = "how many to show, or all; 10 without it"
-    parser.add_argument("--top", type=_top, default=10, metavar="N", help=text)
+    parser.add_argument("--top", type=number_of_rows, default=10, metavar="N", help=text)
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names or patterns, a,b*")
     parser.add_argument("--kernel-facts", metavar="FILE", help=_KERNEL_FACTS)
     parser.add_argument("--family", metavar="NAMES", help=f"of these alone: {' '.join(FAMILIES)}")
@@ -147,7 +150,7 @@ def _add_compare(commands: Any) -> None:
     example = "4096 4096 4096 --gpu h200,b200,l40s --dtype bf16,fp8,nvfp4"
     parser = _command(commands, "compare", text, example, _run_compare)
     beside = ", compared beside those of --gpu"
-    _add_gemm(parser, "; several with commas", gpus="; several with commas", facts=beside)
+    _add_plot(_add_gemm(parser, "; several with commas", "; several with commas", beside))
     parser.add_argument("--kernel", metavar="NAMES", help="of these alone: names, a,b")
     parser.add_argument("--best", metavar="FIELD", help=f"the best alone: {' '.join(BEST)}")
     text = "of --best, among rows that timed this; without it, what the first row did"
@@ -161,16 +164,19 @@ def _add_jobs(commands: Any) -> None:
     columns = "job m n k dtype, and if wanted batch layout beta count kernel deadline_s"
     parser.add_argument("file", metavar="JOBS.csv", help=f"CSV of {columns}; - is stdin")
     text = "leaves out GPUs whose peak power is above it; no slowdown is modelled"
-    parser.add_argument("--power-cap", type=_number, metavar="W", help=text)
+    parser.add_argument("--power-cap", type=number, metavar="W", help=text)
     text = "in seconds, of jobs that have none in the file"
-    parser.add_argument("--deadline", type=_number, metavar="S", help=text)
+    parser.add_argument("--deadline", type=number, metavar="S", help=text)
     _add_answer(parser, "; several with commas", ", beside those of --gpu")
 
 
 def _add_gemm(
     parser: argparse.ArgumentParser, more: str = "", gpus: str = "", facts: str = _NAMED
-) -> None:
-    """Add the arguments of every GEMM; more, gpus, facts: what else those of a dtype or GPU are."""
+) -> Any:
+    """Add the arguments of every GEMM, and return the forms of an answer.
+
+    more, gpus, facts: what else those of a dtype or GPU are.
+    """
     sizes = "a whole number, a list 1024,4096 or a range 1024:4096:256 that includes its end"
     parser.add_argument("sizes", nargs="*", metavar="M N K", help=f"each {sizes}")
     for name in ("m", "n", "k"):
@@ -178,43 +184,29 @@ def _add_gemm(
     parser.add_argument("--dtype", default="f16", help=f"of A and B: f16 bf16 fp8 f32 ...{more}")
     parser.add_argument("--layout", default="tn", help="of A and B: nn nt tn tt")
     parser.add_argument("--batch", default="1", help="GEMMs in a batch")
-    parser.add_argument("--alpha", type=_number, default=1.0, help="factor of A B; 1 without it")
-    parser.add_argument("--beta", type=_number, default=0.0, help="factor of C; 0 without it")
-    _add_answer(parser, gpus, facts)
+    parser.add_argument("--alpha", type=number, default=1.0, help="factor of A B; 1 without it")
+    parser.add_argument("--beta", type=number, default=0.0, help="factor of C; 0 without it")
+    return _add_answer(parser, gpus, facts)
 
 
-def _add_answer(parser: argparse.ArgumentParser, gpus: str, facts: str) -> None:
-    """Add the GPU, the confidence and the form of an answer."""
+def _add_answer(parser: argparse.ArgumentParser, gpus: str, facts: str) -> Any:
+    """Add the GPU, the confidence and the form of an answer; return the forms, of which one is."""
     parser.add_argument("--gpu", help=f"{_GPU}{gpus}; {_DEFAULT_GPU} without it")
     parser.add_argument("--gpu-facts", metavar="FILE", help=f"{_FACTS}{facts}")
     text = "of the intervals, between 0 and 1; 0.9 without it"
-    parser.add_argument("--confidence", type=_number, default=0.9, help=text)
+    parser.add_argument("--confidence", type=number, default=0.9, help=text)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     text = "write a table in SI units; to stdout without a FILE, or for -"
-    form.add_argument("--csv", type=_file, nargs="?", const="-", metavar="FILE", help=text)
+    form.add_argument("--csv", type=file_name, nargs="?", const="-", metavar="FILE", help=text)
+    return form
 
 
-def _file(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("it must name a file (got an empty name)")
-    return text
-
-
-def _top(text: str) -> int | None:
-    """Return the number of rows that a text stands for, None for all of them."""
-    try:
-        return None if text == "all" else int(text)
-    except ValueError:
-        wrong = f"it must be a whole number or all (got {text!r})"
-        raise argparse.ArgumentTypeError(wrong) from None
-
-
-def _number(text: str) -> float:
-    try:
-        return typed_number("it", text, "0.95")
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _add_plot(form: Any) -> None:
+    text = f"draw a sweep as a chart: {' '.join(PLOTTED)}; runtime without a word"
+    form.add_argument(
+        "--plot", type=plotted_figure, nargs="?", const="runtime", metavar="FIGURE", help=text
+    )
 
 
 def _model(options: argparse.Namespace) -> Model:
@@ -238,7 +230,12 @@ def _described(options: argparse.Namespace) -> list[Kernel]:
 def _run_predict(options: argparse.Namespace) -> None:
     model = _model(options)
     predictions = _best(options, model) if options.best else _predicted(options, model)
-    if len(predictions) == 1 and not options.csv:
+    if options.plot is not None:
+        title = heading(model, [one.gemm for one in predictions])
+        label = "best kernel" if options.best else predictions[0].kernel.name
+        screen = Screen.of(sys.stdout)
+        print("\n".join(sweep_chart(options.plot, title, label, predictions, screen)))
+    elif len(predictions) == 1 and not options.csv:
         print((as_json if options.json else as_text)(model, predictions[0]))
     elif options.csv:
         write_csv(predictions, options.csv)
@@ -325,12 +322,23 @@ def _compared_gpus(options: argparse.Namespace) -> list[Model | str]:
 def _run_compare(options: argparse.Namespace) -> None:
     dtypes = options.dtype.split(",")
     gemms = gemms_asked_for(options, dtypes[0])
-    if len(gemms) != 1:
-        raise InputError(f"compare takes one GEMM (got {len(gemms)})")
+    if len(gemms) != 1 and options.plot is None:
+        raise InputError(f"compare takes one GEMM (got {len(gemms)}): --plot draws several")
     kernels = options.kernel.split(",") if options.kernel else None
     if options.timed is not None and options.best is None:
         raise InputError("--timed says among which rows one is best: give --best as well")
-    found = compare(gemms[0], _compared_gpus(options), dtypes, kernels, options.confidence)
+    if options.plot is not None and options.best is not None:
+        raise InputError("--plot draws all that is compared: leave out --best")
+    models, confidence = models_of(_compared_gpus(options)), options.confidence
+    comparisons = [compare(gemm, models, dtypes, kernels, confidence) for gemm in gemms]
+    if options.plot is not None:
+        screen = Screen.of(sys.stdout)
+        print("\n".join(comparison_chart(options.plot, gemms, comparisons, screen)))
+    else:
+        _print_comparison(options, gemms[0], comparisons[0])
+
+
+def _print_comparison(options: argparse.Namespace, gemm: Gemm, found: Comparison) -> None:
     if options.best is not None:
         found = only_best(found, options.best, options.timed)
     if options.csv:
@@ -340,7 +348,7 @@ def _run_compare(options: argparse.Namespace) -> None:
         print(json.dumps([row.to_dict() for row in found]))
     else:
         mark = "; * best of its kind" if len(found) > 1 else ""
-        print(f"{sizes_text(gemms[0])} {gemms[0].layout}{mark}")
+        print(f"{sizes_text(gemm)} {gemm.layout}{mark}")
         print("\n".join([*compared_table(found), *compared_notes(found)]))
 
 
@@ -351,29 +359,9 @@ def _run_jobs(options: argparse.Namespace) -> None:
 
 
 def _run_models(options: argparse.Namespace) -> None:
-    cards = [load(name).card for name in available()]
-    if options.json:
-        print(json.dumps([_summary(card) for card in cards]))
-        return
-    rows = [("model", "GPU", "dtypes", "kernels", "power")]
-    for card in cards:
-        summary = _summary(card)
-        power = "yes" if summary["power"] else "no"
-        dtypes = " ".join(summary["dtypes"])
-        rows.append((card["name"], card["gpu"]["name"], dtypes, str(len(card["kernels"])), power))
-    print("\n".join(aligned(rows)))
+    from ._model_listing import model_documents, model_lines
 
-
-def _summary(card: dict[str, Any]) -> dict[str, Any]:
-    estimators = [one for one in card["estimators"] if not one["remarks"]]  # as measured
-    return {
-        "name": card["name"],
-        "version": card["version"],
-        "gpu": card["gpu"]["name"],
-        "dtypes": sorted({one["dtype"] for one in estimators}),
-        "kernels": card["kernels"],
-        "power": any(one["target"] == "power" for one in estimators),
-    }
+    print(json.dumps(model_documents()) if options.json else "\n".join(model_lines()))
 
 
 def _run_gpus(options: argparse.Namespace) -> None:

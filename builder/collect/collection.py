@@ -21,13 +21,13 @@ from .options import CollectOptions
 from .preparation import prepared, simulated_gpus
 from .summary import summary_lines, summary_of
 from .supervisor import (
-    BarProgress,
     Interrupts,
     JsonProgress,
     Limits,
     Progress,
     QuietProgress,
     WorkerProcess,
+    progress_for_people,
     supervise,
 )
 from .survey import Surveyed, survey
@@ -151,7 +151,7 @@ def _specs(options: CollectOptions) -> list[DeviceSpec]:
 def _progress(options: CollectOptions) -> Progress:
     if options.as_json:
         return JsonProgress()
-    return QuietProgress() if options.quiet else BarProgress()
+    return QuietProgress() if options.quiet else progress_for_people()
 
 
 def _code(

@@ -61,5 +61,7 @@ def _share(plan: Plan, gpu_of: Mapping[str, int], number: int, count: int) -> Pl
         plan,
         points=points,
         power_points=power_points,
+        timing_s=plan.timing_s * len(points) / len(plan.points),
+        power_s=plan.power_s * len(power_points) / max(1, len(plan.power_points)),
         hash=f"{plan.hash}-{number + 1}-of-{count}",
     )

@@ -1,7 +1,11 @@
-"""A collection as a process of its own: python collect_command.py SWEEP OUTPUT [FAULTS]."""
+"""A collection as a process of its own: python collect_command.py SWEEP OUTPUT [FAULTS].
+
+It prints JSON lines, or with LIVE in the environment what people are shown.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +20,6 @@ if __name__ == "__main__":
         simulate=7,
         faults=Path(faults[0]) if faults else None,
         cubins=Path(output).parent / "cubins",
-        as_json=True,
+        as_json="LIVE" not in os.environ,
     )
     sys.exit(collect(options, QUICK))

@@ -71,6 +71,9 @@ class State:
     sensor_check: values of the latest one. next_sequence: number of the next row. started_s: start
     of the latest begin, on a clock that stands still between sessions.
     tried, failed: points and builds since the last session that is no restart began.
+    errors: points and builds that failed, of all sessions; error: the latest, "" before the first.
+    power_w: of the latest measurement of power; sm_clock_hz: the latest that a row holds. None is
+    not known.
     """
 
     header: Line | None = None
@@ -91,6 +94,10 @@ class State:
     started_s: float = 0.0
     tried: int = 0
     failed: int = 0
+    errors: int = 0
+    error: str = ""
+    power_w: float | None = None
+    sm_clock_hz: float | None = None
     _run_began_s: float = 0.0
 
     def add(self, line: Line) -> None:
@@ -176,6 +183,11 @@ class State:
                 self.powered.append(point)
             self.statuses[status] += 1
             self._try(status == Status.FAILED)
+        if status == Status.FAILED:
+            self._fail(begin, columns.get("reason"))
+        elif regime == SUSTAINED:
+            self.power_w = columns.get("power_w")
+        self.sm_clock_hz = columns.get("sm_clock_hz") or self.sm_clock_hz
         self._count(begin, line["fault"])
         self.roles[role, regime] += 1
         self.next_sequence += 1
@@ -189,8 +201,14 @@ class State:
             # A build that fails on the small verification shapes is quarantined at once.
             self.unusable[begin["build"]] = line["reason"]
         self._try(line["status"] != Status.OK)
+        if line["status"] != Status.OK:
+            self._fail(begin, line.get("reason"))
         self._count(begin, line["fault"])
         self._close()
+
+    def _fail(self, begin: Line, reason: str | None) -> None:
+        self.errors += 1
+        self.error = f"{reason or 'no reason is known'}, at {_named(begin)}"
 
     def _try(self, has_failed: bool) -> None:
         self.tried += 1

@@ -6,21 +6,18 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
-
 from ..worker import ERROR, FAILING
+from .pace import Pace, Paces
 from .worker_process import WorkerProcess
 
-POWER_WEIGHT = 50.0
-"""A point's power takes about 1.05 s, its timing 20 ms: of one bar that counts work, not rows."""
+UNKNOWN = "-"
 
-_EVERY_S = 1.0
+_AN_OBJECT_S, _A_LINE_S = 1.0, 60.0
+"""Time from one object of JSON to the next; from one line of a GPU to the next."""
 
 
 class Progress(ABC):
@@ -50,73 +47,45 @@ class QuietProgress(Progress):
 
     def say(self, worker: WorkerProcess | None, text: str) -> None:
         """Print a line on standard error."""
-        print(_about(worker, text), file=sys.stderr, flush=True)
+        _print_error(about(worker, text))
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
         """Print the reason of each GPU that did not come to a good end."""
         for one in summary["gpus"]:
             if one["ended"] in (ERROR, FAILING):
-                print(f"{one['gpu']}: {one['ended']}, {one['text']}", file=sys.stderr, flush=True)
+                _print_error(f"{one['gpu']}: {one['ended']}, {one['text']}")
 
 
-class BarProgress(Progress):
-    """A bar for each GPU on standard error: points done, their rate and the time left.
+class PlainProgress(Progress):
+    """Lines for people on standard error that is no terminal: notes, and a line a minute for a GPU.
 
-    Where standard error is no terminal there are no bars, but notes and the summary all the same.
+    The summary goes to standard output.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr)
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[counts]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._tasks: dict[str, TaskID] = {}
-        self._begun_s = time.monotonic()
-        self._first: dict[str, int] = {}
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._paces = Paces(clock)
+        self._begun_s = self._shown_s = clock()
 
     def show(self, workers: Sequence[WorkerProcess]) -> None:
-        """Move the bars."""
-        if not self._tasks:
-            self._bars.start()
+        """Print a line for each GPU that measures, unless the last ones are younger."""
+        self._paces.see(workers)
+        now_s = self._clock()
+        if now_s - self._shown_s < _A_LINE_S:
+            return
+        self._shown_s = now_s
         for worker in workers:
-            name, heartbeat = worker.name, worker.heartbeat
-            if name not in self._tasks:
-                total = _work(len(worker.job.plan.points), len(worker.job.plan.power_points))
-                self._tasks[name] = self._bars.add_task(name, total=total, counts="")
-                self._first[name] = heartbeat.points + heartbeat.power
-            self._bars.update(
-                self._tasks[name],
-                completed=_work(heartbeat.points, heartbeat.power),
-                counts=self._counts(worker),
-            )
+            if worker.ended is None:
+                since = duration(now_s - self._begun_s)
+                self.say(worker, f"after {since}: {_sentence(worker, self._paces.of(worker))}")
 
     def say(self, worker: WorkerProcess | None, text: str) -> None:
-        """Print a line above the bars."""
-        self._console.print(_about(worker, text), markup=False, highlight=False)
+        """Print a line on standard error."""
+        _print_error(about(worker, text))
 
     def summarise(self, lines: Sequence[str], summary: Mapping[str, Any]) -> None:
         """Print the lines on standard output."""
-        self.close()
         print("\n".join(lines), flush=True)
-
-    def close(self) -> None:
-        """Stop drawing."""
-        self._bars.stop()
-
-    def _counts(self, worker: WorkerProcess) -> str:
-        done, plan = worker.heartbeat, worker.job.plan
-        fresh = done.points + done.power - self._first[worker.name]
-        rate = fresh / max(1e-3, time.monotonic() - self._begun_s)
-        failed = f", {done.failed} failed" if done.failed else ""
-        return (
-            f"{done.points}/{len(plan.points)} timed, {done.power}/{len(plan.power_points)} power"
-            f"{failed}, {rate:.1f}/s"
-        )
 
 
 class JsonProgress(Progress):
@@ -124,14 +93,17 @@ class JsonProgress(Progress):
 
     def __init__(self) -> None:
         self._begun_s = time.monotonic()
-        self._shown_s = -_EVERY_S
+        self._shown_s = -_AN_OBJECT_S
+        self._paces = Paces()
 
     def show(self, workers: Sequence[WorkerProcess]) -> None:
         """Print an object, unless the last one is younger than a second."""
+        self._paces.see(workers)
         now_s = time.monotonic() - self._begun_s
-        if now_s - self._shown_s >= _EVERY_S:
+        if now_s - self._shown_s >= _AN_OBJECT_S:
             self._shown_s = now_s
-            self._print("progress", gpus=[_standing(worker) for worker in workers])
+            gpus = [_object(worker, self._paces.of(worker)) for worker in workers]
+            self._print("progress", gpus=gpus)
 
     def say(self, worker: WorkerProcess | None, text: str) -> None:
         """Print an object."""
@@ -148,24 +120,85 @@ class JsonProgress(Progress):
             print(json.dumps({"event": event, "time_s": time_s, **fields}), flush=True)
 
 
-def _about(worker: WorkerProcess | None, text: str) -> str:
+def about(worker: WorkerProcess | None, text: str) -> str:
+    """Return a text with the name of the GPU that it is about."""
     return text if worker is None else f"{worker.name}: {text}"
 
 
-def _work(points: int, power: int) -> float:
-    return points + POWER_WEIGHT * power
+def rate_text(rate_per_s: float | None) -> str:
+    """Return a rate such as `0.72/s` or `28/s`; `-` where there is none yet."""
+    if rate_per_s is None:
+        return UNKNOWN
+    digits = 2 if rate_per_s < 1.0 else 1 if rate_per_s < 10.0 else 0
+    return f"{rate_per_s:.{digits}f}/s"
 
 
-def _standing(worker: WorkerProcess) -> dict[str, Any]:
-    heartbeat, plan = worker.heartbeat, worker.job.plan
+def power_text(power_w: float | None) -> str:
+    """Return power in W; `-` where it is not known."""
+    return UNKNOWN if power_w is None else f"{power_w:.0f} W"
+
+
+def clock_text(clock_hz: float | None) -> str:
+    """Return a clock in MHz; `-` where it is not known."""
+    return UNKNOWN if clock_hz is None else f"{clock_hz / 1e6:.0f} MHz"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as 8:20 or 1:08:20."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """Return a text without what would break a line, or a terminal, cut where it is too long."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    short = " ".join(printable.split())
+    return short if len(short) <= longest else f"{short[: longest - 3]}..."
+
+
+def _print_error(text: str) -> None:
+    # A terminal that is gone is no reason to stop measuring.
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _sentence(worker: WorkerProcess, pace: Pace) -> str:
+    """Return the standing of a worker as one line."""
+    standing, plan = worker.standing, worker.job.plan
+    if not standing.points + standing.power:
+        return one_line(worker.heartbeat.what)
+    parts = [
+        f"{standing.points} of {len(plan.points)} timed",
+        f"power of {standing.power} of {len(plan.power_points)}",
+        rate_text(pace.rate_per_s),
+        f"{duration(pace.left_s)} left",
+        f"last read {power_text(standing.power_w)} {clock_text(standing.sm_clock_hz)}",
+    ]
+    if worker.restarts:
+        parts.append(f"restarts {worker.restarts}")
+    if standing.errors:
+        parts.append(f"errors {standing.errors}, the last: {one_line(standing.error)}")
+    return ", ".join(parts)
+
+
+def _object(worker: WorkerProcess, pace: Pace) -> dict[str, Any]:
+    """Return the standing of a worker as JSON types."""
+    standing, plan, rate_per_s = worker.standing, worker.job.plan, pace.rate_per_s
     return {
         "gpu": worker.name,
-        "doing": heartbeat.what,
-        "points": heartbeat.points,
+        "doing": worker.heartbeat.what,
+        "points": standing.points,
         "points_planned": len(plan.points),
-        "power": heartbeat.power,
+        "power": standing.power,
         "power_planned": len(plan.power_points),
-        "failed": heartbeat.failed,
+        "rate_per_s": None if rate_per_s is None else round(rate_per_s, 3),
+        "left_s": round(pace.left_s, 1),
+        "power_w": standing.power_w,
+        "sm_clock_hz": standing.sm_clock_hz,
+        "failed": standing.failed,
+        "errors": standing.errors,
+        "last_error": one_line(standing.error),
         "restarts": worker.restarts,
         "ended": None if worker.ended is None else worker.ended.how,
     }

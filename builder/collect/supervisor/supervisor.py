@@ -15,6 +15,8 @@ _TICK_S = 0.1
 _LONGEST_TICK_S = 1.0
 """A longer silence of our own, as after Ctrl-Z, says nothing about the workers."""
 
+_STOPPING = "stopping, which takes seconds; a second Ctrl-C ends the workers at once"
+
 
 def supervise(
     jobs: Sequence[tuple[DeviceSpec, Job]],
@@ -54,6 +56,8 @@ def _attend(
         elapsed_s, before_s = min(now_s - before_s, _LONGEST_TICK_S), now_s
         if asked_at_s is None and (interrupts.count or _is_due(running, now_s)):
             asked_at_s = now_s
+            if interrupts.count:
+                progress.say(None, _STOPPING)
             for worker in running:
                 worker.ask_to_stop()
         for worker in running:

@@ -27,6 +27,7 @@ from ..worker import (
     Heartbeat,
     Job,
     Note,
+    Standing,
 )
 
 Entry = Callable[[DeviceSpec, Job, Connection], None]
@@ -58,13 +59,14 @@ class Limits(FaultRules):
 class WorkerProcess:
     """The worker of one GPU: started, listened to, killed where it hangs, and started again.
 
-    heartbeat: its latest; restarts: their number; ended: its end, None while it works.
+    heartbeat, standing: the latest; restarts: their number; ended: its end, None while it works.
     """
 
     def __init__(self, spec: DeviceSpec, job: Job, limits: Limits, entry: Entry) -> None:
         self.spec = spec
         self.job = job
         self.heartbeat = _STARTING
+        self.standing = Standing()
         self.restarts = 0
         self.ended: Ended | None = None
         self._limits = limits
@@ -103,8 +105,7 @@ class WorkerProcess:
             parcel.close()
             theirs.close()
         self._process, self._connection = process, ours
-        what, expected_s = _STARTING.what, _STARTING.expected_s
-        self.heartbeat = replace(self.heartbeat, what=what, expected_s=expected_s)
+        self.heartbeat = _STARTING
         self._silent_s, self._last = 0.0, None
 
     def waitables(self) -> list[Connection | int]:
@@ -166,6 +167,7 @@ class WorkerProcess:
             self._silent_s = 0.0
             if isinstance(message, Heartbeat):
                 self.heartbeat = message
+                self.standing = message.standing or self.standing
             elif isinstance(message, Note):
                 self._notes.append(message.text)
             elif isinstance(message, Ended):

@@ -22,6 +22,7 @@ from .messages import (
     Heartbeat,
     Job,
     Note,
+    Standing,
 )
 from .session_facts import check_same, facts_of, latest_facts
 from .worker import conduct_simulated, run_worker
@@ -42,6 +43,7 @@ __all__ = [
     "Heartbeat",
     "Job",
     "Note",
+    "Standing",
     "check_same",
     "conduct_simulated",
     "facts_of",

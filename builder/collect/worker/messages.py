@@ -83,17 +83,35 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Heartbeat:
-    """A sign of life: the present step, its expected duration, and the progress so far.
+class Standing:
+    """The progress of a journal, and the GPU as its latest rows have it. None is not known.
 
     points, power: numbers of the plan's timings and powers that are done; failed: of both.
+    errors: points and builds that failed; error: the latest, "" before the first.
+    power_w: of the latest measurement of power; sm_clock_hz: the latest that a row holds.
+    has_power: whether power can be measured at all.
+    """
+
+    points: int = 0
+    power: int = 0
+    failed: int = 0
+    errors: int = 0
+    error: str = ""
+    power_w: float | None = None
+    sm_clock_hz: float | None = None
+    has_power: bool = True
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """A sign of life: the present step and its expected duration, before it is begun.
+
+    standing: None where the journal is not open.
     """
 
     what: str
     expected_s: float
-    points: int = 0
-    power: int = 0
-    failed: int = 0
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)

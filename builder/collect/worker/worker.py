@@ -17,7 +17,7 @@ from gpperf_lite import GpperfError, Gpu
 from ...compile import CubinCache
 from ...device import Device
 from ...vocabulary import Status
-from ..journal import BURST, POINT, SUSTAINED, Journal
+from ..journal import BURST, POINT, SUSTAINED, Journal, State
 from .conductor import Clock, Conductor
 from .interruptible import InterruptibleDevice, Stopped
 from .messages import (
@@ -33,6 +33,7 @@ from .messages import (
     Heartbeat,
     Job,
     Note,
+    Standing,
 )
 from .point_runner import PointRunner
 from .programs import Programs
@@ -141,8 +142,7 @@ def conduct(
     open_session(journal, facts, restart=job.restart, allow_changed=job.allow_changed)
 
     def report(what: str, expected_s: float) -> None:
-        timed, powered = state.roles[POINT, BURST], state.roles[POINT, SUSTAINED]
-        tell(Heartbeat(what, expected_s, timed, powered, state.statuses[Status.FAILED]))
+        tell(Heartbeat(what, expected_s, _standing_of(state)))
 
     def left_s() -> float:
         return math.inf if job.stop_at_s is None else job.stop_at_s - time.monotonic()
@@ -170,3 +170,18 @@ def conduct_simulated(gpu: Gpu, seed: int, job: Job, journal: Journal) -> Ended:
 
     device = SimulatedDevice(seed, gpu=gpu)
     return conduct(device, job, journal, lambda: False, lambda message: None)
+
+
+def _standing_of(state: State) -> Standing:
+    """Return the progress of a journal, all of it from its lines: no sensor is read for it."""
+    check = state.sensor_check
+    return Standing(
+        points=state.roles[POINT, BURST],
+        power=state.roles[POINT, SUSTAINED],
+        failed=state.statuses[Status.FAILED],
+        errors=state.errors,
+        error=state.error,
+        power_w=state.power_w,
+        sm_clock_hz=state.sm_clock_hz,
+        has_power=check is None or any(one["reason"] is None for one in check["sources"]),
+    )

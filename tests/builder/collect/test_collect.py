@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import os
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from stand_ins.plans import QUICK, TILED, ruled, run_session, small_plan, state_of, timed_keys
 
 from builder.__main__ import main
@@ -25,7 +23,7 @@ from builder.collect import CUDA, SIMULATED, CollectOptions, DeviceSpec, collect
 from builder.collect.journal import Folder, Journal, JournalError, State, export_journal
 from builder.collect.merge import MergeError
 from builder.collect.summary import summary_lines, summary_of
-from builder.collect.supervisor import BarProgress, Limits, QuietProgress, WorkerProcess
+from builder.collect.supervisor import Limits, QuietProgress, WorkerProcess
 from builder.collect.survey import Surveyed, SurveyError, _look, one_model, survey
 from builder.collect.worker import Ended, Heartbeat, Job, run_worker
 from builder.collect.worker.schedule import Schedule
@@ -456,31 +454,6 @@ def worker_at(heartbeat: Heartbeat, plan: Plan) -> WorkerProcess:
     worker = WorkerProcess(DeviceSpec(SIMULATED), job, Limits(), run_worker)
     worker.heartbeat = heartbeat
     return worker
-
-
-def test_a_terminal_shows_what_is_done_of_what_and_what_is_said() -> None:
-    out = io.StringIO()
-    bars = BarProgress(Console(file=out, force_terminal=True, width=120))
-    worker = worker_at(Heartbeat("library", 0.1, points=7, power=2, failed=1), small_plan(12, 4))
-    bars.show([worker])
-    bars.say(worker, "a [bold]note")
-    bars.say(None, "for all")
-    bars.show([worker])
-    bars.close()
-    shown = out.getvalue()
-    assert "7/12 timed, 2/4 power, 1 failed" in shown
-    assert "gpu-0: a [bold]note" in shown
-    assert "for all" in shown
-
-
-def test_a_file_shows_no_bars_but_what_is_said() -> None:
-    out = io.StringIO()
-    bars = BarProgress(Console(file=out, width=120))
-    worker = worker_at(Heartbeat("library", 0.1, points=7), small_plan(12, 4))
-    bars.show([worker])
-    bars.say(worker, "a note")
-    bars.close()
-    assert out.getvalue() == "gpu-0: a note\n"
 
 
 def test_the_summary_names_failures_quarantines_and_the_error_of_short_windows(

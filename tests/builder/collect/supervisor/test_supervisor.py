@@ -161,7 +161,7 @@ def test_workers_killed_at_random_moments_leave_each_point_measured_once(path: P
 
     def kill(workers: Sequence[WorkerProcess]) -> None:
         (worker,) = workers
-        if thresholds and worker.heartbeat.points >= thresholds[0]:
+        if thresholds and worker.standing.points >= thresholds[0]:
             del thresholds[0]
             assert worker.pid is not None
             os.kill(worker.pid, signal.SIGKILL)
@@ -181,7 +181,7 @@ def interrupt_after(points: int, times: int = 1, number: int = signal.SIGINT) ->
     left = iter(range(times))
 
     def act(workers: Sequence[WorkerProcess]) -> None:
-        if workers[0].heartbeat.points >= points and next(left, None) is not None:
+        if workers[0].standing.points >= points and next(left, None) is not None:
             os.kill(os.getpid(), number)
 
     return Watcher(act)
