@@ -17,7 +17,7 @@ _DOCS = Path(__file__).parents[2] / "docs"
 
 def _configure(name: str, parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of a page; most of the measured ones need the recipe's tables."""
-    page = _DOCS / f"{name}.{'html' if name == 'explorer' else 'md'}"
+    page = _DOCS / f"{name}.md"
     parser.add_argument("--output", type=Path, default=page, help=f"else docs/{page.name}")
     if name in _MEASURED:
         add_recipe(parser)
@@ -32,7 +32,7 @@ def _configure(name: str, parser: argparse.ArgumentParser) -> None:
 
 
 def _run(name: str, options: argparse.Namespace) -> int:
-    from .. import page, report
+    from .. import report
     from ..files import make_room, write_text
     from ..train import KeptFits
 
@@ -45,7 +45,6 @@ def _run(name: str, options: argparse.Namespace) -> int:
         "tiles": report.tiles_page,
         "features": report.feature_page,
         "dataset": report.dataset_page,
-        "explorer": page.explorer_page,
     }
     make_room(options.output)
     measured = (options.recipe, options.sources, options.workers) if name in _MEASURED else ()
@@ -54,6 +53,28 @@ def _run(name: str, options: argparse.Namespace) -> int:
     named = (options.table,) if name == "tiles" else ()
     write_text(options.output, pages[name](*measured, *fitted, *compiled, *named))
     print(f"wrote {options.output}")
+    return 0
+
+
+def _configure_explorer(parser: argparse.ArgumentParser) -> None:
+    page = _DOCS / "explorer.html"
+    parser.add_argument("--output", type=Path, default=page, help=f"else docs/{page.name}")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="M",
+        help="a GPU or path of an artefact, once or more; else all built-in models",
+    )
+    parser.set_defaults(run=_run_explorer)
+
+
+def _run_explorer(options: argparse.Namespace) -> int:
+    from ..files import make_room, size_text, write_text
+    from ..page import explorer_page
+
+    make_room(options.output)
+    write_text(options.output, explorer_page(options.model or ()))
+    print(f"wrote {size_text(options.output)}")
     return 0
 
 
@@ -133,10 +154,11 @@ COMMAND = Command(
         ),
         _page("features", "docs/features.md: the features of the forests"),
         _page("dataset", "docs/dataset.md: columns, regimes, roles, statuses and flags of rows"),
-        _page(
+        Command(
             "explorer",
-            "docs/explorer.html: all built-in models in one page, for a browser",
-            "--output docs/explorer.html",
+            "docs/explorer.html: models in one page for a browser, to be asked there",
+            "--model h200 --model my_gpu.safetensors --output explorer.html",
+            _configure_explorer,
         ),
     ),
 )

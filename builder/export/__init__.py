@@ -5,7 +5,9 @@ written as statements (`statements`), and the forests as tables (`forests`). Wha
 answers gets a table of them (`xla`).
 """
 
-from .export import CODE, FORMATS, Exported, export, module_text
+from .contents import Contents, Head, contents_of
+from .export import CODE, FORMATS, Exported, export
+from .javascript import module_of
 from .parity import check
 from .queries import Parity
 from .source import Source, source_of
@@ -13,11 +15,14 @@ from .source import Source, source_of
 __all__ = [
     "CODE",
     "FORMATS",
+    "Contents",
     "Exported",
+    "Head",
     "Parity",
     "Source",
     "check",
+    "contents_of",
     "export",
-    "module_text",
+    "module_of",
     "source_of",
 ]

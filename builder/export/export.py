@@ -45,11 +45,6 @@ def _as_javascript(source: Source, output: Path) -> tuple[_Texts, int]:
     return {output: text, types: types_of(contents, output.name)}, n_bytes
 
 
-def module_text(source: Source, file: str) -> str:
-    """Return the text of the ES module that `export` writes into a file of that name."""
-    return module_of(contents_of(source.artefact), source, file)[0]
-
-
 CODE: dict[str, Callable[[Source, Path], tuple[_Texts, int]]] = {
     "c": _as_c,
     "js": _as_javascript,

@@ -80,18 +80,24 @@ class NodeModule:
             line = ""
         if not line:
             raise BuilderError(f"Node must answer (got {self._process.stderr.read()[:400]})")
-        return self._rows(json.loads(line))
+        return predictions_told(json.loads(line), self._kernels)
 
-    def _rows(self, told: list[list[object]]) -> NDArray[np.void]:
-        rows = np.zeros(len(told), PREDICTION)
-        columns = list(zip(*told, strict=True))
-        for name, column in zip(FIGURES, columns[: len(FIGURES)], strict=True):
-            # JSON has no NaN: it is null there.
-            rows[name] = [math.nan if value is None else value for value in column]
-        kernel, bound, timed, is_unmeasured, is_inside = columns[len(FIGURES) :]
-        rows["kernel"] = [self._kernels.index(str(name)) for name in kernel]
-        rows["bound"] = bound
-        rows["timed"] = [TIMED_NUMBERS[str(name)] for name in timed]
-        rows["power_is_unmeasured"] = is_unmeasured
-        rows["outside"] = ~np.array(is_inside)
-        return rows
+
+def predictions_told(told: Sequence[Sequence[object]], kernels: Sequence[str]) -> NDArray[np.void]:
+    """Return the answers of a module as PREDICTIONs.
+
+    told: of each question FIGURES, then the kernel's name, the number of its bound, what was timed,
+    whether power is unmeasured, and whether it is in the domain. kernels: names, in their order.
+    """
+    rows = np.zeros(len(told), PREDICTION)
+    columns = list(zip(*told, strict=True))
+    for name, column in zip(FIGURES, columns[: len(FIGURES)], strict=True):
+        # JSON has no NaN: it is null there.
+        rows[name] = [math.nan if value is None else value for value in column]
+    kernel, bound, timed, is_unmeasured, is_inside = columns[len(FIGURES) :]
+    rows["kernel"] = [kernels.index(str(name)) for name in kernel]
+    rows["bound"] = bound
+    rows["timed"] = [TIMED_NUMBERS[str(name)] for name in timed]
+    rows["power_is_unmeasured"] = is_unmeasured
+    rows["outside"] = ~np.array(is_inside)
+    return rows

@@ -2,73 +2,89 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import gpperf_lite
-from gpperf_lite._artefact import Artefact
-from gpperf_lite._kernel_models import KernelModels
 
-from ..export import module_text, source_of
+from ..errors import BuilderError
+from ..export import contents_of, module_of, source_of
 from .document import Section, asset, document, filled
+from .facts import facts_of
 from .packed import packed
 
-_SCRIPTS = ("explorer.js",)
+_STYLES = ("results.css", "explorer.css")
+"""Styles of the explorer; those for narrow screens stand last."""
+
+_SCRIPTS = (
+    "elements.js",
+    "numbers.js",
+    "models.js",
+    "view.js",
+    "chart.js",
+    "snippets.js",
+    "answers.js",
+    "ranking.js",
+    "layers.js",
+    "controls.js",
+    "curve.js",
+    "explorer.js",
+)
+"""Scripts of the explorer: one scope, in this order."""
 
 
-def explorer_page() -> str:
-    """Return the explorer of all built-in models, as a document."""
-    names = gpperf_lite.available()
+def explorer_page(models: Sequence[str | os.PathLike[str]] = ()) -> str:
+    """Return the explorer of models as a document: of all built-in models where none is named.
+
+    Raises what `explorer_section` raises.
+    """
+    names = models or gpperf_lite.available()
+    gpus = "one GPU" if len(names) == 1 else f"{len(names)} GPUs"
     lead = (
-        f"Runtime, power and energy of matrix multiplications on {len(names)} GPUs, as the Python "
-        "package predicts them."
+        f"Runtime, power and energy of matrix multiplications on {gpus}. Every number is computed "
+        "in this page, and equals that of the Python package to the last bit."
     )
     return document("GEMM explorer", [explorer_section(names)], lead)
 
 
 def explorer_section(models: Sequence[str | os.PathLike[str]]) -> Section:
-    """Return an explorer of models, each asked for as `gpperf_lite.load` is, with its errors."""
-    facts, scripts = [], []
-    for model in models:
+    """Return an explorer of models, each asked for as `gpperf_lite.load` is, with its errors.
+
+    Raises BuilderError for two models of one name, and for none.
+    """
+    if not models:
+        raise BuilderError("models must have one model at least (got none)")
+    facts: list[dict[str, Any]] = []
+    scripts = []
+    for number, model in enumerate(models):
         source = source_of(model)
-        one = packed(module_text(source, f"gpperf_{source.artefact.name}.mjs"))
-        name = str(model)
-        facts.append(_facts(source.artefact, name))
+        contents = contents_of(source.artefact)
+        facts.append(facts_of(contents, model))
+        text, _ = module_of(contents, source, f"gpperf_{source.artefact.name}.mjs")
+        one = packed(text)
         scripts.append(
-            f'<script type="text/plain" id="model-{html.escape(name)}" '
+            f'<script type="text/plain" id="explorer-model-{number}" '
             f"data-parts='{one.header}'>{one.data}</script>"
         )
+    names = [one["id"] for one in facts]
+    if len(set(names)) < len(names):
+        raise BuilderError(f"models must have different names (got {', '.join(names)})")
     values = {
-        "OPTIONS": "".join(
-            f'<option value="{html.escape(one["name"])}">{html.escape(one["gpu"])}</option>'
-            for one in facts
-        ),
         "FACTS": _json(facts),
         "ENGINE": asset("engine.js"),
         "MODELS": "\n".join(scripts),
     }
     return Section(
         "explorer",
-        "What if",
+        "What would it cost?",
         filled(asset("explorer.html"), values),
-        asset("explorer.css"),
+        "\n".join(map(asset, _STYLES)),
         "\n".join(map(asset, _SCRIPTS)),
     )
 
 
 def _json(value: Any) -> str:
-    """Return a value as JSON that does not end a script."""
+    """Return a value as JSON that ends no script."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _facts(artefact: Artefact, name: str) -> dict[str, Any]:
-    """Return the facts of a model that the controls need before it is unpacked."""
-    models = KernelModels(artefact)
-    return {
-        "name": name,
-        "gpu": artefact.gpu.name,
-        "dtypes": {dtype: {} for dtype in models.measured},
-    }

@@ -108,14 +108,12 @@ export function predictBatch(gemms, options = {}) {
   return Array.from(gemms, (gemm) => predict(gemm, options));
 }
 
-export function best(gemm, { objective = "runtime", kernels: some = null, confidence = 0.9 } = {}) {
+// The answers of the kernels to choose from that can run a GEMM, in the order of their names.
+function answersOf(gemm, value, { objective = "runtime", kernels: some = null, confidence = 0.9 }) {
   const question = checked(gemm);
   checkedConfidence(confidence);
-  if (!Object.hasOwn(OBJECTIVES, objective))
-    refuse(`objective must be one of ${Object.keys(OBJECTIVES).join(" ")} (got ${objective})`);
-  const value = OBJECTIVES[objective];
   const asked = some === null ? null : new Set(Array.from(some, (one) => headOf(question, one)));
-  let found = null;
+  const answers = [];
   let timed = "";
   for (const number of BY_NAME) {
     const head = HEADS[question.dtype][number];
@@ -129,9 +127,27 @@ export function best(gemm, { objective = "runtime", kernels: some = null, confid
       refuse(
         `objective ${objective} needs power, which the model does not know in ${question.dtype}`,
       );
-    if (found === null || value(one) < value(found)) found = one;
+    answers.push(one);
   }
-  return found ?? refuse("none of the kernels can run the GEMM");
+  return answers.length ? answers : refuse("none of the kernels can run the GEMM");
+}
+
+function valueOf({ objective = "runtime" }) {
+  if (!Object.hasOwn(OBJECTIVES, objective))
+    refuse(`objective must be one of ${Object.keys(OBJECTIVES).join(" ")} (got ${objective})`);
+  return OBJECTIVES[objective];
+}
+
+export function rank(gemm, options = {}) {
+  const value = valueOf(options);
+  return answersOf(gemm, value, options).sort((one, other) => value(one) - value(other));
+}
+
+export function best(gemm, options = {}) {
+  const value = valueOf(options);
+  return answersOf(gemm, value, options).reduce((one, other) =>
+    value(other) < value(one) ? other : one,
+  );
 }
 
 /** How many of the stored answers, which Python gave, come out differently. */

@@ -76,5 +76,8 @@ export function predictBatch(gemms: Iterable<Gemm>, options?: PredictOptions): P
 /** The best of some kernels; of equals, the first by name. Throws GpperfError. */
 export function best(gemm: Gemm, options?: BestOptions): Prediction;
 
+/** All kernels that can run a GEMM, best first; of equals, the first by name. Throws GpperfError. */
+export function rank(gemm: Gemm, options?: BestOptions): Prediction[];
+
 /** How many of the stored answers, which Python gave, come out differently: 0 everywhere. */
 export function selftest(): number;

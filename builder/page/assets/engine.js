@@ -1,12 +1,12 @@
 // The worker: unpacks models and asks them, so that the page never waits for a forest.
 //
-// In:  {load, parts, data}: a packed model. {id, asks, sweep, ranking, layers}: a question; a newer
-//      one of the same kind ends what is left of an older one.
-// Out: {loaded, wrong}, {id, kind, ...}, or {id, kind, error}.
+// In: {number, kind, question}; out: {number, value}, or {number, error}. Long work is done a slice
+// at a time, so that a short question is answered in between, and is left where a newer question of
+// its kind came: its value is then undefined.
 
 const models = new Map();
 const newest = new Map();
-const SLICE_MS = 8;
+const SLICE_MS = 5;
 
 function bytesOf(text) {
   const binary = atob(text);
@@ -60,18 +60,6 @@ async function unpacked(parts, text) {
   return pieces.map((piece, i) => (i ? base64Of(laid[i]) : "") + piece).join("");
 }
 
-async function load({ load: name, parts, data }) {
-  const text = await unpacked(parts, data);
-  const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-  try {
-    const model = await import(address);
-    models.set(name, model);
-    postMessage({ loaded: name, wrong: model.selftest() });
-  } finally {
-    URL.revokeObjectURL(address);
-  }
-}
-
 function answerOf({ model, gemm, kernel, confidence }) {
   try {
     return models.get(model).predict(gemm, { kernel, confidence });
@@ -80,15 +68,73 @@ function answerOf({ model, gemm, kernel, confidence }) {
   }
 }
 
-const KINDS = {
+// A turn of other messages. Timers would wait for 4 ms.
+function turn() {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((done) => {
+    port1.onmessage = done;
+    port2.postMessage(null);
+  });
+}
+
+// What a function makes of each of some items; undefined where a newer question came.
+async function inSlices(kind, number, items, make) {
+  const made = [];
+  let end = performance.now() + SLICE_MS;
+  for (const item of items) {
+    if (performance.now() > end) {
+      await turn();
+      if (newest.get(kind) !== number) return undefined;
+      end = performance.now() + SLICE_MS;
+    }
+    made.push(make(item));
+  }
+  return made;
+}
+
+const ANSWERS = {
+  async load({ id, parts, data }) {
+    const text = await unpacked(parts, data);
+    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    const model = await import(address);
+    URL.revokeObjectURL(address);
+    models.set(id, model);
+    return model.selftest();
+  },
+
   answers: ({ asks }) => asks.map(answerOf),
+
+  // Of each question, an answer at each size of one dimension; what cannot run is left out.
+  async sweep({ asks, vary, sizes }, number) {
+    const pairs = asks.flatMap((ask, side) => sizes.map((size) => ({ ask, side, size })));
+    const made = await inSlices("sweep", number, pairs, ({ ask, side, size }) => {
+      return { side, size, ...answerOf({ ...ask, gemm: { ...ask.gemm, [vary]: size } }) };
+    });
+    const known = made?.filter((one) => one.error === undefined);
+    return known && asks.map((_, side) => known.filter((one) => one.side === side));
+  },
+
+  ranking({ ask, objective, top }) {
+    const found = models.get(ask.model).rank(ask.gemm, { objective, confidence: ask.confidence });
+    return { n: found.length, best: found.slice(0, top) };
+  },
+
+  // Of each question, an answer to each layer.
+  async layers({ asks, layers }, number) {
+    const pairs = asks.flatMap((ask) => layers.map((layer) => ({ ask, layer })));
+    const made = await inSlices("layers", number, pairs, ({ ask, layer: { m, n, k } }) =>
+      answerOf({ ...ask, gemm: { ...ask.gemm, m, n, k } }),
+    );
+    const first = (side) => side * layers.length;
+    return made && asks.map((_, side) => made.slice(first(side), first(side + 1)));
+  },
 };
 
-onmessage = async ({ data }) => {
+onmessage = async ({ data: { number, kind, question } }) => {
+  newest.set(kind, number);
   try {
-    if (data.load) await load(data);
-    else postMessage({ id: data.id, kind: data.kind, value: KINDS[data.kind](data) });
+    postMessage({ number, value: await ANSWERS[kind](question, number) });
   } catch (error) {
-    postMessage({ loaded: data.load, id: data.id, kind: data.kind, error: String(error.message ?? error) });
+    postMessage({ number, error: String(error.message ?? error) });
   }
 };

@@ -1,39 +1,234 @@
-// The explorer: a question by controls, and at once the answer of the exported module.
-const facts = JSON.parse(document.getElementById("explorer-facts").textContent);
-// A classic worker: browsers refuse workers that are modules on pages opened from a file.
-const engine = new Worker(
-  URL.createObjectURL(
-    new Blob([document.getElementById("explorer-engine").textContent], { type: "text/javascript" }),
-  ),
-);
-const gpu = document.getElementById("explorer-gpu");
-const out = document.getElementById("explorer-answer");
-const size = Object.fromEntries(["m", "n", "k"].map((one) => [one, document.getElementById(`explorer-${one}`)]));
-const loads = new Map();
+// The explorer: what the reader chooses becomes questions, and the answers are shown.
 
-function loaded(name) {
-  if (!loads.has(name)) {
-    const packed = document.getElementById(`model-${name}`);
-    loads.set(name, new Promise((done) => {
-      engine.addEventListener("message", ({ data }) => data.loaded === name && done(data));
-    }));
-    engine.postMessage({ load: name, parts: JSON.parse(packed.dataset.parts), data: packed.textContent });
+let view = viewOf(isView(location.hash) ? location.hash : "");
+let isAllRanked = false;
+let lastAnswers = [];
+let layersKey = "";
+const cards = cardsOf(at("cards"));
+
+function change(some) {
+  view = possible({ ...view, ...some });
+  ask();
+  showControls(view);
+}
+
+// ---- the questions ----
+
+const answers = new Line("answers", showAnswers, showFailure);
+const ranking = new Line("ranking", rankingShown, rankingRefused);
+const layers = new Line("layers", layersShown, showFailure);
+
+function ask() {
+  const asks = asksOf(view);
+  const models = asks.map((one) => one.model);
+  for (const id of models) if (!checks.has(id)) check(id);
+  answers.ask({ asks }, models);
+  askCurve(asks, models);
+  const top = isAllRanked ? LARGEST : FIRST_ROWS;
+  ranking.ask({ ask: { ...asks[0], kernel: null }, objective: view.by, top }, [models[0]]);
+  askLayers(asks, models);
+  showSnippet(asks);
+  soon("hash", 250, () => {
+    if (isView(location.hash) || hashOf(view) !== hashOf(viewOf("")))
+      history.replaceState(null, "", hashOf(view));
+  });
+}
+
+const checks = new Map();
+
+async function check(id) {
+  checks.set(id, "");
+  at("cards").classList.add("is-waiting");
+  try {
+    const wrong = await loaded(id);
+    checks.set(
+      id,
+      wrong === 0
+        ? "gives all stored answers of Python, bit for bit"
+        : `gives ${wrong} stored answers of Python differently: do not trust the numbers`,
+    );
+  } catch (error) {
+    showFailure(error.message);
   }
-  return loads.get(name);
 }
 
-engine.addEventListener("message", ({ data }) => {
-  if (data.kind !== "answers") return;
-  const [p] = data.value;
-  out.textContent = p.error ?? `${(p.runtimeS * 1e6).toPrecision(4)} us, ${p.powerW.toFixed(0)} W, ${p.bound}`;
+const timers = {};
+
+function soon(name, delayMs, act) {
+  clearTimeout(timers[name]);
+  timers[name] = setTimeout(act, delayMs);
+}
+
+// ---- the answers ----
+
+function showAnswers(told, { asks }) {
+  const place = at("cards");
+  place.classList.remove("is-waiting");
+  place.classList.toggle("is-single", told.length === 1);
+  showFigures(cards, asks, told);
+  showRemarks(at("remarks"), asks, told);
+  at("legend").replaceChildren(
+    ...(told.length > 1 ? asks.map((one, i) => element("span", {}, swatch(i), nameOf(one))) : []),
+  );
+  at("legend").hidden = told.length === 1;
+  const names = [...new Set(asks.map((one) => one.model))].filter((id) => checks.get(id));
+  at("checked").textContent = names
+    .map((id) => `${MODELS.get(id).gpu} ${checks.get(id)}.`)
+    .join(" ");
+  if (names.length) at("checked").prepend("Checked in this browser: ");
+  lastAnswers = told;
+  if (lastCurve) drawCurve();
+  soon("said", 700, () => (at("said").textContent = spoken(asks, told)));
+}
+
+function showFailure(text) {
+  at("remarks").replaceChildren(
+    element(
+      "ul",
+      {},
+      element("li", { className: "wrong", textContent: `The model could not be asked: ${text}` }),
+    ),
+  );
+}
+
+function rankingShown({ n, best }, { ask: one, objective }) {
+  showRanking(at("ranking"), one, objective, best, (kernel) => change({ kernel }));
+  const nKnown = kernelsOf(one.model, one.gemm.dtype, one.gemm.layout).length;
+  at("ranked").textContent =
+    n < nKnown
+      ? `${n} of the ${nKnown} kernels and back ends for ${one.gemm.dtype} are ranked: those that timed the same and can run this GEMM, and of those that share a fit the first.`
+      : "";
+  const more = at("all");
+  more.hidden = n <= FIRST_ROWS;
+  more.textContent = isAllRanked ? `Show the best ${FIRST_ROWS}` : `Show all ${n}`;
+}
+
+function rankingRefused(text) {
+  at("ranking").replaceChildren(
+    element("p", { className: "empty", textContent: `There is no ranking: ${text}.` }),
+  );
+  at("all").hidden = true;
+  at("ranked").textContent = "";
+}
+
+// The layers have sizes of their own: they are asked about when something else changed.
+function askLayers(asks, models) {
+  const alike = asks.map((one) => ({ ...one, gemm: { ...one.gemm, m: 1, n: 1, k: 1 } }));
+  const key = JSON.stringify([alike, view.layers]);
+  if (key === layersKey) return;
+  layersKey = key;
+  const rows = layersOf(view.layers);
+  const right = rows.filter((row) => row.error === undefined);
+  if (rows.length) layers.ask({ asks: alike, rows, layers: right }, models);
+  else at("layers-out").replaceChildren();
+}
+
+function layersShown(told, { asks, rows }) {
+  if (!view.layers.trim()) return;
+  showLayers(at("layers-out"), asks, rows, told);
+  soon("layers", 700, () => {
+    const cards = [...at("layers-out").querySelectorAll(".totals .card")].slice(0, 2);
+    const nWrong = rows.filter((row) => row.error !== undefined).length;
+    const said = cards.length ? `Sum of the layers: ${cards.map(cardAsText).join(", ")}.` : "";
+    at("layers-said").textContent = nWrong ? `${said} Lines that are wrong: ${nWrong}.` : said;
+  });
+}
+
+function cardAsText(card) {
+  const values = [...card.querySelectorAll(".value")].map((value) =>
+    [...value.childNodes]
+      .map((part) => part.textContent)
+      .filter(Boolean)
+      .join(" "),
+  );
+  return `${card.querySelector("dt").textContent.toLowerCase()} ${values.join(" and ")}`;
+}
+
+// ---- snippets and links ----
+
+function showSnippet(asks) {
+  at("of-field").hidden = asks.length === 1;
+  const chosen = Number(at("of").value) < asks.length ? at("of").value || "0" : "0";
+  fill(
+    at("of"),
+    asks.map(nameOf),
+    (...names) => names.map((one, i) => option(String(i), one)),
+    chosen,
+  );
+  const one = asks[Number(at("of").value) || 0];
+  const areSizes = DIMENSIONS.every((name) => isSize(one.gemm[name]));
+  const { of, note } = LANGUAGES[view.code];
+  at("snippet").textContent = areSizes ? of(one) : "";
+  at("snippet-note").textContent = areSizes
+    ? note(one)
+    : "m, n, k and batch must be whole numbers first.";
+}
+
+async function copy(text, what) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const place = element("textarea", { value: text, className: "sr" });
+    document.body.append(place);
+    place.select();
+    document.execCommand("copy");
+    place.remove();
+  }
+  at("copied").textContent = `${what} copied.`;
+  soon("copied", 3000, () => (at("copied").textContent = ""));
+}
+
+// ---- the start ----
+
+makeControls(change);
+showControls(view);
+at("reset").addEventListener("click", () => change(BLANK));
+at("of").addEventListener("change", () => showSnippet(asksOf(view)));
+at("copy").addEventListener("click", () => copy(at("snippet").textContent, "Code"));
+at("link").addEventListener("click", () =>
+  copy(location.href.split("#")[0] + hashOf(view), "Link"),
+);
+at("layers").addEventListener("input", () =>
+  soon("typed", 200, () => change({ layers: at("layers").value })),
+);
+at("example").addEventListener("click", () => change({ layers: EXAMPLE }));
+at("points").addEventListener("toggle", () => at("points").open && drawn && showPoints());
+at("all").addEventListener("click", () => {
+  isAllRanked = !isAllRanked;
+  ask();
 });
-
-async function ask() {
-  const model = gpu.value;
-  await loaded(model);
-  const gemm = { m: Number(size.m.value), n: Number(size.n.value), k: Number(size.k.value), dtype: Object.keys(facts.find((one) => one.name === model).dtypes)[0] };
-  engine.postMessage({ id: 1, kind: "answers", asks: [{ model, gemm, kernel: null, confidence: 0.9 }] });
-}
-
-for (const control of [gpu, ...Object.values(size)]) control.addEventListener("input", ask);
+addEventListener("hashchange", () => {
+  if (!isView(location.hash)) return;
+  view = viewOf(location.hash);
+  showControls(view);
+  ask();
+});
+new ResizeObserver(() => drawn && (drawn.scales = drawChart(at("chart"), drawn))).observe(
+  at("chart"),
+);
+at("chart").addEventListener("pointermove", ({ clientX }) => {
+  if (!drawn?.scales) return;
+  const { shown, x, drawing, width } = drawn.scales;
+  const box = drawing.getBoundingClientRect();
+  const place = ((clientX - box.left) * width) / box.width;
+  const said = shown
+    .filter((one) => one.points.length)
+    .map(({ name, points }) => {
+      const point = points.reduce((one, other) =>
+        Math.abs(x(other.size) - place) < Math.abs(x(one.size) - place) ? other : one,
+      );
+      return `${name} at ${drawn.vary} = ${point.size}: ${figure(point.value, drawn.unit)}`;
+    });
+  showHint(said.join("; "));
+});
+at("chart").addEventListener("pointerleave", () => showHint());
 ask();
+
+// For scripts of a page that has the explorer in it: answers with all their digits.
+globalThis.gpperf = {
+  models: FACTS.map((one) => one.id),
+  async predict(model, gemms, { kernel = null, confidence = 0.9 } = {}) {
+    await loaded(model);
+    return asked("answers", { asks: gemms.map((gemm) => ({ model, gemm, kernel, confidence })) });
+  },
+};

@@ -73,6 +73,28 @@ def test_the_best_of_some_kernels_is_python_s(tmp_path: Path) -> None:
         assert float(said_by(module, code)) == python.best(gemm).runtime_s
 
 
+@pytest.mark.parametrize("name", ["mixed", "rtx2080ti", "rtx4070"])
+def test_the_ranking_of_all_kernels_is_python_s(name: str, tmp_path: Path) -> None:
+    """Rows in their order, and the bits of their runtimes; equal ones stand by their names."""
+    model, module = module_file(name, tmp_path)
+    python = gp.load(model)
+    dtype, layout = {"rtx2080ti": ("f16", "tn")}.get(name, ("f32", "nn"))
+    for size in (64, 1000, 4096):
+        gemm = gp.Gemm(size, size, 2 * size, dtype, layout)
+        asked = json.dumps(
+            {name: getattr(gemm, name) for name in ("m", "n", "k", "dtype", "layout")}
+        )
+        said = said_by(
+            module, f"for (const p of g.rank({asked})) console.log(p.kernel, p.runtimeS);"
+        )
+        told = [line.split() for line in said.splitlines()]
+        assert [(kernel, float(runtime_s)) for kernel, runtime_s in told] == [
+            (p.kernel.name, p.runtime_s) for p in python.rank(gemm)
+        ]
+        first = said_by(module, f"console.log(g.best({asked}).kernel);").strip()
+        assert first == told[0][0]
+
+
 REFUSED = {
     "m must be a whole number from 1": "g.predict({ m: 0, n: 1, k: 1, dtype: 'f32' })",
     "k must be a whole number": "g.predict({ m: 1, n: 1, k: 1.5, dtype: 'f32' })",
