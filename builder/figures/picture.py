@@ -19,7 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from .style import INK, PAPER, drawn
+from .style import INK, MARKS, PAPER, drawn
 
 _DPI = 150
 """Of PNGs, and of what is drawn as pixels within an SVG."""
@@ -71,10 +71,13 @@ class Picture:
     def inline_svg(self) -> str:
         """Return the picture for an HTML page, in the page's colour of text, without its title.
 
+        A page may give series colours of its own, by the CSS properties `--plot-1` and so on.
         Its ids begin with its name, so that several may stand in one document.
         """
         text, title_pt = self._drawn
         text = text[text.index("<svg") :].replace(INK, "currentColor")
+        for number, mark in enumerate(MARKS, 1):
+            text = text.replace(mark.color, f"var(--plot-{number}, {mark.color})")
         for pattern in (r"<style[^>]*>.*?</style>", r"<metadata>.*?</metadata>", _TITLE):
             text = re.sub(pattern, "", text, flags=re.DOTALL)
         text = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{self.name}-", text)

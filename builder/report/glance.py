@@ -72,7 +72,7 @@ class Block:
 
 
 def _cell(text: str) -> str:
-    is_number = re.fullmatch(r"[+-]?[\d.]+%?|-", text)
+    is_number = re.fullmatch(r"[+-]?[\d.]+%?", text)
     return f"<td{' class=number' if is_number else ''}>{html.escape(text)}</td>"
 
 

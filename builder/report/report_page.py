@@ -89,10 +89,7 @@ def report_html(evidence: Evidence, chapters: Sequence[Chapter]) -> str:
 
     glance = "\n".join(block.html() for block in blocks_of(evidence))
     sections = [Section("glance", "The model at a glance", glance, asset("report.css"))]
-    sections += [
-        Section(one.id, one.title, "\n".join(_figures(one)), asset("report.css"))
-        for one in chapters
-    ]
+    sections += [Section(one.id, one.title, _figures(one), asset("report.css")) for one in chapters]
     sections.append(explorer_section([evidence.options.model]))
     return document(f"{evidence.model.name}: report", sections, _lead(evidence))
 
@@ -107,14 +104,18 @@ def _lead(evidence: Evidence) -> str:
     return rows.source
 
 
-def _figures(chapter: Chapter) -> Iterator[str]:
+def _figures(chapter: Chapter) -> str:
+    return "\n".join(['<div class="plots">', *_plots(chapter), "</div>"])
+
+
+def _plots(chapter: Chapter) -> Iterator[str]:
     from ..figures import LeftOut
 
     for one in chapter.shown:
         if isinstance(one, LeftOut):
             yield (
-                f"<h3>{html.escape(one.question)}</h3>\n"
-                f'<p class="left-out">Left out: {html.escape(one.reason)}</p>'
+                f'<div class="left-out">\n<h3>{html.escape(one.question)}</h3>\n'
+                f"<p>Left out: {html.escape(one.reason)}</p>\n</div>"
             )
             continue
         yield (
