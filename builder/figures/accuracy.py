@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
 
 from ..dataset import Floats, Points
 from ..evaluate import CONFIDENCES, Answers, LearningPoint
@@ -30,6 +31,9 @@ from .style import (
 
 BANDS = (0.1, 0.25)
 """The bands around a perfect prediction, as a share of it."""
+
+_MOST_OFF = 4.0
+"""Times by which a prediction is off, up to which its ratio is drawn."""
 
 _FEWEST = 12
 _MOST_VECTORS = 400
@@ -77,15 +81,32 @@ def predicted_against_measured(
             name, question, f"{known.sum()} rows have a measured {target.name} and a predicted one."
         )
     points, predicted, measured = points.where(known), predicted[known], measured[known]
+    ratio = predicted / measured
+    off = np.maximum(ratio, 1.0 / ratio)
+    most = float(np.clip(off.max(), 1.6, _MOST_OFF))
+    plot = _scatter(target, points, predicted, measured, most)
+    errors = errors_of(predicted, measured)
+    inside = [float(np.mean(np.abs(ratio - 1.0) <= band)) for band in BANDS]
+    ends = [with_prefix(float(one), target.unit) for one in (measured.min(), measured.max())]
+    answer = (
+        f"Of {errors.n} points the mean absolute error is {percent(errors.mean_ape)}, the median "
+        f"{percent(errors.median_ape)}; {percent(inside[0], 0)} lie within {BANDS[0]:.0%} of the "
+        f"measured {target.noun}, {percent(inside[1], 0)} within {BANDS[1]:.0%}, from {ends[0]} to "
+        f"{ends[1]}."
+    )
+    text = f"{source} Shaded: {BANDS[0]:.0%} and {BANDS[1]:.0%} from equal."
+    if off.max() > most:
+        text += f" Off by more than {_MOST_OFF:g} times, and beyond the lower panel: "
+        text += f"{(off > most).sum()}."
+    return Picture(name, question, answer, text, plot)
+
+
+def _scatter(
+    target: Target, points: Points, predicted: Floats, measured: Floats, most: float
+) -> Figure:
+    """Draw predictions over measured values above, their ratio up to `most` below."""
     plot, (above, below) = new_plot(2, 1, 5.4, sharex=True, height_ratios=(2.4, 1.0))
-    ends = np.array([measured.min(), measured.max()])
-    above.plot(ends, ends, color=INK, linewidth=1.0, label="equal")
-    below.axhline(1.0, color=INK, linewidth=1.0)
-    for band in BANDS:
-        above.fill_between(
-            ends, ends * (1 - band), ends * (1 + band), color="#8a94a0", alpha=0.18, linewidth=0
-        )
-        below.axhspan(1 - band, 1 + band, color="#8a94a0", alpha=0.18, linewidth=0)
+    _bands(above, below, np.array([measured.min(), measured.max()]))
     for mark, (part, rows) in zip(MARKS, slices(points).items(), strict=False):
         look = {"color": mark.color, "marker": mark.marker, "s": 15, "alpha": 0.6}
         look |= {"linewidths": 0, "rasterized": len(points) > _MOST_VECTORS}
@@ -97,11 +118,9 @@ def predicted_against_measured(
     else:
         above.yaxis.set_major_formatter(prefixed(target.unit))
         below.xaxis.set_major_formatter(prefixed(target.unit))
-    ratio = predicted / measured
-    most = max(1.6, float(np.quantile(np.maximum(ratio, 1 / ratio), 0.995)))
     below.set_yscale("log", base=2)
     below.set_ylim(1 / most, most)
-    shown = [one for one in (0.5, 0.75, 1.0, 1.25, 2.0) if 1 / most <= one <= most]
+    shown = [one for one in (0.25, 0.5, 0.75, 1.0, 1.25, 2.0, 4.0) if 1 / most <= one <= most]
     below.set_yticks(shown, [f"{one:g}" for one in shown])
     above.set_ylim(predicted.min() * 0.85, predicted.max() * 1.2)
     above.set_ylabel(f"predicted {target.name} ({target.unit})")
@@ -109,16 +128,17 @@ def predicted_against_measured(
     below.set_xlabel(f"measured {target.noun} ({target.unit})")
     legend_below(plot, above, 2)
     plot.align_ylabels()
-    errors = errors_of(predicted, measured)
-    inside = [float(np.mean(np.abs(ratio - 1.0) <= band)) for band in BANDS]
-    answer = (
-        f"Of {errors.n} points the mean absolute error is {percent(errors.mean_ape)}, the median "
-        f"{percent(errors.median_ape)}; {percent(inside[0], 0)} lie within {BANDS[0]:.0%} of the "
-        f"measured {target.noun}, {percent(inside[1], 0)} within {BANDS[1]:.0%}, from "
-        f"{with_prefix(ends[0], target.unit)} to {with_prefix(ends[1], target.unit)}."
-    )
-    text = f"{source} Shaded: {BANDS[0]:.0%} and {BANDS[1]:.0%} from equal."
-    return Picture(name, question, answer, text, plot)
+    return plot
+
+
+def _bands(above: Axes, below: Axes, ends: Floats) -> None:
+    """Draw where predicted equals measured, from the least to the most, and the bands around it."""
+    above.plot(ends, ends, color=INK, linewidth=1.0, label="equal")
+    below.axhline(1.0, color=INK, linewidth=1.0)
+    look = {"color": "#8a94a0", "alpha": 0.18, "linewidth": 0}
+    for band in BANDS:
+        above.fill_between(ends, ends * (1 - band), ends * (1 + band), **look)
+        below.axhspan(1 - band, 1 + band, **look)
 
 
 def error_shares(answers: Answers, baselines: Mapping[str, Floats], source: str) -> Picture:

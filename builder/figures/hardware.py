@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from gpperf_lite import Gpu, Kernel, Model
 from gpperf_lite._gemm import DTYPES
@@ -56,39 +59,45 @@ def roofline(gpu: Gpu, points: Points, source: str) -> Shown:
     dtypes = [name for name in dtypes if gpu.peak_of(name)]
     if not dtypes:
         return LeftOut("roofline", question, "No dtype of the rows has a peak in the data sheet.")
-    plot, (axes,) = new_plot()
     intensity, rate = intensity_of(points), points.flops / points.runtime_s
-    tera = rate / 1e12
-    low, high = intensity.min() / 1.5, max(intensity.max() * 1.5, 1e3)
+    plot = _roofs(gpu, dtypes, points.dtype, intensity, rate / 1e12)
     told = []
+    for dtype in dtypes:
+        best, peak = float(np.max(rate[points.dtype == dtype])), gpu.peak_of(dtype) or np.nan
+        told.append(f"{dtype} reaches {with_prefix(best, 'FLOP/s')}, {percent(best / peak, 0)}")
+    roofs = [_roof(gpu, name, at) for name, at in zip(points.dtype, intensity, strict=True)]
+    above = float(np.mean(rate > np.array(roofs)))
+    answer = (
+        f"Of {len(points)} points, {'; '.join(told)} of the peak. Memory gives "
+        f"{with_prefix(gpu.dram_bytes_per_s, 'B/s')}; {percent(above, 0)} lie above the roofs, as "
+        "operands that stay in L2 allow."
+    )
+    text = f"{source} Lines: peak of the dtype, and the bandwidth of memory, of the data sheet."
+    return Picture("roofline", question, answer, text, plot)
+
+
+def _roofs(
+    gpu: Gpu, dtypes: Sequence[str], dtype_of: NDArray[Any], intensity: Floats, tera: Floats
+) -> Figure:
+    """Draw points under the roofs of their dtypes; tera: their TFLOP/s, shape (n_points,)."""
+    plot, (axes,) = new_plot()
+    low, high = intensity.min() / 1.5, max(intensity.max() * 1.5, 1e3)
     for mark, dtype in zip(MARKS, dtypes, strict=False):
-        rows, peak = points.dtype == dtype, gpu.peak_of(dtype) or np.nan
-        ridge = peak / gpu.dram_bytes_per_s
-        axes.plot(
-            [low, ridge, high], np.array([low * gpu.dram_bytes_per_s, peak, peak]) / 1e12,
-            color=mark.color, linestyle=mark.line, linewidth=1.4,
-        )  # fmt: skip
+        rows, peak = dtype_of == dtype, gpu.peak_of(dtype) or np.nan
+        across = [low, peak / gpu.dram_bytes_per_s, high]
+        roof = np.array([low * gpu.dram_bytes_per_s, peak, peak]) / 1e12
+        axes.plot(across, roof, color=mark.color, linestyle=mark.line, linewidth=1.4)
         axes.scatter(
             intensity[rows], tera[rows], color=mark.color, marker=mark.marker, s=15, alpha=0.55,
-            linewidths=0, rasterized=len(points) > _MOST_VECTORS,
+            linewidths=0, rasterized=len(tera) > _MOST_VECTORS,
             label=f"{dtype}: peak {with_prefix(peak, 'FLOP/s')}",
         )  # fmt: skip
-        best = float(np.max(rate[rows]))
-        told.append(f"{dtype} reaches {with_prefix(best, 'FLOP/s')}, {percent(best / peak, 0)}")
     log_axis(axes, "x")
     log_axis(axes, "y")
     axes.set_xlabel("arithmetic intensity, A, B and C moved once (FLOP/byte)")
     axes.set_ylabel("achieved throughput (TFLOP/s)")
     axes.legend(loc="lower right", handletextpad=0.3)
-    roofs = [_roof(gpu, name, at) for name, at in zip(points.dtype, intensity, strict=True)]
-    above = rate > np.array(roofs)
-    answer = (
-        f"Of {len(points)} points, {'; '.join(told)} of the peak. Memory gives "
-        f"{with_prefix(gpu.dram_bytes_per_s, 'B/s')}; {percent(float(above.mean()), 0)} lie above "
-        "the roofs, as operands that stay in L2 allow."
-    )
-    text = f"{source} Lines: peak of the dtype, and the bandwidth of memory, of the data sheet."
-    return Picture("roofline", question, answer, text, plot)
+    return plot
 
 
 def _roof(gpu: Gpu, dtype: str, intensity: float) -> float:
@@ -171,29 +180,33 @@ def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) ->
         )
         return LeftOut("waves", question, reason)
     points = series.points
-    plot, (axes,) = new_plot()
     rates = [points.flops / one / 1e12 for one in (points.runtime_s, series.runtime_s)]
-    axes.plot(points.m, rates[1], color=MARKS[1].color, linestyle="-", label="predicted")
-    axes.plot(
-        points.m, rates[0], color=MARKS[0].color, marker=MARKS[0].marker, linestyle="none",
-        label="measured", markersize=5,
-    )  # fmt: skip
-    name, dtype = str(points.kernel[0]), str(points.dtype[0])
-    kernel = next((one for one in kernels if one.name == name), None)
+    kernel = next((one for one in kernels if one.name == points.kernel[0]), None)
     full = _full_waves(gpu, kernel, points)
-    for at in full:
-        axes.axvline(at, color=INK, linewidth=0.9, linestyle=(0, (2, 3)))
-    axes.set_xlabel(f"m, at n = {points.n[0]:.0f} and k = {points.k[0]:.0f}")
-    axes.set_ylabel("throughput (TFLOP/s)")
-    axes.set_ylim(bottom=0.0)
-    legend_below(plot, axes, 2, f"{dtype}, {name}")
     drops = [_largest_drop(points.m, rate) for rate in rates]
     answer = (
         f"Of {len(points)} values of m, the largest fall of measured throughput is "
         f"{percent(drops[0][0])} at m = {drops[0][1]:.0f}; of predicted, {percent(drops[1][0])} "
         f"at m = {drops[1][1]:.0f}. {_told_waves(full)}"
     )
-    return Picture("waves", question, answer, source, plot)
+    return Picture("waves", question, answer, source, _saw_tooth(points, rates, full))
+
+
+def _saw_tooth(points: Points, rates: Sequence[Floats], full: Sequence[float]) -> Figure:
+    """Draw throughput over m, measured and predicted, and the m where waves are full."""
+    plot, (axes,) = new_plot()
+    axes.plot(points.m, rates[1], color=MARKS[1].color, linestyle="-", label="predicted")
+    axes.plot(
+        points.m, rates[0], color=MARKS[0].color, marker=MARKS[0].marker, linestyle="none",
+        label="measured", markersize=5,
+    )  # fmt: skip
+    for at in full:
+        axes.axvline(at, color=INK, linewidth=0.9, linestyle=(0, (2, 3)))
+    axes.set_xlabel(f"m, at n = {points.n[0]:.0f} and k = {points.k[0]:.0f}")
+    axes.set_ylabel("throughput (TFLOP/s)")
+    axes.set_ylim(bottom=0.0)
+    legend_below(plot, axes, 2, f"{points.dtype[0]}, {points.kernel[0]}")
+    return plot
 
 
 def _told_waves(full: Sequence[float]) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from ..evaluate import SLOWEST, TileCosts, tile_choices, tile_sizes
+from ..evaluate import SLOWEST, TileCosts, TileSize, tile_choices, tile_sizes
 from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
@@ -97,33 +98,36 @@ def tile_limits(costs: TileCosts, source: str, is_ours: bool) -> Shown:
             "kernels, 'import --compile' describes them."
         )
         return LeftOut("tile-limits", question, reason)
+    best = max(rows, key=lambda one: speed[one.side] or 0.0)
+    others = ", ".join(f"{one.side}x{one.side}: {one.occupancy:.0%}" for one in rows)
+    answer = (
+        f"The fastest, {best.side}x{best.side}, has an occupancy of {best.occupancy:.0%} and "
+        f"{best.shared_bytes} bytes of shared memory; {others}."
+    )
+    text = f"{source} Numbers at the points: side of the tile."
+    if any(costs.kernels[one.side].registers is None for one in rows):
+        text += " Registers are not known: occupancy is what threads and shared memory allow."
+    plot = _limits(rows, [speed[one.side] or 0.0 for one in rows], max(costs.runtime_s))
+    return Picture("tile-limits", question, answer, text, plot)
+
+
+def _limits(rows: Sequence[TileSize], speed: Sequence[float], largest: int) -> Figure:
+    """Draw the speed of sides over that of the largest, against two figures of the kernel."""
     plot, (left, right) = new_plot(1, 2, 3.7, sharey=True)
-    largest = max(costs.runtime_s)
-    for axes, values in (
-        (left, [100.0 * (one.occupancy or 0.0) for one in rows]),
-        (right, [(one.shared_bytes or 0) / 1024.0 for one in rows]),
-    ):
-        axes.plot(values, [speed[one.side] or 0.0 for one in rows], linestyle="none",
-                  marker=MARKS[0].marker, color=MARKS[0].color, label="tiles")  # fmt: skip
-        for value, one in zip(values, rows, strict=True):
-            axes.annotate(f"{one.side}", (value, speed[one.side] or 0.0), xytext=(6, 4),
+    occupancies = [100.0 * (one.occupancy or 0.0) for one in rows]
+    sizes = [(one.shared_bytes or 0) / 1024.0 for one in rows]
+    for axes, values in ((left, occupancies), (right, sizes)):
+        axes.plot(values, speed, linestyle="none", marker=MARKS[0].marker, color=MARKS[0].color,
+                  label="tiles")  # fmt: skip
+        for value, height, one in zip(values, speed, rows, strict=True):
+            axes.annotate(f"{one.side}", (value, height), xytext=(6, 4),
                           textcoords="offset points", fontsize=10)  # fmt: skip
         axes.margins(x=0.15, y=0.12)
     log_axis(left, "y")
     left.set_xlabel("occupancy (%)")
     right.set_xlabel("shared memory of a block (KiB)")
     left.set_ylabel(f"speed over {largest}x{largest} (ratio)")
-    best = max(rows, key=lambda one: speed[one.side] or 0.0)
-    answer = (
-        f"The fastest, {best.side}x{best.side}, has an occupancy of {best.occupancy:.0%} and "
-        f"{best.shared_bytes} bytes of shared memory; "
-        + ", ".join(f"{one.side}x{one.side}: {one.occupancy:.0%}" for one in rows)
-        + "."
-    )
-    text = f"{source} Numbers at the points: side of the tile."
-    if any(costs.kernels[one.side].registers is None for one in rows):
-        text += " Registers are not known: occupancy is what threads and shared memory allow."
-    return Picture("tile-limits", question, answer, text, plot)
+    return plot
 
 
 def _with_shared_memory(costs: TileCosts) -> TileCosts:
