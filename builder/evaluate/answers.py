@@ -151,7 +151,7 @@ def thinned(dataset: Dataset, most: int) -> Dataset:
 
 
 def _octaves_off(pair: tuple[int, int]) -> float:
-    """Return how far a pair is from that of a usual layer, in octaves of n and of k."""
+    """Return the octaves, of n and of k together, that a pair is off a usual layer."""
     return sum(abs(math.log2(size / _USUAL_LAYER)) for size in pair)
 
 

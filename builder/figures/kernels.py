@@ -161,6 +161,13 @@ def _heat_map(names: list[str], values: Floats) -> Figure:
     return plot
 
 
+def rank_correlation(one: Floats, other: Floats) -> float:
+    """Return Spearman's rank correlation of two arrays of shape (n,); 0 where one is constant."""
+    if min(len(np.unique(one)), len(np.unique(other))) < 2:
+        return 0.0
+    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+
+
 def _ranks(values: Floats) -> Floats:
     """Return the ranks of values, equal ones at their mean, shape (n,)."""
     _, index, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
 
 from ..dataset import Dataset, Floats, Mask
+from ..train import POWER_WINDOW_S
 from ..vocabulary import Regime, Role
+from .kernels import rank_correlation
 from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
@@ -71,21 +74,47 @@ def power_windows(dataset: Dataset, source: str) -> Shown:
         return LeftOut("power-windows", question, reason)
     m, n, k, batch = (_numbers(dataset, name)[known] for name in ("m", "n", "k", "batch"))
     rate = 2.0 * m * n * k * batch / runtime[known] / 1e12
-    # The longest last, or they would be hidden.
-    order = np.argsort(window[known], kind="stable")
-    is_dense = bool(known.sum() > _MOST_VECTORS)
-    plot, (axes,) = new_plot()
+    limits = _numbers(dataset, "power_limit_w")
+    limit = float(np.nanmedian(limits)) if np.isfinite(limits).any() else None
     low, high = float(window[known].min()), float(window[known].max())
+    answer = (
+        f"{known.sum()} readings from {with_prefix(float(power[known].min()), 'W')} to "
+        f"{with_prefix(float(power[known].max()), 'W')}, over windows of {low:.2g} to {high:.2g} "
+        f"s. {_follows(rate, power[known], window[known])}"
+    )
+    plot = _colored(rate, power[known], window[known], limit)
+    return Picture("power-windows", question, answer, source, plot)
+
+
+def _follows(rate: Floats, power: Floats, window: Floats) -> str:
+    """Return a sentence on power against throughput, in short and in long windows."""
+    told = []
+    for noun, rows in (
+        ("shorter than", window < POWER_WINDOW_S),
+        ("of at least", window >= POWER_WINDOW_S),
+    ):
+        if rows.sum() >= _FEWEST:
+            together = rank_correlation(rate[rows], power[rows])
+            told.append(f"{together:+.2f} in {rows.sum()} windows {noun} {POWER_WINDOW_S} s")
+    return f"Its rank correlation with throughput is {', and '.join(told)}."
+
+
+def _colored(rate: Floats, power: Floats, window: Floats, limit: float | None) -> Figure:
+    """Draw power over throughput in TFLOP/s, the colour from the length of the window."""
+    is_dense = len(rate) > _MOST_VECTORS
+    plot, (axes,) = new_plot()
+    low, high = float(window.min()), float(window.max())
     norm: Normalize = LogNorm(low, high) if high > 1.05 * low else Normalize(low, high + 0.05)
+    # The longest last, or they would be hidden.
+    order = np.argsort(window, kind="stable")
     drawn = axes.scatter(
-        rate[order], power[known][order], c=window[known][order], cmap=SEQUENTIAL, norm=norm,
-        s=20, linewidths=0.0 if is_dense else 0.3, edgecolors=INK, rasterized=is_dense,
+        rate[order], power[order], c=window[order], cmap=SEQUENTIAL, norm=norm, s=20,
+        linewidths=0.0 if is_dense else 0.3, edgecolors=INK, rasterized=is_dense,
     )  # fmt: skip
-    limit = _numbers(dataset, "power_limit_w")
-    if np.isfinite(limit).any():
-        axes.axhline(float(np.nanmedian(limit)), color=INK, linestyle="--", linewidth=1.0)
-        axes.annotate("power limit", (0.02, float(np.nanmedian(limit))), va="bottom",
-                      xycoords=("axes fraction", "data"), fontsize=10)  # fmt: skip
+    if limit is not None:
+        axes.axhline(limit, color=INK, linestyle="--", linewidth=1.0)
+        axes.annotate("power limit", (0.02, limit), va="bottom", fontsize=10,
+                      xycoords=("axes fraction", "data"))  # fmt: skip
     log_axis(axes, "x")
     axes.yaxis.set_major_formatter(prefixed("W"))
     axes.set_xlabel("achieved throughput (TFLOP/s)")
@@ -94,12 +123,7 @@ def power_windows(dataset: Dataset, source: str) -> Shown:
     bar.set_label("load before the reading ended (s)")
     if isinstance(norm, LogNorm):
         log_axis(bar.ax, "y")
-    answer = (
-        f"{known.sum()} readings from {with_prefix(float(power[known].min()), 'W')} to "
-        f"{with_prefix(float(power[known].max()), 'W')}, over windows of {low:.2g} to {high:.2g} s "
-        f"(median {float(np.median(window[known])):.2g} s)."
-    )
-    return Picture("power-windows", question, answer, source, plot)
+    return plot
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,18 @@ def write_report(options: ReportOptions) -> Report:
     """Write the report of a model into a folder, which is made where it is missing.
 
     Raises BuilderError where matplotlib is missing or the page would be too large, RecipeError
-    where the output is a file, and the errors of `gpperf_lite.load` and `evidence_of`.
+    where the output is a file or there is no data to take simulated rows of, and the errors of
+    `gpperf_lite.load` and `evidence_of`.
     """
     if find_spec("matplotlib") is None:
         raise BuilderError("figures need matplotlib: install it with pip install '.[report]'")
     if options.output.exists() and not options.output.is_dir():
         raise RecipeError(f"output must be a folder (got the file {options.output})")
+    if options.simulated and not options.data:
+        raise RecipeError(
+            "--simulated takes the simulated rows of --data (got none): without data a simulated "
+            "GPU is measured anyway"
+        )
     from .chapters import chapters_of
     from .evidence import evidence_of
 

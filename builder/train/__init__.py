@@ -29,7 +29,7 @@ from .model_files import (
 )
 from .narrow import pairs_of
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
-from .power_fit import power_rows
+from .power_fit import POWER_WINDOW_S, power_rows
 from .provenance import versions_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
@@ -43,6 +43,7 @@ __all__ = [
     "KERNELS",
     "LAYOUT",
     "PLAIN",
+    "POWER_WINDOW_S",
     "RECIPE",
     "Case",
     "DescribedPoints",

@@ -143,6 +143,8 @@ def test_a_mistake_is_told_before_anything_is_written(
     assert "nothing can be held out" in told
     told = refused(capsys, "--model", model, "--data", data, "--simulated", "--output", "x")
     assert "none of the 3 rows is simulated" in told
+    told = refused(capsys, "--model", model, "--simulated", "--output", "x")
+    assert "--simulated takes the simulated rows of --data (got none)" in told
     told = refused(capsys, "--model", model, "--data", data, "--tiles", data, "--output", "x")
     assert "error: " in told
     assert not (tmp_path / "x").exists()
