@@ -24,7 +24,7 @@ def card_errors(card: Mapping[str, Any]) -> Shown:
     if not parts:
         return LeftOut(name, question, "The card has no held-out errors by slice.")
     names = list(dict.fromkeys(part for slices in parts.values() for part in slices))
-    plot, (axes,) = new_plot(height_in=1.9 + 0.34 * len(parts))
+    plot, (axes,) = new_plot(height_in=max(3.1, 1.9 + 0.34 * len(parts)))
     for mark, part in zip(MARKS, names, strict=False):
         known = [at for at, slices in enumerate(parts.values()) if part in slices]
         errors = [slices[part]["mean_ape"] for slices in parts.values() if part in slices]

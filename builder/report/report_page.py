@@ -97,7 +97,11 @@ def report_html(evidence: Evidence, chapters: Sequence[Chapter]) -> str:
     sections = [Section("glance", "The model at a glance", glance, asset("report.css"))]
     sections += [Section(one.id, one.title, _figures(one), asset("report.css")) for one in chapters]
     sections.append(explorer_section([evidence.options.model]))
-    return document(f"{evidence.model.name}: report", sections, _lead(evidence))
+    return document(_title(evidence), sections, _lead(evidence))
+
+
+def _title(evidence: Evidence) -> str:
+    return f"{evidence.model.name} for {evidence.model.gpu.name}: report"
 
 
 def _lead(evidence: Evidence) -> str:
@@ -136,7 +140,7 @@ def card_markdown(evidence: Evidence, chapters: Sequence[Chapter]) -> str:
     from ..figures import LeftOut
     from .glance import blocks_of
 
-    lines = [f"# {evidence.model.name}: report", "", *paragraph(_lead(evidence)), ""]
+    lines = [f"# {_title(evidence)}", "", *paragraph(_lead(evidence)), ""]
     for block in blocks_of(evidence):
         lines += block.markdown()
     for chapter in chapters:

@@ -168,6 +168,20 @@ def series(one: Picture) -> list:
     return found
 
 
+@pytest.mark.parametrize("n_kernels", [1, 2, 40])
+def test_the_card_of_few_kernels_or_of_many_is_drawn(n_kernels: int) -> None:
+    """Warnings, such as of labels that leave no room, are errors."""
+    slices = {"m from 1 to 16": {"mean_ape": 0.02}, "m over 16": {"mean_ape": 0.05}}
+    one = {"target": "runtime", "remarks": [], "accuracy": {"slices": slices}}
+    estimators = [
+        {**one, "dtype": "f16", "kernels": [f"a_kernel_of_a_long_name_{at}"]}
+        for at in range(n_kernels)
+    ]
+    shown = draw(lambda: figures.card_errors({"name": "some", "estimators": estimators}))
+    assert isinstance(shown, Picture)
+    assert shown.png(DPI)
+
+
 NOTHING = answers().where(np.array([], int))
 TOO_LITTLE: dict[str, Callable[[], Shown]] = {
     "predicted-power": lambda: figures.predicted_against_measured(
