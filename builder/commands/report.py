@@ -104,7 +104,7 @@ def _configure_page(parser: argparse.ArgumentParser) -> None:
         type=positive,
         default=REFIT_ROWS,
         metavar="N",
-        help="rows to train on anew, where the model was trained on them (%(default)s)",
+        help="points to train on anew, where the model was trained on them (%(default)s)",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the report")
     add_workers(parser)

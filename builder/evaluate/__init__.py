@@ -20,6 +20,7 @@ from .answers import (
     answers_of,
     given_answers,
     held_out_answers,
+    split_of,
     thinned,
 )
 from .back_end_choice import BackEndChoice
@@ -110,6 +111,7 @@ __all__ = [
     "read_datasets",
     "score_lines",
     "size_cells",
+    "split_of",
     "study_table",
     "study_tiles",
     "thinned",

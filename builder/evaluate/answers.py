@@ -2,7 +2,8 @@
 
 A model that was not trained on rows answers for them as it is. Where it was trained on them, or
 where that is not known, its answers would flatter it: then models are trained anew, each without a
-fold of pairs (n, k), and a point is answered for by the one that never saw its pair.
+fold of pairs (n, k), and a point is answered for by the one that never saw its pair. Where there
+are few pairs, shapes (m, n, k) stand in their place.
 """
 
 from __future__ import annotations
@@ -29,10 +30,16 @@ CONFIDENCES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 """The confidences that intervals are asked at."""
 
 N_FOLDS = 3
-"""Folds of pairs: of so few, each point is held out once at the price of three models."""
+"""Folds: of so few, each point is held out once at the price of three models."""
 
-AS_GIVEN, HELD_OUT = "as given", "pairs held out"
-"""Where answers are from: the model itself, or models that never saw the pair."""
+_INNER_FOLDS = 2
+"""Folds by which those judge their intervals; their number shares no divisor with the other, so
+that what is held out of all does not decide what is held out within."""
+
+_FEWEST_PAIRS = 16
+
+AS_GIVEN, HELD_OUT = "as given", "held out"
+"""Where answers are from: the model itself, or models that never saw the pair or shape."""
 
 _USUAL_LAYER = 4096
 
@@ -75,22 +82,23 @@ class Answered:
     """A dataset that was answered for.
 
     runtime: of rows of one launch; power: of rows whose power was read, in their own regime.
-    how: AS_GIVEN or HELD_OUT. baselines: runtimes by the name of the method, of the points of
-    `runtime`, NaN where a method has no answer; none where nothing could be held out.
-    n_left_out: points of kernels and dtypes that the model does not know. doubts: texts on what is
-    missing, and why.
+    how: AS_GIVEN or HELD_OUT. split: what is held out, "pair" or "shape". baselines: runtimes by
+    the name of the method, of the points of `runtime`, NaN where a method has no answer; none
+    where nothing could be held out. n_left_out: points of kernels and dtypes that the model does
+    not know. doubts: texts on what is missing, and why.
     """
 
     runtime: Answers
     power: Answers
     how: str
+    split: str = "pair"
     baselines: Mapping[str, Floats] = field(default_factory=dict)
     n_left_out: int = 0
     doubts: tuple[str, ...] = ()
 
 
 def given_answers(model: Model, dataset: Dataset) -> Answered:
-    """Return the answers of a model as it is; the baselines are held out by pair.
+    """Return the answers of a model as it is; the baselines are held out.
 
     Raises DatasetError where no row is usable, or the model answers for none.
     """
@@ -104,42 +112,53 @@ def given_answers(model: Model, dataset: Dataset) -> Answered:
         )
     powered = power_rows([dataset])
     power = answers_of(model, points_of(powered)) if len(powered) else runtime.where(_NONE)
-    baselines, doubts = _baselines(dataset, runtime.points)
-    return Answered(runtime, power, AS_GIVEN, baselines, len(points) - len(runtime), doubts)
+    split = split_of(points)
+    baselines, doubts = _baselines(dataset, runtime.points, split)
+    n_left_out = len(points) - len(runtime)
+    return Answered(runtime, power, AS_GIVEN, split, baselines, n_left_out, doubts)
 
 
 def held_out_answers(
     dataset: Dataset, n_workers: int = 1, learner: LearnerOptions | None = None
 ) -> Answered:
-    """Return the answers of models that are trained here, each without a fold of pairs.
+    """Return the answers of models that are trained here, each without a fold of pairs or shapes.
 
     learner: as in TrainOptions.
     Raises DatasetError where no row is usable, or too little is left to train on in every fold.
     """
-    fold = _row_folds(dataset)
+    split = split_of(points_of(dataset))
+    fold = _row_folds(dataset, split)
     numbers = sorted(set(fold[fold >= 0].tolist()))
     tasks = [
-        Task(f"without fold {one}", _held_out, (dataset, fold == one, learner)) for one in numbers
+        Task(f"without fold {one}", _held_out, (dataset, fold == one, split, learner))
+        for one in numbers
     ]
-    parts = run_tasks(tasks, n_workers, "training without each fold of pairs")
+    parts = run_tasks(tasks, n_workers, "training without each fold")
     found = [part for part in parts if not isinstance(part, str)]
     if not found:
         raise DatasetError(f"nothing can be held out of these rows: {parts[0]}")
     runtime, power = (_joined([part[at] for part in found]) for at in (0, 1))
-    baselines, doubts = _baselines(dataset, runtime.points)
+    baselines, doubts = _baselines(dataset, runtime.points, split)
     n_left_out = len(points_of(dataset.not_sustained())) - len(runtime)
-    told = tuple(f"a fold of pairs was left out: {part}" for part in parts if isinstance(part, str))
-    return Answered(runtime, power, HELD_OUT, baselines, n_left_out, (*told, *doubts))
+    told = tuple(f"a fold was left out: {part}" for part in parts if isinstance(part, str))
+    return Answered(runtime, power, HELD_OUT, split, baselines, n_left_out, (*told, *doubts))
+
+
+def split_of(points: Points) -> str:
+    """Return what is held out of points: "pair", or "shape" where they are of few pairs (n, k)."""
+    pairs = set(zip(points.n.tolist(), points.k.tolist(), strict=True))
+    return "pair" if len(pairs) >= _FEWEST_PAIRS else "shape"
 
 
 def thinned(dataset: Dataset, most: int) -> Dataset:
-    """Return the usable rows of some shapes, about `most` of them; all where there are no more.
+    """Return the usable rows of some shapes, of about `most` points; all where there are no more.
 
     Drawn by a hash, so that what is measured in two regimes stays together. Of the pair (n, k) with
     the most rows all are taken, so that one series along m is whole.
     """
     usable = dataset.usable()
-    if len(usable) <= most:
+    n_points = len(points_of(usable))
+    if n_points <= most:
         return usable
     sizes = zip(*(usable.column(name).tolist() for name in "mnk"), strict=True)
     digests = np.array([zlib.crc32(",".join(map(str, size)).encode()) for size in sizes])
@@ -147,7 +166,7 @@ def thinned(dataset: Dataset, most: int) -> Dataset:
     pairs = Counter(zip(n.tolist(), k.tolist(), strict=True))
     its_n, its_k = max(pairs, key=lambda pair: (pairs[pair], -_octaves_off(pair), pair))
     is_series = (n == its_n) & (k == its_k)
-    return usable.where((digests < 2.0**32 * most / len(usable)) | is_series)
+    return usable.where((digests < 2.0**32 * most / n_points) | is_series)
 
 
 def _octaves_off(pair: tuple[int, int]) -> float:
@@ -205,28 +224,30 @@ def _none_of(points: Points) -> Answers:
     return Answers(points.where(_NONE), none, none, none, ends, ends)
 
 
-def _row_folds(dataset: Dataset) -> NDArray[np.intp]:
-    """Return the fold of each row by its pair, shape (n_rows,); -1 of pairs without a usable row.
+def _row_folds(dataset: Dataset, split: str) -> NDArray[np.intp]:
+    """Return the fold of each row by its pair or shape, shape (n_rows,); -1 of groups not usable.
 
     Raises DatasetError where no row is usable, or all are in one fold.
     """
     points = points_of(dataset)
-    fold = folds(points, "pair", N_FOLDS)
+    fold = folds(points, split, N_FOLDS)
     if len(np.unique(fold)) < 2:
         raise DatasetError(
-            "nothing can be held out of these rows: all pairs (n, k) are in one fold of "
+            f"nothing can be held out of these rows: all groups by {split} are in one fold of "
             f"{N_FOLDS}; give a dataset with more of them"
         )
-    by_pair = dict(zip(zip(points.n, points.k, strict=True), fold.tolist(), strict=True))
-    pairs = zip(dataset.column("n").tolist(), dataset.column("k").tolist(), strict=True)
-    return np.array([by_pair.get(pair, -1) for pair in pairs], np.intp)
+    names = ("n", "k") if split == "pair" else ("m", "n", "k")
+    keys = zip(*(getattr(points, name) for name in names), strict=True)
+    by_group = dict(zip(keys, fold.tolist(), strict=True))
+    groups = zip(*(dataset.column(name).tolist() for name in names), strict=True)
+    return np.array([by_group.get(group, -1) for group in groups], np.intp)
 
 
 def _held_out(
-    dataset: Dataset, out: Mask, learner: LearnerOptions | None
+    dataset: Dataset, out: Mask, split: str, learner: LearnerOptions | None
 ) -> tuple[Answers, Answers] | str:
     """Return the answers for the rows of a fold, or the reason why there are none."""
-    options = TrainOptions("held_out", split="pair", n_folds=N_FOLDS, learner=learner)
+    options = TrainOptions("held_out", split=split, n_folds=_INNER_FOLDS, learner=learner)
     try:
         known = dataset.where(~out)
         powers = [known] if len(power_rows([known])) else []
@@ -240,13 +261,15 @@ def _held_out(
     return answers_of(model, points), power
 
 
-def _baselines(dataset: Dataset, points: Points) -> tuple[dict[str, Floats], tuple[str, ...]]:
-    """Return the runtimes of points by each baseline, held out by the folds of pairs.
+def _baselines(
+    dataset: Dataset, points: Points, split: str
+) -> tuple[dict[str, Floats], tuple[str, ...]]:
+    """Return the runtimes of points by each baseline, held out by the same folds.
 
-    Each GPU, dtype and collection is apart, as an error is of one of them.
+    Each dtype is apart, as an error is of one of them.
     """
     found = {name: np.full(len(points), np.nan) for name in BASELINES}
-    fold = folds(points, "pair", N_FOLDS)
+    fold = folds(points, split, N_FOLDS)
     for dtype in sorted(set(points.dtype)):
         mine = points.dtype == dtype
         part, gpu = points.where(mine), _gpu_of(dataset, points)
@@ -254,7 +277,7 @@ def _baselines(dataset: Dataset, points: Points) -> tuple[dict[str, Floats], tup
         for number in np.unique(fold[mine]):
             out = fold[mine] == number
             if out.all():
-                return {}, ("no baseline: all pairs are in one fold",)
+                return {}, (f"no baseline: all groups by {split} are in one fold",)
             at = np.flatnonzero(mine)[out]
             for name in BASELINES:
                 found[name][at] = METHODS[name](part, out, gpu, kernels)

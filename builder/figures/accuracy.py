@@ -120,7 +120,8 @@ def _scatter(
         below.xaxis.set_major_formatter(prefixed(target.unit))
     below.set_yscale("log", base=2)
     below.set_ylim(1 / most, most)
-    shown = [one for one in (0.25, 0.5, 0.75, 1.0, 1.25, 2.0, 4.0) if 1 / most <= one <= most]
+    ticks = (0.75, 1.0, 1.25) if most < 2.0 else (0.25, 0.5, 1.0, 2.0, 4.0)
+    shown = [one for one in ticks if 1 / most <= one <= most]
     below.set_yticks(shown, [f"{one:g}" for one in shown])
     above.set_ylim(predicted.min() * 0.85, predicted.max() * 1.2)
     above.set_ylabel(f"predicted {target.name} ({target.unit})")

@@ -9,6 +9,8 @@ from .picture import LeftOut, Picture, Shown
 from .style import MARKS, legend_below, new_plot, percent, percent_axis
 
 _MOST_ROWS = 14
+_LONGEST = 18
+"""Letters of a kernel's name: more would leave no room for its errors."""
 
 
 def card_errors(card: Mapping[str, Any]) -> Shown:
@@ -34,7 +36,7 @@ def card_errors(card: Mapping[str, Any]) -> Shown:
     axes.set_ylabel("dtype and kernel")
     axes.set_xlim(left=0.0)
     percent_axis(axes, "x")
-    axes.set_xlabel("mean absolute error of runtime, held out (%)")
+    axes.set_xlabel("mean error of runtime, held out (%)")
     legend_below(plot, axes, 2)
     every = [
         (slices[part]["mean_ape"], part, row) for row, slices in parts.items() for part in slices
@@ -49,4 +51,6 @@ def card_errors(card: Mapping[str, Any]) -> Shown:
 
 
 def _kernel(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    first = names[0].removeprefix("cutlass_")
+    first = first if len(first) <= _LONGEST else f"{first[:_LONGEST]}..."
+    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"

@@ -81,7 +81,9 @@ def _roofs(
 ) -> Figure:
     """Draw points under the roofs of their dtypes; tera: their TFLOP/s, shape (n_points,)."""
     plot, (axes,) = new_plot()
-    low, high = intensity.min() / 1.5, max(intensity.max() * 1.5, 1e3)
+    ridges = [(gpu.peak_of(dtype) or np.nan) / gpu.dram_bytes_per_s for dtype in dtypes]
+    low = min(intensity.min() / 1.5, min(ridges) / 2.0)
+    high = max(intensity.max() * 1.5, 2.0 * max(ridges))
     for mark, dtype in zip(MARKS, dtypes, strict=False):
         rows, peak = dtype_of == dtype, gpu.peak_of(dtype) or np.nan
         across = [low, peak / gpu.dram_bytes_per_s, high]

@@ -29,9 +29,10 @@ from ..plan import read_sweep
 
 SWEEP = SOURCES / "sweeps" / "report.toml"
 REFIT_ROWS = 2000
-"""Rows that models are trained anew on, where the model itself was trained on them."""
+"""Points that models are trained anew on, where the model itself was trained on them."""
 
 _SEED = 18
+_GROUPS = {"pair": "the pair (n, k) of the point", "shape": "the shape (m, n, k) of the point"}
 _METHODS = ("ours", "study", "roofline", "nearest")
 
 
@@ -41,7 +42,7 @@ class ReportOptions:
 
     model: a built-in model, or the path of a file; data: datasets, none for a simulated one; tiles:
     the GPPerf study's table of its tiled kernel. simulated: take simulated rows, and them alone;
-    refit_rows: rows to train on anew, where the model was trained on them.
+    refit_rows: points to train on anew, where the model was trained on them.
     """
 
     model: str
@@ -104,7 +105,7 @@ def _simulated(options: ReportOptions, model: Model) -> Rows:
     dataset = simulated_rows(model)
     answered = held_out_answers(dataset, options.n_workers)
     text = f"Simulated, not measured: {len(dataset)} rows of a simulated {model.gpu.name}."
-    source = f"{text} Predicted by models trained on them, without the pair (n, k) of the point."
+    source = f"{text} Predicted by models trained on them, without {_GROUPS[answered.split]}."
     return Rows(dataset, answered, source, text, is_simulated=True)
 
 
@@ -132,7 +133,7 @@ def _given_rows(options: ReportOptions, model: Model) -> Rows:
     answered = held_out_answers(used, options.n_workers)
     source = (
         f"{text} {why}, so each point is predicted by a model trained here on {len(used)} of them, "
-        "without the pair (n, k) of the point."
+        f"without {_GROUPS[answered.split]}."
     )
     return Rows(used, answered, source, text, options.simulated)
 

@@ -23,7 +23,7 @@ from builder.report.report_page import report_html
 @pytest.fixture(scope="session")
 def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of made-up rows: nothing is trained for it."""
-    answered = Answered(answers(), answers(), HELD_OUT, baselines())
+    answered = Answered(answers(), answers(), HELD_OUT, "pair", baselines())
     rows = Rows(session(), answered, "Made-up rows.", "Made-up rows.", is_simulated=False)
     folder = tmp_path_factory.mktemp("report")
     evidence = Evidence(ReportOptions("h200", folder), model(), rows, tuple(curve()), tiles())

@@ -28,20 +28,39 @@ from gpperf_lite._artefact import Artefact
 LEARNER = QUICK_TRAINING.learner
 
 
-def rows(factors: dict[tuple[int, int], float] | None = None, **columns: object) -> Dataset:
-    """Rows of GRID; factors: on the runtimes of some pairs."""
-    times = [gemm_ms(m, n, k) / 1e3 * (factors or {}).get((n, k), 1.0) for m, n, k in GRID]
-    sizes = {name: [size[at] for size in GRID] for at, name in enumerate("mnk")}
-    return dataset_of(len(GRID), runtime_s=times, **{**sizes, **columns})
+SIDES = (512, 1024, 2048, 4096)
+SIZES = [(m, n, k) for m in (1, 33, 256, 1024) for n in SIDES for k in SIDES]
+"""64 sizes: 16 pairs (n, k), four m."""
+
+
+def rows(
+    factors: dict[tuple[int, ...], float] | None = None, sizes: list = SIZES, **columns: object
+) -> Dataset:
+    """Rows of some sizes; factors: on the runtimes of some pairs, or of some shapes."""
+    known = factors or {}
+    times = [
+        gemm_ms(m, n, k) / 1e3 * known.get((n, k), known.get((m, n, k), 1.0)) for m, n, k in sizes
+    ]
+    axes = {name: [size[at] for size in sizes] for at, name in enumerate("mnk")}
+    return dataset_of(len(sizes), runtime_s=times, **{**axes, **columns})
 
 
 @pytest.mark.slow
-def test_the_labels_of_a_pair_do_not_reach_its_own_answers() -> None:
-    pair = (7168, 2048)
-    one, other = (held_out_answers(rows({pair: factor}), learner=LEARNER) for factor in (1.0, 2.0))
-    assert one.how == HELD_OUT
+@pytest.mark.parametrize(
+    ("sizes", "split", "group"), [(SIZES, "pair", (2048, 1024)), (GRID, "shape", (33, 7168, 2048))]
+)
+def test_the_labels_of_a_group_do_not_reach_its_own_answers(
+    sizes: list, split: str, group: tuple[int, ...]
+) -> None:
+    """Of pairs; of shapes where there are few pairs."""
+    one, other = (
+        held_out_answers(rows({group: factor}, sizes), learner=LEARNER) for factor in (1.0, 2.0)
+    )
+    assert (one.how, one.split) == (HELD_OUT, split)
     points = other.runtime.points
-    mine = (points.n == pair[0]) & (points.k == pair[1])
+    axes = zip(*(getattr(points, name) for name in "mnk"[-len(group) :]), strict=True)
+    mine = np.array([size == group for size in axes])
+    assert mine.any()
     np.testing.assert_array_equal(one.runtime.runtime_s[mine], other.runtime.runtime_s[mine])
     assert (one.runtime.runtime_s[~mine] != other.runtime.runtime_s[~mine]).any()
     for name in one.baselines:
@@ -53,9 +72,9 @@ def test_each_point_is_answered_for_once_with_rising_intervals() -> None:
     answered = held_out_answers(rows(), learner=LEARNER)
     answers = answered.runtime
     sizes = zip(*(getattr(answers.points, name).astype(int) for name in "mnk"), strict=True)
-    assert sorted(sizes) == sorted(GRID)
+    assert sorted(sizes) == sorted(SIZES)
     assert answered.n_left_out == 0
-    assert answers.low_s.shape == answers.high_s.shape == (len(CONFIDENCES), len(GRID))
+    assert answers.low_s.shape == answers.high_s.shape == (len(CONFIDENCES), len(SIZES))
     assert (np.diff(answers.high_s, axis=0) >= 0).all()
     assert (np.diff(answers.low_s, axis=0) <= 0).all()
     assert (answers.low_s <= answers.runtime_s).all()
@@ -78,16 +97,16 @@ def test_rows_that_the_model_does_not_know_are_counted(
     small_artefact: Artefact, small_dataset: Dataset
 ) -> None:
     model = gp.Model(small_artefact)
-    kernels = ["library"] * 40 + ["tiled_sgemm_16"] * 8
+    kernels = ["library"] * 56 + ["tiled_sgemm_16"] * 8
     answered = given_answers(model, rows(kernel=kernels))
-    assert (len(answered.runtime), answered.n_left_out) == (40, 8)
+    assert (len(answered.runtime), answered.n_left_out) == (56, 8)
     with pytest.raises(DatasetError, match=r"answers for no row: it knows .*rows are of fp8 of"):
         given_answers(model, rows(dtype="fp8"))
 
 
-def test_nothing_can_be_held_out_of_one_pair() -> None:
-    some = dataset_of(8, m=list(range(1, 9)), runtime_s=[1e-5 * (1 + at) for at in range(8)])
-    with pytest.raises(DatasetError, match="all pairs .* are in one fold of 3"):
+def test_nothing_can_be_held_out_of_one_shape() -> None:
+    some = dataset_of(3, runtime_s=[1e-5, 2e-5, 3e-5])
+    with pytest.raises(DatasetError, match="all groups by shape are in one fold of 3"):
         held_out_answers(some)
 
 

@@ -105,7 +105,7 @@ def test_a_report_says_whether_the_model_saw_the_rows(
     seen = replace(options, data=(data_file(small_dataset, tmp_path),))
     source = evidence_of(seen).rows.source
     assert "small was trained on rows of these" in source
-    assert "without the pair (n, k) of the point" in source
+    assert "without the shape (m, n, k) of the point" in source
 
 
 def test_rows_of_a_collection_that_was_trained_on_are_not_taken_as_unseen(
