@@ -1,4 +1,4 @@
-"""`python -m benchmarks speed`, `exported`, `accuracy TABLE` and `engines`."""
+"""`python -m benchmarks speed`, `exported`, `explorer`, `accuracy TABLE` and `engines`."""
 
 from __future__ import annotations
 
@@ -33,11 +33,17 @@ def _parser() -> argparse.ArgumentParser:
     accuracy.add_argument("--split", default="pair", help="pair shape kernel extrapolate")
     accuracy.add_argument("--quick", action="store_true", help="one fold instead of five")
     accuracy.set_defaults(run=_accuracy)
-    engines = parts.add_parser("engines", help="rows a second of Polars, Spark and Ray Data")
+    engines = parts.add_parser(
+        "engines", help="rows a second of Polars, DuckDB, Spark and Ray Data"
+    )
     engines.add_argument("--gpu", default="h200_sxm", help="built-in model")
     engines.add_argument("--rows", type=int, default=500_000, help="of a turn")
     engines.add_argument("--rounds", type=int, default=3, help="of which the median is told")
+    engines.add_argument("--only", help="one engine, by its name in the report; and its memory")
     engines.set_defaults(run=_engines)
+    explorer = parts.add_parser("explorer", help="moves of a slider of the explorer, in Chromium")
+    explorer.add_argument("--moves", type=int, default=200, help="of each view")
+    explorer.set_defaults(run=_explorer)
     for part in (speed, exported, accuracy, engines):
         part.add_argument("--dtype", default="bf16")
     return parser
@@ -48,6 +54,12 @@ def _speed(options: argparse.Namespace) -> Iterator[str]:
 
     quick = {"rounds": 3, "n_rows": 2000, "n_kernels": 50} if options.quick else {}
     return speed_lines(SpeedOptions(options.gpu, options.dtype, **quick))
+
+
+def _explorer(options: argparse.Namespace) -> Iterator[str]:
+    from .explorer import explorer_lines
+
+    return explorer_lines(options.moves)
 
 
 def _exported(options: argparse.Namespace) -> Iterator[str]:
@@ -62,7 +74,7 @@ def _exported(options: argparse.Namespace) -> Iterator[str]:
 def _engines(options: argparse.Namespace) -> Iterator[str]:
     from .engines import EngineOptions, engine_lines
 
-    asked = EngineOptions(options.gpu, options.dtype, options.rounds, options.rows)
+    asked = EngineOptions(options.gpu, options.dtype, options.rounds, options.rows, options.only)
     return engine_lines(asked)
 
 

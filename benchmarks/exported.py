@@ -24,6 +24,7 @@ from builder.export import export
 from builder.export.compiled import CompiledHeader, compiler_of
 from builder.export.node import node_of
 from builder.export.queries import GEMM, PREDICTION
+from builder.export.timing import HARNESS
 from gpperf_lite._arithmetic import ARRAYS, Floats
 from gpperf_lite._features import describe
 from gpperf_lite._forest import Forest
@@ -41,14 +42,7 @@ _SIZES = 20
 _TURN_S = 0.02
 _FLAGS = {"C, -O2": ("-O2",), "C, -O2 -march=native": ("-O2", "-march=native")}
 
-_HARNESS = """
-#include "model.h"
-void bench_singles(const gpperf_gemm *gemms, int n, int repeats, gpperf_prediction *told)
-{
-    int i, j;
-    for (j = 0; j < repeats; j++)
-        for (i = 0; i < n; i++) gpperf_predict(gemms + i, GPPERF_DEFAULT, 0.9, told + i);
-}
+_FOREST = """
 void bench_forest(void (*predict)(void *, int, float *), char *rows, int size, int n, int repeats)
 {
     int i, j;
@@ -138,7 +132,7 @@ def _rows(options: ExportedOptions, sizes: Floats) -> np.ndarray:
 
 def _harness(folder: Path, flags: tuple[str, ...]) -> CompiledHeader:
     source = folder / f"harness{len(flags)}.c"
-    source.write_text(_HARNESS)
+    source.write_text(HARNESS.format(header="model.h") + _FOREST)
     return CompiledHeader(source, folder, compiler_of(), ("-std=c99", *flags))
 
 

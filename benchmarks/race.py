@@ -17,10 +17,14 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Contestant:
-    """One contestant: a call, and the number of units of work that it does."""
+    """One contestant: a call, and the number of units of work that it does.
+
+    warm_up: the call that comes before those that are timed; `call` itself without it.
+    """
 
     call: Callable[[], object]
     units: int = 1
+    warm_up: Callable[[], object] | None = None
 
 
 def medians_s(
@@ -34,7 +38,7 @@ def medians_s(
     times: dict[str, list[float]] = {name: [] for name in contestants}
     calls = {}
     for name, one in contestants.items():
-        one.call()
+        (one.warm_up or one.call)()
         least_s = min(_turn_s(one, 1) for _ in range(3)) if shortest_turn_s else 0.0
         calls[name] = max(1, round(shortest_turn_s / max(least_s, 1e-9)))
     for _ in range(rounds):

@@ -107,6 +107,7 @@ class GemmFeatures(NamedTuple):
     and at the peak bandwidth of L2 where the operands fit there, of DRAM where not.
     compute_s, memory_s: the two parts of base_s beside the launch.
     macs_s, dram_s: all multiply-adds at peak FLOP/s; all bytes at the peak bandwidth of DRAM.
+    stored_bytes: of A, B and C in memory.
     row: the features, in the order of ALL_FEATURES; of the library, those of FEATURES alone.
     """
 
@@ -116,6 +117,7 @@ class GemmFeatures(NamedTuple):
     memory_s: Any
     macs_s: Any
     dram_s: Any
+    stored_bytes: Any
     row: tuple[Any, ...]
 
 
@@ -126,6 +128,17 @@ def describe(
 
     m, n, k, batch: floats, or float64 arrays of shape (n_rows,), of whole numbers from 1 on.
     reads_c: 1.0 where beta is not 0.
+    """
+    return GemmFeatures(*described(m, n, k, batch, reads_c, view, arithmetic))
+
+
+def described(
+    m: Any, n: Any, k: Any, batch: Any, reads_c: float, view: View, arithmetic: Arithmetic
+) -> tuple[Any, ...]:
+    """Return the fields of `describe` in their order.
+
+    A plain tuple: a GemmFeatures that is made and taken apart again costs one prediction a few
+    percent of its time.
     """
     minimum, maximum = arithmetic.minimum, arithmetic.maximum
     sms = view.sm_count
@@ -155,6 +168,7 @@ def describe(
     mn, mk, nk = rows * n, rows * k, n * k * batch
     macs = mn * k
     operands = (mk + nk) * view.b_bytes + mk * view.more_a_bytes
+    result = mn * view.output_bytes
     moved = operands + mn * (view.output_bytes * (1.0 + reads_c))
 
     kernel_row: tuple[Any, ...] = ()
@@ -201,7 +215,7 @@ def describe(
     misses = minimum(moved, maximum(footprint - view.resident_bytes, 0.0) * view.miss_growth)
     memory_s = misses * view.s_per_dram_byte + (moved - misses) * view.s_per_l2_byte
     longer, shorter = maximum(compute_s, memory_s), minimum(compute_s, memory_s)
-    written = maximum(mn * view.output_bytes - 0.25 * view.l2_bytes, 0.0)
+    written = maximum(result - 0.25 * view.l2_bytes, 0.0)
     unhidden_s = view.unhidden * shorter + written * view.s_per_written_byte
     rows_s = rows * (view.s_per_row + ((k + 2047.0) // 2048.0) * view.s_per_row_step)
     base_s = maximum(longer + unhidden_s + rows_s + view.launch_s, view.host_s)
@@ -210,7 +224,7 @@ def describe(
     over_l2 = moved > view.l2_bytes
     light_s = maximum(macs_s, maximum(moved * view.l2_s, dram_s * over_l2))
 
-    row = (
+    row: tuple[Any, ...] = (
         m,
         n,
         k,
@@ -255,11 +269,10 @@ def describe(
         own_fill,
         own_k_steps,
         (k + 127.0) // 128.0 / k,
-        *kernel_row,
     )
-    if kernel_row:
-        row = (*row, stream_s / base_s)
-    return GemmFeatures(base_s, light_s, compute_s, memory_s, macs_s, dram_s, row)
+    if view.own is not None:
+        row = (*row, *kernel_row, stream_s / base_s)
+    return base_s, light_s, compute_s, memory_s, macs_s, dram_s, operands + result, row
 
 
 def _own_tiles(

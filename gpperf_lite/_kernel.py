@@ -167,14 +167,15 @@ _CUTLASS2 = (
 )
 
 # architecture, class, [instruction], [how it multiplies], types of A, B, accumulator, [C,] D, tile,
-# cluster, stages or 0, layouts of A, B [and C], alignment, [schedule]
+# cluster (0x0x1 where a launch chooses it), stages or 0, layouts of A, B [and C], alignment,
+# [schedule]
 _CUTLASS3 = (
     r"cutlass3x_sm[0-9]+_(?:tensorop|simt|bstensorop)_(?:[a-z](?P<im>N)x(?P<in>N)x(?P<ik>N))?"
     r"(?P<math>[a-z][a-z0-9]*?)??gemm_(?P<a>[a-z0-9]+)_(?P<b>[a-z0-9]+)(?:_[a-z0-9]+){2,3}"
-    r"_(?P<m>N)x(?P<n>N)x(?P<k>N)_(?P<cm>N)x(?P<cn>N)x(?P<ck>N)_(?P<stages>[0-9]{1,5})_"
+    r"_(?P<m>N)x(?P<n>N)x(?P<k>N)_(?P<cm>#)x(?P<cn>#)x(?P<ck>#)_(?P<stages>#)_"
     r"(?P<layout>[nt]{2})[nt]?_align(?P<alignment>N)(?:_(?P<schedule>[A-Za-z0-9_]+))?".replace(
         "N", "[1-9][0-9]{0,4}"
-    )
+    ).replace("#", "[0-9]{1,5}")
 )
 
 # generation (older ones tell the step along k instead), tile, [slices of each step that warps
@@ -256,13 +257,16 @@ def _cutlass2(name: str, part: _Parts) -> Kernel:
 
 
 def _cutlass3(name: str, part: _Parts) -> Kernel:
+    tile = _tile(part, "m", "n", "k")
+    if tile and "2sm" in (part["schedule"] or "").split("_"):
+        tile = tile._replace(m=max(tile.m // 2, 1))  # the name's is that of two blocks together
     return Kernel(
         name,
         "cutlass3",
         _multiplied(name, part, None),
         part["layout"],
         int(part["alignment"] or 1),
-        _tile(part, "m", "n", "k"),
+        tile,
         instruction=_tile(part, "im", "in", "ik"),
         stages=int(part["stages"] or 0) or None,
         cluster=_tile(part, "cm", "cn", "ck"),

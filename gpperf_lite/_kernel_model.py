@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from ._arithmetic import Arithmetic
 from ._domain import Stray, memory_stray, stray_note
 from ._estimator import Estimator
-from ._features import describe
+from ._features import described
 from ._forest import Forests
 from ._gemm import Gemm
 from ._gpu import Gpu
 from ._kernel import Kernel
 from ._physics import View, base_power_w, power_view_of
 from ._prediction import BOUNDS, Prediction
+
+_made = tuple.__new__
+"""Make a NamedTuple of a tuple of its fields, in a third of the time that its constructor takes."""
 
 
 class Answer(NamedTuple):
@@ -139,13 +142,26 @@ class KernelModel:
         The runtime is the physical model's time, corrected by the forest, but never beyond the
         speed of light. The further outside the domain, the smaller the correction.
         """
+        return Answer(*self.figures(m, n, k, batch, reads_c, confidence, arithmetic))
+
+    def figures(
+        self,
+        m: Any,
+        n: Any,
+        k: Any,
+        batch: Any,
+        reads_c: float,
+        confidence: float,
+        arithmetic: Arithmetic,
+    ) -> tuple[Any, ...]:
+        """Return the fields of `answer` in their order; a plain tuple as `described` is."""
         # Taken apart at once, here and below: looking up a field by name each time takes longer.
         minimum, maximum, columns, totals, beyond, faded, octaves, factors = arithmetic
-        base_s, light_s, compute_s, memory_s, macs_s, dram_s, row = describe(
+        base_s, light_s, compute_s, memory_s, macs_s, dram_s, stored_bytes, row = described(
             m, n, k, batch, reads_c, self.view, arithmetic
         )
         outside = beyond(self.runtime.domain, m, n, k, batch, base_s)
-        outside = maximum(outside, self._needed_bytes(*row[3:6]) / self.gpu.memory_bytes)
+        outside = maximum(outside, stored_bytes / self.gpu.memory_bytes)
         sums = faded(totals(self._forests, columns(row)), outside)
         runtime_s = maximum(base_s * octaves(sums[0]), light_s)
         down, up = factors(self.runtime.interval, runtime_s, confidence, outside)
@@ -157,7 +173,7 @@ class KernelModel:
         power_w = power_low_w = power_high_w = None
         if self._power is not None:
             view, interval = self._power
-            idle_w, limit_w, *_ = view
+            idle_w, limit_w = view.idle_w, view.limit_w
             base_w = base_power_w(view, macs_s / sustained_s, dram_s / sustained_s, minimum)
             power_w = minimum(maximum(base_w * octaves(sums[1]), idle_w), limit_w)
             down, up = factors(interval, sustained_s, confidence, outside)
@@ -165,7 +181,7 @@ class KernelModel:
                 maximum(power_w * down, idle_w),
                 minimum(power_w * up, limit_w),
             )
-        return Answer(
+        return (
             runtime_s,
             low_s,
             high_s,
@@ -187,11 +203,11 @@ def _domain_notes(model: KernelModel, gemm: Gemm, base_s: float) -> tuple[str, .
 
 
 def prediction_of(
-    gemm: Gemm, model: KernelModel, answer: tuple[Any, ...], confidence: float
+    gemm: Gemm, model: KernelModel, figures: tuple[Any, ...], confidence: float
 ) -> Prediction:
-    """Return the prediction of one GEMM; answer: the entries of an Answer in floats."""
-    runtime_s, low_s, high_s, sustained_s, *power, base_s, compute_s, memory_s, outside = answer
-    power_w, power_low_w, power_high_w = power
+    """Return the prediction of one GEMM; figures: those of KernelModel, in floats."""
+    (runtime_s, low_s, high_s, sustained_s, power_w, power_low_w, power_high_w,
+     base_s, compute_s, memory_s, outside) = figures  # fmt: skip
     notes = model.remarks
     if outside > 1.0:
         notes += _domain_notes(model, gemm, base_s)
@@ -199,19 +215,22 @@ def prediction_of(
     notes += model.notes
     if runtime_s < model.shortest_powered_s:
         notes += (model.power_remark,)
-    return Prediction(
-        gemm,
-        model.kernel,
-        runtime_s,
-        sustained_s,
-        (low_s, high_s),
-        power_w,
-        None if power_w is None else (power_low_w, power_high_w),
-        BOUNDS[_largest(compute_s, memory_s, model.view.launch_s)],
-        in_domain,
-        notes,
-        confidence,
-        model.runtime.timed,
+    return _made(
+        Prediction,
+        (
+            gemm,
+            model.kernel,
+            runtime_s,
+            sustained_s,
+            (low_s, high_s),
+            power_w,
+            None if power_w is None else (power_low_w, power_high_w),
+            BOUNDS[_largest(compute_s, memory_s, model.view.launch_s)],
+            in_domain,
+            notes,
+            confidence,
+            model.runtime.timed,
+        ),
     )
 
 

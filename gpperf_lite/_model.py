@@ -155,8 +155,8 @@ class Model:
                 return self.best(gemm, confidence=confidence)
         m, n, k, batch = float(gemm.m), float(gemm.n), float(gemm.k), float(gemm.batch)
         reads_c = 1.0 if gemm.beta else 0.0
-        answer = model.answer(m, n, k, batch, reads_c, confidence, SCALARS)
-        return prediction_of(gemm, model, answer, confidence)
+        figures = model.figures(m, n, k, batch, reads_c, confidence, SCALARS)
+        return prediction_of(gemm, model, figures, confidence)
 
     def rank(
         self,

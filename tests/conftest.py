@@ -15,6 +15,7 @@ for _pool in ("OMP", "OPENBLAS", "MKL"):
 import pytest  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from stand_ins.built_in import built_in  # noqa: E402
+from stand_ins.shares import shares  # noqa: E402
 
 import gpperf_lite as gp  # noqa: E402
 
@@ -40,6 +41,17 @@ def pytest_collection_finish() -> None:
     """Take what was collected out of the garbage collector's sight: it is thousands of tests."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the share of each language where all of them must be there, as in CI."""
+    if os.environ.get("GPPERF_REQUIRE_LANGUAGES") != "1":
+        return
+    reports = [one for some in terminalreporter.stats.values() for one in some]
+    timed = [(one.nodeid, one.duration) for one in reports if isinstance(one, pytest.TestReport)]
+    terminalreporter.section("seconds of all processes together, by what tests run")
+    for line in shares(timed):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,9 +37,10 @@ def without_gpu(page: Path) -> list[str]:
 NEEDS_LIBRARY = {
     ROOT / "docs" / "torch.md": "tests/integrations/test_page.py",
     ROOT / "docs" / "triton.md": "tests/integrations/test_triton.py",
+    ROOT / "docs" / "cutlass.md": "tests/integrations/test_cutlass.py",
     ROOT / "docs" / "xla.md": "tests/builder/export/test_xla.py",
 }
-"""Pages whose blocks need torch, Triton or jax, and the tests that run them where it is there."""
+"""Pages whose blocks need torch, Triton, CUTLASS or jax, and the tests that run them with it."""
 
 PYTHON = [
     (page, n)

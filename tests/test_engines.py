@@ -54,6 +54,27 @@ def test_polars_predicts_each_row(tmp_path: Path) -> None:
     assert some.collect().height == int((SHAPES["m"] > 4000).sum())
 
 
+def test_duckdb_predicts_each_row_and_in_any_query(tmp_path: Path) -> None:
+    duckdb, pq = engine("duckdb"), engine("pyarrow.parquet")
+    pa = engine("pyarrow")
+    module = example("predict_duckdb")
+    source, target = str(tmp_path / "shapes.parquet"), str(tmp_path / "predicted.parquet")
+    pq.write_table(pa.table(SHAPES), source)
+    module.main([source, target])
+    check(pq.read_table(target).to_pydict())
+    with duckdb.connect() as connection:
+        module.add_gemm_cost(connection, "rtx4070", "f32")
+        asked = module.predicted(connection.read_parquet(source))
+        columns = zip(*asked.fetchall(), strict=True)
+        check(dict(zip(asked.columns, columns, strict=True)), "rtx4070", "f32")
+        query = f"SELECT sum(gemm_cost(m, n, k).runtime_s) FROM '{source}' WHERE m > 4000"
+        ((total,),) = connection.sql(query).fetchall()
+        large = SHAPES["m"] > 4000
+        told = built_in("rtx4070").predict_batch(*(SHAPES[one][large] for one in "mnk"), "f32")
+        assert total == pytest.approx(told.runtime_s.sum(), rel=1e-12)
+        assert connection.sql("SELECT gemm_cost(NULL, 1, 1)").fetchall() == [(None,)]
+
+
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
     engine("pyspark.sql")

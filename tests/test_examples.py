@@ -13,7 +13,7 @@ from stand_ins.examples import EXAMPLES, example
 import gpperf_lite as gp
 from gpperf_lite._artefact import write
 
-ENGINES = {"predict_polars", "predict_ray", "predict_spark"}
+ENGINES = {"predict_polars", "predict_duckdb", "predict_ray", "predict_spark"}
 """Those of test_engines.py."""
 
 

@@ -1,4 +1,4 @@
-"""The commands `evaluate methods`, `model`, `collections`, `floor`, `tiles` and `study`."""
+"""The commands `evaluate methods`, `model`, `collections`, `floor`, `tiles` and so on."""
 
 from __future__ import annotations
 
@@ -138,6 +138,31 @@ def _run_tiles(options: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_profiler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("results", type=Path, metavar="CSV", help="what cutlass_profiler wrote")
+    parser.add_argument("--artefact", required=True, help="built-in model, or path of a file")
+    parser.add_argument(
+        "--predicted",
+        type=Path,
+        metavar="LIST",
+        help="the list of 'export --format cutlass' that was measured; else the model is asked",
+    )
+    parser.add_argument("--top", type=positive, default=4, help="kernels to show of each GEMM")
+    parser.set_defaults(run=_run_profiler)
+
+
+def _run_profiler(options: argparse.Namespace) -> int:
+    from gpperf_lite import load
+
+    from ..evaluate import profiled
+
+    found = profiled(options.results, load(options.artefact), options.predicted)
+    print("\n".join(found.lines(options.top)))
+    if options.predicted is None:
+        print("as given: whether these rows were held out of its training is not checked")
+    return 0
+
+
 def _configure_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=Path, metavar="CSV", help="the GPPerf study's raw file")
     add_workers(parser)
@@ -148,6 +173,20 @@ def _run_study(options: argparse.Namespace) -> int:
     from ..report import study_lines
 
     print("\n".join(study_lines(options.table, options.workers)))
+    return 0
+
+
+def _configure_winners(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", type=Path, metavar="PARQUET", help="winners of vLLM's searches")
+    add_workers(parser)
+    parser.set_defaults(run=_run_winners)
+
+
+def _run_winners(options: argparse.Namespace) -> int:
+    from ..evaluate import winners_found
+    from ..report import winner_lines
+
+    print("\n".join(winner_lines(winners_found(options.table, options.workers))))
     return 0
 
 
@@ -186,10 +225,22 @@ COMMAND = Command(
             _configure_tiles,
         ),
         Command(
+            "profiler",
+            "kernels that cutlass_profiler timed beside their predictions, and the worth of ours",
+            "results.gemm.csv --artefact h200 --predicted h200.csv",
+            _configure_profiler,
+        ),
+        Command(
             "study",
             "the GPPerf study's own table: its forest and ours on its own rows",
             "rtx4070_results.csv",
             _configure_study,
+        ),
+        Command(
+            "winners",
+            "how often winners of searches for vLLM are among the first of a ranking",
+            "vllm_triton_best_configs.parquet",
+            _configure_winners,
         ),
     ),
 )

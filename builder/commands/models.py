@@ -1,4 +1,4 @@
-"""The command `models build`: the built-in models, or those of a recipe, from their sources."""
+"""The commands `models build` and `ranker`: what is built in, from its sources."""
 
 from __future__ import annotations
 
@@ -31,6 +31,22 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _configure_ranker(parser: argparse.ArgumentParser) -> None:
+    from ..configurations import BUILT_IN
+
+    parser.add_argument("table", type=Path, metavar="PARQUET", help="winners of vLLM's searches")
+    parser.add_argument("--output", type=Path, default=BUILT_IN, help="else the built-in one")
+    parser.set_defaults(run=_run_ranker)
+
+
+def _run_ranker(options: argparse.Namespace) -> int:
+    from ..configurations import build_ranker
+
+    n_winners = build_ranker(options.table, options.output)
+    print(f"wrote {options.output}, learned from {n_winners:,} winners")
+    return 0
+
+
 COMMAND = Command(
     "models",
     "the built-in models",
@@ -40,6 +56,12 @@ COMMAND = Command(
             "build the models of a recipe from their sources, bit for bit as they are shipped",
             "--sources tables --only h200_sxm --output models",
             _configure,
+        ),
+        Command(
+            "ranker",
+            "build the ranker of vLLM's configurations from winners of searches",
+            "vllm_triton_best_configs.parquet --output ranker.json",
+            _configure_ranker,
         ),
     ),
 )

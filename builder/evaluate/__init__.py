@@ -6,7 +6,9 @@ both return a `Score` for each GPU and dtype. `floors` shows the noise that no m
 the tiled kernel by the side of its tile, `tile_choices` the worth of choosing one, and `claims`
 the study's beside it. `evaluate_collections` shows the worth of the models of a
 recipe to the next person who measures, beside how far those who measured agree. `kernel_orders`
-orders the kernels of one GPU by what models say that did not see them, beside rivals.
+orders the kernels of one GPU by what models say that did not see them, beside rivals, and
+`winners_found` the configurations among which searches for vLLM chose. `profiled` holds what was
+predicted of CUTLASS's kernels against what its profiler measured.
 `given_answers` and `held_out_answers` put predictions beside each measured point, `learning_curve`
 has errors by the number of pairs learned from.
 """
@@ -14,7 +16,7 @@ has errors by the number of pairs learned from.
 from .answers import (
     AS_GIVEN,
     CONFIDENCES,
-    HELD_OUT,
+    REFITTED,
     Answered,
     Answers,
     answers_of,
@@ -42,6 +44,7 @@ from .kernel_orders import HeldOutTable, KernelOrder, KernelOrders, kernel_order
 from .learning import LearningPoint, learning_curve
 from .noise_floor import Floor, floors
 from .other_collections import FromOthers
+from .profiled import Profiled, profiled
 from .repeatability import Repeatability
 from .study import StudyRow, study_table
 from .study_tiles import StudyTiles, study_tiles
@@ -57,15 +60,28 @@ from .tile_costs import TileCosts, cold_tile_costs, tile_costs
 from .tile_sizes import SIZE_HEAD, TileSize, size_cells, tile_sizes
 from .unseen_gpus import SHOWN, TEST_ROWS, Curve, curves
 from .warps_digit import DigitWorth
+from .winners_found import (
+    CONFIG_ORDERS,
+    COUNTED,
+    FIRST_CONFIGS,
+    HELD_OUT,
+    WinnersFound,
+    WinnersReport,
+    winners_found,
+)
 
 __all__ = [
     "AS_GIVEN",
     "CHOICE_HEAD",
     "CONFIDENCES",
+    "CONFIG_ORDERS",
+    "COUNTED",
+    "FIRST_CONFIGS",
     "HELD_OUT",
     "LEAST_INSIDE",
     "MAKE",
     "METHODS",
+    "REFITTED",
     "SHOWN",
     "SIZE_HEAD",
     "SLOWEST",
@@ -86,6 +102,7 @@ __all__ = [
     "KernelOrders",
     "LearningPoint",
     "ModelWorth",
+    "Profiled",
     "Repeatability",
     "Score",
     "StratumWorth",
@@ -94,6 +111,8 @@ __all__ = [
     "TileChoice",
     "TileCosts",
     "TileSize",
+    "WinnersFound",
+    "WinnersReport",
     "answers_of",
     "choice_cells",
     "claims",
@@ -108,6 +127,7 @@ __all__ = [
     "kernel_orders",
     "learning_curve",
     "orders_of",
+    "profiled",
     "read_datasets",
     "score_lines",
     "size_cells",
@@ -118,4 +138,5 @@ __all__ = [
     "tile_choices",
     "tile_costs",
     "tile_sizes",
+    "winners_found",
 ]

@@ -38,7 +38,7 @@ that what is held out of all does not decide what is held out within."""
 
 _FEWEST_PAIRS = 16
 
-AS_GIVEN, HELD_OUT = "as given", "held out"
+AS_GIVEN, REFITTED = "as given", "held out"
 """Where answers are from: the model itself, or models that never saw the pair or shape."""
 
 _USUAL_LAYER = 4096
@@ -82,7 +82,7 @@ class Answered:
     """A dataset that was answered for.
 
     runtime: of rows of one launch; power: of rows whose power was read, in their own regime.
-    how: AS_GIVEN or HELD_OUT. split: what is held out, "pair" or "shape". baselines: runtimes by
+    how: AS_GIVEN or REFITTED. split: what is held out, "pair" or "shape". baselines: runtimes by
     the name of the method, of the points of `runtime`, NaN where a method has no answer; none
     where nothing could be held out. n_left_out: points of kernels and dtypes that the model does
     not know. doubts: texts on what is missing, and why.
@@ -141,7 +141,7 @@ def held_out_answers(
     baselines, doubts = _baselines(dataset, runtime.points, split)
     n_left_out = len(points_of(dataset.not_sustained())) - len(runtime)
     told = tuple(f"a fold was left out: {part}" for part in parts if isinstance(part, str))
-    return Answered(runtime, power, HELD_OUT, split, baselines, n_left_out, (*told, *doubts))
+    return Answered(runtime, power, REFITTED, split, baselines, n_left_out, (*told, *doubts))
 
 
 def split_of(points: Points) -> str:

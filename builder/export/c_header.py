@@ -21,12 +21,13 @@ from .c_tables import (
     add_parameters,
     quoted,
 )
-from .contents import Contents
+from .contents import Contents, rows_of
 from .forests import forest_tables_of
-from .functions import PHYSICS, describing, describing_rows, finishing
+from .functions import PHYSICS, describing, describing_rows, finishing, finishing_rows
 from .source import Source, card_of
 from .statements import C
 from .templates import facts_of, filled
+from .timing import NOT_MEASURED
 from .trace import Formulas, formulas_of
 
 _FEW = 4
@@ -69,6 +70,9 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
             DISPATCH_ROWS=_dispatch(
                 contents.forms, "describe", "ask, sizes, row, x, times", "_vbmi", "return "
             ),
+            DISPATCH_FINISH_ROWS=_dispatch(
+                contents.forms, "finish", "ask, times, sums, widths, row, told", "_vbmi"
+            ),
         ),
         filled("names.h", KNOWN_DTYPES=" ".join(contents.defaults)),
     ]
@@ -86,7 +90,7 @@ def _dtype_names(dtypes: Iterable[str]) -> str:
 def _head(contents: Contents, source: Source, file: str, n_bytes: int) -> str:
     first = next(iter(contents.defaults))
     facts = facts_of(contents, source, file, n_bytes)
-    return filled("head.txt", EXAMPLE_DTYPE=_constant_of(first), **facts)
+    return filled("head.txt", EXAMPLE_DTYPE=_constant_of(first), SPEED=NOT_MEASURED, **facts)
 
 
 def _constants(contents: Contents, source: Source) -> str:
@@ -110,9 +114,10 @@ def _constants(contents: Contents, source: Source) -> str:
 
 def _structures(contents: Contents, formulas: dict[str, Formulas]) -> str:
     most = max(len(one.columns) for one in formulas.values())
+    widths = max(len(rows_of(one.interval)) for one in contents.estimators)
     constants = (
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
-        f"GPPERF__FEW = {_FEW} }};\n"
+        f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths} }};\n"
     )
     fields = ", ".join(PHYSICS)
     return constants + filled("structures.h", PHYSICS=fields)
@@ -195,6 +200,14 @@ def _functions(form: str, formulas: Formulas) -> str:
                 f"{asked}double(*sizes)[64], int row, float(*x)[64], double(*times)[64]",
                 _body(form, formulas, describing_rows(formulas)),
                 "static int",
+            ),
+            "GPPERF__VBMI "
+            + _function(
+                f"gpperf__finish_{form}_vbmi",
+                f"{asked}double(*times)[64], int32_t(*sums)[64], const gpperf__widths *widths, "
+                "int row, double(*told)[64]",
+                _body(form, formulas, finishing_rows(formulas)),
+                "static void",
             ),
             "#endif\n",
         )

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import gpperf_lite
 from gpperf_lite._estimator import TIMED
@@ -22,7 +21,7 @@ from .forests import ForestTables, forest_tables_of
 from .functions import OUTSIDE, describing, finishing, outside_of
 from .source import Source, card_of
 from .statements import JAVASCRIPT
-from .templates import facts_of, filled
+from .templates import bytes_of, facts_of, filled
 from .trace import Formulas, formulas_of
 
 SUFFIXES = (".mjs", ".js")
@@ -47,7 +46,8 @@ def module_of(contents: Contents, source: Source, file: str) -> tuple[str, int]:
         filled("head.mjs", **facts_of(contents, source, file, n_bytes, "// ")),
         *_exports(contents, source),
         *_tables(contents, formulas, forests),
-        filled("runtime.mjs", LARGEST_SUM=str(LARGEST_SUM)),
+        filled("runtime.mjs"),
+        filled("forests.mjs", LARGEST_SUM=str(LARGEST_SUM)),
         *(_functions(form, one) for form, one in formulas.items()),
         filled("answer.mjs", FORMULAS=formulas_text),
     ]
@@ -104,12 +104,14 @@ def _tables(
     }
     for name, ctype in (("threshold", "<f4"), ("column", "u1"), ("rank", "u1"), ("leaves", "<i2")):
         flat = np.concatenate([getattr(one, name).ravel() for one in forests])
-        tables[f"{name.upper()}_TEXT"] = f'"{_base64(flat.astype(ctype))}"'
+        tables[f"{name.upper()}_TEXT"] = _base64(flat.astype(ctype).tobytes())
+    tables["WASM_TEXT"] = _base64(bytes_of("forest.wasm"))
     return [f"const {name} = {text};" for name, text in tables.items()]
 
 
-def _base64(values: NDArray[Any]) -> str:
-    return base64.b64encode(values.tobytes()).decode("ascii")
+def _base64(values: bytes) -> str:
+    """Return bytes as a literal of JavaScript, in base64."""
+    return f'"{base64.b64encode(values).decode("ascii")}"'
 
 
 def _interval(interval: Interval) -> dict[str, Any]:

@@ -62,7 +62,8 @@ C = Language(
 )
 VECTORS = Language(
     "const __m512d {} = {};",
-    "",
+    # Whole numbers are doubles as well: they are far below 2**53.
+    "const __m512d {} = {};",
     {
         "//": "gpperf__floor_divide_vbmi({0}, {1})",
         # Where both are equal it is the second one, as in Python.
@@ -72,13 +73,22 @@ VECTORS = Language(
             op: f"_mm512_maskz_mov_pd(_mm512_cmp_pd_mask({{0}}, {{1}}, {name}), ones)"
             for op, name in ((">", "_CMP_GT_OQ"), ("==", "_CMP_EQ_OQ"), ("!=", "_CMP_NEQ_UQ"))
         },
+        "select": (
+            "_mm512_mask_blend_pd(_mm512_cmp_pd_mask({0}, _mm512_setzero_pd(), _CMP_NEQ_UQ), {2}, "
+            "{1})"
+        ),
+        "octaves": "gpperf__octaves_vbmi({0})",
+        "faded": "_mm512_roundscale_pd({0} / {1}, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC)",
+        "width": "gpperf__width_vbmi(head->{value}, widths->{value}, {0})",
+        "least": "_mm512_set1_pd(gpperf__least_of(head->{value}, widths->{value}))",
+        "sum": "{value}",
     },
     "{}->{}",
     "_mm256_storeu_ps(x[{number}] + row, _mm512_cvtpd_ps({text}));",
     "",
     "_mm512_set1_pd({})",
 )
-"""C with the vectors of AVX-512, eight questions at a time; of the first function alone."""
+"""C with the vectors of AVX-512, eight questions at a time."""
 
 JAVASCRIPT = Language(
     "const {} = {};",

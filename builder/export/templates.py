@@ -25,6 +25,11 @@ def filled(name: str, **values: str) -> str:
     return text
 
 
+def bytes_of(name: str) -> bytes:
+    """Return the bytes of a file of the folder that is put in as it is."""
+    return (_FOLDER / name).read_bytes()
+
+
 def facts_of(
     contents: Contents, source: Source, file: str, n_bytes: int, margin: str = "   "
 ) -> dict[str, str]:

@@ -66,13 +66,16 @@ def _once(texts: Iterable[str]) -> list[str]:
 
 
 def _policy(scripts: Iterable[str]) -> str:
-    """Return the content security policy: scripts by their SHA-256, workers by blob."""
+    """Return the content security policy: scripts by their SHA-256, workers by blob.
+
+    WebAssembly is allowed, for modules of models: it reaches nothing but what they give it.
+    """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'"
         for one in scripts
     )
     return (
-        f"default-src 'none'; script-src {hashes} blob:; worker-src blob:; "
+        f"default-src 'none'; script-src {hashes} blob: 'wasm-unsafe-eval'; worker-src blob:; "
         "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 

@@ -16,6 +16,7 @@ from .noise import floor_lines, noise_page
 from .report_page import Report, write_report
 from .tiles import tile_lines, tiles_page
 from .unseen import unseen_page
+from .winners import winner_lines
 
 __all__ = [
     "REFIT_ROWS",
@@ -34,5 +35,6 @@ __all__ = [
     "tile_lines",
     "tiles_page",
     "unseen_page",
+    "winner_lines",
     "write_report",
 ]

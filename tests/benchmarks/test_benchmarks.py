@@ -6,6 +6,7 @@ import os
 import re
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from stand_ins.exported import tool
 from stand_ins.tables import GRID, aiconfigurator, points_at, write_parquet
 
 import gpperf_lite as gp
+from benchmarks import engines
 from benchmarks.__main__ import main
 from benchmarks.accuracy import AccuracyOptions, accuracy_lines
 from benchmarks.exported import ExportedOptions, exported_lines, written_out
@@ -181,15 +183,47 @@ def test_engines_prints_rows_a_second_and_what_it_skips(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cores = os.sched_getaffinity(0)
-    for name in ("polars", "pyspark", "pandas", "ray"):
+    for name in ("polars", "duckdb", "pyspark", "pandas", "ray"):
         monkeypatch.setitem(sys.modules, name, None)
     assert main(["engines", "--rows", "300", "--rounds", "1"]) == 0
     heading, *skipped, ours = capsys.readouterr().out.splitlines()
     assert heading.startswith("h200_sxm bf16: rows a second on core ")
     assert [line.partition(" (")[0] for line in skipped] == [
         "skipped: Polars",
+        "skipped: DuckDB",
         "skipped: Spark",
         "skipped: Ray Data",
     ]
     assert re.fullmatch(r"  predict_batch +[\d,]+   \d+\.\d\d h for 100,000,000", ours)
     assert os.sched_getaffinity(0) == cores
+
+
+def test_one_engine_alone_is_told_with_its_cpu_time_and_memory(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["engines", "--rows", "70000", "--rounds", "1", "--only"]
+    assert main([*asked, "predict_batch"]) == 0
+    _, ours, usage = capsys.readouterr().out.splitlines()
+    assert ours.startswith("  predict_batch ")
+    told = r"of this process: \d+ s of CPU, (\d+\.\d\d) GB of memory at most"
+    match = re.fullmatch(told, usage)
+    assert match
+    assert 0.05 < float(match[1]) < 8.0
+    with pytest.raises(gp.InputError, match="only must be one of predict_batch, Polars"):
+        main([*asked, "Excel"])
+
+
+def test_an_engine_predicts_every_row_of_the_file_that_it_is_given(tmp_path: Path) -> None:
+    """From and into Parquet, in chunks: the shapes as they are, and what the model says of each."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    source, target = tmp_path / "shapes.parquet", tmp_path / "predicted.parquet"
+    engines._write_shapes(source, 70_000)
+    with ExitStack() as stack:
+        engines.ENGINES["predict_batch"](engines.EngineOptions(), stack)(source, target)
+    rows = pq.read_table(target)
+    assert rows.select(list("mnk")).equals(pq.read_table(source))
+    m, n, k = (rows[name].to_numpy() for name in "mnk")
+    told = gp.load("h200_sxm").predict_batch(m, n, k, dtype="bf16")
+    assert len(told) == 70_000
+    assert (rows["runtime_s"].to_numpy() == told.runtime_s).all()
+    assert (rows["energy_j"].to_numpy() == told.energy_j).all()

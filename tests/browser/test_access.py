@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from stand_ins.browser import missing, until
 
+pytestmark = pytest.mark.slow
+
 BUSY = (
     "#gpu=h200_sxm&dtype=bf16&m=64&n=4096&k=7168&vs=b200_sxm&vsdtype=fp8"
     "&layers=64%2C6144%2C4096%2C32%0A64%2C1%0A64%2C28672%2C4096%2C32"

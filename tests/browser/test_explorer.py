@@ -13,6 +13,8 @@ from stand_ins.built_in import built_in
 import gpperf_lite as gp
 from gpperf_lite._figures import figure
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "\N{EN DASH}"
 """In place of a figure that is not known."""
 
@@ -48,7 +50,7 @@ TEXT = "one => [...one.childNodes].map((part) => part.textContent).filter(Boolea
 
 def settle(tab: Any, figures: list[str], line: int = 0) -> None:
     """Wait until the page shows figures; fails with what it shows in their place."""
-    for _ in range(100):
+    for _ in range(400):
         if cards(tab, line) == figures:
             return
         tab.wait_for_timeout(30)

@@ -18,8 +18,12 @@ from builder.export.javascript import camel
 from builder.export.node import predictions_told
 from builder.export.queries import Ask, parity_of
 from gpperf_lite import available
+from gpperf_lite._figures import figure
 from gpperf_lite._gemm import DTYPES, LAYOUTS
 
+pytestmark = pytest.mark.slow
+
+ASSETS = Path(__file__).parents[2] / "builder" / "page" / "assets"
 N_QUESTIONS = 1000
 
 ASK = """async ([model, gemms, kernel, confidence, figures]) => {
@@ -87,7 +91,7 @@ def test_the_module_that_answers_is_the_exported_one_byte_for_byte(
     text, _ = module_of(contents_of(source.artefact), source, f"gpperf_{name}.mjs")
     with open_explorer() as tab:
         number = list(available()).index(name)
-        script = (Path(__file__).parents[2] / "builder/page/assets/engine.js").read_text()
+        script = (ASSETS / "engine.js").read_text()
         told = tab.evaluate(
             f"""async (number) => {{
                 {script}
@@ -99,3 +103,23 @@ def test_the_module_that_answers_is_the_exported_one_byte_for_byte(
             number,
         )
     assert bytes(told).hex() == hashlib.sha256(text.encode()).hexdigest()
+
+
+UNITS = {"s": (1e-9, 1e12), "W": (1e-3, 1e6), "J": (1e-9, 1e9), "FLOP/s": (1e6, 1e18)}
+"""Units, and the values from the least to the most that are tried of each."""
+
+
+def test_figures_are_written_as_the_command_line_writes_them(browser: Any) -> None:
+    dice = np.random.default_rng(7)
+    script = (ASSETS / "numbers.js").read_text()
+    page = browser.new_page()
+    for unit, ends in UNITS.items():
+        values = np.exp(dice.uniform(*np.log(ends), 500)).tolist()
+        values += [float(f"9.9996e{power}") for power in range(-6, 6)]
+        told = page.evaluate(
+            f"([values, unit]) => {{ {script}; return values.map((one) => figure(one, unit)); }}",
+            [values, unit],
+        )
+        told = [text.replace("\N{MICRO SIGN}", "u") for text in told]
+        assert told == [figure(value, unit) for value in values]
+    page.close()

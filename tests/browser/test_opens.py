@@ -11,6 +11,8 @@ from stand_ins.browser import opened
 from builder.page import Section, document
 from gpperf_lite import available
 
+pytestmark = pytest.mark.slow
+
 MOST_BYTES = 5_000_000
 
 
@@ -54,3 +56,23 @@ def test_a_script_that_the_document_does_not_know_is_not_run(browser: Any, tmp_p
     path.write_text(path.read_text().replace("Text.", "<script>document.title = 'x'</script>"))
     with pytest.raises(AssertionError, match="inline script"), opened(browser, path) as tab:
         assert tab.title() == "Page"
+
+
+@pytest.mark.parametrize(
+    "sandbox", ["", "sandbox='allow-scripts'"], ids=["frame", "sandboxed frame"]
+)
+def test_the_page_answers_in_a_frame_of_another_page(
+    browser: Any, explorer: Path, tmp_path: Path, sandbox: str
+) -> None:
+    view = "#gpu=t4&dtype=f16&m=64&n=64&k=64"
+    path = tmp_path / "frame.html"
+    path.write_text(
+        "<!doctype html><title>Frame</title><link rel='icon' href='data:,'>"
+        f"<iframe {sandbox} title='x' src='{explorer.as_uri()}{view}' width=900></iframe>"
+    )
+    with opened(browser, path) as tab:
+        frame = tab.frame_locator("iframe")
+        frame.locator("#x-checked:not(:empty)").wait_for(state="attached")
+        assert "Tesla T4 gives all stored answers" in frame.locator("#x-checked").inner_text()
+        frame.locator("#x-m").fill("128")
+        frame.locator("#x-snippet", has_text="gp.Gemm(128, 64, 64").wait_for()

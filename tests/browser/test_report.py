@@ -13,7 +13,7 @@ pytest.importorskip("matplotlib", reason="figures need matplotlib: pip install '
 from stand_ins.browser import missing, opened
 from stand_ins.pictured import answers, baselines, curve, model, session, tiles
 
-from builder.evaluate import HELD_OUT, Answered
+from builder.evaluate import REFITTED, Answered
 from builder.report import ReportOptions
 from builder.report.chapters import chapters_of
 from builder.report.evidence import Evidence, Rows
@@ -23,7 +23,7 @@ from builder.report.report_page import report_html
 @pytest.fixture(scope="session")
 def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of made-up rows: nothing is trained for it."""
-    answered = Answered(answers(), answers(), HELD_OUT, "pair", baselines())
+    answered = Answered(answers(), answers(), REFITTED, "pair", baselines())
     rows = Rows(session(), answered, "Made-up rows.", "Made-up rows.", is_simulated=False)
     folder = tmp_path_factory.mktemp("report")
     evidence = Evidence(ReportOptions("h200", folder), model(), rows, tuple(curve()), tiles())

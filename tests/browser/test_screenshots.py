@@ -14,6 +14,8 @@ from stand_ins.screenshots import MOST_DIFFERENT, kept, share_different, taken
 
 from builder.page import explorer_page
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent / "screenshots"
 
 VIEWS = {

@@ -19,6 +19,8 @@ import gpperf_lite as gp
 from builder.__main__ import main
 from gpperf_lite._cli import main as gpperf
 
+pytestmark = pytest.mark.slow
+
 VIEWS = {
     "as it is": ("h200_sxm", gp.Gemm(4096, 4096, 4096, "bf16"), None, 0.9),
     "all that is unusual": (

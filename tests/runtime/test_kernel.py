@@ -151,6 +151,20 @@ def test_an_older_name_of_cutlass_3_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sms", "tile"), [("1sm", Tile(256, 128, 64)), ("2sm", Tile(128, 128, 64))]
+)
+def test_a_name_for_blackwell_tells_the_tile_of_both_blocks_that_multiply_together(
+    sms: str, tile: Tile
+) -> None:
+    """Of GemmOperation.get_collective_tile_shape; 0x0x1 is a cluster that the launch chooses."""
+    types = "bf16_bf16_f32_void_bf16"
+    name = f"cutlass3x_sm100_tensorop_gemm_{types}_256x128x64_0x0x1_0_tnt_align8_stream_k_{sms}"
+    kernel = Kernel.from_name(name)
+    assert kernel.tile == tile
+    assert kernel.cluster is None
+
+
+@pytest.mark.parametrize(
     ("unit", "a", "b", "dtype"),
     [
         ("tensorop", "bf16", "bf16", "bf16"),

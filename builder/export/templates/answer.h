@@ -14,17 +14,24 @@ static int32_t gpperf__bound(const gpperf__physics *physics)
     return physics->memory_s >= physics->launch_s ? GPPERF_MEMORY : GPPERF_LATENCY;
 }
 
-GPPERF__INLINE void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physics,
-                           const gpperf__sums *sums, gpperf_prediction *out)
+/* What an answer says beside its figures. */
+GPPERF__INLINE void gpperf__say(const gpperf__ask *ask, const gpperf__physics *physics,
+                                gpperf_prediction *out)
 {
-    out->power_w = out->power_low_w = out->power_high_w = out->energy_j = (double)NAN;
-    @DISPATCH_FINISH@
     out->kernel = ask->kernel;
     out->bound = gpperf__bound(physics);
     out->timed = ask->head->timed;
     out->power_is_unmeasured = ask->head->power >= 0 && out->runtime_s < ask->head->shortest_powered_s;
     out->outside = physics->outside;
     out->reserved = 0;
+}
+
+GPPERF__INLINE void gpperf__answer(const gpperf__ask *ask, const gpperf__physics *physics,
+                                   const gpperf__sums *sums, gpperf_prediction *out)
+{
+    out->power_w = out->power_low_w = out->power_high_w = out->energy_j = (double)NAN;
+    @DISPATCH_FINISH@
+    gpperf__say(ask, physics, out);
 }
 
 /* The part of a question that neighbours in a batch often share. */

@@ -2,35 +2,72 @@
 
 #ifdef GPPERF__X86
 
+/* The thresholds at places in up to 16 blocks of 16, for 16 rows. */
+GPPERF__VBMI static __m512 gpperf__thresholds_at_vbmi(const float *threshold, int n_blocks, __m512i at)
+{
+    __m512 found, more;
+    int block;
+    if (n_blocks == 1) return _mm512_permutexvar_ps(at, _mm512_loadu_ps(threshold));
+    found = _mm512_permutex2var_ps(_mm512_loadu_ps(threshold), at, _mm512_loadu_ps(threshold + 16));
+    for (block = 2; block < n_blocks; block += 2) {
+        more = _mm512_permutex2var_ps(_mm512_loadu_ps(threshold + 16 * block), at,
+                                      _mm512_loadu_ps(threshold + 16 * block + 16));
+        found = _mm512_mask_mov_ps(found, _mm512_cmpge_epi32_mask(at, _mm512_set1_epi32(16 * block)), more);
+    }
+    return found;
+}
+
+/* The number of thresholds that each of 16 rows is above: pivots tell the block, and halving the place
+   in it. */
+GPPERF__VBMI static __m512i gpperf__bins_of_16_vbmi(const float *pivot, const float *threshold, int count,
+                                                    __m512 value)
+{
+    const int n_blocks = (count + 15) / 16;
+    __m512i bin = _mm512_setzero_si512();
+    __mmask16 above;
+    int block, step, i;
+    if (count <= 8) { /* it takes less time to compare with each */
+        for (i = 0; i < count; i++) {
+            above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(threshold[i]), _CMP_GT_OQ);
+            bin = _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(1));
+        }
+        return bin;
+    }
+    for (block = 0; block < n_blocks - 1; block++) {
+        above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(pivot[block]), _CMP_GT_OQ);
+        bin = _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(16));
+    }
+    for (step = 8; step > 0; step /= 2) {
+        const __m512i at = _mm512_add_epi32(bin, _mm512_set1_epi32(step - 1));
+        above = _mm512_cmp_ps_mask(value, gpperf__thresholds_at_vbmi(threshold, n_blocks, at), _CMP_GT_OQ);
+        bin = _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(step));
+    }
+    /* The last place of a block is asked for in the last one alone, where it is not empty. */
+    above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(threshold[16 * n_blocks - 1]), _CMP_GT_OQ);
+    return _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(1));
+}
+
 GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
                                                    uint8_t(*bin)[64])
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
     const uint8_t *counts = gpperf__count + forest->first_column;
     const float *threshold = gpperf__threshold + forest->first_threshold;
-    const __m512i one = _mm512_set1_epi8(1);
-    int column, i;
+    int column, row;
     for (column = 0; column < forest->n_columns; column++) {
-        const float *value = x[feature[column]];
-        const __m512 x0 = _mm512_loadu_ps(value), x1 = _mm512_loadu_ps(value + 16);
-        const __m512 x2 = _mm512_loadu_ps(value + 32), x3 = _mm512_loadu_ps(value + 48);
-        __m512i count = _mm512_setzero_si512();
+        const float *pivot = threshold;
         threshold += counts[column] > 16 ? 16 : 0;
-        for (i = 0; i < counts[column]; i++) {
-            const __m512 t = _mm512_set1_ps(threshold[i]);
-            const uint64_t low = (uint64_t)_mm512_cmp_ps_mask(x0, t, _CMP_GT_OQ) |
-                                 (uint64_t)_mm512_cmp_ps_mask(x1, t, _CMP_GT_OQ) << 16;
-            const uint64_t high = (uint64_t)_mm512_cmp_ps_mask(x2, t, _CMP_GT_OQ) |
-                                  (uint64_t)_mm512_cmp_ps_mask(x3, t, _CMP_GT_OQ) << 16;
-            count = _mm512_mask_add_epi8(count, low | high << 32, count, one);
+        for (row = 0; row < 64; row += 16) {
+            const __m512 value = _mm512_loadu_ps(x[feature[column]] + row);
+            const __m512i bins = gpperf__bins_of_16_vbmi(pivot, threshold, counts[column], value);
+            _mm_storeu_si128((__m128i *)(void *)(bin[column] + row), _mm512_cvtepi32_epi8(bins));
         }
-        _mm512_storeu_si512(bin[column], count);
         threshold += (counts[column] + 15) / 16 * 16;
     }
 }
 
 /* The leaves of 32 rows of one tree, looked up in up to 256. */
-GPPERF__VBMI static __m512i gpperf__look_up_vbmi(const int16_t *leaves, int depth, __m512i index)
+GPPERF__VBMI GPPERF__INLINE __m512i gpperf__look_up_vbmi(const int16_t *leaves, int depth, __m512i index)
 {
     const __m512i a = _mm512_loadu_si512(leaves);
     __m512i b, found, more;
@@ -50,42 +87,56 @@ GPPERF__VBMI static __m512i gpperf__look_up_vbmi(const int16_t *leaves, int dept
     return _mm512_mask_mov_epi16(found, _mm512_test_epi16_mask(index, _mm512_set1_epi16(128)), more);
 }
 
-GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
-                                                   uint8_t(*bin)[64], int32_t *sums)
+/* The sums of 64 rows, not cut; depth: of the forest. */
+GPPERF__VBMI GPPERF__INLINE void gpperf__totals_of_rows_vbmi(const gpperf__forest *forest, int depth,
+                                                             uint8_t(*bin)[64], int32_t *sums)
 {
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
-    const __m512i one = _mm512_set1_epi8(1), most = _mm512_set1_epi32(@LARGEST_SUM@);
-    const __m512i least = _mm512_set1_epi32(-@LARGEST_SUM@);
-    __m512i sum[4];
-    int tree, level, i;
-    gpperf__bins_of_rows_vbmi(forest, x, bin);
-    for (i = 0; i < 4; i++) sum[i] = _mm512_set1_epi32(forest->bias);
+    const __m512i one = _mm512_set1_epi8(1);
+    const __m512i fourth =
+        _mm512_set_epi32(60, 56, 52, 48, 44, 40, 36, 32, 28, 24, 20, 16, 12, 8, 4, 0);
+    __m512i sum0 = _mm512_set1_epi32(forest->bias), sum1 = sum0, sum2 = sum0, sum3 = sum0;
+    int tree, level;
     for (tree = 0; tree < forest->n_trees; tree++) {
         const uint8_t *column = gpperf__column + forest->first_question + tree;
         const uint8_t *rank = gpperf__rank + forest->first_question + tree;
-        __m512i leaf = _mm512_setzero_si512(), low, high;
-        for (level = 0; level < forest->depth; level++) {
+        __m512i leaf = _mm512_setzero_si512(), even, odd;
+        GPPERF__UNROLL
+        for (level = 0; level < depth; level++) {
             const __m512i asked = _mm512_loadu_si512(bin[*column]);
-            const __mmask64 above = _mm512_cmpgt_epu8_mask(asked, _mm512_set1_epi8((char)*rank));
+            const __m512i ranks = _mm512_set1_epi32(gpperf__four_times[*rank]);
+            const __mmask64 above = _mm512_cmpgt_epu8_mask(asked, ranks);
             leaf = _mm512_add_epi8(leaf, leaf);
             leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
             column += forest->n_padded;
             rank += forest->n_padded;
         }
-        low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(leaf));
-        high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(leaf, 1));
-        low = gpperf__look_up_vbmi(leaves, forest->depth, low);
-        high = gpperf__look_up_vbmi(leaves, forest->depth, high);
-        sum[0] = _mm512_add_epi32(sum[0], _mm512_cvtepi16_epi32(_mm512_castsi512_si256(low)));
-        sum[1] = _mm512_add_epi32(sum[1], _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(low, 1)));
-        sum[2] = _mm512_add_epi32(sum[2], _mm512_cvtepi16_epi32(_mm512_castsi512_si256(high)));
-        sum[3] = _mm512_add_epi32(sum[3], _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(high, 1)));
-        leaves += (ptrdiff_t)1 << forest->depth;
+        /* Of rows 0, 2, 4 ... and of rows 1, 3, 5 ...; then of every fourth one, from 0 to 3 on. */
+        even = gpperf__look_up_vbmi(leaves, depth, _mm512_and_si512(leaf, _mm512_set1_epi16(255)));
+        odd = gpperf__look_up_vbmi(leaves, depth, _mm512_srli_epi16(leaf, 8));
+        sum0 = _mm512_add_epi32(sum0, _mm512_srai_epi32(_mm512_slli_epi32(even, 16), 16));
+        sum1 = _mm512_add_epi32(sum1, _mm512_srai_epi32(_mm512_slli_epi32(odd, 16), 16));
+        sum2 = _mm512_add_epi32(sum2, _mm512_srai_epi32(even, 16));
+        sum3 = _mm512_add_epi32(sum3, _mm512_srai_epi32(odd, 16));
+        leaves += (ptrdiff_t)1 << depth;
     }
-    for (i = 0; i < 4; i++) {
-        sum[i] = _mm512_min_epi32(_mm512_max_epi32(sum[i], least), most);
-        _mm512_storeu_si512(sums + 16 * i, sum[i]);
+    _mm512_i32scatter_epi32(sums, fourth, sum0, 4);
+    _mm512_i32scatter_epi32(sums + 1, fourth, sum1, 4);
+    _mm512_i32scatter_epi32(sums + 2, fourth, sum2, 4);
+    _mm512_i32scatter_epi32(sums + 3, fourth, sum3, 4);
+}
+
+GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
+                                                   uint8_t(*bin)[64], int32_t *sums)
+{
+    int row;
+    gpperf__bins_of_rows_vbmi(forest, x, bin);
+    switch (forest->depth) {
+    case 6: gpperf__totals_of_rows_vbmi(forest, 6, bin, sums); break;
+    case 8: gpperf__totals_of_rows_vbmi(forest, 8, bin, sums); break;
+    default: gpperf__totals_of_rows_vbmi(forest, forest->depth, bin, sums);
     }
+    for (row = 0; row < 64; row++) sums[row] = gpperf__cut(sums[row]);
 }
 
 #endif
@@ -162,6 +213,14 @@ static int gpperf__describe_vbmi(const gpperf__ask *ask, double(*sizes)[64], int
 {
     @DISPATCH_ROWS@
 }
+
+/* The figures of eight answers, each figure a row of `told`. */
+GPPERF__VBMI static void gpperf__finish_vbmi(const gpperf__ask *ask, double(*times)[64],
+                                             int32_t(*sums)[64], const gpperf__widths *widths, int row,
+                                             double(*told)[64])
+{
+    @DISPATCH_FINISH_ROWS@
+}
 #endif
 
 /* The features and times of a block of rows; outside: bits of each. */
@@ -177,9 +236,9 @@ static void gpperf__physics_of_rows(gpperf__ask *ask, double(*sizes)[64], int n,
             alone |= (uint64_t)gpperf__describe_vbmi(ask, sizes, row, x, times) << row;
     }
 #endif
+    for (row = 0; row < 64; row++) times[7][row] = 1.0;
     for (row = 0; row < n; row++) {
         gpperf__physics physics;
-        times[7][row] = 1.0;
         outside[row] = ask->outside;
         if (!(alone >> row & 1)) continue;
         ask->m = sizes[0][row];
@@ -192,6 +251,49 @@ static void gpperf__physics_of_rows(gpperf__ask *ask, double(*sizes)[64], int n,
     }
 }
 
+/* The answers of a block of rows, of their times and sums. */
+static void gpperf__answers_of_rows(const gpperf__ask *ask, double(*times)[64], int32_t(*sums)[64],
+                                    const uint32_t *outside, int n, gpperf_prediction *out)
+{
+    int row;
+#ifdef GPPERF__X86
+    const int are_vectors = gpperf__vectors() == 2;
+    double told[8][64];
+    if (are_vectors) {
+        const int has_power = ask->head->power >= 0;
+        gpperf__widths widths;
+        gpperf__widths_of(ask->head->runtime, ask, widths.runtime);
+        if (has_power) gpperf__widths_of(ask->head->power, ask, widths.power);
+        else for (row = 0; row < 256; row++) told[4 + row / 64][row % 64] = (double)NAN;
+        for (row = 0; row < n; row += 8) gpperf__finish_vbmi(ask, times, sums, &widths, row, told);
+    }
+#endif
+    for (row = 0; row < n; row++, out++) {
+        gpperf__sums sum;
+        gpperf__physics physics;
+        sum.runtime = sums[0][row];
+        sum.power = sums[1][row];
+        sum.sustained = sums[2][row];
+@UNPACK@
+        physics.outside = outside[row];
+#ifdef GPPERF__X86
+        if (are_vectors) {
+            out->runtime_s = told[0][row];
+            out->runtime_low_s = told[1][row];
+            out->runtime_high_s = told[2][row];
+            out->sustained_runtime_s = told[3][row];
+            out->power_w = told[4][row];
+            out->power_low_w = told[5][row];
+            out->power_high_w = told[6][row];
+            out->energy_j = told[7][row];
+            gpperf__say(ask, &physics, out);
+            continue;
+        }
+#endif
+        gpperf__answer(ask, &physics, &sum, out);
+    }
+}
+
 /* Up to 64 rows like the first one; returns how many were answered, all but where a size is refused. */
 static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gpperf_prediction *out,
                          int *code)
@@ -200,7 +302,7 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
     double sizes[4][64], times[8][64];
     uint32_t outside[64];
     uint8_t bin[256][64];
-    int32_t runtime[64], power[64], sustained[64];
+    int32_t sums[3][64];
     int row, i;
     for (row = 0; row < n; row++) {
         *code = gpperf__sizes(gemms + row, ask);
@@ -217,19 +319,11 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
         for (i = 0; i < GPPERF__N_FEATURES; i++) x[i][row] = 0.0f;
     }
     gpperf__physics_of_rows(ask, sizes, n, x, times, outside);
-    gpperf__sums_of_rows(ask->head->runtime, x, bin, runtime);
-    if (ask->head->power >= 0) gpperf__sums_of_rows(ask->head->power, x, bin, power);
-    if (ask->head->sustained >= 0) gpperf__sums_of_rows(ask->head->sustained, x, bin, sustained);
-    for (row = 0; row < n; row++) {
-        gpperf__sums sums;
-        gpperf__physics physics;
-        sums.runtime = runtime[row];
-        sums.power = ask->head->power < 0 ? 0 : power[row];
-        sums.sustained = ask->head->sustained < 0 ? 0 : sustained[row];
-@UNPACK@
-        physics.outside = outside[row];
-        gpperf__answer(ask, &physics, &sums, out + row);
-    }
+    memset(sums, 0, sizeof sums); /* of a forest that is not there */
+    gpperf__sums_of_rows(ask->head->runtime, x, bin, sums[0]);
+    if (ask->head->power >= 0) gpperf__sums_of_rows(ask->head->power, x, bin, sums[1]);
+    if (ask->head->sustained >= 0) gpperf__sums_of_rows(ask->head->sustained, x, bin, sums[2]);
+    gpperf__answers_of_rows(ask, times, sums, outside, n, out);
     return n;
 }
 

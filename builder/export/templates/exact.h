@@ -45,6 +45,11 @@
 #define GPPERF__X86 1
 #include <immintrin.h>
 #define GPPERF__AVX2 __attribute__((target("avx2,popcnt")))
+#if defined(__clang__)
+#define GPPERF__UNROLL
+#else
+#define GPPERF__UNROLL _Pragma("GCC unroll 8")
+#endif
 #define GPPERF__VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,popcnt")))
 #endif
 

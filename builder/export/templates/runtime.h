@@ -84,6 +84,17 @@ static int32_t gpperf__width(const gpperf__interval *interval, double value, con
     return gpperf__width_in(interval, regime, ask);
 }
 
+#ifdef GPPERF__X86
+/* All half-widths of an interval, and the least one outside. */
+static void gpperf__widths_of(int estimator, const gpperf__ask *ask, double *widths)
+{
+    const gpperf__interval *interval = gpperf__intervals + estimator;
+    int32_t regime;
+    for (regime = 0; regime < interval->n_edges + 2; regime++)
+        widths[regime] = gpperf__width_in(interval, regime, ask);
+}
+#endif
+
 /* ---- the forests ---- */
 
 static int32_t gpperf__cut(int32_t sum)

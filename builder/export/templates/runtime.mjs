@@ -1,30 +1,11 @@
 // ---- tables: base64 of little-endian numbers ----
 
-// The features of a question, as numbers and as bits.
-const X = new Float32Array(N_FEATURES);
-const X_BITS = new Int32Array(X.buffer);
-
 function bytesOf(text) {
   const binary = atob(text);
   const bytes = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
   return bytes;
 }
-
-function tableOf(text, size, get) {
-  const view = new DataView(bytesOf(text).buffer);
-  return Array.from({ length: view.byteLength / size }, (_, i) => view[get](i * size, true));
-}
-
-// Of numbers that are not negative, as features are, the bits rise as they do: they are compared as
-// integers, whose difference fits, so that nothing is guessed by the processor. Below 0 it is -1.
-const THRESHOLD = Int32Array.from(tableOf(THRESHOLD_TEXT, 4, "getFloat32"), (one) => {
-  X[0] = Math.abs(one);
-  return one < 0 ? -1 : X_BITS[0];
-});
-const LEAF = Int16Array.from(tableOf(LEAVES_TEXT, 2, "getInt16"));
-const COLUMN = bytesOf(COLUMN_TEXT);
-const RANK = bytesOf(RANK_TEXT);
 
 // 2**(i / 8192): products alone, in the order in which Python makes the table.
 const OCTAVE = Float64Array.of(1, ...Array(8191).fill(0));
@@ -91,65 +72,4 @@ function width(number, value, confidence) {
 // The least half-width outside of the domain: it stands behind those of the regimes.
 function least(number, confidence) {
   return told(INTERVALS[number], confidence)[INTERVALS[number].edges.length + 1];
-}
-
-// ---- the forests ----
-
-const BIN = new Uint8Array(256);
-// Eight questions to a tree, side by side: levels that it lacks come first, and are answered no.
-function eight(values, { firstQuestion, nTrees, nPadded, depth }, filler) {
-  const questions = new Uint8Array(8 * nTrees).fill(filler);
-  for (let tree = 0; tree < nTrees; tree++)
-    for (let level = 0; level < depth; level++)
-      questions[8 * tree + 8 - depth + level] = values[firstQuestion + level * nPadded + tree];
-  return questions;
-}
-
-const TABLES = FORESTS.map((one) => ({
-  bias: one.bias,
-  nTrees: one.nTrees,
-  depth: one.depth,
-  features: Uint8Array.from(one.features),
-  counts: Uint8Array.from(one.counts),
-  thresholds: THRESHOLD.subarray(one.firstThreshold),
-  columns: eight(COLUMN, one, 0),
-  ranks: eight(RANK, one, 255),
-  leaves: LEAF.subarray(one.firstLeaf, one.firstLeaf + (one.nTrees << one.depth)),
-}));
-
-// The number of thresholds of each column that its feature is above: they rise, so by halves.
-function findBins({ features, counts, thresholds }) {
-  let start = 0;
-  for (let column = 0; column < features.length; column++) {
-    const value = X_BITS[features[column]];
-    start += counts[column] > 16 ? 16 : 0; // pivots, which vectors use
-    let low = start;
-    for (let n = counts[column]; n > 1; ) {
-      const half = n >> 1;
-      low += half & ((thresholds[low + half - 1] - value) >> 31);
-      n -= half;
-    }
-    BIN[column] = low - start + ((thresholds[low] - value) >>> 31);
-    start += (counts[column] + 15) & ~15;
-  }
-}
-
-function sumOf(estimator) {
-  const { nTrees, depth, bias, columns, ranks, leaves } = TABLES[estimator];
-  findBins(TABLES[estimator]);
-  let sum = bias;
-  for (let tree = 0, q = 0; tree < nTrees; tree++, q += 8) {
-    // The sign of a difference is the answer. Written out, it takes half of the time.
-    const leaf =
-      (((ranks[q] - BIN[columns[q]]) >>> 31) << 7) |
-      (((ranks[q + 1] - BIN[columns[q + 1]]) >>> 31) << 6) |
-      (((ranks[q + 2] - BIN[columns[q + 2]]) >>> 31) << 5) |
-      (((ranks[q + 3] - BIN[columns[q + 3]]) >>> 31) << 4) |
-      (((ranks[q + 4] - BIN[columns[q + 4]]) >>> 31) << 3) |
-      (((ranks[q + 5] - BIN[columns[q + 5]]) >>> 31) << 2) |
-      (((ranks[q + 6] - BIN[columns[q + 6]]) >>> 31) << 1) |
-      ((ranks[q + 7] - BIN[columns[q + 7]]) >>> 31);
-    sum += leaves[(tree << depth) | leaf];
-  }
-  return Math.min(Math.max(sum, -@LARGEST_SUM@), @LARGEST_SUM@);
 }

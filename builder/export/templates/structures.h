@@ -35,6 +35,11 @@ typedef struct gpperf__between {
     double share;
 } gpperf__between;
 
+/* The half-widths of each regime at the confidence of a question, and behind them the least outside. */
+typedef struct gpperf__widths {
+    double runtime[GPPERF__N_WIDTHS], power[GPPERF__N_WIDTHS];
+} gpperf__widths;
+
 typedef struct gpperf__ask {
     const gpperf__head *head;
     gpperf__between between;

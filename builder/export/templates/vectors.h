@@ -64,28 +64,69 @@ GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int f
     }
 }
 
-/* Whole numbers divided, and rounded down: beyond 2**53 one by one. */
-GPPERF__VBMI static __m512d gpperf__floor_divide_vbmi(__m512d one, __m512d other)
+/* Beyond 2**53 whole numbers are divided one by one. */
+GPPERF__VBMI static __m512d gpperf__floor_divide_each(__m512d one, __m512d other)
 {
     double ones[8], others[8];
     int i;
-    if (!_mm512_cmp_pd_mask(one, _mm512_set1_pd(9007199254740992.0), _CMP_GE_OQ))
-        return _mm512_roundscale_pd(one / other, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     _mm512_storeu_pd(ones, one);
     _mm512_storeu_pd(others, other);
     for (i = 0; i < 8; i++) ones[i] = gpperf__floor_divide(ones[i], others[i]);
     return _mm512_loadu_pd(ones);
 }
 
+/* Whole numbers divided, and rounded down; in place, where a power of two becomes a product. */
+GPPERF__VBMI GPPERF__INLINE __m512d gpperf__floor_divide_vbmi(__m512d one, __m512d other)
+{
+    if (_mm512_cmp_pd_mask(one, _mm512_set1_pd(9007199254740992.0), _CMP_GE_OQ))
+        return gpperf__floor_divide_each(one, other);
+    return _mm512_roundscale_pd(one / other, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+/* 2**(units / 8192) of whole numbers: the products of gpperf__octaves. */
+GPPERF__VBMI static __m512d gpperf__octaves_vbmi(__m512d units)
+{
+    const __m512i whole = _mm512_cvtpd_epi64(units);
+    const __m512i power = _mm512_add_epi64(_mm512_srai_epi64(whole, 13), _mm512_set1_epi64(1023));
+    __m512d value =
+        _mm512_i64gather_pd(_mm512_and_si512(whole, _mm512_set1_epi64(511)), gpperf__octave, 8);
+    int bit;
+    for (bit = 0; bit < 4; bit++) {
+        const __mmask8 is_set = _mm512_test_epi64_mask(whole, _mm512_set1_epi64(512 << bit));
+        value = _mm512_mask_mul_pd(value, is_set, value, _mm512_set1_pd(gpperf__root[bit][1]));
+    }
+    return value * _mm512_castsi512_pd(_mm512_slli_epi64(power, 52));
+}
+
+/* The half-widths of an interval at predicted values; widths: of each regime. */
+GPPERF__VBMI static __m512d gpperf__width_vbmi(int estimator, const double *widths, __m512d value)
+{
+    const gpperf__interval *interval = gpperf__intervals + estimator;
+    const double *edges = gpperf__edges + interval->first_edge;
+    __m512i regime = _mm512_setzero_si512();
+    int i;
+    for (i = 0; i < interval->n_edges; i++) {
+        const __mmask8 is_beyond = _mm512_cmp_pd_mask(value, _mm512_set1_pd(edges[i]), _CMP_GE_OQ);
+        regime = _mm512_mask_add_epi64(regime, is_beyond, regime, _mm512_set1_epi64(1));
+    }
+    return _mm512_i64gather_pd(regime, widths, 8);
+}
+
+/* Eight sums of forests. */
+GPPERF__VBMI static __m512d gpperf__sums_at_vbmi(const int32_t *sums)
+{
+    return _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(const void *)sums));
+}
+
 /* The sum of a forest of up to 128 columns, not cut: bins, then 64 questions at a time, then the leaves
-   of 16 trees at a time. */
-GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const float *x)
+   of 16 trees at a time. depth: of the forest. */
+GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *forest, int depth,
+                                                          const float *x)
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
     const uint8_t *counts = gpperf__count + forest->first_column;
     const float *threshold = gpperf__threshold + forest->first_threshold;
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
-    const int depth = forest->depth;
     const __m512i one = _mm512_set1_epi8(1);
     /* Where the leaves of 16 trees begin. */
     const __m512i begin = _mm512_sllv_epi32(
@@ -113,6 +154,7 @@ GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, con
         const uint8_t *asked = gpperf__column + forest->first_question + first;
         const uint8_t *rank = gpperf__rank + forest->first_question + first;
         __m512i leaf = _mm512_setzero_si512();
+        GPPERF__UNROLL
         for (level = 0; level < depth; level++) {
             const __m512i found = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(asked), high);
             const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
@@ -133,6 +175,16 @@ GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, con
         }
     }
     return _mm512_reduce_add_epi32(sum) + forest->bias;
+}
+
+/* Compilers write out the levels of the depths that are usual. */
+GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const float *x)
+{
+    switch (forest->depth) {
+    case 6: return gpperf__total_of_vbmi(forest, 6, x);
+    case 8: return gpperf__total_of_vbmi(forest, 8, x);
+    default: return gpperf__total_of_vbmi(forest, forest->depth, x);
+    }
 }
 
 #else

@@ -38,6 +38,8 @@ function cardsOf(place) {
       };
       line.all = element("dd", {}, line.value, line.more);
       line.swatch = swatch(number);
+      line.all.hidden = number > 0;
+      showValue(line.value, "–", line.swatch);
       return line;
     });
     const card = element(

@@ -3,9 +3,12 @@
 let drawn = null;
 let lastCurve = null;
 let curveKey = "";
+let lastCurveMs = 0;
+const REST_MS = 80;
 const curve = new Line("sweep", showCurve, showFailure);
 
 // The curve does not depend on the size that it is drawn over: it is asked for when another changed.
+// One that takes long, as of hundreds of kernels, is asked for when the slider rests.
 function askCurve(asks, models) {
   const vary = view.x;
   const sizes = sweepSizes(asks);
@@ -15,8 +18,9 @@ function askCurve(asks, models) {
     sizes,
   };
   const key = JSON.stringify(question);
-  if (key !== curveKey) curve.ask(question, models);
+  if (key === curveKey) return;
   curveKey = key;
+  soon("curve", lastCurveMs > REST_MS ? REST_MS : 0, () => curve.ask(question, models));
 }
 
 // From the smallest to the largest size that was measured, and as far as the question goes.
@@ -31,8 +35,9 @@ function sweepSizes(asks) {
   return [...new Set([...stops, ...known])].sort((one, other) => one - other);
 }
 
-function showCurve(told, question) {
-  lastCurve = [told, question];
+function showCurve({ curves, tookMs }, question) {
+  lastCurveMs = tookMs;
+  lastCurve = [curves, question];
   drawCurve();
 }
 

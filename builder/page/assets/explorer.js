@@ -28,10 +28,17 @@ function ask() {
   ranking.ask({ ask: { ...asks[0], kernel: null }, objective: view.by, top }, [models[0]]);
   askLayers(asks, models);
   showSnippet(asks);
-  soon("hash", 250, () => {
-    if (isView(location.hash) || hashOf(view) !== hashOf(viewOf("")))
-      history.replaceState(null, "", hashOf(view));
-  });
+  soon("hash", 250, keepInAddress);
+}
+
+// The first view needs no words in the address.
+function keepInAddress() {
+  if (!isView(location.hash) && hashOf(view) === hashOf(viewOf(""))) return;
+  try {
+    history.replaceState(null, "", hashOf(view));
+  } catch {
+    // A frame without an address of its own: the link can still be copied.
+  }
 }
 
 const checks = new Map();
@@ -94,10 +101,12 @@ function showFailure(text) {
 function rankingShown({ n, best }, { ask: one, objective }) {
   showRanking(at("ranking"), one, objective, best, (kernel) => change({ kernel }));
   const nKnown = kernelsOf(one.model, one.gemm.dtype, one.gemm.layout).length;
+  const gpu = MODELS.get(one.model).gpu.replace(/^NVIDIA /, "");
+  const all = `${n} of ${nKnown} kernels and back ends of ${gpu} for ${one.gemm.dtype}`;
   at("ranked").textContent =
     n < nKnown
-      ? `${n} of the ${nKnown} kernels and back ends for ${one.gemm.dtype} are ranked: those that timed the same and can run this GEMM, and of those that share a fit the first.`
-      : "";
+      ? `${all}: those that timed the same and can run this GEMM; of those that share a fit, the first.`
+      : `All ${n} kernels and back ends of ${gpu} for ${one.gemm.dtype}.`;
   const more = at("all");
   more.hidden = n <= FIRST_ROWS;
   more.textContent = isAllRanked ? `Show the best ${FIRST_ROWS}` : `Show all ${n}`;

@@ -14,7 +14,7 @@ from builder.errors import DatasetError
 from builder.evaluate import (
     AS_GIVEN,
     CONFIDENCES,
-    HELD_OUT,
+    REFITTED,
     evaluate_model,
     given_answers,
     held_out_answers,
@@ -56,7 +56,7 @@ def test_the_labels_of_a_group_do_not_reach_its_own_answers(
     one, other = (
         held_out_answers(rows({group: factor}, sizes), learner=LEARNER) for factor in (1.0, 2.0)
     )
-    assert (one.how, one.split) == (HELD_OUT, split)
+    assert (one.how, one.split) == (REFITTED, split)
     points = other.runtime.points
     axes = zip(*(getattr(points, name) for name in "mnk"[-len(group) :]), strict=True)
     mine = np.array([size == group for size in axes])

@@ -11,12 +11,15 @@ import pytest
 from stand_ins.artefacts import kernels_artefact
 from stand_ins.exported import ARTEFACTS, artefact_file, tool
 
+import builder.export
 import gpperf_lite as gp
 from builder.__main__ import main
 from builder.errors import BuilderError
 from builder.export import check, export
 from builder.export.node import NodeModule, node_of
 from gpperf_lite._artefact import write
+
+TEMPLATES = Path(builder.export.__file__).parent / "templates"
 
 
 def module_file(name: str, folder: Path) -> tuple[Path | str, Path]:
@@ -43,6 +46,43 @@ def test_a_model_answers_in_javascript_as_in_python(name: str, tmp_path: Path) -
     told = check(model, module, 2_000)
     assert told.n_same == told.n_asked >= 2_000, told.first
     assert said_by(module, "console.log(g.selftest());") == "0\n"
+
+
+HINDRANCES = {
+    "no WebAssembly": "delete globalThis.WebAssembly;",
+    "no vectors": "WebAssembly.validate = () => false;",
+    "a page that forbids it": (
+        "WebAssembly.Module = function () { throw new WebAssembly.CompileError('policy'); };"
+    ),
+}
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES)
+@pytest.mark.parametrize("name", ["mixed", "rtx2080ti"])
+def test_answers_are_equal_where_vectors_cannot_be_had(
+    name: str, hindrance: str, tmp_path: Path
+) -> None:
+    tool("node")
+    model, module = module_file(name, tmp_path)
+    module.write_text(f"{HINDRANCES[hindrance]}\n{module.read_text()}")
+    told = check(model, module, 1_000)
+    assert told.n_same == told.n_asked >= 1_000, told.first
+
+
+def test_vectors_are_used_where_they_can_be_had(tmp_path: Path) -> None:
+    _, module = module_file("small", tmp_path)
+    used = (
+        "globalThis.made = 0; const Instance = WebAssembly.Instance; "
+        "WebAssembly.Instance = function (...all) { made++; return new Instance(...all); };"
+    )
+    module.write_text(f"{used}\n{module.read_text()}")
+    assert said_by(module, "console.log(made, g.selftest());") == "1 0\n"
+
+
+def test_the_code_of_the_vectors_is_the_text_beside_it() -> None:
+    wasmtime = pytest.importorskip("wasmtime")
+    text = (TEMPLATES / "forest.wat").read_text()
+    assert wasmtime.wat2wasm(text) == (TEMPLATES / "forest.wasm").read_bytes()
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from builder.export.compiled import CompiledHeader, compiler_of
 from builder.export.contents import DTYPE_NUMBERS, contents_of
 from builder.export.queries import GEMM, PREDICTION, parity_of
 from builder.export.source import source_of
+from builder.export.timing import NOT_MEASURED, time_model
 from gpperf_lite._gemm import LAYOUTS
 from gpperf_lite._prediction import OBJECTIVES, Prediction
 
@@ -233,6 +234,37 @@ def test_the_command_exports_and_checks(tmp_path: Path, capsys: pytest.CaptureFi
     assert re.match(
         r"(1\d\d) of \1 answers are Python's bit for bit \(\d+ in the domain\)$", checked
     )
+
+
+def test_the_command_measures_a_header_and_writes_it_into_the_comment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tool("cc")
+    for name in ("small", "kernels"):  # one back end, and the best of several kernels
+        model, header = artefact_file(name, tmp_path), tmp_path / "mine.h"
+        command = ["export", str(model), "--output", str(header)]
+        assert main(command) == 0
+        plain = header.read_text()
+        assert plain.count(NOT_MEASURED) == 1
+        assert main([*command, "--time", "--check", "50"]) == 0
+        _, _, told, _ = capsys.readouterr().out.splitlines()
+        found = re.fullmatch(r"(\d+) ns for a prediction in \w+, (\d+) ns for a row of 4096", told)
+        assert found is not None
+        assert min(int(one) for one in found.groups()) > 0
+        timed = header.read_text()
+        assert f"Speed:   {told}\n            (" in timed
+        head, _, rest = plain.partition(NOT_MEASURED)
+        assert timed.startswith(head)
+        assert timed.endswith(rest)
+        with pytest.raises(BuilderError, match="must be a header that was not measured"):
+            time_model(model, header)
+
+
+def test_only_c_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["export", "h200", "--format", "js", "--output", str(tmp_path / "mine.mjs"), "--time"]
+    assert main(command) == 2
+    assert "--time must be of C (got it with --format js)" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_generic_model_is_exported_for_a_gpu(
