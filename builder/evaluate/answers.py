@@ -145,7 +145,7 @@ def held_out_answers(
 
 
 def split_of(points: Points) -> str:
-    """Return what is held out of points: "pair", or "shape" where they are of few pairs (n, k)."""
+    """Return the split of points: "pair", or "shape" where they are of few pairs (n, k)."""
     pairs = set(zip(points.n.tolist(), points.k.tolist(), strict=True))
     return "pair" if len(pairs) >= _FEWEST_PAIRS else "shape"
 
