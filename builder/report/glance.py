@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpperf_lite import Kernel
+from gpperf_lite import Kernel, available
 from gpperf_lite._card_page import texts
 from gpperf_lite._kernel_listing import names_or_families
 
@@ -90,6 +90,7 @@ def blocks_of(evidence: Evidence) -> list[Block]:
             (
                 "Absolute percentage errors of groups that were held out of training whole, and "
                 "the share of measurements inside the 90 % interval.",
+                *_elsewhere(card["name"]),
             ),
             ("target", "dtype", "kernels", "timed", "held out", "rows", "mean", "median", "p90",
              "covers"),
@@ -117,6 +118,12 @@ def _measured(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> Iterator[
             f"Measured were {text} ({'; '.join(names)}). Elsewhere the prediction fades to physics "
             "alone, its interval widens, and a note says so."
         )
+
+
+def _elsewhere(name: str) -> Iterator[str]:
+    """Yield the place where the baselines of a built-in model are, on the very groups of its card."""
+    if name in available():
+        yield "docs/accuracy.md has the study's forest and the roofline on the same groups."
 
 
 def _range(name: str, low: int, high: int) -> str:
