@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -77,6 +78,15 @@ def progress_bar(*columns: ProgressColumn) -> Progress:
 
 
 def _quiet_worker() -> None:
-    """Keep a worker to one core, and leave Ctrl-C to the process that started it."""
+    """Keep a worker to one core, leave Ctrl-C to the process that started it, and end with that."""
     os.environ["OMP_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the parent: killed, it tells its workers nothing, and they would stay."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

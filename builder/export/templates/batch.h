@@ -3,7 +3,8 @@
 #ifdef GPPERF__X86
 
 /* The thresholds at places in up to 16 blocks of 16, for 16 rows. */
-GPPERF__VBMI static __m512 gpperf__thresholds_at_vbmi(const float *threshold, int n_blocks, __m512i at)
+GPPERF__VBMI GPPERF__INLINE __m512 gpperf__thresholds_at_vbmi(const float *threshold, int n_blocks,
+                                                              __m512i at)
 {
     __m512 found, more;
     int block;
@@ -17,26 +18,19 @@ GPPERF__VBMI static __m512 gpperf__thresholds_at_vbmi(const float *threshold, in
     return found;
 }
 
-/* The number of thresholds that each of 16 rows is above: pivots tell the block, and halving the place
-   in it. */
-GPPERF__VBMI static __m512i gpperf__bins_of_16_vbmi(const float *pivot, const float *threshold, int count,
-                                                    __m512 value)
+/* The number of thresholds that each of 16 rows is above: pivots, which stand before them where there is
+   more than one block, tell the block, and halving the place in it. */
+GPPERF__VBMI GPPERF__INLINE __m512i gpperf__bins_of_16_vbmi(const float *threshold, int n_blocks,
+                                                            __m512 value)
 {
-    const int n_blocks = (count + 15) / 16;
     __m512i bin = _mm512_setzero_si512();
     __mmask16 above;
-    int block, step, i;
-    if (count <= 8) { /* it takes less time to compare with each */
-        for (i = 0; i < count; i++) {
-            above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(threshold[i]), _CMP_GT_OQ);
-            bin = _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(1));
-        }
-        return bin;
-    }
+    int block, step;
     for (block = 0; block < n_blocks - 1; block++) {
-        above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(pivot[block]), _CMP_GT_OQ);
+        above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(threshold[block - 16]), _CMP_GT_OQ);
         bin = _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(16));
     }
+    GPPERF__UNROLL
     for (step = 8; step > 0; step /= 2) {
         const __m512i at = _mm512_add_epi32(bin, _mm512_set1_epi32(step - 1));
         above = _mm512_cmp_ps_mask(value, gpperf__thresholds_at_vbmi(threshold, n_blocks, at), _CMP_GT_OQ);
@@ -47,22 +41,52 @@ GPPERF__VBMI static __m512i gpperf__bins_of_16_vbmi(const float *pivot, const fl
     return _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(1));
 }
 
+/* The bins of 64 rows in one column; n_blocks: of its thresholds. */
+GPPERF__VBMI GPPERF__INLINE void gpperf__bins_of_column_vbmi(const float *threshold, int n_blocks,
+                                                             const float *x, uint8_t *bin)
+{
+    int row;
+    for (row = 0; row < 64; row += 16) {
+        const __m512i bins =
+            gpperf__bins_of_16_vbmi(threshold, n_blocks, _mm512_loadu_ps(x + row));
+        _mm_storeu_si128((__m128i *)(void *)(bin + row), _mm512_cvtepi32_epi8(bins));
+    }
+}
+
+/* Each of a few thresholds is compared with, which takes less time than halving. */
+GPPERF__VBMI static void gpperf__bins_of_few_vbmi(const float *threshold, int count, const float *x,
+                                                  uint8_t *bin)
+{
+    int row, i;
+    for (row = 0; row < 64; row += 16) {
+        const __m512 value = _mm512_loadu_ps(x + row);
+        __m512i bins = _mm512_setzero_si512();
+        for (i = 0; i < count; i++) {
+            const __mmask16 above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(threshold[i]), _CMP_GT_OQ);
+            bins = _mm512_mask_add_epi32(bins, above, bins, _mm512_set1_epi32(1));
+        }
+        _mm_storeu_si128((__m128i *)(void *)(bin + row), _mm512_cvtepi32_epi8(bins));
+    }
+}
+
 GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
                                                    uint8_t(*bin)[64])
 {
     const uint8_t *feature = gpperf__feature + forest->first_column;
     const uint8_t *counts = gpperf__count + forest->first_column;
     const float *threshold = gpperf__threshold + forest->first_threshold;
-    int column, row;
+    int column;
     for (column = 0; column < forest->n_columns; column++) {
-        const float *pivot = threshold;
-        threshold += counts[column] > 16 ? 16 : 0;
-        for (row = 0; row < 64; row += 16) {
-            const __m512 value = _mm512_loadu_ps(x[feature[column]] + row);
-            const __m512i bins = gpperf__bins_of_16_vbmi(pivot, threshold, counts[column], value);
-            _mm_storeu_si128((__m128i *)(void *)(bin[column] + row), _mm512_cvtepi32_epi8(bins));
-        }
-        threshold += (counts[column] + 15) / 16 * 16;
+        const int n_blocks = (counts[column] + 15) / 16;
+        const float *value = x[feature[column]];
+        threshold += n_blocks > 1 ? 16 : 0; /* behind the pivots */
+        if (counts[column] <= 8) gpperf__bins_of_few_vbmi(threshold, counts[column], value, bin[column]);
+        else if (n_blocks == 1) gpperf__bins_of_column_vbmi(threshold, 1, value, bin[column]);
+        else if (n_blocks == 2) gpperf__bins_of_column_vbmi(threshold, 2, value, bin[column]);
+        else if (n_blocks == 3) gpperf__bins_of_column_vbmi(threshold, 3, value, bin[column]);
+        else if (n_blocks == 4) gpperf__bins_of_column_vbmi(threshold, 4, value, bin[column]);
+        else gpperf__bins_of_column_vbmi(threshold, n_blocks, value, bin[column]);
+        threshold += 16 * n_blocks;
     }
 }
 
