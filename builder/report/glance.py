@@ -121,7 +121,7 @@ def _measured(card: Mapping[str, Any], known: Mapping[str, Kernel]) -> Iterator[
 
 
 def _elsewhere(name: str) -> Iterator[str]:
-    """Yield the place where the baselines of a built-in model are, on the very groups of its card."""
+    """Yield the place of the baselines of a built-in model, on the groups of its card."""
     if name in available():
         yield "docs/accuracy.md has the study's forest and the roofline on the same groups."
 
