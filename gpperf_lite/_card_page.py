@@ -37,7 +37,7 @@ def page(model: Model) -> list[str]:
     known = {kernel.name: kernel for kernel in model.kernels}
     lines += [f"  {line}" for line in _accuracy(card["estimators"], known)]
     lines += _ranges(card["estimators"], known)
-    for text in _texts(card):
+    for text in texts(card):
         lines += paragraph(text, "  ")
     return lines
 
@@ -97,7 +97,7 @@ def _errors(accuracy: Mapping[str, Any]) -> tuple[str, ...]:
     return (plain(accuracy.get("n", "-")), *(_percent(accuracy.get(name)) for name in shares))
 
 
-def _texts(card: Mapping[str, Any]) -> Iterator[str]:
+def texts(card: Mapping[str, Any]) -> Iterator[str]:
     """Yield a paragraph for all else that a user should know."""
     provenance = card["provenance"]
     yield from card["remarks"]

@@ -8,6 +8,7 @@ dataset is always what the journals say.
 from .collection import collect
 from .merge import ALLOWABLE, merge
 from .options import CollectOptions
+from .simulated_collection import collect_simulated
 from .worker import CUDA, SIMULATED, DeviceSpec
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "CollectOptions",
     "DeviceSpec",
     "collect",
+    "collect_simulated",
     "merge",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from .command import Command, add_cubins, add_fits, add_recipe, add_workers
+from .command import Command, add_cubins, add_fits, add_recipe, add_workers, positive
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
@@ -83,6 +83,50 @@ _FITTED = ("collections", "unseen")
 _COMPILED = ("kernels",)
 
 
+def _configure_page(parser: argparse.ArgumentParser) -> None:
+    from ..report import REFIT_ROWS
+
+    parser.add_argument("--model", required=True, help="built-in model, or path of a file")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="DATASET",
+        help="measured rows of the model's GPU; without any, a simulated GPU is measured",
+    )
+    parser.add_argument("--simulated", action="store_true", help="take simulated rows alone")
+    parser.add_argument(
+        "--tiles", type=Path, metavar="CSV", help="the GPPerf study's times of its tiled kernel"
+    )
+    parser.add_argument(
+        "--refit-rows",
+        type=positive,
+        default=REFIT_ROWS,
+        metavar="N",
+        help="points to train on anew, where the model was trained on them (%(default)s)",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder of the report")
+    add_workers(parser)
+    parser.set_defaults(run=_run_page)
+
+
+def _run_page(options: argparse.Namespace) -> int:
+    from ..report import ReportOptions, write_report
+
+    asked = ReportOptions(
+        options.model,
+        options.output,
+        tuple(options.data),
+        options.tiles,
+        options.simulated,
+        options.refit_rows,
+        options.workers,
+    )
+    print("\n".join(write_report(asked).lines()))
+    return 0
+
+
 def _page(name: str, what: str, example: str = "") -> Command:
     usual = "--sources tables" if name in _MEASURED else f"--output docs/{name}.md"
     return Command(name, what, example or usual, partial(_configure, name))
@@ -92,6 +136,12 @@ COMMAND = Command(
     "report",
     "write a page of docs/ from the code, the built-in models and their tables",
     parts=(
+        Command(
+            "page",
+            "the report of one model: a page that opens anywhere, its figures, a card",
+            "--model h200 --output report",
+            _configure_page,
+        ),
         _page("accuracy", "docs/accuracy.md: held-out errors of all built-in models"),
         _page("collections", "docs/collections.md: worth of the models to the next who measures"),
         _page("unseen", "docs/unseen.md: errors of the generic model on GPUs held out"),

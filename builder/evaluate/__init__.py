@@ -9,8 +9,22 @@ recipe to the next person who measures, beside how far those who measured agree.
 orders the kernels of one GPU by what models say that did not see them, beside rivals, and
 `winners_found` the configurations among which searches for vLLM chose. `profiled` holds what was
 predicted of CUTLASS's kernels against what its profiler measured.
+`given_answers` and `held_out_answers` put predictions beside each measured point, `learning_curve`
+has errors by the number of pairs learned from.
 """
 
+from .answers import (
+    AS_GIVEN,
+    CONFIDENCES,
+    REFITTED,
+    Answered,
+    Answers,
+    answers_of,
+    given_answers,
+    held_out_answers,
+    split_of,
+    thinned,
+)
 from .back_end_choice import BackEndChoice
 from .device_time import DeviceTime
 from .evaluation import (
@@ -27,6 +41,7 @@ from .held_out_collections import ModelWorth, StratumWorth, evaluate_collections
 from .heuristics import Heuristics
 from .interval_score import LEAST_INSIDE, IntervalScore
 from .kernel_orders import HeldOutTable, KernelOrder, KernelOrders, kernel_orders, orders_of
+from .learning import LearningPoint, learning_curve
 from .noise_floor import Floor, floors
 from .other_collections import FromOthers
 from .profiled import Profiled, profiled
@@ -56,7 +71,9 @@ from .winners_found import (
 )
 
 __all__ = [
+    "AS_GIVEN",
     "CHOICE_HEAD",
+    "CONFIDENCES",
     "CONFIG_ORDERS",
     "COUNTED",
     "FIRST_CONFIGS",
@@ -64,10 +81,13 @@ __all__ = [
     "LEAST_INSIDE",
     "MAKE",
     "METHODS",
+    "REFITTED",
     "SHOWN",
     "SIZE_HEAD",
     "SLOWEST",
     "TEST_ROWS",
+    "Answered",
+    "Answers",
     "BackEndChoice",
     "Curve",
     "DeviceTime",
@@ -80,6 +100,7 @@ __all__ = [
     "IntervalScore",
     "KernelOrder",
     "KernelOrders",
+    "LearningPoint",
     "ModelWorth",
     "Profiled",
     "Repeatability",
@@ -92,6 +113,7 @@ __all__ = [
     "TileSize",
     "WinnersFound",
     "WinnersReport",
+    "answers_of",
     "choice_cells",
     "claims",
     "cold_tile_costs",
@@ -100,14 +122,19 @@ __all__ = [
     "evaluate_methods",
     "evaluate_model",
     "floors",
+    "given_answers",
+    "held_out_answers",
     "kernel_orders",
+    "learning_curve",
     "orders_of",
     "profiled",
     "read_datasets",
     "score_lines",
     "size_cells",
+    "split_of",
     "study_table",
     "study_tiles",
+    "thinned",
     "tile_choices",
     "tile_costs",
     "tile_sizes",

@@ -29,6 +29,7 @@ from .model_files import (
 )
 from .narrow import pairs_of
 from .physics import DescribedPoints, Kernels, describe_points, speed_of_light, unit_of
+from .power_fit import POWER_WINDOW_S, power_rows
 from .provenance import versions_of
 from .recipe import RECIPE, ModelRecipe, read_recipe
 from .relative import KERNELS, LAYOUT, GpuTable, clipped, points_at
@@ -36,12 +37,13 @@ from .runtime_fit import RuntimeFit, fit_runtime
 from .runtime_fits import Held, RuntimeFits, fit_strata, held_by_collection, held_by_fold
 from .slowness import as_makes
 from .stratum import Stratum, TrainOptions, strata_of
-from .training import check_name, one_gpu
+from .training import check_name, one_gpu, train
 
 __all__ = [
     "KERNELS",
     "LAYOUT",
     "PLAIN",
+    "POWER_WINDOW_S",
     "RECIPE",
     "Case",
     "DescribedPoints",
@@ -85,12 +87,14 @@ __all__ = [
     "options_of",
     "pairs_of",
     "points_at",
+    "power_rows",
     "read_recipe",
     "runtime_dataset",
     "slices",
     "speed_of_light",
     "strata_of",
     "tables_of",
+    "train",
     "unit_of",
     "versions_of",
     "with_intervals",

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from gpperf_lite import GpperfError
+from gpperf_lite import GpperfError, Gpu
 
 from ...compile import CubinCache
 from ...device import Device
@@ -159,6 +159,17 @@ def conduct(
         lambda text: tell(Note(text)),
         restart=job.restart,
     ).run()
+
+
+def conduct_simulated(gpu: Gpu, seed: int, job: Job, journal: Journal) -> Ended:
+    """Take a job through one session on a simulated GPU of these facts, in this process.
+
+    Return the end of the session; nobody is told of its progress.
+    """
+    from ...device.simulated import SimulatedDevice
+
+    device = SimulatedDevice(seed, gpu=gpu)
+    return conduct(device, job, journal, lambda: False, lambda message: None)
 
 
 def _standing_of(state: State) -> Standing:

@@ -36,6 +36,7 @@ from gpperf_lite._gpu_facts import find_gpu
 LEAVES = [words for command in COMMANDS for words in command.leaves]
 AT_ONCE = {
     ("doctor",), ("probe",), ("report", "features"), ("report", "dataset"), ("visit", "rehearse"),
+    ("report", "page"),
 }  # fmt: skip
 """Commands that need no file: their examples would do their work."""
 

@@ -1,0 +1,252 @@
+"""Figures of the GPU: its roofline, throughput and efficiency over shape, waves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gpperf_lite import Gpu, Kernel, Model
+from gpperf_lite._gemm import DTYPES
+
+from ..dataset import Floats, Points
+from ..evaluate import Answers
+from .grid import Grid, grid_axes, grids_of
+from .picture import LeftOut, Picture, Shown
+from .style import (
+    INK,
+    MARKS,
+    SEQUENTIAL,
+    legend_below,
+    log_axis,
+    new_plot,
+    percent,
+    with_prefix,
+)
+
+_MOST_DTYPES = 4
+_MOST_VECTORS = 400
+_FEWEST_IN_SERIES = 12
+_LARGEST_M = 4096
+"""Beyond it a wave more or less hardly shows."""
+
+_MAP_SIZES = tuple(2**power for power in range(4, 15))
+_MAP_K = 4096
+
+
+def intensity_of(points: Points) -> Floats:
+    """Return FLOP for each byte of A, B and C moved once, shape (n_points,)."""
+    widths = {name: DTYPES[name] for name in set(points.dtype)}
+    a, b, c = (
+        np.array([getattr(widths[name], which) for name in points.dtype])
+        for which in ("a_bytes", "b_bytes", "output_bytes")
+    )
+    moved = points.m * points.k * a + points.k * points.n * b
+    moved = (moved + points.m * points.n * c * (1.0 + (points.beta != 0.0))) * points.batch
+    intensity: Floats = points.flops / moved
+    return intensity
+
+
+def roofline(gpu: Gpu, points: Points, source: str) -> Shown:
+    """Return the throughput of measured points under the roofs of their GPU."""
+    question = "How near do kernels come to the roofs of the GPU?"
+    dtypes = [name for name, _ in Counter(points.dtype.tolist()).most_common(_MOST_DTYPES)]
+    dtypes = [name for name in dtypes if gpu.peak_of(name)]
+    if not dtypes:
+        return LeftOut("roofline", question, "No dtype of the rows has a peak in the data sheet.")
+    intensity, rate = intensity_of(points), points.flops / points.runtime_s
+    plot = _roofs(gpu, dtypes, points.dtype, intensity, rate / 1e12)
+    told = []
+    for dtype in dtypes:
+        best, peak = float(np.max(rate[points.dtype == dtype])), gpu.peak_of(dtype) or np.nan
+        told.append(f"{dtype} reaches {with_prefix(best, 'FLOP/s')}, {percent(best / peak, 0)}")
+    roofs = [_roof(gpu, name, at) for name, at in zip(points.dtype, intensity, strict=True)]
+    above = float(np.mean(rate > np.array(roofs)))
+    answer = (
+        f"Of {len(points)} points, {'; '.join(told)} of the peak. Memory gives "
+        f"{with_prefix(gpu.dram_bytes_per_s, 'B/s')}; {percent(above, 0)} lie above the roofs, as "
+        "operands that stay in L2 allow."
+    )
+    text = f"{source} Lines: peak of the dtype, and the bandwidth of memory, of the data sheet."
+    return Picture("roofline", question, answer, text, plot)
+
+
+def _roofs(
+    gpu: Gpu, dtypes: Sequence[str], dtype_of: NDArray[Any], intensity: Floats, tera: Floats
+) -> Figure:
+    """Draw points under the roofs of their dtypes; tera: their TFLOP/s, shape (n_points,)."""
+    plot, (axes,) = new_plot()
+    ridges = [(gpu.peak_of(dtype) or np.nan) / gpu.dram_bytes_per_s for dtype in dtypes]
+    low = min(intensity.min() / 1.5, min(ridges) / 2.0)
+    high = max(intensity.max() * 1.5, 2.0 * max(ridges))
+    for mark, dtype in zip(MARKS, dtypes, strict=False):
+        rows, peak = dtype_of == dtype, gpu.peak_of(dtype) or np.nan
+        across = [low, peak / gpu.dram_bytes_per_s, high]
+        roof = np.array([low * gpu.dram_bytes_per_s, peak, peak]) / 1e12
+        axes.plot(across, roof, color=mark.color, linestyle=mark.line, linewidth=1.4)
+        axes.scatter(
+            intensity[rows], tera[rows], color=mark.color, marker=mark.marker, s=15, alpha=0.55,
+            linewidths=0, rasterized=len(tera) > _MOST_VECTORS,
+            label=f"{dtype}: peak {with_prefix(peak, 'FLOP/s')}",
+        )  # fmt: skip
+    log_axis(axes, "x")
+    log_axis(axes, "y")
+    axes.set_xlabel("arithmetic intensity, A, B and C moved once (FLOP/byte)")
+    axes.set_ylabel("achieved throughput (TFLOP/s)")
+    axes.legend(loc="lower right", handletextpad=0.3)
+    return plot
+
+
+def _roof(gpu: Gpu, dtype: str, intensity: float) -> float:
+    peak = gpu.peak_of(dtype)
+    return min(peak or np.inf, intensity * gpu.dram_bytes_per_s)
+
+
+def measured_throughput(answers: Answers, power: Answers, source: str) -> Shown:
+    """Return measured FLOP/s, and FLOP/s per watt where power was read, over m and n at one k."""
+    question = "For which shapes does the GPU do most work, each second and each joule?"
+    points, powered = answers.points, power.points
+    grids = grids_of(points, points.flops / points.runtime_s / 1e12, 1)
+    if not grids:
+        return LeftOut("throughput", question, "No k was measured with several m and n.")
+    per_watt = powered.flops / (powered.runtime_s * powered.power_w) / 1e12
+    grids += grids_of(powered, per_watt, 1)
+    picture = _throughput_maps("throughput", question, grids, source)
+    if len(grids) == 1:
+        return Picture(
+            picture.name, picture.question, picture.answer,
+            f"{picture.source} TFLOP/s per watt is left out: too few shapes have a power.",
+            picture.plot,
+        )  # fmt: skip
+    return picture
+
+
+def predicted_throughput(model: Model, dtype: str) -> Picture:
+    """Return the throughput and efficiency that a model predicts over m and n, at one k."""
+    m, n = (axis.ravel() for axis in np.meshgrid(_MAP_SIZES, _MAP_SIZES))
+    batch = model.predict_batch(m, n, _MAP_K, dtype)
+    shape = (len(_MAP_SIZES), len(_MAP_SIZES))
+    values = [batch.tflops, batch.tflops_per_w]
+    what = f"{dtype}, {batch.kernel[0]}"
+    grids = [
+        Grid(_MAP_K, _MAP_SIZES, _MAP_SIZES, value.reshape(shape), what)
+        for value in values
+        if value is not None
+    ]
+    question = "For which shapes is the GPU predicted to do most, each second and each joule?"
+    source = f"Predicted by {model.name}, {what}."
+    if len(grids) == 1:
+        source += " It knows no power, so TFLOP/s per watt is left out."
+    return _throughput_maps("throughput-predicted", question, grids, source)
+
+
+_RATES = ("TFLOP/s", "TFLOP/s per W")
+
+
+def _throughput_maps(name: str, question: str, grids: Sequence[Grid], source: str) -> Picture:
+    plot, panels = new_plot(1, len(grids), 3.9)
+    told = []
+    for axes, grid, rate in zip(panels, grids, _RATES, strict=False):
+        low, high = np.nanmin(grid.values), np.nanmax(grid.values)
+        mesh = grid_axes(axes, grid, SEQUENTIAL, LogNorm(max(low, high / 1e3), high))
+        axes.set_title(f"{rate}, k = {grid.k}", fontsize=11.5)
+        axes.set_ylabel("n")
+        bar = plot.colorbar(mesh, ax=axes, location="bottom", pad=0.02)
+        bar.set_label(f"({rate})")
+        bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        bar.ax.xaxis.set_minor_formatter(lambda value, _: "")
+        row, column = np.unravel_index(int(np.nanargmax(grid.values)), grid.values.shape)
+        told.append(
+            f"{high:.3g} {rate} at m = {grid.m[column]}, n = {grid.n[row]}, k = {grid.k} (least "
+            f"{low:.2g})"
+        )
+    answer = f"{grids[0].what}: the most is {'; '.join(told)}."
+    return Picture(name, question, answer, f"{source} Blank: not measured.", plot)
+
+
+def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) -> Shown:
+    """Return throughput along m of the series with the most m, measured and predicted.
+
+    Vertical lines where every SM has equally many tiles, of a kernel whose tile is known.
+    """
+    question = "Does throughput fall wherever one more wave of tiles begins?"
+    series = _series(answers)
+    if series is None:
+        reason = (
+            f"No kernel was measured at {_FEWEST_IN_SERIES} m up to {_LARGEST_M} of one n and k."
+        )
+        return LeftOut("waves", question, reason)
+    points = series.points
+    rates = [points.flops / one / 1e12 for one in (points.runtime_s, series.runtime_s)]
+    kernel = next((one for one in kernels if one.name == points.kernel[0]), None)
+    full = _full_waves(gpu, kernel, points)
+    drops = [_largest_drop(points.m, rate) for rate in rates]
+    answer = (
+        f"Of {len(points)} values of m, the largest fall of measured throughput is "
+        f"{percent(drops[0][0])} at m = {drops[0][1]:.0f}; of predicted, {percent(drops[1][0])} "
+        f"at m = {drops[1][1]:.0f}. {_told_waves(full)}"
+    )
+    return Picture("waves", question, answer, source, _saw_tooth(points, rates, full))
+
+
+def _saw_tooth(points: Points, rates: Sequence[Floats], full: Sequence[float]) -> Figure:
+    """Draw throughput over m, measured and predicted, and the m where waves are full."""
+    plot, (axes,) = new_plot()
+    axes.plot(points.m, rates[1], color=MARKS[1].color, linestyle="-", label="predicted")
+    axes.plot(
+        points.m, rates[0], color=MARKS[0].color, marker=MARKS[0].marker, linestyle="none",
+        label="measured", markersize=5,
+    )  # fmt: skip
+    for at in full:
+        axes.axvline(at, color=INK, linewidth=0.9, linestyle=(0, (2, 3)))
+    axes.set_xlabel(f"m, at n = {points.n[0]:.0f} and k = {points.k[0]:.0f}")
+    axes.set_ylabel("throughput (TFLOP/s)")
+    axes.set_ylim(bottom=0.0)
+    legend_below(plot, axes, 2, f"{points.dtype[0]}, {points.kernel[0]}")
+    return plot
+
+
+def _told_waves(full: Sequence[float]) -> str:
+    if not full:
+        return "The tile is not known, so the ends of waves are not marked."
+    return f"Dashed: the {len(full)} m up to which each SM has no more tiles than before."
+
+
+def _series(answers: Answers) -> Answers | None:
+    answers = answers.where(answers.points.m <= _LARGEST_M)
+    points = answers.points
+    if not len(points):
+        return None
+    keys = list(
+        zip(points.kernel, points.dtype, points.layout, points.n, points.k, points.batch,
+            points.beta, points.collection, strict=True)
+    )  # fmt: skip
+    longest, count = Counter(sorted(keys, key=str)).most_common(1)[0]
+    if count < _FEWEST_IN_SERIES:
+        return None
+    rows = np.array([key == longest for key in keys])
+    mine = answers.where(rows)
+    return mine.where(np.argsort(mine.points.m, kind="stable"))
+
+
+def _full_waves(gpu: Gpu, kernel: Kernel | None, points: Points) -> list[float]:
+    """Return the last m before SMs get one more tile of a kernel than they had."""
+    if kernel is None or kernel.tile is None:
+        return []
+    across = -(-points.n[0] // kernel.tile.n)
+    per_wave = gpu.sm_count / across
+    number = np.arange(1, 65)
+    ends = np.floor(number * per_wave) * kernel.tile.m
+    inside = sorted({float(one) for one in ends if points.m.min() < one < points.m.max()})
+    return inside if len(inside) <= 24 else []
+
+
+def _largest_drop(m: Floats, rate: Floats) -> tuple[float, float]:
+    drop = 1.0 - rate[1:] / rate[:-1]
+    at = int(np.argmax(drop))
+    return max(float(drop[at]), 0.0), float(m[at + 1])
