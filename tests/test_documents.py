@@ -106,8 +106,13 @@ def is_of_a_sweep(line: str) -> bool:
     return line.endswith("doctor") or any(name in line for name in ("quick.", "my_gpu"))
 
 
+def is_of_a_report(line: str) -> bool:
+    """Return True for a command of docs/report.md, which its own test runs."""
+    return line in commands(ROOT / "docs" / "report.md")
+
+
 def test_every_command_of_the_readme_is_run_by_one_of_the_tests_below() -> None:
-    kinds = (asks_built_in, sets_up, is_of_a_table, is_of_a_sweep)
+    kinds = (asks_built_in, sets_up, is_of_a_table, is_of_a_sweep, is_of_a_report)
     for line in commands(README):
         assert sum(kind(line) for kind in kinds) == 1, line
 
