@@ -31,7 +31,7 @@ if _typing.TYPE_CHECKING:
     from ._jobs_file import read_jobs
     from ._placement import Placement, Placements, place_jobs
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "ArtefactError",

@@ -123,6 +123,13 @@ def test_a_newer_format_is_refused_naming_the_version_to_install() -> None:
         decode(with_metadata(manifest=json.dumps(newer), blake2b="of another kind"))
 
 
+def test_this_release_is_one_that_reads_what_it_writes() -> None:
+    needed, have = (
+        [int(part) for part in text.split(".")] for text in (_sealed.NEEDS, gp.__version__)
+    )
+    assert have >= needed
+
+
 def test_format_2_is_written_and_both_formats_are_read() -> None:
     manifest = manifest_of(SMALL)
     assert (manifest["format_version"], manifest["needs"]) == (2, "0.2.0")
