@@ -244,11 +244,11 @@ def residual_maps(answers: Answers, source: str) -> Shown:
     bar.set_label("predicted over measured, less 1 (%)")
     percent_axis(bar.ax, "y", signed=True)
     grid = grids[0]
-    at = np.unravel_index(int(np.nanargmax(np.abs(grid.values))), grid.values.shape)
+    row, column = np.unravel_index(int(np.nanargmax(np.abs(grid.values))), grid.values.shape)
     answer = (
         f"{grids[0].what}: at k = {grid.k} the median residual is "
         f"{percent(float(np.nanmedian(grid.values)))}; the largest is "
-        f"{percent(float(grid.values[at]))}, at m = {grid.m[at[1]]}, n = {grid.n[at[0]]}."
+        f"{percent(float(grid.values[row, column]))}, at {grid.place(int(row), int(column))}."
     )
     return Picture(
         "residual-maps", question, answer, f"{source} {grids[0].what}; blank: not measured.", plot

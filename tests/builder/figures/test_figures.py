@@ -19,12 +19,14 @@ from matplotlib import __version__ as matplotlib_version
 from matplotlib import image
 from matplotlib.axes import Axes
 from matplotlib.testing.compare import calculate_rms
+from stand_ins.built_in import built_in
 from stand_ins.pictured import FIGURES, SOURCE, answers, contestants, picture
 from stand_ins.tables import GPU, dataset_of, points_at
 
 from builder import figures
 from builder.figures import LeftOut, Picture, Shown, draw
 from builder.figures.style import INK, with_prefix
+from gpperf_lite import Gemm
 
 PICTURES = Path(__file__).parent / "pictures"
 DPI = 40
@@ -247,3 +249,61 @@ def test_the_settings_of_the_user_change_nothing() -> None:
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.grid": False}):
         assert picture("calibration").svg() == before
         assert mpl.rcParams["font.size"] == 30
+
+
+def told_share(text: str) -> float:
+    (share,) = re.findall(r"(\d+) % of the shapes are in the model's domain", text)
+    return float(share) / 100.0
+
+
+@pytest.mark.parametrize("name", ["rtx4070", "rtx2080ti", "h200_sxm"])
+def test_a_predicted_map_is_of_the_domain_and_says_how_much_of_it_is_not(name: str) -> None:
+    """The most is of a cell that the model was trained around; the rest of them are hatched."""
+    model = built_in(name)
+    dtype = model.dtypes[0]
+    shown = draw(lambda: figures.predicted_throughput(model, dtype))
+    assert isinstance(shown, Picture)
+    domains = [
+        one["domain"] for one in model.card["estimators"]
+        if (one["target"], one["dtype"]) == ("runtime", dtype)
+    ]  # fmt: skip
+    m, n, k = (int(size) for size in re.findall(r"[mnk] = (\d+)", shown.answer)[:3])
+    assert any(one["k"][0] <= k <= one["k"][1] for one in domains)
+    assert model.predict(Gemm(m, n, k, dtype)).in_domain
+    assert told_share(shown.answer) < 1.0
+    assert "Hatched: outside of the model's domain." in shown.source
+    assert "Blank" not in shown.source
+    squares = [one for one in shown.plot.axes[0].collections if one.get_hatch()]
+    n_cells = shown.plot.axes[0].collections[0].get_array().size
+    n_hatched = sum(len(one.get_paths()) for one in squares)
+    assert 1.0 - n_hatched / n_cells == pytest.approx(told_share(shown.answer), abs=0.005)
+
+
+def test_a_predicted_map_of_several_kernels_names_none_of_them() -> None:
+    model = built_in("rtx2080ti")
+    shown = draw(lambda: figures.predicted_throughput(model, "f16"))
+    named = re.match(r"f16, the fastest of (\d+) kernels: ", shown.answer)
+    assert named is not None
+    assert 1 < int(named[1]) <= len(model.kernels)
+    assert not any(kernel.name in shown.answer + shown.source for kernel in model.kernels)
+
+
+def test_maps_of_different_kernels_each_name_their_own() -> None:
+    one = answers()
+    other = replace(one.points, kernel=np.full(len(one), "vllm", object))
+    powered = replace(one, points=other)
+    shown = draw(lambda: figures.measured_throughput(one, powered, SOURCE))
+    first, second = shown.answer.split("; ")
+    assert "TFLOP/s at" in first
+    assert first.endswith(", of bf16, library")
+    assert "TFLOP/s per W at" in second
+    assert second.endswith(", of bf16, vllm.")
+    titles = [axes.get_title() for axes in shown.plot.axes[:2]]
+    assert [title.splitlines()[1] for title in titles] == ["bf16, library", "bf16, vllm"]
+
+
+def test_a_cell_of_several_sizes_is_told_as_their_mean() -> None:
+    """Of 37 values of m cells hold those up to the double; of three values of n, one each."""
+    answer = drawn("throughput").answer
+    assert re.search(r"at m from \d+, n = \d+ \(mean of the cell\), k = ", answer)
+    assert "(mean of the cell)" not in drawn("throughput-predicted").answer
