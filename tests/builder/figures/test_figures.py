@@ -307,3 +307,11 @@ def test_a_cell_of_several_sizes_is_told_as_their_mean() -> None:
     answer = drawn("throughput").answer
     assert re.search(r"at m from \d+, n = \d+ \(mean of the cell\), k = ", answer)
     assert "(mean of the cell)" not in drawn("throughput-predicted").answer
+
+
+def test_rows_of_one_power_have_no_correlation_with_it() -> None:
+    points = answers().points
+    capped = replace(points, power_w=np.full(len(points), 700.0))
+    shown = draw(lambda: figures.correlations(capped, SOURCE))
+    assert isinstance(shown, LeftOut)
+    assert shown.reason == f"All {len(points)} rows with a power have the same power."
