@@ -96,6 +96,11 @@ def _follows(rate: Floats, power: Floats, window: Floats) -> str:
         if rows.sum() >= _FEWEST:
             together = rank_correlation(rate[rows], power[rows])
             told.append(f"{together:+.2f} in {rows.sum()} windows {noun} {POWER_WINDOW_S} s")
+    if not told:
+        return (
+            f"No rank correlation with throughput is told: under {_FEWEST} windows are shorter "
+            f"than {POWER_WINDOW_S} s, and under {_FEWEST} are of at least that."
+        )
     return f"Its rank correlation with throughput is {', and '.join(told)}."
 
 

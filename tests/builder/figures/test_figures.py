@@ -315,3 +315,15 @@ def test_rows_of_one_power_have_no_correlation_with_it() -> None:
     shown = draw(lambda: figures.correlations(capped, SOURCE))
     assert isinstance(shown, LeftOut)
     assert shown.reason == f"All {len(points)} rows with a power have the same power."
+
+
+def test_too_few_windows_of_a_kind_are_said_to_be_too_few() -> None:
+    """Nine of each kind make 18 readings, and no correlation."""
+    n = 18
+    rows = dataset_of(
+        n, m=[64 * (1 + at) for at in range(n)], regime="sustained", power_w=400.0,
+        power_window_s=[0.5 if at % 2 else 4.0 for at in range(n)],
+    )  # fmt: skip
+    answer = draw(lambda: figures.power_windows(rows, SOURCE)).answer
+    assert "No rank correlation with throughput is told: under 10 windows are shorter" in answer
+    assert "correlation with throughput is ." not in answer
