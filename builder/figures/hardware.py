@@ -36,6 +36,9 @@ _FEWEST_IN_SERIES = 12
 _LARGEST_M = 4096
 """Beyond it a wave more or less hardly shows."""
 
+_MOST_ENDS = 24
+"""Ends of waves that are marked; more would hide the points."""
+
 _MAP_SIZES = tuple(2**power for power in range(4, 15))
 _MAP_K = 4096
 _MAP_LAYOUT = "tn"
@@ -242,12 +245,12 @@ def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) ->
     points = series.points
     rates = [points.flops / one / 1e12 for one in (points.runtime_s, series.runtime_s)]
     kernel = next((one for one in kernels if one.name == points.kernel[0]), None)
-    full = _full_waves(gpu, kernel, points)
+    full, told = _full_waves(gpu, kernel, points)
     drops = [_largest_drop(points.m, rate) for rate in rates]
     answer = (
         f"Of {len(points)} values of m, the largest fall of measured throughput is "
         f"{percent(drops[0][0])} at m = {drops[0][1]:.0f}; of predicted, {percent(drops[1][0])} "
-        f"at m = {drops[1][1]:.0f}. {_told_waves(full)}"
+        f"at m = {drops[1][1]:.0f}. {told}"
     )
     return Picture("waves", question, answer, source, _saw_tooth(points, rates, full))
 
@@ -269,12 +272,6 @@ def _saw_tooth(points: Points, rates: Sequence[Floats], full: Sequence[float]) -
     return plot
 
 
-def _told_waves(full: Sequence[float]) -> str:
-    if not full:
-        return "The tile is not known, so the ends of waves are not marked."
-    return f"Dashed: the {len(full)} m up to which each SM has no more tiles than before."
-
-
 def _series(answers: Answers) -> Answers | None:
     answers = answers.where(answers.points.m <= _LARGEST_M)
     points = answers.points
@@ -292,16 +289,25 @@ def _series(answers: Answers) -> Answers | None:
     return mine.where(np.argsort(mine.points.m, kind="stable"))
 
 
-def _full_waves(gpu: Gpu, kernel: Kernel | None, points: Points) -> list[float]:
-    """Return the last m before SMs get one more tile of a kernel than they had."""
+def _full_waves(gpu: Gpu, kernel: Kernel | None, points: Points) -> tuple[list[float], str]:
+    """Return each last m before SMs get one more tile of a kernel than they had, and a sentence.
+
+    None where the tile is not known, no wave ends within the m of the points, or too many do.
+    """
     if kernel is None or kernel.tile is None:
-        return []
-    across = -(-points.n[0] // kernel.tile.n)
-    per_wave = gpu.sm_count / across
-    number = np.arange(1, 65)
-    ends = np.floor(number * per_wave) * kernel.tile.m
-    inside = sorted({float(one) for one in ends if points.m.min() < one < points.m.max()})
-    return inside if len(inside) <= 24 else []
+        return [], "The tile is not known, so the ends of waves are not marked."
+    tile = kernel.tile
+    per_row = -(-points.n[0] // tile.n) * points.batch[0] * kernel.split_k
+    rows = np.arange(1, int(points.m.max() // tile.m) + 1)
+    waves, next_waves = (np.ceil(one * per_row / gpu.sm_count) for one in (rows, rows + 1))
+    ends = (rows[next_waves > waves] * tile.m).astype(float)
+    inside = ends[(points.m.min() < ends) & (ends < points.m.max())].tolist()
+    if not inside:
+        return [], f"No wave of its tiles of {tile.m}x{tile.n} ends within these m."
+    if len(inside) > _MOST_ENDS:
+        text = f"Waves of its tiles of {tile.m}x{tile.n} end at {len(inside)} m, too many to mark."
+        return [], text
+    return inside, f"Dashed: the {len(inside)} m up to which each SM has no more tiles than before."
 
 
 def _largest_drop(m: Floats, rate: Floats) -> tuple[float, float]:

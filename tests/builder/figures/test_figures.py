@@ -20,13 +20,15 @@ from matplotlib import image
 from matplotlib.axes import Axes
 from matplotlib.testing.compare import calculate_rms
 from stand_ins.built_in import built_in
-from stand_ins.pictured import FIGURES, SOURCE, answers, contestants, picture
+from stand_ins.pictured import FIGURES, SOURCE, answers, contestants, noise, picture
 from stand_ins.tables import GPU, dataset_of, points_at
 
 from builder import figures
+from builder.evaluate import CONFIDENCES, Answers
 from builder.figures import LeftOut, Picture, Shown, draw
 from builder.figures.style import INK, with_prefix
-from gpperf_lite import Gemm
+from gpperf_lite import Gemm, Kernel
+from gpperf_lite._kernel import Tile
 
 PICTURES = Path(__file__).parent / "pictures"
 DPI = 40
@@ -327,3 +329,26 @@ def test_too_few_windows_of_a_kind_are_said_to_be_too_few() -> None:
     answer = draw(lambda: figures.power_windows(rows, SOURCE)).answer
     assert "No rank correlation with throughput is told: under 10 windows are shorter" in answer
     assert "correlation with throughput is ." not in answer
+
+
+def waves_of(tile: Tile | None, n: int = 1024, batch: int = 1) -> str:
+    """The answer of a figure of waves along m from 64 to 2048, on 132 SMs."""
+    sizes = [(m, n, 1024) for m in range(64, 2049, 64)]
+    points = points_at(sizes, kernel=np.full(len(sizes), "some", object),
+                       batch=np.full(len(sizes), float(batch)))  # fmt: skip
+    runtime_s = 1e-5 * noise(len(sizes), 3)
+    nothing = np.full((len(CONFIDENCES), len(sizes)), np.nan)
+    one = Answers(points, runtime_s, runtime_s, runtime_s, nothing, nothing)
+    kernel = Kernel("some", "tiled", tile=tile)
+    return draw(lambda: figures.waves(GPU, (kernel,), one, SOURCE)).answer
+
+
+def test_ends_of_waves_are_those_of_all_batches_and_are_said_to_be_many_or_none() -> None:
+    """Of 132 SMs 16 rows of 8 tiles fill 128, the 17th begins a wave; 4 batches do at each 4th."""
+    assert GPU.sm_count == 132
+    assert "Dashed: the 0" not in waves_of(Tile(64, 128, 32))
+    assert "Dashed: the 1 m " in waves_of(Tile(64, 128, 32))
+    assert "Dashed: the 7 m " in waves_of(Tile(64, 128, 32), batch=4)
+    assert "No wave of its tiles of 128x128 ends within" in waves_of(Tile(128, 128, 32))
+    assert "end at 30 m, too many to mark" in waves_of(Tile(64, 128, 32), batch=64)
+    assert "The tile is not known" in waves_of(None)
