@@ -22,6 +22,7 @@ from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
     MARKS,
+    MOST_VECTORS,
     SEQUENTIAL,
     legend_below,
     log_axis,
@@ -31,7 +32,6 @@ from .style import (
 )
 
 _MOST_DTYPES = 4
-_MOST_VECTORS = 400
 _FEWEST_IN_SERIES = 12
 _LARGEST_M = 4096
 """Beyond it a wave more or less hardly shows."""
@@ -96,7 +96,7 @@ def _roofs(
         axes.plot(across, roof, color=mark.color, linestyle=mark.line, linewidth=1.4)
         axes.scatter(
             intensity[rows], tera[rows], color=mark.color, marker=mark.marker, s=15, alpha=0.55,
-            linewidths=0, rasterized=len(tera) > _MOST_VECTORS,
+            linewidths=0, rasterized=len(tera) > MOST_VECTORS,
             label=f"{dtype}: peak {with_prefix(peak, 'FLOP/s')}",
         )  # fmt: skip
     log_axis(axes, "x")
