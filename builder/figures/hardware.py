@@ -124,7 +124,7 @@ def measured_throughput(answers: Answers, power: Answers, source: str) -> Shown:
     text = f"{source} Blank: not measured."
     if len(grids) == 1:
         text += " TFLOP/s per watt is left out: too few shapes have a power."
-    return Picture("throughput", question, _told_most(grids), text, _throughput_maps(grids))
+    return Picture("throughput", question, told_most(grids), text, _throughput_maps(grids))
 
 
 def predicted_throughput(model: Model, dtype: str) -> Shown:
@@ -154,7 +154,7 @@ def predicted_throughput(model: Model, dtype: str) -> Shown:
         source += " It knows no power, so TFLOP/s per watt is left out."
     share = f"{percent(float(is_inside.mean()), 0)} of the shapes are in the model's domain"
     return Picture(
-        "throughput-predicted", question, f"{_told_most(grids)} {share}.", source,
+        "throughput-predicted", question, f"{told_most(grids)} {share}.", source,
         _throughput_maps(grids),
     )  # fmt: skip
 
@@ -211,7 +211,7 @@ def _throughput_maps(grids: Sequence[Grid]) -> Figure:
     return plot
 
 
-def _told_most(grids: Sequence[Grid]) -> str:
+def told_most(grids: Sequence[Grid]) -> str:
     """Return a sentence on the most of each rate, in the domain where there is one."""
     told = []
     for grid, rate in zip(grids, _RATES, strict=False):

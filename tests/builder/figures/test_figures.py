@@ -26,6 +26,8 @@ from stand_ins.tables import GPU, dataset_of, points_at
 from builder import figures
 from builder.evaluate import CONFIDENCES, Answers
 from builder.figures import LeftOut, Picture, Shown, draw
+from builder.figures.grid import Grid
+from builder.figures.hardware import told_most
 from builder.figures.style import INK, with_prefix
 from gpperf_lite import Gemm, Kernel
 from gpperf_lite._kernel import Tile
@@ -352,3 +354,13 @@ def test_ends_of_waves_are_those_of_all_batches_and_are_said_to_be_many_or_none(
     assert "No wave of its tiles of 128x128 ends within" in waves_of(Tile(128, 128, 32))
     assert "end at 30 m, too many to mark" in waves_of(Tile(64, 128, 32), batch=64)
     assert "The tile is not known" in waves_of(None)
+
+
+def test_the_most_that_is_told_of_a_map_is_within_the_domain() -> None:
+    """A throughput beyond it, however high, is not the answer."""
+    values = np.array([[1.0, 9.0], [2.0, 3.0]])
+    inside = np.array([[True, False], [True, True]])
+    grid = Grid(4096, (16, 32), (64, 128), values, "bf16, library", is_inside=inside)
+    assert told_most([grid]).startswith("bf16, library: the most is 3 TFLOP/s at m = 32, n = 128,")
+    whole = replace(grid, is_inside=None)
+    assert told_most([whole]).startswith("bf16, library: the most is 9 TFLOP/s at m = 32, n = 64,")
