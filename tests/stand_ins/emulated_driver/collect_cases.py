@@ -73,7 +73,9 @@ def collected(folder: Path) -> tuple[int, Dataset]:
     sweep, output = folder / "small.toml", folder / "small.parquet"
     sweep.write_text(SWEEP)
     cubins = folder / "cubins"
-    options = CollectOptions(sweep, output, gpus=("0",), deadline_s=240.0, cubins=cubins, quiet=True)
+    options = CollectOptions(
+        sweep, output, gpus=("0",), deadline_s=240.0, cubins=cubins, quiet=True
+    )
     return collect(options, BRISK), read(output)
 
 
