@@ -19,6 +19,7 @@ from .style import (
     DIVERGING,
     INK,
     MARKS,
+    MOST_VECTORS,
     legend_below,
     log_axis,
     new_plot,
@@ -36,9 +37,6 @@ _MOST_OFF = 4.0
 """Times by which a prediction is off, up to which its ratio is drawn."""
 
 _FEWEST = 12
-_MOST_VECTORS = 400
-"""Points from which a scatter is drawn as pixels, which keeps a page small."""
-
 _N_BINS = 8
 _FEWEST_IN_BIN = 4
 
@@ -109,7 +107,7 @@ def _scatter(
     _bands(above, below, np.array([measured.min(), measured.max()]))
     for mark, (part, rows) in zip(MARKS, slices(points).items(), strict=False):
         look = {"color": mark.color, "marker": mark.marker, "s": 15, "alpha": 0.6}
-        look |= {"linewidths": 0, "rasterized": len(points) > _MOST_VECTORS}
+        look |= {"linewidths": 0, "rasterized": len(points) > MOST_VECTORS}
         above.scatter(measured[rows], predicted[rows], label=part, **look)
         below.scatter(measured[rows], predicted[rows] / measured[rows], **look)
     if target.is_log:
@@ -202,7 +200,7 @@ def errors_by_size(answers: Answers, source: str) -> Shown:
     log_axis(axes, "x", "")
     percent_axis(axes, "y")
     axes.set_ylim(0.0, 1.45 * axes.get_ylim()[1])
-    axes.set_xlabel("work of one launch, 2 m n k (FLOP)")
+    axes.set_xlabel("work of one launch, 2 m n k batch (FLOP)")
     axes.set_ylabel("absolute error of runtime (%)")
     axes.legend(loc="upper right", title="median; shaded to the 90th percentile")
     answer = (
@@ -244,11 +242,11 @@ def residual_maps(answers: Answers, source: str) -> Shown:
     bar.set_label("predicted over measured, less 1 (%)")
     percent_axis(bar.ax, "y", signed=True)
     grid = grids[0]
-    at = np.unravel_index(int(np.nanargmax(np.abs(grid.values))), grid.values.shape)
+    row, column = np.unravel_index(int(np.nanargmax(np.abs(grid.values))), grid.values.shape)
     answer = (
         f"{grids[0].what}: at k = {grid.k} the median residual is "
         f"{percent(float(np.nanmedian(grid.values)))}; the largest is "
-        f"{percent(float(grid.values[at]))}, at m = {grid.m[at[1]]}, n = {grid.n[at[0]]}."
+        f"{percent(float(grid.values[row, column]))}, at {grid.place(int(row), int(column))}."
     )
     return Picture(
         "residual-maps", question, answer, f"{source} {grids[0].what}; blank: not measured.", plot

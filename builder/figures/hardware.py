@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
     MARKS,
+    MOST_VECTORS,
     SEQUENTIAL,
     legend_below,
     log_axis,
@@ -30,13 +32,16 @@ from .style import (
 )
 
 _MOST_DTYPES = 4
-_MOST_VECTORS = 400
 _FEWEST_IN_SERIES = 12
 _LARGEST_M = 4096
 """Beyond it a wave more or less hardly shows."""
 
+_MOST_ENDS = 24
+"""Ends of waves that are marked; more would hide the points."""
+
 _MAP_SIZES = tuple(2**power for power in range(4, 15))
 _MAP_K = 4096
+_MAP_LAYOUT = "tn"
 
 
 def intensity_of(points: Points) -> Floats:
@@ -91,7 +96,7 @@ def _roofs(
         axes.plot(across, roof, color=mark.color, linestyle=mark.line, linewidth=1.4)
         axes.scatter(
             intensity[rows], tera[rows], color=mark.color, marker=mark.marker, s=15, alpha=0.55,
-            linewidths=0, rasterized=len(tera) > _MOST_VECTORS,
+            linewidths=0, rasterized=len(tera) > MOST_VECTORS,
             label=f"{dtype}: peak {with_prefix(peak, 'FLOP/s')}",
         )  # fmt: skip
     log_axis(axes, "x")
@@ -116,57 +121,113 @@ def measured_throughput(answers: Answers, power: Answers, source: str) -> Shown:
         return LeftOut("throughput", question, "No k was measured with several m and n.")
     per_watt = powered.flops / (powered.runtime_s * powered.power_w) / 1e12
     grids += grids_of(powered, per_watt, 1)
-    picture = _throughput_maps("throughput", question, grids, source)
+    text = f"{source} Blank: not measured."
     if len(grids) == 1:
-        return Picture(
-            picture.name, picture.question, picture.answer,
-            f"{picture.source} TFLOP/s per watt is left out: too few shapes have a power.",
-            picture.plot,
-        )  # fmt: skip
-    return picture
+        text += " TFLOP/s per watt is left out: too few shapes have a power."
+    return Picture("throughput", question, told_most(grids), text, _throughput_maps(grids))
 
 
-def predicted_throughput(model: Model, dtype: str) -> Picture:
-    """Return the throughput and efficiency that a model predicts over m and n, at one k."""
+def predicted_throughput(model: Model, dtype: str) -> Shown:
+    """Return the throughput and efficiency that a model predicts over m and n, at one k.
+
+    The k is the power of two in the model's domain that is nearest to 4096.
+    """
+    question = "For which shapes is the GPU predicted to do most, each second and each joule?"
+    k = _map_k(model, dtype)
     m, n = (axis.ravel() for axis in np.meshgrid(_MAP_SIZES, _MAP_SIZES))
-    batch = model.predict_batch(m, n, _MAP_K, dtype)
+    batch = model.predict_batch(m, n, k, dtype, layout=_MAP_LAYOUT)
+    if not batch.in_domain.any():
+        reason = f"No shape of the map (powers of two, k = {k}) is in the model's domain."
+        return LeftOut("throughput-predicted", question, reason)
     shape = (len(_MAP_SIZES), len(_MAP_SIZES))
-    values = [batch.tflops, batch.tflops_per_w]
-    what = f"{dtype}, {batch.kernel[0]}"
+    what = f"{dtype}, {_named(model, dtype, set(batch.kernel))}"
+    is_inside = batch.in_domain.reshape(shape)
     grids = [
-        Grid(_MAP_K, _MAP_SIZES, _MAP_SIZES, value.reshape(shape), what)
-        for value in values
+        Grid(k, _MAP_SIZES, _MAP_SIZES, value.reshape(shape), what, is_inside=is_inside)
+        for value in (batch.tflops, batch.tflops_per_w)
         if value is not None
     ]
-    question = "For which shapes is the GPU predicted to do most, each second and each joule?"
     source = f"Predicted by {model.name}, {what}."
+    if not is_inside.all():
+        source += " Hatched: outside of the model's domain."
     if len(grids) == 1:
         source += " It knows no power, so TFLOP/s per watt is left out."
-    return _throughput_maps("throughput-predicted", question, grids, source)
+    share = f"{percent(float(is_inside.mean()), 0)} of the shapes are in the model's domain"
+    return Picture(
+        "throughput-predicted", question, f"{told_most(grids)} {share}.", source,
+        _throughput_maps(grids),
+    )  # fmt: skip
+
+
+def _runtimes(model: Model, dtype: str) -> list[dict[str, Any]]:
+    """Return the estimators of runtime of a dtype, as on the card."""
+    return [
+        one
+        for one in model.card["estimators"]
+        if one["target"] == "runtime" and one["dtype"] == dtype
+    ]
+
+
+def _map_k(model: Model, dtype: str) -> int:
+    """Return the power of two in the domain of a dtype that is nearest to the usual k."""
+    domains = [one["domain"]["k"] for one in _runtimes(model, dtype)]
+    inside = [
+        k
+        for k in (2**power for power in range(17))
+        if any(low <= k <= high for low, high in domains)
+    ]
+    return min(inside, key=lambda k: abs(np.log2(k / _MAP_K)), default=_MAP_K)
+
+
+def _named(model: Model, dtype: str, answering: set[str]) -> str:
+    """Return the kernel that answers, or the number of those among which the fastest does."""
+    if len(answering) == 1:
+        return next(iter(answering))
+    known = {name for one in _runtimes(model, dtype) for name in one["kernels"]}
+    able = [
+        one.name for one in model.kernels if one.name in known and one.layout in (None, _MAP_LAYOUT)
+    ]
+    return f"the fastest of {len(able)} kernels"
 
 
 _RATES = ("TFLOP/s", "TFLOP/s per W")
 
 
-def _throughput_maps(name: str, question: str, grids: Sequence[Grid], source: str) -> Picture:
+def _throughput_maps(grids: Sequence[Grid]) -> Figure:
+    """Draw a map for each of the rates, with its own kernel where they are of several."""
     plot, panels = new_plot(1, len(grids), 3.9)
-    told = []
+    is_one = len({grid.what for grid in grids}) == 1
     for axes, grid, rate in zip(panels, grids, _RATES, strict=False):
-        low, high = np.nanmin(grid.values), np.nanmax(grid.values)
-        mesh = grid_axes(axes, grid, SEQUENTIAL, LogNorm(max(low, high / 1e3), high))
-        axes.set_title(f"{rate}, k = {grid.k}", fontsize=11.5)
+        high = np.nanmax(grid.values)
+        scale = LogNorm(max(np.nanmin(grid.values), high / 1e3), high)
+        mesh = grid_axes(axes, grid, SEQUENTIAL, scale)
+        title = f"{rate}, k = {grid.k}"
+        axes.set_title(title if is_one else f"{title}\n{fill(grid.what, 34)}", fontsize=11.5)
         axes.set_ylabel("n")
         bar = plot.colorbar(mesh, ax=axes, location="bottom", pad=0.02)
         bar.set_label(f"({rate})")
         bar.ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         bar.ax.xaxis.set_minor_formatter(lambda value, _: "")
-        row, column = np.unravel_index(int(np.nanargmax(grid.values)), grid.values.shape)
+    return plot
+
+
+def told_most(grids: Sequence[Grid]) -> str:
+    """Return a sentence on the most of each rate, in the domain where there is one."""
+    told = []
+    for grid, rate in zip(grids, _RATES, strict=False):
+        known = grid.values
+        if grid.is_inside is not None:
+            known = np.where(grid.is_inside, known, np.nan)
+        row, column = np.unravel_index(int(np.nanargmax(known)), known.shape)
         told.append(
-            f"{high:.3g} {rate} at m = {grid.m[column]}, n = {grid.n[row]}, k = {grid.k} (least "
-            f"{low:.2g})"
+            f"{np.nanmax(known):.3g} {rate} at {grid.place(int(row), int(column))}, k = {grid.k} "
+            f"(least {np.nanmin(known):.2g})"
         )
-    answer = f"{grids[0].what}: the most is {'; '.join(told)}."
-    return Picture(name, question, answer, f"{source} Blank: not measured.", plot)
+    names = [grid.what for grid in grids]
+    if len(set(names)) == 1:
+        return f"{names[0]}: the most is {'; '.join(told)}."
+    parts = "; ".join(f"{text}, of {name}" for name, text in zip(names, told, strict=True))
+    return f"The most is {parts}."
 
 
 def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) -> Shown:
@@ -184,12 +245,12 @@ def waves(gpu: Gpu, kernels: Sequence[Kernel], answers: Answers, source: str) ->
     points = series.points
     rates = [points.flops / one / 1e12 for one in (points.runtime_s, series.runtime_s)]
     kernel = next((one for one in kernels if one.name == points.kernel[0]), None)
-    full = _full_waves(gpu, kernel, points)
+    full, told = _full_waves(gpu, kernel, points)
     drops = [_largest_drop(points.m, rate) for rate in rates]
     answer = (
         f"Of {len(points)} values of m, the largest fall of measured throughput is "
         f"{percent(drops[0][0])} at m = {drops[0][1]:.0f}; of predicted, {percent(drops[1][0])} "
-        f"at m = {drops[1][1]:.0f}. {_told_waves(full)}"
+        f"at m = {drops[1][1]:.0f}. {told}"
     )
     return Picture("waves", question, answer, source, _saw_tooth(points, rates, full))
 
@@ -211,12 +272,6 @@ def _saw_tooth(points: Points, rates: Sequence[Floats], full: Sequence[float]) -
     return plot
 
 
-def _told_waves(full: Sequence[float]) -> str:
-    if not full:
-        return "The tile is not known, so the ends of waves are not marked."
-    return f"Dashed: the {len(full)} m up to which each SM has no more tiles than before."
-
-
 def _series(answers: Answers) -> Answers | None:
     answers = answers.where(answers.points.m <= _LARGEST_M)
     points = answers.points
@@ -234,16 +289,25 @@ def _series(answers: Answers) -> Answers | None:
     return mine.where(np.argsort(mine.points.m, kind="stable"))
 
 
-def _full_waves(gpu: Gpu, kernel: Kernel | None, points: Points) -> list[float]:
-    """Return the last m before SMs get one more tile of a kernel than they had."""
+def _full_waves(gpu: Gpu, kernel: Kernel | None, points: Points) -> tuple[list[float], str]:
+    """Return each last m before SMs get one more tile of a kernel than they had, and a sentence.
+
+    None where the tile is not known, no wave ends within the m of the points, or too many do.
+    """
     if kernel is None or kernel.tile is None:
-        return []
-    across = -(-points.n[0] // kernel.tile.n)
-    per_wave = gpu.sm_count / across
-    number = np.arange(1, 65)
-    ends = np.floor(number * per_wave) * kernel.tile.m
-    inside = sorted({float(one) for one in ends if points.m.min() < one < points.m.max()})
-    return inside if len(inside) <= 24 else []
+        return [], "The tile is not known, so the ends of waves are not marked."
+    tile = kernel.tile
+    per_row = -(-points.n[0] // tile.n) * points.batch[0] * kernel.split_k
+    rows = np.arange(1, int(points.m.max() // tile.m) + 1)
+    waves, next_waves = (np.ceil(one * per_row / gpu.sm_count) for one in (rows, rows + 1))
+    ends = (rows[next_waves > waves] * tile.m).astype(float)
+    inside = ends[(points.m.min() < ends) & (ends < points.m.max())].tolist()
+    if not inside:
+        return [], f"No wave of its tiles of {tile.m}x{tile.n} ends within these m."
+    if len(inside) > _MOST_ENDS:
+        text = f"Waves of its tiles of {tile.m}x{tile.n} end at {len(inside)} m, too many to mark."
+        return [], text
+    return inside, f"Dashed: the {len(inside)} m up to which each SM has no more tiles than before."
 
 
 def _largest_drop(m: Floats, rate: Floats) -> tuple[float, float]:

@@ -27,6 +27,9 @@ _FEWEST_ROWS = 20
 _FAR = 5
 """Times as long as the fastest kernel: slower ones would press the others together."""
 
+_TOLD = ("power", "runtime", "energy")
+"""The columns whose correlations are told in words."""
+
 _DARK = 0.6
 """The correlation from which numbers are white on their cell."""
 
@@ -114,6 +117,10 @@ def correlations(points: Points, source: str) -> Shown:
     columns = {
         name: column for name, column in _columns(points).items() if len(np.unique(column)) > 1
     }
+    constant = [name for name in _TOLD if name not in columns]
+    if constant:
+        reason = f"All {len(points)} rows with a power have the same {' and '.join(constant)}."
+        return LeftOut("correlations", question, reason)
     names = list(columns)
     values = np.corrcoef([_ranks(column) for column in columns.values()])
     with_power = dict(zip(names, values[names.index("power")], strict=True))

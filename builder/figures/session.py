@@ -16,6 +16,7 @@ from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
     MARKS,
+    MOST_VECTORS,
     SEQUENTIAL,
     legend_below,
     log_axis,
@@ -27,7 +28,6 @@ from .style import (
 )
 
 _FEWEST = 10
-_MOST_VECTORS = 400
 _LIMIT = 0.015
 """The change of a sentinel's runtime that the protocol allows."""
 
@@ -43,7 +43,7 @@ def repeatability(dataset: Dataset, source: str) -> Shown:
     share = np.maximum(spread[known] / runtime[known], 1e-5)
     plot, (axes,) = new_plot()
     axes.scatter(runtime[known], share, s=16, color=MARKS[0].color, alpha=0.55, linewidths=0,
-                 rasterized=bool(known.sum() > _MOST_VECTORS))  # fmt: skip
+                 rasterized=bool(known.sum() > MOST_VECTORS))  # fmt: skip
     middle, high = (float(np.quantile(share, one)) for one in (0.5, 0.9))
     axes.axhline(middle, color=INK, linewidth=1.1, label=f"median {percent(middle, 2)}")
     axes.axhline(high, color=MARKS[1].color, linestyle="--", linewidth=1.2,
@@ -96,12 +96,17 @@ def _follows(rate: Floats, power: Floats, window: Floats) -> str:
         if rows.sum() >= _FEWEST:
             together = rank_correlation(rate[rows], power[rows])
             told.append(f"{together:+.2f} in {rows.sum()} windows {noun} {POWER_WINDOW_S} s")
+    if not told:
+        return (
+            f"No rank correlation with throughput is told: under {_FEWEST} windows are shorter "
+            f"than {POWER_WINDOW_S} s, and under {_FEWEST} are of at least that."
+        )
     return f"Its rank correlation with throughput is {', and '.join(told)}."
 
 
 def _colored(rate: Floats, power: Floats, window: Floats, limit: float | None) -> Figure:
     """Draw power over throughput in TFLOP/s, the colour from the length of the window."""
-    is_dense = len(rate) > _MOST_VECTORS
+    is_dense = len(rate) > MOST_VECTORS
     plot, (axes,) = new_plot()
     low, high = float(window.min()), float(window.max())
     norm: Normalize = LogNorm(low, high) if high > 1.05 * low else Normalize(low, high + 0.05)
@@ -161,7 +166,7 @@ def clocks_and_heat(dataset: Dataset, source: str) -> Shown:
             known = rows & np.isfinite(values) & np.isfinite(begun)
             axes.scatter(begun[known], values[known], s=13, color=mark.color, marker=mark.marker,
                          alpha=0.6, linewidths=0, label=str(regime),
-                         rasterized=bool(known.sum() > _MOST_VECTORS))  # fmt: skip
+                         rasterized=bool(known.sum() > MOST_VECTORS))  # fmt: skip
         axes.set_ylabel(f"{track.noun}\n({track.unit})")
         axes.margins(y=0.12)
         told.append(

@@ -25,6 +25,9 @@ SEQUENTIAL, DIVERGING = "cividis", "PuOr_r"
 WIDTH_IN, HEIGHT_IN = 6.4, 4.3
 _MOST_TICKS = 7
 
+MOST_VECTORS = 400
+"""Points from which a scatter is drawn as pixels, which keeps a page small."""
+
 
 class Mark(NamedTuple):
     """The look of a series."""

@@ -173,7 +173,7 @@ def tile_savings(costs: TileCosts, source: str) -> Shown:
                 [one.flops for one in known], [one.energy or 0.0 for one in known], **look
             )
     log_axis(axes[-1], "x", "")
-    axes[-1].set_xlabel("work of one launch, 2 m n k (FLOP)")
+    axes[-1].set_xlabel("work of one launch, 2 m n k batch (FLOP)")
     for one, noun in zip(axes, ("time", "energy"), strict=False):
         one.axhline(0.0, color=INK, linewidth=0.8)
         percent_axis(one, "y")

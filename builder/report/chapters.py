@@ -142,7 +142,7 @@ def _measurement(rows: Rows) -> Iterator[Draws]:
         figures.clocks_and_heat,
         figures.sentinels,
     ):
-        yield _as(rows, partial(drawn, rows.dataset, rows.rows_source))
+        yield _as(rows, partial(drawn, rows.given, rows.given_source))
 
 
 def _as(rows: Rows, draws: Draws) -> Draws:

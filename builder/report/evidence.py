@@ -56,12 +56,19 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows and their predictions. source: a sentence on both, for the foot of each figure."""
+    """Rows and their predictions.
 
+    given: the rows as they were measured; dataset: those of them that are predicted, which may be
+    a sample. given_source, rows_source: sentences on these two, for the foot of each figure;
+    source: on `dataset` and its predictions.
+    """
+
+    given: Dataset
     dataset: Dataset
     answered: Answered
     source: str
     rows_source: str
+    given_source: str
     is_simulated: bool
 
 
@@ -106,7 +113,7 @@ def _simulated(options: ReportOptions, model: Model) -> Rows:
     answered = held_out_answers(dataset, options.n_workers)
     text = f"Simulated, not measured: {len(dataset)} rows of a simulated {model.gpu.name}."
     source = f"{text} Predicted by models trained on them, without {_GROUPS[answered.split]}."
-    return Rows(dataset, answered, source, text, is_simulated=True)
+    return Rows(dataset, dataset, answered, source, text, text, is_simulated=True)
 
 
 def simulated_rows(model: Model) -> Dataset:
@@ -128,14 +135,16 @@ def _given_rows(options: ReportOptions, model: Model) -> Rows:
     if not why:
         answered = given_answers(model, dataset)
         source = f"{text} Predicted by {model.name} as it is, which was not trained on them."
-        return Rows(dataset, answered, source, text, options.simulated)
-    used = thinned(dataset, options.refit_rows)
+        return Rows(dataset, dataset, answered, source, text, text, options.simulated)
+    usable = dataset.usable()
+    used = thinned(usable, options.refit_rows)
     answered = held_out_answers(used, options.n_workers)
+    used_text = f"{text} A sample of {len(used)} usable rows." if len(used) < len(usable) else text
     source = (
-        f"{text} {why}, so each point is predicted by a model trained here on {len(used)} of them, "
-        f"without {_GROUPS[answered.split]}."
+        f"{used_text} {why}, so these are predicted by models trained here, each on two thirds of "
+        f"these: each point without {_GROUPS[answered.split]}."
     )
-    return Rows(used, answered, source, text, options.simulated)
+    return Rows(dataset, used, answered, source, used_text, text, options.simulated)
 
 
 def _check_gpu(model: Model, dataset: Dataset) -> None:

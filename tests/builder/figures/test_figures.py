@@ -19,12 +19,18 @@ from matplotlib import __version__ as matplotlib_version
 from matplotlib import image
 from matplotlib.axes import Axes
 from matplotlib.testing.compare import calculate_rms
-from stand_ins.pictured import FIGURES, SOURCE, answers, contestants, picture
+from stand_ins.built_in import built_in
+from stand_ins.pictured import FIGURES, SOURCE, answers, contestants, noise, picture
 from stand_ins.tables import GPU, dataset_of, points_at
 
 from builder import figures
+from builder.evaluate import CONFIDENCES, Answers
 from builder.figures import LeftOut, Picture, Shown, draw
+from builder.figures.grid import Grid
+from builder.figures.hardware import told_most
 from builder.figures.style import INK, with_prefix
+from gpperf_lite import Gemm, Kernel
+from gpperf_lite._kernel import Tile
 
 PICTURES = Path(__file__).parent / "pictures"
 DPI = 40
@@ -247,3 +253,114 @@ def test_the_settings_of_the_user_change_nothing() -> None:
     with mpl.rc_context({"font.size": 30, "svg.fonttype": "path", "axes.grid": False}):
         assert picture("calibration").svg() == before
         assert mpl.rcParams["font.size"] == 30
+
+
+def told_share(text: str) -> float:
+    (share,) = re.findall(r"(\d+) % of the shapes are in the model's domain", text)
+    return float(share) / 100.0
+
+
+@pytest.mark.parametrize("name", ["rtx4070", "rtx2080ti", "h200_sxm"])
+def test_a_predicted_map_is_of_the_domain_and_says_how_much_of_it_is_not(name: str) -> None:
+    """The most is of a cell that the model was trained around; the rest of them are hatched."""
+    model = built_in(name)
+    dtype = model.dtypes[0]
+    shown = draw(lambda: figures.predicted_throughput(model, dtype))
+    assert isinstance(shown, Picture)
+    domains = [
+        one["domain"] for one in model.card["estimators"]
+        if (one["target"], one["dtype"]) == ("runtime", dtype)
+    ]  # fmt: skip
+    m, n, k = (int(size) for size in re.findall(r"[mnk] = (\d+)", shown.answer)[:3])
+    assert any(one["k"][0] <= k <= one["k"][1] for one in domains)
+    assert model.predict(Gemm(m, n, k, dtype)).in_domain
+    assert told_share(shown.answer) < 1.0
+    assert "Hatched: outside of the model's domain." in shown.source
+    assert "Blank" not in shown.source
+    squares = [one for one in shown.plot.axes[0].collections if one.get_hatch()]
+    n_cells = shown.plot.axes[0].collections[0].get_array().size
+    n_hatched = sum(len(one.get_paths()) for one in squares)
+    assert 1.0 - n_hatched / n_cells == pytest.approx(told_share(shown.answer), abs=0.005)
+
+
+def test_a_predicted_map_of_several_kernels_names_none_of_them() -> None:
+    model = built_in("rtx2080ti")
+    shown = draw(lambda: figures.predicted_throughput(model, "f16"))
+    named = re.match(r"f16, the fastest of (\d+) kernels: ", shown.answer)
+    assert named is not None
+    assert 1 < int(named[1]) <= len(model.kernels)
+    assert not any(kernel.name in shown.answer + shown.source for kernel in model.kernels)
+
+
+def test_maps_of_different_kernels_each_name_their_own() -> None:
+    one = answers()
+    other = replace(one.points, kernel=np.full(len(one), "vllm", object))
+    powered = replace(one, points=other)
+    shown = draw(lambda: figures.measured_throughput(one, powered, SOURCE))
+    first, second = shown.answer.split("; ")
+    assert "TFLOP/s at" in first
+    assert first.endswith(", of bf16, library")
+    assert "TFLOP/s per W at" in second
+    assert second.endswith(", of bf16, vllm.")
+    titles = [axes.get_title() for axes in shown.plot.axes[:2]]
+    assert [title.splitlines()[1] for title in titles] == ["bf16, library", "bf16, vllm"]
+
+
+def test_a_cell_of_several_sizes_is_told_as_their_mean() -> None:
+    """Of 37 values of m cells hold those up to the double; of three values of n, one each."""
+    answer = drawn("throughput").answer
+    assert re.search(r"at m from \d+, n = \d+ \(mean of the cell\), k = ", answer)
+    assert "(mean of the cell)" not in drawn("throughput-predicted").answer
+
+
+def test_rows_of_one_power_have_no_correlation_with_it() -> None:
+    points = answers().points
+    capped = replace(points, power_w=np.full(len(points), 700.0))
+    shown = draw(lambda: figures.correlations(capped, SOURCE))
+    assert isinstance(shown, LeftOut)
+    assert shown.reason == f"All {len(points)} rows with a power have the same power."
+
+
+def test_too_few_windows_of_a_kind_are_said_to_be_too_few() -> None:
+    """Nine of each kind make 18 readings, and no correlation."""
+    n = 18
+    rows = dataset_of(
+        n, m=[64 * (1 + at) for at in range(n)], regime="sustained", power_w=400.0,
+        power_window_s=[0.5 if at % 2 else 4.0 for at in range(n)],
+    )  # fmt: skip
+    answer = draw(lambda: figures.power_windows(rows, SOURCE)).answer
+    assert "No rank correlation with throughput is told: under 10 windows are shorter" in answer
+    assert "correlation with throughput is ." not in answer
+
+
+def waves_of(tile: Tile | None, n: int = 1024, batch: int = 1) -> str:
+    """The answer of a figure of waves along m from 64 to 2048, on 132 SMs."""
+    sizes = [(m, n, 1024) for m in range(64, 2049, 64)]
+    points = points_at(sizes, kernel=np.full(len(sizes), "some", object),
+                       batch=np.full(len(sizes), float(batch)))  # fmt: skip
+    runtime_s = 1e-5 * noise(len(sizes), 3)
+    nothing = np.full((len(CONFIDENCES), len(sizes)), np.nan)
+    one = Answers(points, runtime_s, runtime_s, runtime_s, nothing, nothing)
+    kernel = Kernel("some", "tiled", tile=tile)
+    return draw(lambda: figures.waves(GPU, (kernel,), one, SOURCE)).answer
+
+
+def test_ends_of_waves_are_those_of_all_batches_and_are_said_to_be_many_or_none() -> None:
+    """Of 132 SMs 16 rows of 8 tiles fill 128, the 17th begins a wave; 4 batches do at each 4th."""
+    assert GPU.sm_count == 132
+    assert "Dashed: the 0" not in waves_of(Tile(64, 128, 32))
+    assert "Dashed: the 1 m " in waves_of(Tile(64, 128, 32))
+    assert "Dashed: the 7 m " in waves_of(Tile(64, 128, 32), batch=4)
+    assert "No wave of its tiles of 128x128 ends within" in waves_of(Tile(128, 128, 32))
+    assert "end at 30 m, too many to mark" in waves_of(Tile(64, 128, 32), batch=64)
+    assert "The tile is not known" in waves_of(None)
+
+
+def test_the_most_that_is_told_of_a_map_is_within_the_domain() -> None:
+    """A throughput beyond it, however high, is not the answer."""
+    values = np.array([[1.0, 9.0], [2.0, 3.0]])
+    inside = np.array([[True, False], [True, True]])
+    grid = Grid(4096, (16, 32), (64, 128), values, "bf16, library", is_inside=inside)
+    assert told_most([grid]).startswith("bf16, library: the most is 3 TFLOP/s at m = 32, n = 128,")
+    whole = replace(grid, is_inside=None)
+    assert told_most([whole]).startswith("bf16, library: the most is 9 TFLOP/s at m = 32, n = 64,")

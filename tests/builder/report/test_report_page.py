@@ -11,13 +11,14 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="figures need matplotlib: pip install '.[report]'")
 
-from stand_ins.tables import GPU, dataset_of
+from stand_ins.tables import GPU, dataset_of, gemm_ms
 
 import gpperf_lite as gp
 from builder.__main__ import main
 from builder.dataset import Dataset, write
 from builder.evaluate import evaluate_model
 from builder.report import Report, ReportOptions, write_report
+from builder.report.chapters import chapters_of
 from builder.report.evidence import doubt_of, evidence_of
 from builder.report.glance import blocks_of
 from gpperf_lite._artefact import Artefact
@@ -106,6 +107,41 @@ def test_a_report_says_whether_the_model_saw_the_rows(
     source = evidence_of(seen).rows.source
     assert "small was trained on rows of these" in source
     assert "without the shape (m, n, k) of the point" in source
+
+
+def run_of_a_collection() -> Dataset:
+    """144 rows, 24 of them sentinels, and 10 that were throttled."""
+    sizes = [(m, n, k) for m in range(64, 1600, 64) for n in (512, 1024) for k in (512, 1024, 2048)]
+    sizes = [(4096, 4096, 4096) if at % 6 == 0 else one for at, one in enumerate(sizes)]
+    number = range(len(sizes))
+    return dataset_of(
+        len(sizes), regime="burst", started_s=[float(at) for at in number],
+        role=["sentinel" if at % 6 == 0 else "point" for at in number],
+        throttle=[["power_cap"] if at % 15 == 1 else [] for at in number],
+        flags=[["throttled"] if at % 15 == 1 else [] for at in number],
+        runtime_s=[gemm_ms(*one) / 1e3 for one in sizes], sm_clock_hz=[1.7e9] * len(sizes),
+        **{name: [one[at] for one in sizes] for at, name in enumerate("mnk")},
+    )  # fmt: skip
+
+
+def test_the_measurement_is_told_of_all_rows_though_a_sample_is_predicted(
+    options: ReportOptions, tmp_path: Path
+) -> None:
+    data = data_file(run_of_a_collection(), tmp_path)
+    evidence = evidence_of(replace(options, data=(data,), refit_rows=100))
+    n_used = len(evidence.rows.dataset)
+    assert n_used < 140
+    assert f"A sample of {n_used} usable rows." in evidence.rows.source
+    assert f"A sample of {n_used} usable rows." in evidence.rows.rows_source
+    *others, measurement = chapters_of(evidence)
+    shown = {one.name: one for one in measurement.shown}
+    assert "runtime by 0.00 % at most (24)" in shown["sentinels"].answer
+    assert "held down by power_cap on 10 of 144 rows" in shown["clocks"].answer
+    for one in (shown["sentinels"], shown["clocks"]):
+        assert one.source.startswith("144 rows of rows.parquet.")
+        assert "sample" not in one.source
+    roofline = next(one for one in others[1].shown if one.name == "roofline")
+    assert f"A sample of {n_used} usable rows." in roofline.source
 
 
 def test_rows_of_a_collection_that_was_trained_on_are_not_taken_as_unseen(
