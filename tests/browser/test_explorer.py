@@ -165,14 +165,51 @@ VALUES = (
 
 
 @pytest.mark.parametrize(
-    "view",
-    ["#gpu=none&dtype=none&layout=no&kernel=no&confidence=2&beta=x&x=z&y=z&by=z&code=z&vs=none",
-     "#explorer", "#=&&=", "#m=%E0%A4%A", "#gpu=__proto__&dtype=constructor&y=toString"],
+    ("view", "doubts"),
+    [
+        ("#gpu=b2000&m=64", ["gpu b2000, which this page does not have: h200_sxm"]),
+        ("#gpu=t4&dtype=fp8", ["dtype fp8, which Tesla T4 does not have: f32"]),
+        ("#gpu=h200_sxm&dtype=fp8&vs=t4", ["vsdtype fp8, which Tesla T4 does not have: f32"]),
+        ("#vs=none&vsdtype=fp8", ["vs none, which this page does not have: nothing"]),
+        ("#layout=no&kernel=fast", ["layout no, which NVIDIA H200 does not have for bf16: tn",
+         "kernel fast, which NVIDIA H200 does not have for bf16: the default"]),
+        ("#confidence=0.85&beta=x", ["beta x, which this page does not have: 0",
+         "confidence 0.85, which this page does not have: 0.9"]),
+        ("#x=z&y=toString&by=z&code=z", [f"{name}, which this page does not have: {usual}"
+         for name, usual in (("x z", "m"), ("y toString", "runtime"), ("by z", "runtime"),
+                             ("code z", "python"))]),
+        ("#gpu=__proto__&dtype=constructor",
+         ["gpu __proto__, which this page does not have: h200_sxm",
+          "dtype constructor, which NVIDIA H200 does not have: bf16"]),
+    ],
 )  # fmt: skip
-def test_an_address_that_makes_no_sense_shows_the_first_view(open_explorer: Any, view: str) -> None:
+def test_what_a_link_asks_for_and_the_page_does_not_have_is_said_until_it_is_changed(
+    open_explorer: Any, view: str, doubts: list[str]
+) -> None:
+    expected = [f"The link asks for {one} is shown." for one in doubts]
     with open_explorer(view) as tab:
-        assert tab.input_value("#x-gpu") == "h200_sxm"
-        assert tab.input_value("#x-dtype") == "bf16"
+        assert tab.locator("#x-remarks .warn").all_inner_texts()[: len(doubts)] == expected
+        until(tab, "document.getElementById('x-said').textContent !== ''")
+        assert tab.locator("#x-said").inner_text().startswith(" ".join(expected))
+        assert tab.evaluate("location.hash") == view
+        tab.fill("#x-m", "48")
+        until(tab, "!document.getElementById('x-remarks').textContent.includes('The link asks')")
+        until(tab, "location.hash.includes('m=48')")
+
+
+@pytest.mark.parametrize(
+    ("view", "name", "value"),
+    [("#gpu=B200", "gpu", "b200_sxm"), ("#gpu=T4&vs=h100", "vs", "h100_sxm"),
+     ("#beta=0.5", "beta", "1"), ("#beta=-1e0", "beta", "1"), ("#beta=0.0", "beta", "0"),
+     ("#confidence=0.90", "confidence", "0.9"), ("#explorer", "gpu", "h200_sxm"),
+     ("#=&&=", "gpu", "h200_sxm"), ("#m=%E0%A4%A", "gpu", "h200_sxm")],
+)  # fmt: skip
+def test_what_a_link_says_otherwise_than_the_page_is_understood_without_a_remark(
+    open_explorer: Any, view: str, name: str, value: str
+) -> None:
+    with open_explorer(view) as tab:
+        assert tab.input_value(f"#x-{name}") == value
+        assert "The link asks" not in tab.locator("#x-remarks").inner_text()
 
 
 def test_two_gpus_are_shown_side_by_side_and_what_cannot_be_compared_is_said(

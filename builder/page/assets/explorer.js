@@ -1,6 +1,6 @@
 // The explorer: what the reader chooses becomes questions, and the answers are shown.
 
-let view = viewOf(isView(location.hash) ? location.hash : "");
+let { view, doubts } = viewOf(isView(location.hash) ? location.hash : "");
 let isAllRanked = false;
 let lastAnswers = [];
 let layersKey = "";
@@ -8,6 +8,7 @@ const cards = cardsOf(at("cards"));
 
 function change(some) {
   view = possible({ ...view, ...some });
+  doubts = [];
   ask();
   showControls(view);
 }
@@ -31,9 +32,10 @@ function ask() {
   soon("hash", 250, keepInAddress);
 }
 
-// The first view needs no words in the address.
+// The first view needs no words in the address; a link that could not be shown as asked stays.
 function keepInAddress() {
-  if (!isView(location.hash) && hashOf(view) === hashOf(viewOf(""))) return;
+  if (doubts.length) return;
+  if (!isView(location.hash) && hashOf(view) === hashOf(possible(BLANK))) return;
   try {
     history.replaceState(null, "", hashOf(view));
   } catch {
@@ -73,7 +75,8 @@ function showAnswers(told, { asks }) {
   place.classList.remove("is-waiting");
   place.classList.toggle("is-single", told.length === 1);
   showFigures(cards, asks, told);
-  showRemarks(at("remarks"), asks, told);
+  const doubted = doubts.map((text) => ({ kind: "warn", text }));
+  showRemarks(at("remarks"), asks, told, doubted);
   at("legend").replaceChildren(
     ...(told.length > 1 ? asks.map((one, i) => element("span", {}, swatch(i), nameOf(one))) : []),
   );
@@ -85,7 +88,9 @@ function showAnswers(told, { asks }) {
   if (names.length) at("checked").prepend("Checked in this browser: ");
   lastAnswers = told;
   if (lastCurve) drawCurve();
-  soon("said", 700, () => (at("said").textContent = spoken(asks, told)));
+  soon("said", 700, () => {
+    at("said").textContent = [...doubted.map(({ text }) => text), spoken(asks, told)].join(" ");
+  });
 }
 
 function showFailure(text) {
@@ -208,7 +213,7 @@ at("all").addEventListener("click", () => {
 });
 addEventListener("hashchange", () => {
   if (!isView(location.hash)) return;
-  view = viewOf(location.hash);
+  ({ view, doubts } = viewOf(location.hash));
   showControls(view);
   ask();
 });
