@@ -55,6 +55,8 @@ class Line {
     const number = ++this.lastAsked;
     try {
       await Promise.all(models.map(loaded));
+      // While a model was unpacked, another question may have come and been answered.
+      if (number !== this.lastAsked) return;
       const value = await asked(this.kind, question);
       if (value === undefined || number < this.lastShown) return;
       this.lastShown = number;
