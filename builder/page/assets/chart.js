@@ -86,10 +86,7 @@ function drawChart(place, { curves, vary, at, label, unit }) {
     const why = curves.some((curve) => curve.points.length)
       ? `${label} is not known for this model and dtype.`
       : `No kernel runs this GEMM at any size of ${vary}.`;
-    const empty = document.createElement("p");
-    empty.className = "empty";
-    empty.textContent = why;
-    place.replaceChildren(empty);
+    place.replaceChildren(emptyText(why));
     return null;
   }
   const sizes = [Math.min(...all.map((one) => one.size)), Math.max(...all.map((one) => one.size))];

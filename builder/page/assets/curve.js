@@ -5,7 +5,7 @@ let lastCurve = null;
 let curveKey = "";
 let lastCurveMs = 0;
 const REST_MS = 80;
-const curve = new Line("sweep", showCurve, showFailure);
+const curve = new Line("sweep", showCurve, curveRefused);
 
 // The curve does not depend on the size that it is drawn over: it is asked for when another changed.
 // One that takes long, as of hundreds of kernels, is asked for when the slider rests.
@@ -61,6 +61,13 @@ function drawCurve() {
   drawn.scales = drawChart(at("chart"), drawn);
   showHint();
   if (at("points").open) soon("points", 150, showPoints);
+}
+
+function curveRefused(text) {
+  [drawn, lastCurve, curveKey] = [null, null, ""];
+  at("chart").replaceChildren(emptyText(`There is no curve: ${text}.`));
+  at("points-table").replaceChildren();
+  showHint();
 }
 
 function showHint(text = "") {
