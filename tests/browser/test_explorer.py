@@ -116,6 +116,10 @@ def test_a_size_that_is_none_is_refused_in_words_and_mended(
         assert cards(tab)[:5] == [UNKNOWN] * 5
         assert tab.get_attribute("#x-n", "aria-invalid") == "true"
         assert tab.locator("#x-snippet").inner_text() == ""
+        until(tab, "document.querySelector('#x-chart .empty') !== null")
+        curve = tab.locator("#x-chart").inner_text()
+        assert curve.startswith("There is no curve: n must be ")
+        assert told in curve
         tab.fill("#x-n", "4096")
         settle(tab, figures_of(built_in("h200_sxm").predict(gp.Gemm(4096, 4096, 4096, "bf16"))))
         assert tab.get_attribute("#x-n", "aria-invalid") == "false"
@@ -225,14 +229,14 @@ def test_two_gpus_are_shown_side_by_side_and_what_cannot_be_compared_is_said(
         ratio = float(f"{other.runtime_s / one.runtime_s:.3g}")
         more = tab.locator(".card-runtime .more").nth(1).inner_text()
         assert float(re.findall(r"([\d.]+)\S the first", more)[0]) == ratio
-        assert tab.locator("#x-chart path.curve").count() == 2
+        assert tab.locator("#x-chart g.curve").count() == 2
         assert tab.locator("#x-chart path.band").count() == 2
         assert tab.locator("#x-remarks .warn").count() == 0
         tab.select_option("#x-vsdtype", "fp8")
         tab.wait_for_selector("#x-remarks .warn")
         assert "timed different things" in tab.locator("#x-remarks .warn").inner_text()
         tab.select_option("#x-vs", "")
-        until(tab, "document.querySelectorAll('#x-chart path.curve').length === 1")
+        until(tab, "document.querySelectorAll('#x-chart g.curve').length === 1")
 
 
 def test_the_ranking_is_python_s_and_a_kernel_of_it_can_be_chosen(open_explorer: Any) -> None:
@@ -267,6 +271,37 @@ def test_the_curve_goes_through_python_s_answers_and_is_a_table_too(open_explore
         batch = built_in("t4").predict_batch(100, sizes, 2048, "f16")
         assert [row[1] for row in rows] == [shown(figure(one, "s")) for one in batch.runtime_s]
         assert [row[3] == "in" for row in rows] == batch.in_domain.tolist()
+
+
+def test_each_curve_is_dotted_where_it_is_out_of_its_own_domain(open_explorer: Any) -> None:
+    reach = (
+        "[...document.querySelectorAll('#x-chart g.curve path')]"
+        ".map((one) => Math.round(one.getBBox().x + one.getBBox().width))"
+    )
+    view = "#gpu=h200_sxm&dtype=bf16&m=100000&n=2048&k=2048"
+    with open_explorer(view) as tab:
+        until(tab, "document.querySelectorAll('#x-chart g.curve').length === 1")
+        inside, outside = tab.evaluate(reach)
+        assert 0 < inside < outside
+        assert tab.locator("#x-chart .unmeasured").count() > 0
+        assert "dotted, on grey ground, where" in tab.locator("#x-hint").inner_text()
+    with open_explorer(f"{view}&vs=rtx2080ti&vsdtype=f16") as tab:
+        until(tab, "document.querySelectorAll('#x-chart g.curve').length === 2")
+        inside, outside, other_inside, other_outside = tab.evaluate(reach)
+        assert 0 < inside < outside == other_outside
+        assert inside < other_inside < other_outside
+        assert tab.locator("#x-chart .unmeasured").count() == 0
+
+
+def test_a_script_of_the_page_is_told_what_it_asked_wrongly(open_explorer: Any) -> None:
+    gemms = "[64, n].map((n) => ({ m: 64, n, k: 64, dtype: 'f16' }))"
+    ask = f"([model, n]) => gpperf.predict(model, {gemms})"
+    with open_explorer() as tab:
+        assert len(tab.evaluate(ask, ["t4", 32])) == 2
+        for model, n, told in (("t5", 64, "model must be one of .* t4 .*got t5"),
+                               ("t4", 0, "n must be .*got 0")):  # fmt: skip
+            with pytest.raises(Exception, match=told):
+                tab.evaluate(ask, [model, n])
 
 
 def test_a_list_of_layers_is_summed_up_and_lines_that_are_wrong_are_named(

@@ -129,7 +129,7 @@ function rankingShown({ n, best }, { ask: one, objective }) {
   const all = `${n} of ${nKnown} kernels and back ends of ${gpu} for ${one.gemm.dtype}`;
   at("ranked").textContent =
     n < nKnown
-      ? `${all}: those that timed the same and can run this GEMM; of those that share a fit, the first.`
+      ? `${all}: those that timed the same and can run this GEMM; kernels that were measured together as one are listed once.`
       : `All ${n} kernels and back ends of ${gpu} for ${one.gemm.dtype}.`;
   const more = at("all");
   more.hidden = n <= FIRST_ROWS;
@@ -267,7 +267,13 @@ ask();
 globalThis.gpperf = {
   models: FACTS.map((one) => one.id),
   async predict(model, gemms, { kernel = null, confidence = 0.9 } = {}) {
+    if (!MODELS.has(model))
+      throw new Error(`model must be one of ${[...MODELS.keys()].join(" ")} (got ${model})`);
     await loaded(model);
-    return asked("answers", { asks: gemms.map((gemm) => ({ model, gemm, kernel, confidence })) });
+    const asks = gemms.map((gemm) => ({ model, gemm, kernel, confidence }));
+    const told = await asked("answers", { asks });
+    const refused = told.find((p) => p.error !== undefined);
+    if (refused) throw new Error(refused.error);
+    return told;
   },
 };
