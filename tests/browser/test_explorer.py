@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from typing import Any
 
 import pytest
-from stand_ins.browser import paste, until
+from stand_ins.browser import PATIENCE_S, paste, until
 from stand_ins.built_in import built_in
 
 import gpperf_lite as gp
@@ -50,9 +51,8 @@ TEXT = "one => [...one.childNodes].map((part) => part.textContent).filter(Boolea
 
 def settle(tab: Any, figures: list[str], line: int = 0) -> None:
     """Wait until the page shows figures; fails with what it shows in their place."""
-    for _ in range(400):
-        if cards(tab, line) == figures:
-            return
+    end = time.monotonic() + PATIENCE_S
+    while cards(tab, line) != figures and time.monotonic() < end:
         tab.wait_for_timeout(30)
     assert cards(tab, line) == figures
 
