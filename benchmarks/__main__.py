@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gpperf_lite import GpperfError
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one part of the suite and print its report as it comes."""
+    """Run one part of the suite, and print its report as it comes; 2 for what cannot be run."""
     options = _parser().parse_args(arguments)
-    for line in options.run(options):
-        print(line, flush=True)
+    try:
+        for line in options.run(options):
+            print(line, flush=True)
+    except GpperfError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -39,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     engines.add_argument("--gpu", default="h200_sxm", help="built-in model")
     engines.add_argument("--rows", type=int, default=500_000, help="of a turn")
     engines.add_argument("--rounds", type=int, default=3, help="of which the median is told")
-    engines.add_argument("--only", help="one engine, by its name in the report; and its memory")
+    engines.add_argument("--only", metavar="ENGINE", help="by its name in the report; its memory")
     engines.set_defaults(run=_engines)
     explorer = parts.add_parser("explorer", help="moves of a slider of the explorer, in Chromium")
     explorer.add_argument("--moves", type=int, default=200, help="of each view")

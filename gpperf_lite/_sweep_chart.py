@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ._axis import axis_of_figures, axis_of_sizes
 from ._canvas import MOST_SERIES, Point, Series
-from ._comparison import Comparison
+from ._comparison import Compared, Comparison
 from ._errors import InputError, nearest, shown
 from ._figures import figure, percent
 from ._gemm import Gemm
@@ -101,16 +101,24 @@ def comparison_chart(
     comparisons: of each GEMM. Raises InputError as `sweep_chart` does.
     """
     rows = [(gemm, row) for gemm, found in zip(gemms, comparisons, strict=True) for row in found]
-    names = [(row.gpu, row.dtype, row.kernel) for _, row in rows if row.prediction is not None]
-    differs = [len(set(some)) > 1 for some in zip(*names, strict=True)] or [True] * 3
-    title = [name for name, one in zip(*names[:1], differs, strict=False) if not one]
-    charted = []
-    for gemm, row in rows:
-        parts = zip((row.gpu, row.dtype, row.kernel), differs, strict=True)
-        label = " ".join(part for part, one in parts if one) or row.kernel
-        charted.append(_Charted(label, gemm, row.prediction))
     notes = compared_notes(Comparison(tuple(row for _, row in rows)))
+    names = list(dict.fromkeys(_name(row) for _, row in rows if row.prediction is not None))
+    if not names:
+        raise InputError(f"--plot {word} has nothing to draw: {notes[0]}")
+    differs = [len(set(some)) > 1 for some in zip(*names, strict=True)]
+    title = [part for part, one in zip(names[0], differs, strict=True) if not one]
+    charted = []
+    # Rows that never have an answer, such as those of a dtype that a GPU lacks, are no series.
+    for gemm, row in rows:
+        if _name(row) in names:
+            parts = zip(_name(row), differs, strict=True)
+            label = " ".join(part for part, one in parts if one) or row.kernel
+            charted.append(_Charted(label, gemm, row.prediction))
     return _chart(word, " ".join([*title, gemms[0].layout]), charted, notes, screen)
+
+
+def _name(row: Compared) -> tuple[str, str, str]:
+    return row.gpu, row.dtype, row.kernel
 
 
 def _chart(

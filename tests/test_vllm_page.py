@@ -16,10 +16,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "vllm.md"
 
 
 def test_the_page_does_what_it_says(in_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command, *rest = commands(PAGE)
+    command, linear, *rest = commands(PAGE)
     written, printed, _ = blocks(PAGE, "text")
     assert main(shlex.split(command)[3:]) == 0
     assert capsys.readouterr().out == written
+    assert main(shlex.split(linear)[3:]) == 0
+    assert capsys.readouterr().out.startswith("wrote configs/N=4096,K=7168,device_name=NVIDIA_B200")
     (code,) = blocks(PAGE, "python")
     told = io.StringIO()
     with contextlib.redirect_stdout(told):

@@ -34,7 +34,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--simulate", type=int, metavar="SEED", help="measure a simulated GPU")
     parser.add_argument("--faults", type=Path, help="JSON of what is wrong with the simulated GPU")
     add_workers(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    parser.add_argument("--quiet", action="store_true", help="notes and failures alone")
     parser.add_argument("--json", action="store_true", help="events as JSON lines, for batch jobs")
     parser.add_argument(
         "--require-power", action="store_true", help="exit with 1 if no power could be measured"

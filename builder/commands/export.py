@@ -1,4 +1,4 @@
-"""The command `export`: a model in another language, with the same answers to the last bit."""
+"""The command `export`: a model in another language, or what other tools read of it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _gpu(options: argparse.Namespace) -> Gpu | None:
 
 COMMAND = Command(
     "export",
-    "a model in another language: one file, the same answers to the last bit",
+    "a model in another language, bit for bit; files for XLA, CUTLASS, vLLM and SGLang",
     "my_h200.safetensors --format c --output gpperf_h200.h --check 1000",
     _configure,
 )

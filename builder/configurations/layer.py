@@ -80,7 +80,7 @@ class Layer:
             )
             raise BuilderError(
                 f"a {self.kind} layer must have a precision of which searches are known: {known} "
-                f"(got {self.precision} {block_text(self.block)})"
+                f"(got {self.precision} {block_text(self.block)}): give --dtype and --block"
             )
 
     @property

@@ -20,7 +20,7 @@ from ..train import Errors, errors_of
 from .first_kernels import FirstKernels, first_kernels
 from .same_gemm import gemms_of_several, relative_to_best
 
-_KEY = ("operation_name", "m", "n", "k", "batch_count", "predicted_ms")
+_KEY = ("operation_name", "m", "n", "k", "batch_count", "beta", "predicted_ms")
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,6 @@ def _written(path: Path, points: Points) -> Floats:
         raise SourceError(
             f"{path} must be a list of export --format cutlass, with {', '.join(_KEY)} ({error})"
         ) from error
-    columns = (points.kernel, points.m, points.n, points.k, points.batch)
+    columns = (points.kernel, points.m, points.n, points.k, points.batch, points.beta)
     keys = zip(*(column.tolist() for column in columns), strict=True)
     return np.array([1e-3 * told.get(key, np.nan) for key in keys])

@@ -44,7 +44,7 @@ def export_lists(
     `profiler_list` does, and what `load` raises.
     """
     beside = output.with_suffix(".json")
-    if output.is_dir() or output in (beside, gemms, kernels):
+    if output.is_dir() or output in (beside, gemms, kernels) or beside == kernels:
         raise BuilderError(f"output must be a file of its own, and no .json (got {output})")
     try:
         names = kernels.read_text(encoding="utf-8").splitlines()

@@ -65,7 +65,10 @@ def file_name(layer: Layer, gpu: Gpu, engine: str) -> str:
     comma = "," if engine == VLLM else ", "
     blocks = f",block_shape=[{layer.block}{comma}{layer.block}]" if layer.block else ""
     dtype = f",dtype={precision}" if precision else ""
-    return f"{sizes},device_name={device}{dtype}{blocks}.json"
+    # Its experts in int8 without blocks have a scale for each channel, which it names.
+    has_channels = engine == SGLANG and (layer.kind, precision, blocks) == (MOE, "int8_w8a8", "")
+    channels = ",per_channel_quant=True" if has_channels else ""
+    return f"{sizes},device_name={device}{dtype}{blocks}{channels}.json"
 
 
 def write_configs(

@@ -116,6 +116,25 @@ def test_lines_that_timed_different_things_say_so(capsys: pytest.CaptureFixture[
     assert "● bf16 (gemm)   ▲ fp8 (quantise+gemm)" in text
 
 
+@pytest.mark.parametrize("gpus", ["--gpu=h200,a100", "--gpu=a100,h200"])
+def test_rows_without_an_answer_do_not_break_the_line_of_those_that_have_one(
+    gpus: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["64,4096", "4096", "4096", "--dtype=fp8", "--kernel=library", "--plot"]
+    both = printed(capsys, "compare", *asked, gpus).splitlines()
+    alone = printed(capsys, "compare", *asked, "--gpu=h200").splitlines()
+    rows = [line for line in alone if "│" in line or "┤" in line]
+    assert len(rows) > 10
+    assert [line for line in both if "│" in line or "┤" in line] == rows
+
+
+def test_a_comparison_without_any_answer_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["1,64,4096", "4096", "4096", "--dtype=f64", "--gpu=l40s,h200", "--plot"]
+    assert "--plot runtime has nothing to draw: l40s f64: " in refused(capsys, "compare", *asked)
+
+
 def test_a_gpu_without_an_answer_is_left_out_with_the_reason(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

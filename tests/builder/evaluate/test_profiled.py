@@ -54,6 +54,16 @@ def written(folder: Path, predicted: dict[tuple[str, tuple[int, ...]], float]) -
     return path
 
 
+def test_equal_sizes_with_and_without_beta_are_two_predictions(tmp_path: Path) -> None:
+    list_file = written(tmp_path, {(NAMES[0], (64, 64, 64)): 0.25})
+    line = f"{NAMES[0]},64,64,64,1,1,0.5\n"
+    list_file.write_text(list_file.read_text() + line)
+    table = tmp_path / "one.gemm.csv"
+    write_csv(table, CUTLASS_COLUMNS, [row(NAMES[0], (64, 64, 64), 0.25)])
+    found = profiled(table, built_in("h200_sxm"), list_file)
+    assert found.predicted_s.tolist() == pytest.approx([0.25e-3])
+
+
 def test_errors_and_the_worth_of_the_choice_are_of_what_was_written_before(tmp_path: Path) -> None:
     """Of the first GEMM 128 x 128 is the best, and 128 x 256 was to be: half as fast."""
     (large, times), (flat, others) = MEASURED.items()
@@ -123,9 +133,21 @@ def test_each_kernel_of_the_report_is_there_with_its_figures(
     [
         ("", DatasetError, "none such"),
         ("operation_name,m\nx,1\n", SourceError, "'n'"),
-        ("operation_name,m,n,k,batch_count,predicted_ms\nx,1,1,1,1,much\n", SourceError, "much"),
-        ("operation_name,m,n,k,batch_count,predicted_ms\nx,1\n", SourceError, "must be a list"),
-        ("operation_name,m,n,k,batch_count,predicted_ms\nx,1,1,1,1,2\n", DatasetError, "none such"),
+        (
+            "operation_name,m,n,k,batch_count,beta,predicted_ms\nx,1,1,1,1,0,much\n",
+            SourceError,
+            "much",
+        ),
+        (
+            "operation_name,m,n,k,batch_count,beta,predicted_ms\nx,1\n",
+            SourceError,
+            "must be a list",
+        ),
+        (
+            "operation_name,m,n,k,batch_count,beta,predicted_ms\nx,1,1,1,1,0,2\n",
+            DatasetError,
+            "none such",
+        ),
     ],
 )
 def test_a_list_that_is_not_valid_or_of_other_kernels_is_refused(

@@ -100,6 +100,17 @@ def test_files_of_sglang_lie_where_it_looks(tmp_path: Path) -> None:
         write_configs(gpu("b300"), layers, SGLANG, tmp_path)
 
 
+def test_sglang_names_the_scales_of_channels_that_its_int8_experts_have() -> None:
+    names = [
+        file_name(Layer("moe", 768, 2048, "int8_w8a8", block, 128, 8), gpu("h200"), SGLANG)
+        for block in (0, 128)
+    ]
+    assert names == [
+        "E=128,N=768,device_name=NVIDIA_H200,dtype=int8_w8a8,per_channel_quant=True.json",
+        "E=128,N=768,device_name=NVIDIA_H200,dtype=int8_w8a8,block_shape=[128, 128].json",
+    ]
+
+
 def test_what_was_tuned_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / file_name(EXPERTS, gpu("h200"), VLLM)
     path.write_text("{}")

@@ -110,12 +110,12 @@ def chosen(a: str, b: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("a", "b"), [("e4m3", "e4m3"), ("e4m3", "e5m2"), ("e5m2", "e5m2")])
 def test_a_type_that_the_run_chose_counts(tmp_path: Path, a: str, b: str) -> None:
-    """The rest of the kernel's name is read as that of a kernel with that type."""
+    """The rest of the name is read as that of a kernel with that type; of 2sm a tile is halved."""
     cells = {"cta_m": "", "stages": "", "cluster_m": "0", **operands("f8"), **chosen(a, b)}
     dtype, kernel = taken(tmp_path, Operation=FP8, **cells)
     assert dtype == "fp8"
     assert (kernel.name, kernel.family, kernel.schedule) == (FP8, "cutlass3", "2sm")
-    assert (kernel.tile, kernel.cluster) == (Tile(128, 256, 128), Tile(4, 2, 1))
+    assert (kernel.tile, kernel.cluster) == (Tile(64, 256, 128), Tile(4, 2, 1))
 
 
 @pytest.mark.parametrize(

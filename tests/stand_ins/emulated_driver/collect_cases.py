@@ -18,15 +18,17 @@ from builder.compile.cache import CachedCubin, CompilerFacts
 from builder.dataset import Dataset, read
 from builder.doctor import examine
 from builder.kernels.catalogue import catalogue
-from builder.measure import PowerRules, Protocol, SensorRules
+from builder.measure import FaultRules, PowerRules, Protocol, SensorRules
 
 pytestmark = pytest.mark.slow
 
 # The check of the sensors is shorter than on a GPU. The windows of power are not: a busy host is
-# late at their edges, by as much in short ones as in long ones.
+# late at their edges, by as much in short ones as in long ones. It may keep a worker silent, too:
+# the watchdog waits for so long that only one that hangs is killed.
 BRISK = Protocol(
     sensors=SensorRules(quiet_s=0.3, check_idle_s=0.5, check_spin_s=0.8),
     power=PowerRules(settle_s=0.1),
+    faults=FaultRules(watchdog_s=60.0, watchdog_factor=100.0),
 )
 
 GOOD, BROKEN = "tiled_sgemm_8", "tiled_sgemm_9"
@@ -71,7 +73,9 @@ def collected(folder: Path) -> tuple[int, Dataset]:
     sweep, output = folder / "small.toml", folder / "small.parquet"
     sweep.write_text(SWEEP)
     cubins = folder / "cubins"
-    options = CollectOptions(sweep, output, gpus=("0",), deadline_s=90.0, cubins=cubins, quiet=True)
+    options = CollectOptions(
+        sweep, output, gpus=("0",), deadline_s=240.0, cubins=cubins, quiet=True
+    )
     return collect(options, BRISK), read(output)
 
 
