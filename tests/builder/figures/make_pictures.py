@@ -10,7 +10,7 @@ sys.path[:0] = [str(HERE.parents[2]), str(HERE.parents[1]), str(HERE)]
 def main() -> None:
     """Write each picture of the tests."""
     from stand_ins.pictured import FIGURES, picture
-    from test_figures import DPI, PICTURES
+    from test_pictures import DPI, PICTURES
 
     for name in FIGURES:
         (PICTURES / f"{name}.png").write_bytes(picture(name).png(DPI))
