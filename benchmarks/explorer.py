@@ -70,6 +70,11 @@ class Moves:
         )
 
 
+def chromium_path() -> str | None:
+    """Return the path of the system's Chromium; None where there is none."""
+    return next(filter(None, map(shutil.which, _BROWSERS)), None)
+
+
 def moves_of(tab: Any, n_moves: int) -> Moves:
     """Move the slider of m of an open explorer."""
     told = tab.evaluate(MOVES, n_moves)
@@ -78,7 +83,7 @@ def moves_of(tab: Any, n_moves: int) -> Moves:
 
 def explorer_lines(n_moves: int) -> Iterator[str]:
     """Yield the report: a line for each view, of the explorer of all built-in models."""
-    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    path = chromium_path()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stand_ins.browser import chromium, opened
+from stand_ins.browser import chromium, missing, opened
 
 Open = Callable[..., AbstractContextManager[Any]]
 
@@ -18,6 +18,17 @@ Open = Callable[..., AbstractContextManager[Any]]
 def browser() -> Iterator[Any]:
     with chromium() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core."""
+    try:
+        from axe_playwright_python.base import AXE_SCRIPT
+    except ImportError:
+        missing("axe-core (pip install -e '.[browser]')")
+    script: str = AXE_SCRIPT
+    return script
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from typing import Any
 
 import pytest
-from stand_ins.browser import paste, until
+from stand_ins.browser import PATIENCE_S, paste, until
 from stand_ins.built_in import built_in
 
 import gpperf_lite as gp
@@ -50,9 +51,8 @@ TEXT = "one => [...one.childNodes].map((part) => part.textContent).filter(Boolea
 
 def settle(tab: Any, figures: list[str], line: int = 0) -> None:
     """Wait until the page shows figures; fails with what it shows in their place."""
-    for _ in range(400):
-        if cards(tab, line) == figures:
-            return
+    end = time.monotonic() + PATIENCE_S
+    while cards(tab, line) != figures and time.monotonic() < end:
         tab.wait_for_timeout(30)
     assert cards(tab, line) == figures
 
@@ -116,6 +116,10 @@ def test_a_size_that_is_none_is_refused_in_words_and_mended(
         assert cards(tab)[:5] == [UNKNOWN] * 5
         assert tab.get_attribute("#x-n", "aria-invalid") == "true"
         assert tab.locator("#x-snippet").inner_text() == ""
+        until(tab, "document.querySelector('#x-chart .empty') !== null")
+        curve = tab.locator("#x-chart").inner_text()
+        assert curve.startswith("There is no curve: n must be ")
+        assert told in curve
         tab.fill("#x-n", "4096")
         settle(tab, figures_of(built_in("h200_sxm").predict(gp.Gemm(4096, 4096, 4096, "bf16"))))
         assert tab.get_attribute("#x-n", "aria-invalid") == "false"
@@ -165,14 +169,51 @@ VALUES = (
 
 
 @pytest.mark.parametrize(
-    "view",
-    ["#gpu=none&dtype=none&layout=no&kernel=no&confidence=2&beta=x&x=z&y=z&by=z&code=z&vs=none",
-     "#explorer", "#=&&=", "#m=%E0%A4%A", "#gpu=__proto__&dtype=constructor&y=toString"],
+    ("view", "doubts"),
+    [
+        ("#gpu=b2000&m=64", ["gpu b2000, which this page does not have: h200_sxm"]),
+        ("#gpu=t4&dtype=fp8", ["dtype fp8, which Tesla T4 does not have: f32"]),
+        ("#gpu=h200_sxm&dtype=fp8&vs=t4", ["vsdtype fp8, which Tesla T4 does not have: f32"]),
+        ("#vs=none&vsdtype=fp8", ["vs none, which this page does not have: nothing"]),
+        ("#layout=no&kernel=fast", ["layout no, which NVIDIA H200 does not have for bf16: tn",
+         "kernel fast, which NVIDIA H200 does not have for bf16: the default"]),
+        ("#confidence=0.85&beta=x", ["beta x, which this page does not have: 0",
+         "confidence 0.85, which this page does not have: 0.9"]),
+        ("#x=z&y=toString&by=z&code=z", [f"{name}, which this page does not have: {usual}"
+         for name, usual in (("x z", "m"), ("y toString", "runtime"), ("by z", "runtime"),
+                             ("code z", "python"))]),
+        ("#gpu=__proto__&dtype=constructor",
+         ["gpu __proto__, which this page does not have: h200_sxm",
+          "dtype constructor, which NVIDIA H200 does not have: bf16"]),
+    ],
 )  # fmt: skip
-def test_an_address_that_makes_no_sense_shows_the_first_view(open_explorer: Any, view: str) -> None:
+def test_what_a_link_asks_for_and_the_page_does_not_have_is_said_until_it_is_changed(
+    open_explorer: Any, view: str, doubts: list[str]
+) -> None:
+    expected = [f"The link asks for {one} is shown." for one in doubts]
     with open_explorer(view) as tab:
-        assert tab.input_value("#x-gpu") == "h200_sxm"
-        assert tab.input_value("#x-dtype") == "bf16"
+        assert tab.locator("#x-remarks .warn").all_inner_texts()[: len(doubts)] == expected
+        until(tab, "document.getElementById('x-said').textContent !== ''")
+        assert tab.locator("#x-said").inner_text().startswith(" ".join(expected))
+        assert tab.evaluate("location.hash") == view
+        tab.fill("#x-m", "48")
+        until(tab, "!document.getElementById('x-remarks').textContent.includes('The link asks')")
+        until(tab, "location.hash.includes('m=48')")
+
+
+@pytest.mark.parametrize(
+    ("view", "name", "value"),
+    [("#gpu=B200", "gpu", "b200_sxm"), ("#gpu=T4&vs=h100", "vs", "h100_sxm"),
+     ("#beta=0.5", "beta", "1"), ("#beta=-1e0", "beta", "1"), ("#beta=0.0", "beta", "0"),
+     ("#confidence=0.90", "confidence", "0.9"), ("#explorer", "gpu", "h200_sxm"),
+     ("#=&&=", "gpu", "h200_sxm"), ("#m=%E0%A4%A", "gpu", "h200_sxm")],
+)  # fmt: skip
+def test_what_a_link_says_otherwise_than_the_page_is_understood_without_a_remark(
+    open_explorer: Any, view: str, name: str, value: str
+) -> None:
+    with open_explorer(view) as tab:
+        assert tab.input_value(f"#x-{name}") == value
+        assert "The link asks" not in tab.locator("#x-remarks").inner_text()
 
 
 def test_two_gpus_are_shown_side_by_side_and_what_cannot_be_compared_is_said(
@@ -188,14 +229,14 @@ def test_two_gpus_are_shown_side_by_side_and_what_cannot_be_compared_is_said(
         ratio = float(f"{other.runtime_s / one.runtime_s:.3g}")
         more = tab.locator(".card-runtime .more").nth(1).inner_text()
         assert float(re.findall(r"([\d.]+)\S the first", more)[0]) == ratio
-        assert tab.locator("#x-chart path.curve").count() == 2
+        assert tab.locator("#x-chart g.curve").count() == 2
         assert tab.locator("#x-chart path.band").count() == 2
         assert tab.locator("#x-remarks .warn").count() == 0
         tab.select_option("#x-vsdtype", "fp8")
         tab.wait_for_selector("#x-remarks .warn")
         assert "timed different things" in tab.locator("#x-remarks .warn").inner_text()
         tab.select_option("#x-vs", "")
-        until(tab, "document.querySelectorAll('#x-chart path.curve').length === 1")
+        until(tab, "document.querySelectorAll('#x-chart g.curve').length === 1")
 
 
 def test_the_ranking_is_python_s_and_a_kernel_of_it_can_be_chosen(open_explorer: Any) -> None:
@@ -230,6 +271,37 @@ def test_the_curve_goes_through_python_s_answers_and_is_a_table_too(open_explore
         batch = built_in("t4").predict_batch(100, sizes, 2048, "f16")
         assert [row[1] for row in rows] == [shown(figure(one, "s")) for one in batch.runtime_s]
         assert [row[3] == "in" for row in rows] == batch.in_domain.tolist()
+
+
+def test_each_curve_is_dotted_where_it_is_out_of_its_own_domain(open_explorer: Any) -> None:
+    reach = (
+        "[...document.querySelectorAll('#x-chart g.curve path')]"
+        ".map((one) => Math.round(one.getBBox().x + one.getBBox().width))"
+    )
+    view = "#gpu=h200_sxm&dtype=bf16&m=100000&n=2048&k=2048"
+    with open_explorer(view) as tab:
+        until(tab, "document.querySelectorAll('#x-chart g.curve').length === 1")
+        inside, outside = tab.evaluate(reach)
+        assert 0 < inside < outside
+        assert tab.locator("#x-chart .unmeasured").count() > 0
+        assert "dotted, on grey ground, where" in tab.locator("#x-hint").inner_text()
+    with open_explorer(f"{view}&vs=rtx2080ti&vsdtype=f16") as tab:
+        until(tab, "document.querySelectorAll('#x-chart g.curve').length === 2")
+        inside, outside, other_inside, other_outside = tab.evaluate(reach)
+        assert 0 < inside < outside == other_outside
+        assert inside < other_inside < other_outside
+        assert tab.locator("#x-chart .unmeasured").count() == 0
+
+
+def test_a_script_of_the_page_is_told_what_it_asked_wrongly(open_explorer: Any) -> None:
+    gemms = "[64, n].map((n) => ({ m: 64, n, k: 64, dtype: 'f16' }))"
+    ask = f"([model, n]) => gpperf.predict(model, {gemms})"
+    with open_explorer() as tab:
+        assert len(tab.evaluate(ask, ["t4", 32])) == 2
+        for model, n, told in (("t5", 64, "model must be one of .* t4 .*got t5"),
+                               ("t4", 0, "n must be .*got 0")):  # fmt: skip
+            with pytest.raises(Exception, match=told):
+                tab.evaluate(ask, [model, n])
 
 
 def test_a_list_of_layers_is_summed_up_and_lines_that_are_wrong_are_named(

@@ -30,7 +30,6 @@ ASK = """async ([model, gemms, kernel, confidence, figures]) => {
     const bounds = ["compute", "memory", "latency"];
     const told = await gpperf.predict(model, gemms, { kernel, confidence });
     return JSON.stringify(told.map((p) => {
-        if (p.error !== undefined) throw new Error(p.error);
         const flags = [bounds.indexOf(p.bound), p.timed, p.powerIsUnmeasured, p.inDomain];
         return [...figures.map((name) => p[name]), p.kernel, ...flags];
     }));

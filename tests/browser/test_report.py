@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="figures need matplotlib: pip install '.[report]'")
 
-from stand_ins.browser import missing, opened
+from stand_ins.browser import opened, violations
 from stand_ins.pictured import answers, baselines, curve, model, session, tiles
 
 from builder.evaluate import REFITTED, Answered
@@ -32,16 +32,6 @@ def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return page
 
 
-@pytest.fixture
-def axe() -> str:
-    try:
-        from axe_playwright_python.base import AXE_SCRIPT
-    except ImportError:
-        missing("axe-core (pip install -e '.[browser]')")
-    script: str = AXE_SCRIPT
-    return script
-
-
 @pytest.fixture(params=[("light", 1280), ("dark", 360)])
 def tab(request: pytest.FixtureRequest, browser: Any, report: Path) -> Iterator[Any]:
     """The report in both themes, on a wide and a narrow screen, with all that is folded open."""
@@ -53,11 +43,7 @@ def tab(request: pytest.FixtureRequest, browser: Any, report: Path) -> Iterator[
 
 
 def test_the_report_opens_with_no_error_no_request_and_no_violation(tab: Any, axe: str) -> None:
-    tab.evaluate(axe)
-    tab.wait_for_timeout(50)
-    found = tab.evaluate("axe.run()")
-    told = [(one["id"], [node["target"] for node in one["nodes"]]) for one in found["violations"]]
-    assert told == []
+    assert violations(tab, axe) == []
 
 
 def test_nothing_of_it_is_wider_than_the_screen(tab: Any) -> None:

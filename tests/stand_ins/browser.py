@@ -7,7 +7,7 @@ fail.
 from __future__ import annotations
 
 import os
-import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.explorer import chromium_path
+
 REQUIRED = "GPPERF_REQUIRE_BROWSER"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_S = 30.0
+"""How long is waited for what must become true, by the clock: machines may be busy."""
 
 OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -39,7 +42,7 @@ def missing(what: str) -> None:
 @contextmanager
 def chromium() -> Iterator[Any]:
     """Start Chromium with a profile of its own; it is closed at the end."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium_path()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -88,16 +91,28 @@ def note_console(message: Any, problems: list[str]) -> None:
         problems.append(f"{message.type}: {message.text}")
 
 
-def until(tab: Any, expression: str, times: int = 200) -> None:
+def until(tab: Any, expression: str) -> None:
     """Wait until an expression is true in a page; fails where it stays false.
 
     Playwright's own way to wait evaluates texts in the page, which its policy forbids.
     """
-    for _ in range(times):
-        if tab.evaluate(expression):
-            return
+    end = time.monotonic() + PATIENCE_S
+    while not tab.evaluate(expression):
+        assert time.monotonic() < end, f"it must become true: {expression}"
         tab.wait_for_timeout(25)
-    raise AssertionError(f"it must become true: {expression}")
+
+
+def violations(tab: Any, axe: str) -> list[str]:
+    """Return the rules that a page breaks, each with the elements that break it.
+
+    axe: the script of axe-core.
+    """
+    tab.evaluate(axe)
+    tab.wait_for_timeout(50)
+    found = tab.evaluate("axe.run()")
+    return [
+        f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]
+    ]
 
 
 def paste(tab: Any, selector: str, text: str) -> None:

@@ -142,27 +142,29 @@ function remarksOf(ask, p) {
   return said;
 }
 
-function showRemarks(place, asks, answers) {
+function remarkList(remarks) {
+  const item = ({ kind, text }) => element("li", { className: kind, textContent: text });
+  return element("ul", {}, ...remarks.map(item));
+}
+
+// general: remarks on the whole view, which stand first.
+function showRemarks(place, asks, answers, general) {
   const blocks = answers.map((p, i) => {
-    const items = remarksOf(asks[i], p).map(({ kind, text }) =>
-      element("li", { className: kind, textContent: text }),
-    );
-    const list = element("ul", {}, ...items);
+    const list = remarkList(remarksOf(asks[i], p));
     if (answers.length === 1) return list;
     return element("div", {}, element("h3", {}, swatch(i), nameOf(asks[i])), list);
   });
   const [one, other] = answers;
   if (other && one.timed !== undefined && other.timed !== undefined && one.timed !== other.timed)
     blocks.push(
-      element(
-        "ul",
-        {},
-        element("li", {
-          className: "warn",
-          textContent: `The two timed different things (${TIMED[one.timed] || "not stated"}; ${TIMED[other.timed] || "not stated"}): do not compare their runtimes.`,
-        }),
-      ),
+      remarkList([
+        {
+          kind: "warn",
+          text: `The two timed different things (${TIMED[one.timed] || "not stated"}; ${TIMED[other.timed] || "not stated"}): do not compare their runtimes.`,
+        },
+      ]),
     );
+  if (general.length) blocks.unshift(remarkList(general));
   place.replaceChildren(...blocks);
 }
 

@@ -51,8 +51,12 @@ function binaryTicks([least, most], width) {
   return ticks;
 }
 
+function coordinates([x, y]) {
+  return `${x.toFixed(1)} ${y.toFixed(1)}`;
+}
+
 function path(points) {
-  return points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+  return points.map((point, i) => `${i ? "L" : "M"}${coordinates(point)}`).join("");
 }
 
 function plain(tick, unit) {
@@ -60,7 +64,21 @@ function plain(tick, unit) {
   return `${Number(number.replaceAll(",", ""))} ${ownUnit}`;
 }
 
-// Runs of sizes of the first curve that are outside of its domain.
+// The parts of a curve that are in its domain, or those that are not, as one path.
+function partsOf(points, place, areIn) {
+  const isPart = (i) => (points[i - 1].inDomain && points[i].inDomain) === areIn;
+  return points
+    .map((_, i) => i)
+    .filter((i) => i > 0 && isPart(i))
+    .map((i) => {
+      const isFirst = i === 1 || !isPart(i - 1);
+      const [from, to] = [place(points[i - 1]), place(points[i])].map(coordinates);
+      return isFirst ? `M${from}L${to}` : `L${to}`;
+    })
+    .join("");
+}
+
+// Runs of sizes of a curve that are outside of its domain.
 function outsideOf(points) {
   const runs = [];
   points.forEach((point, i) => {
@@ -74,8 +92,9 @@ function outsideOf(points) {
 }
 
 // Draw curves into an element. curves: {name, points: [{size, value, low, high, inDomain}], now} each;
-// low and high may be NaN. at: the size that the question has; now: the value there.
-function drawChart(place, { curves, vary, at, label, unit }) {
+// low and high may be NaN. at: the size that the question has; now: the value there; refused: why
+// there are no points, where there are none.
+function drawChart(place, { curves, refused, vary, at, label, unit }) {
   const width = Math.max(place.clientWidth, 260);
   const shown = curves.map((curve) => ({
     ...curve,
@@ -85,11 +104,8 @@ function drawChart(place, { curves, vary, at, label, unit }) {
   if (all.length < 2) {
     const why = curves.some((curve) => curve.points.length)
       ? `${label} is not known for this model and dtype.`
-      : `No kernel runs this GEMM at any size of ${vary}.`;
-    const empty = document.createElement("p");
-    empty.className = "empty";
-    empty.textContent = why;
-    place.replaceChildren(empty);
+      : `There is no curve: ${refused}.`;
+    place.replaceChildren(emptyText(why));
     return null;
   }
   const sizes = [Math.min(...all.map((one) => one.size)), Math.max(...all.map((one) => one.size))];
@@ -100,7 +116,8 @@ function drawChart(place, { curves, vary, at, label, unit }) {
   const y = axisOf(values, [height - bottom, top]);
   const parts = [];
 
-  for (const [first, last] of outsideOf(shown[0].points))
+  // The ground is that of one curve: of two, each has a domain of its own.
+  for (const [first, last] of shown.length === 1 ? outsideOf(shown[0].points) : [])
     parts.push(
       svg("rect", {
         class: "unmeasured",
@@ -163,11 +180,14 @@ function drawChart(place, { curves, vary, at, label, unit }) {
     );
   shown.forEach(({ points, now }, number) => {
     const series = `series-${number + 1}`;
+    const place = (point) => [x(point.size), y(point.value)];
     parts.push(
-      svg("path", {
-        class: `curve ${series}`,
-        d: path(points.map((point) => [x(point.size), y(point.value)])),
-      }),
+      svg(
+        "g",
+        { class: `curve ${series}` },
+        svg("path", { d: partsOf(points, place, true) }),
+        svg("path", { class: "outside", d: partsOf(points, place, false) }),
+      ),
     );
     if (Number.isFinite(now) && at >= sizes[0] && at <= sizes[1]) {
       const [cx, cy] = [x(at).toFixed(1), y(now).toFixed(1)];

@@ -5,7 +5,7 @@ let lastCurve = null;
 let curveKey = "";
 let lastCurveMs = 0;
 const REST_MS = 80;
-const curve = new Line("sweep", showCurve, showFailure);
+const curve = new Line("sweep", showCurve, curveRefused);
 
 // The curve does not depend on the size that it is drawn over: it is asked for when another changed.
 // One that takes long, as of hundreds of kernels, is asked for when the slider rests.
@@ -35,14 +35,14 @@ function sweepSizes(asks) {
   return [...new Set([...stops, ...known])].sort((one, other) => one - other);
 }
 
-function showCurve({ curves, tookMs }, question) {
+function showCurve({ curves, refused, tookMs }, question) {
   lastCurveMs = tookMs;
-  lastCurve = [curves, question];
+  lastCurve = [curves, question, refused];
   drawCurve();
 }
 
 function drawCurve() {
-  const [told, { asks, vary }] = lastCurve;
+  const [told, { asks, vary }, refused] = lastCurve;
   if (vary !== view.x) return;
   const { label, unit, value, low, high } = FIGURES[view.y];
   const flops = flopsOf(asksOf(view)[0].gemm);
@@ -57,17 +57,25 @@ function drawCurve() {
     })),
     now: lastAnswers[i]?.kernel ? value(lastAnswers[i], flops) : NaN,
   }));
-  drawn = { curves, vary, at: sizeOf(view[vary]), label, unit };
+  drawn = { curves, refused, vary, at: sizeOf(view[vary]), label, unit };
   drawn.scales = drawChart(at("chart"), drawn);
   showHint();
   if (at("points").open) soon("points", 150, showPoints);
+}
+
+function curveRefused(text) {
+  [drawn, lastCurve, curveKey] = [null, null, ""];
+  at("chart").replaceChildren(emptyText(`There is no curve: ${text}.`));
+  at("points-table").replaceChildren();
+  showHint();
 }
 
 function showHint(text = "") {
   const bands = FIGURES[view.y].low
     ? ` Bands are ${percent(Number(view.confidence))} intervals.`
     : "";
-  const usual = `Both axes are logarithmic.${bands} Grey ground is out of the domain.`;
+  const ground = drawn?.curves.length === 1 ? ", on grey ground," : "";
+  const usual = `Both axes are logarithmic.${bands} A curve is dotted${ground} where it is out of its domain.`;
   at("hint").textContent = text || (drawn?.scales ? usual : "");
 }
 

@@ -8,6 +8,11 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
+// A text in the place of what there is not.
+function emptyText(text) {
+  return element("p", { className: "empty", textContent: text });
+}
+
 // A table of rows of texts or elements; headAt: which cell of a row is its head.
 function tableOf(caption, heads, rows, { isCaptionShown = false, headAt = 0 } = {}) {
   const head = (scope, cell) => element("th", { scope }, cell);

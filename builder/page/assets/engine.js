@@ -28,7 +28,7 @@ async function inflated(bytes) {
 }
 
 // The ways back from the layouts of builder/page/packed.py.
-const LAYOUTS = {
+const UNPACKING = {
   bytes: (data) => data,
   planes(data) {
     const n = data.length / 4;
@@ -53,7 +53,7 @@ async function unpacked(parts, text) {
   const laid = [];
   let start = 0;
   for (const [layout, length] of parts) {
-    laid.push(LAYOUTS[layout](await inflated(data.subarray(start, start + length))));
+    laid.push(UNPACKING[layout](await inflated(data.subarray(start, start + length))));
     start += length;
   }
   const pieces = new TextDecoder().decode(laid[0]).split("\0");
@@ -104,7 +104,8 @@ const ANSWERS = {
 
   answers: ({ asks }) => asks.map(answerOf),
 
-  // Of each question, an answer at each size of one dimension; what cannot run is left out.
+  // Of each question, an answer at each size of one dimension; what cannot run is left out, and the
+  // first reason told.
   async sweep({ asks, vary, sizes }, number) {
     const begin = performance.now();
     const pairs = asks.flatMap((ask, side) => sizes.map((size) => ({ ask, side, size })));
@@ -113,7 +114,8 @@ const ANSWERS = {
     });
     const known = made?.filter((one) => one.error === undefined);
     const curves = asks.map((_, side) => known?.filter((one) => one.side === side));
-    return known && { curves, tookMs: performance.now() - begin };
+    const refused = made?.find((one) => one.error !== undefined)?.error ?? "";
+    return known && { curves, refused, tookMs: performance.now() - begin };
   },
 
   ranking({ ask, objective, top }) {

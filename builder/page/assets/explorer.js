@@ -1,6 +1,6 @@
 // The explorer: what the reader chooses becomes questions, and the answers are shown.
 
-let view = viewOf(isView(location.hash) ? location.hash : "");
+let { view, doubts } = viewOf(isView(location.hash) ? location.hash : "");
 let isAllRanked = false;
 let lastAnswers = [];
 let layersKey = "";
@@ -8,6 +8,7 @@ const cards = cardsOf(at("cards"));
 
 function change(some) {
   view = possible({ ...view, ...some });
+  doubts = [];
   ask();
   showControls(view);
 }
@@ -16,7 +17,7 @@ function change(some) {
 
 const answers = new Line("answers", showAnswers, showFailure);
 const ranking = new Line("ranking", rankingShown, rankingRefused);
-const layers = new Line("layers", layersShown, showFailure);
+const layers = new Line("layers", layersShown, layersRefused);
 
 function ask() {
   const asks = asksOf(view);
@@ -31,9 +32,10 @@ function ask() {
   soon("hash", 250, keepInAddress);
 }
 
-// The first view needs no words in the address.
+// The first view needs no words in the address; a link that could not be shown as asked stays.
 function keepInAddress() {
-  if (!isView(location.hash) && hashOf(view) === hashOf(viewOf(""))) return;
+  if (doubts.length) return;
+  if (!isView(location.hash) && hashOf(view) === hashOf(possible(BLANK))) return;
   try {
     history.replaceState(null, "", hashOf(view));
   } catch {
@@ -41,22 +43,34 @@ function keepInAddress() {
   }
 }
 
+// Of each model how many of its stored answers came out differently; NaN while that is not known.
 const checks = new Map();
 
 async function check(id) {
-  checks.set(id, "");
+  checks.set(id, NaN);
   at("cards").classList.add("is-waiting");
   try {
-    const wrong = await loaded(id);
-    checks.set(
-      id,
-      wrong === 0
-        ? "gives all stored answers of Python, bit for bit"
-        : `gives ${wrong} stored answers of Python differently: do not trust the numbers`,
-    );
-  } catch (error) {
-    showFailure(error.message);
+    checks.set(id, await loaded(id));
+  } catch {
+    // Whoever asks the model is told.
   }
+}
+
+// What is said of all answers: of models that answer wrongly, and of a link's wishes.
+function generalRemarks(ids) {
+  const wrong = ids
+    .filter((id) => checks.get(id) > 0)
+    .map((id) => ({
+      kind: "wrong",
+      text: `Do not trust the numbers of ${MODELS.get(id).gpu}: in this browser ${checks.get(id)} stored answers of Python come out differently.`,
+    }));
+  return [...wrong, ...doubts.map((text) => ({ kind: "warn", text }))];
+}
+
+function showChecked(ids) {
+  const right = ids.filter((id) => checks.get(id) === 0).map((id) => MODELS.get(id).gpu);
+  const said = right.map((gpu) => `${gpu} gives all stored answers of Python, bit for bit.`);
+  at("checked").textContent = said.length ? `Checked in this browser: ${said.join(" ")}` : "";
 }
 
 const timers = {};
@@ -69,33 +83,43 @@ function soon(name, delayMs, act) {
 // ---- the answers ----
 
 function showAnswers(told, { asks }) {
-  const place = at("cards");
-  place.classList.remove("is-waiting");
-  place.classList.toggle("is-single", told.length === 1);
-  showFigures(cards, asks, told);
-  showRemarks(at("remarks"), asks, told);
+  showCards(asks, told);
+  const ids = [...new Set(asks.map((one) => one.model))];
+  const general = generalRemarks(ids);
+  showRemarks(at("remarks"), asks, told, general);
   at("legend").replaceChildren(
     ...(told.length > 1 ? asks.map((one, i) => element("span", {}, swatch(i), nameOf(one))) : []),
   );
   at("legend").hidden = told.length === 1;
-  const names = [...new Set(asks.map((one) => one.model))].filter((id) => checks.get(id));
-  at("checked").textContent = names
-    .map((id) => `${MODELS.get(id).gpu} ${checks.get(id)}.`)
-    .join(" ");
-  if (names.length) at("checked").prepend("Checked in this browser: ");
+  showChecked(ids);
   lastAnswers = told;
   if (lastCurve) drawCurve();
-  soon("said", 700, () => (at("said").textContent = spoken(asks, told)));
+  say([...general.map(({ text }) => text), spoken(asks, told)].join(" "));
 }
 
-function showFailure(text) {
-  at("remarks").replaceChildren(
-    element(
-      "ul",
-      {},
-      element("li", { className: "wrong", textContent: `The model could not be asked: ${text}` }),
-    ),
-  );
+function showCards(asks, told) {
+  at("cards").classList.remove("is-waiting");
+  at("cards").classList.toggle("is-single", told.length === 1);
+  showFigures(cards, asks, told);
+}
+
+function say(text) {
+  soon("said", 700, () => (at("said").textContent = text));
+}
+
+// Nothing of an earlier answer stays: it would be taken for one to what is asked now.
+function showFailure(reason) {
+  const text = `The model could not be asked: ${reason}.`;
+  const asks = asksOf(view);
+  const told = asks.map(() => ({ error: text }));
+  showCards(asks, told);
+  at("remarks").replaceChildren(remarkList([{ kind: "wrong", text }]));
+  at("legend").hidden = true;
+  showChecked([]);
+  lastAnswers = [];
+  curveRefused(reason);
+  layersRefused(reason);
+  say(text);
 }
 
 function rankingShown({ n, best }, { ask: one, objective }) {
@@ -105,7 +129,7 @@ function rankingShown({ n, best }, { ask: one, objective }) {
   const all = `${n} of ${nKnown} kernels and back ends of ${gpu} for ${one.gemm.dtype}`;
   at("ranked").textContent =
     n < nKnown
-      ? `${all}: those that timed the same and can run this GEMM; of those that share a fit, the first.`
+      ? `${all}: those that timed the same and can run this GEMM; kernels that were measured together as one are listed once.`
       : `All ${n} kernels and back ends of ${gpu} for ${one.gemm.dtype}.`;
   const more = at("all");
   more.hidden = n <= FIRST_ROWS;
@@ -113,9 +137,7 @@ function rankingShown({ n, best }, { ask: one, objective }) {
 }
 
 function rankingRefused(text) {
-  at("ranking").replaceChildren(
-    element("p", { className: "empty", textContent: `There is no ranking: ${text}.` }),
-  );
+  at("ranking").replaceChildren(emptyText(`There is no ranking: ${text}.`));
   at("all").hidden = true;
   at("ranked").textContent = "";
 }
@@ -141,6 +163,14 @@ function layersShown(told, { asks, rows }) {
     const said = cards.length ? `Sum of the layers: ${cards.map(cardAsText).join(", ")}.` : "";
     at("layers-said").textContent = nWrong ? `${said} Lines that are wrong: ${nWrong}.` : said;
   });
+}
+
+function layersRefused(text) {
+  layersKey = "";
+  clearTimeout(timers.layers);
+  const told = view.layers.trim() ? [emptyText(`There is no sum: ${text}.`)] : [];
+  at("layers-out").replaceChildren(...told);
+  at("layers-said").textContent = "";
 }
 
 function cardAsText(card) {
@@ -208,7 +238,7 @@ at("all").addEventListener("click", () => {
 });
 addEventListener("hashchange", () => {
   if (!isView(location.hash)) return;
-  view = viewOf(location.hash);
+  ({ view, doubts } = viewOf(location.hash));
   showControls(view);
   ask();
 });
@@ -237,7 +267,13 @@ ask();
 globalThis.gpperf = {
   models: FACTS.map((one) => one.id),
   async predict(model, gemms, { kernel = null, confidence = 0.9 } = {}) {
+    if (!MODELS.has(model))
+      throw new Error(`model must be one of ${[...MODELS.keys()].join(" ")} (got ${model})`);
     await loaded(model);
-    return asked("answers", { asks: gemms.map((gemm) => ({ model, gemm, kernel, confidence })) });
+    const asks = gemms.map((gemm) => ({ model, gemm, kernel, confidence }));
+    const told = await asked("answers", { asks });
+    const refused = told.find((p) => p.error !== undefined);
+    if (refused) throw new Error(refused.error);
+    return told;
   },
 };

@@ -13,6 +13,7 @@ const engine = new Worker(
 const waiting = new Map();
 const loads = new Map();
 let lastNumber = 0;
+let deadText = "";
 
 engine.addEventListener("message", ({ data }) => {
   const { done, fail } = waiting.get(data.number);
@@ -21,13 +22,15 @@ engine.addEventListener("message", ({ data }) => {
   else fail(new Error(data.error));
 });
 
-// It cannot be started, as where a frame forbids workers: whoever waits is told.
+// It cannot be started, as where a frame forbids workers: whoever waits is told, and who asks later.
 engine.addEventListener("error", () => {
-  for (const { fail } of waiting.values()) fail(new Error("the browser did not start its worker"));
+  deadText = "the browser did not start its worker";
+  for (const { fail } of waiting.values()) fail(new Error(deadText));
   waiting.clear();
 });
 
 function asked(kind, question) {
+  if (deadText) return Promise.reject(new Error(deadText));
   const number = ++lastNumber;
   return new Promise((done, fail) => {
     waiting.set(number, { done, fail });
@@ -55,12 +58,16 @@ class Line {
     const number = ++this.lastAsked;
     try {
       await Promise.all(models.map(loaded));
+      // While a model was unpacked, another question may have come and been answered.
+      if (number !== this.lastAsked) return;
       const value = await asked(this.kind, question);
       if (value === undefined || number < this.lastShown) return;
       this.lastShown = number;
       this.show(value, question);
     } catch (error) {
-      if (number === this.lastAsked) this.showError(error.message);
+      if (number !== this.lastAsked) return;
+      this.lastShown = number;
+      this.showError(error.message);
     }
   }
 }

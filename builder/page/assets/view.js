@@ -69,7 +69,8 @@ function side(view, gpu, dtype, kernel) {
   const { dtypes } = MODELS.get(gpu);
   const known = Object.hasOwn(dtypes, dtype) ? dtype : Object.keys(dtypes)[0];
   const layouts = layoutsOf(gpu, known);
-  const layout = gpu === view.gpu && !layouts.includes(view.layout) ? layouts[0] : view.layout;
+  const usual = layouts.includes(BLANK.layout) ? BLANK.layout : layouts[0];
+  const layout = gpu === view.gpu && !layouts.includes(view.layout) ? usual : view.layout;
   return {
     dtype: known,
     layout,
@@ -77,11 +78,41 @@ function side(view, gpu, dtype, kernel) {
   };
 }
 
+// The view of an address, and a sentence for each thing it asks for that cannot be shown as asked.
 function viewOf(hash) {
   const told = new URLSearchParams(hash.replace(/^#/, ""));
-  const view = { ...BLANK };
-  for (const name of Object.keys(BLANK)) if (told.has(name)) view[name] = told.get(name);
-  return possible(view);
+  const names = Object.keys(BLANK).filter((name) => told.has(name));
+  const asked = Object.fromEntries(names.map((name) => [name, usualOf(name, told.get(name))]));
+  const view = possible({ ...BLANK, ...asked });
+  // What is compared has the same dtype, unless the address names another.
+  if (view.vs && asked.dtype && !asked.vsdtype) asked.vsdtype = view.dtype;
+  const isMoot = (name) => !view.vs && ["vsdtype", "vskernel"].includes(name);
+  const doubts = Object.entries(asked)
+    .filter(([name, wanted]) => wanted && wanted !== view[name] && !isMoot(name))
+    .map(([name, wanted]) => doubtOf(name, wanted, view));
+  return { view, doubts };
+}
+
+// A value of an address as the page writes it: h200 is the SXM board as in Python, 0.90 is 0.9, and
+// of beta counts whether C is read.
+function usualOf(name, value) {
+  const number = Number(value);
+  const short = value.toLowerCase();
+  const known = {
+    gpu: () => [value, short, `${short}_sxm`].find((id) => MODELS.has(id)),
+    confidence: () => CONFIDENCES.find((one) => Number(one) === number),
+    beta: () => (Number.isFinite(number) ? String(Number(number !== 0)) : undefined),
+  };
+  return known[name === "vs" ? "gpu" : name]?.() ?? value;
+}
+
+function doubtOf(name, wanted, view) {
+  const [gpu, dtype] = name.startsWith("vs") ? [view.vs, view.vsdtype] : [view.gpu, view.dtype];
+  const isOf = (...names) => names.includes(name.replace(/^vs/, ""));
+  const owner = isOf("dtype", "layout", "kernel") ? MODELS.get(gpu).gpu : "this page";
+  const among = isOf("layout", "kernel") ? ` for ${dtype}` : "";
+  const shown = view[name] || (name === "vs" ? "nothing" : "the default");
+  return `The link asks for ${name} ${wanted}, which ${owner} does not have${among}: ${shown} is shown.`;
 }
 
 function isView(hash) {
