@@ -139,10 +139,11 @@ def _given_rows(options: ReportOptions, model: Model) -> Rows:
     usable = dataset.usable()
     used = thinned(usable, options.refit_rows)
     answered = held_out_answers(used, options.n_workers)
-    used_text = f"{text} A sample of {len(used)} usable rows." if len(used) < len(usable) else text
+    is_sample = len(used) < len(usable)
+    used_text = f"{text} A sample of {len(used)} usable rows." if is_sample else text
     source = (
-        f"{used_text} {why}, so these are predicted by models trained here, each on two thirds of "
-        f"these: each point without {_GROUPS[answered.split]}."
+        f"{used_text} {why}, so each point is predicted by a model trained here on two thirds of "
+        f"the {'sample' if is_sample else 'rows'}, without {_GROUPS[answered.split]}."
     )
     return Rows(dataset, used, answered, source, used_text, text, options.simulated)
 
