@@ -24,7 +24,7 @@ from builder.report.report_page import report_html
 def report(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of made-up rows: nothing is trained for it."""
     answered = Answered(answers(), answers(), REFITTED, "pair", baselines())
-    rows = Rows(session(), answered, "Made-up rows.", "Made-up rows.", is_simulated=False)
+    rows = Rows(session(), session(), answered, *["Made-up rows."] * 3, is_simulated=False)
     folder = tmp_path_factory.mktemp("report")
     evidence = Evidence(ReportOptions("h200", folder), model(), rows, tuple(curve()), tiles())
     page = folder / "report.html"
