@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -61,6 +61,13 @@ class Points:
         names = [field.name for field in fields(self)]
         columns = (getattr(self, name) for name in names[: names.index("runtime_s")])
         return list(zip(*columns, strict=True))
+
+    def groups(self, *names: str) -> Iterator[tuple[tuple[Any, ...], Mask]]:
+        """Yield the values of some columns in rising order, each with a mask of its points."""
+        keys = list(zip(*(getattr(self, name) for name in names), strict=True))
+        number, first = numbered(keys)
+        for key, at in sorted((keys[index], at) for at, index in enumerate(first)):
+            yield key, number == at
 
     def where(self, keep: NDArray[Any]) -> Points:
         """Return some points: a bool mask of shape (n_points,) or indices."""

@@ -15,6 +15,7 @@ has errors by the number of pairs learned from.
 
 from .answers import (
     AS_GIVEN,
+    BASELINES,
     CONFIDENCES,
     REFITTED,
     Answered,
@@ -72,6 +73,7 @@ from .winners_found import (
 
 __all__ = [
     "AS_GIVEN",
+    "BASELINES",
     "CHOICE_HEAD",
     "CONFIDENCES",
     "CONFIG_ORDERS",

@@ -177,15 +177,14 @@ def _octaves_off(pair: tuple[int, int]) -> float:
 def answers_of(model: Model, points: Points) -> Answers:
     """Return the answers of a model to those points whose kernel and dtype it knows."""
     known = {kernel.name for kernel in model.kernels}
-    mine = np.isin(points.dtype, list(model.dtypes)) & np.isin(points.kernel, list(known))
-    keys = list(zip(points.kernel, points.dtype, points.layout, points.beta, strict=True))
-    parts = []
-    for key in sorted({key for key, is_mine in zip(keys, mine, strict=True) if is_mine}):
-        part = points.where(np.array([other == key for other in keys]))
-        answers = _asked(model, part, *key)
-        if answers is not None:
-            parts.append(answers)
-    return _joined(parts) if parts else _none_of(points)
+    is_known = np.isin(points.dtype, list(model.dtypes)) & np.isin(points.kernel, list(known))
+    mine = points.where(is_known)
+    parts = [
+        _asked(model, mine.where(rows), *key)
+        for key, rows in mine.groups("kernel", "dtype", "layout", "beta")
+    ]
+    answered = [part for part in parts if part is not None]
+    return _joined(answered) if answered else _none_of(points)
 
 
 def _asked(

@@ -199,10 +199,7 @@ def evaluate_model(model: Model, dataset: Dataset) -> list[Score]:
 def _predict(model: Model, points: Points) -> tuple[Floats, Floats]:
     """Return predicted runtime in s and power in W (NaN where unknown), shape (n_points,)."""
     runtime_s, power = np.empty(len(points)), np.full(len(points), np.nan)
-    keys = list(zip(points.kernel, points.layout, points.beta, strict=True))
-    for key in sorted(set(keys)):
-        kernel, layout, beta = key
-        rows = np.array([other == key for other in keys])
+    for (kernel, layout, beta), rows in points.groups("kernel", "layout", "beta"):
         part = points.where(rows)
         batch = model.predict_batch(
             part.m,

@@ -106,11 +106,8 @@ def _asked(model: Model, dataset: Dataset, points: Points) -> Floats:
     """Return the runtimes that a model predicts, in s; NaN of kernels without a tile."""
     told = np.full(len(points), np.nan)
     measured = {one.name for one in model.kernels}
-    keys = list(zip(points.kernel, points.dtype, points.layout, points.beta, strict=True))
-    for key in sorted(set(keys)):
-        rows = np.array([one == key for one in keys])
-        part, (name, dtype, layout, beta) = points.where(rows), key
-        kernel = dataset.kernel(name)
+    for (name, dtype, layout, beta), rows in points.groups("kernel", "dtype", "layout", "beta"):
+        part, kernel = points.where(rows), dataset.kernel(name)
         if kernel.tile is None:
             continue
         sizes = (part.m, part.n, part.k, dtype, layout, part.batch)

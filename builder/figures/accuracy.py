@@ -20,6 +20,7 @@ from .style import (
     INK,
     MARKS,
     MOST_VECTORS,
+    counted_axis,
     legend_below,
     log_axis,
     new_plot,
@@ -301,7 +302,8 @@ def learning_curves(curve: Sequence[LearningPoint], source: str) -> Shown:
             color=mark.color, marker=mark.marker, linestyle=mark.line,
             label=METHOD_NAMES.get(method, method),
         )  # fmt: skip
-    _pair_axis(axes, sorted({one.n_pairs for one in curve}))
+    numbers = sorted({one.n_pairs for one in curve})
+    counted_axis(axes, numbers, "pairs (n, k) learned from (count)")
     log_axis(axes, "y")
     percent_axis(axes, "y")
     axes.set_ylabel("mean absolute error of runtime (%)")
@@ -315,10 +317,3 @@ def learning_curves(curve: Sequence[LearningPoint], source: str) -> Shown:
     if ours[-1].errors.mean_ape >= ours[0].errors.mean_ape:
         answer = answer.replace("falls", "does not fall")
     return Picture("learning-curves", question, answer, source, plot)
-
-
-def _pair_axis(axes: Axes, numbers: Sequence[int]) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(list(numbers), [f"{number}" for number in numbers])
-    axes.minorticks_off()
-    axes.set_xlabel("pairs (n, k) learned from (count)")

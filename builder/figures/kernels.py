@@ -7,6 +7,7 @@ from collections import defaultdict
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from ..dataset import Floats, Points
 from .hardware import intensity_of
@@ -122,7 +123,7 @@ def correlations(points: Points, source: str) -> Shown:
         reason = f"All {len(points)} rows with a power have the same {' and '.join(constant)}."
         return LeftOut("correlations", question, reason)
     names = list(columns)
-    values = np.corrcoef([_ranks(column) for column in columns.values()])
+    values = np.corrcoef([rankdata(column) for column in columns.values()])
     with_power = dict(zip(names, values[names.index("power")], strict=True))
     most = max((one for one in names if one != "power"), key=lambda one: abs(with_power[one]))
     together = values[names.index("runtime"), names.index("energy")]
@@ -172,12 +173,4 @@ def rank_correlation(one: Floats, other: Floats) -> float:
     """Return Spearman's rank correlation of two arrays of shape (n,); 0 where one is constant."""
     if min(len(np.unique(one)), len(np.unique(other))) < 2:
         return 0.0
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
-
-
-def _ranks(values: Floats) -> Floats:
-    """Return the ranks of values, equal ones at their mean, shape (n,)."""
-    _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    middles: Floats = (ends - (counts - 1) / 2.0)[index]
-    return middles
+    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])

@@ -9,6 +9,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ..dataset import Dataset, Floats, Mask
+from ..measure import Protocol
 from ..train import POWER_WINDOW_S
 from ..vocabulary import Regime, Role
 from .kernels import rank_correlation
@@ -28,7 +29,7 @@ from .style import (
 )
 
 _FEWEST = 10
-_LIMIT = 0.015
+_LIMIT = Protocol().run.sentinel_runtime_share
 """The change of a sentinel's runtime that the protocol allows."""
 
 

@@ -6,7 +6,7 @@ or line style too, so that colour is never the only cue.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -134,6 +134,14 @@ def log_axis(axes: Axes, which: str, unit: str | None = None) -> None:
         FuncFormatter(lambda v, _: f"{v:g}") if unit is None else prefixed(unit)
     )
     axis.set_minor_formatter(NullFormatter())
+
+
+def counted_axis(axes: Axes, numbers: Sequence[int], label: str) -> None:
+    """Make the x axis logarithmic, with a tick at each of some numbers and nowhere else."""
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(list(numbers), [f"{number}" for number in numbers])
+    axes.minorticks_off()
+    axes.set_xlabel(label)
 
 
 def percent_axis(axes: Axes, which: str, signed: bool = False) -> None:

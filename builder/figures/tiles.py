@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..evaluate import SLOWEST, TileCosts, TileSize, tile_choices, tile_sizes
@@ -16,6 +15,7 @@ from .picture import LeftOut, Picture, Shown
 from .style import (
     INK,
     MARKS,
+    counted_axis,
     legend_below,
     log_axis,
     new_plot,
@@ -47,7 +47,7 @@ def tile_costs_by_side(costs: TileCosts, source: str) -> Picture:
     if panels == 2:
         axes[1].yaxis.set_major_formatter(prefixed("W"))
         axes[1].set_ylabel("power (W)")
-    _side_axis(axes[-1], sorted(costs.runtime_s))
+    counted_axis(axes[-1], sorted(costs.runtime_s), "side of the tile (elements)")
     legend_below(plot, axes[0], 2, "m x n x k")
     fastest = Counter(min(times, key=times.__getitem__) for times in raced.values())
     side, count = fastest.most_common(1)[0]
@@ -70,13 +70,6 @@ def _medians(costs: TileCosts) -> str:
         f"{one.side}x{one.side} {one.power_ratio:.2f}" for one in sizes[1:] if one.power_ratio
     ]
     return f"{text} Power over its power: {', '.join(powers)}." if powers else text
-
-
-def _side_axis(axes: Axes, sides: list[int]) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sides, [f"{side}" for side in sides])
-    axes.minorticks_off()
-    axes.set_xlabel("side of the tile (elements)")
 
 
 def tile_limits(costs: TileCosts, source: str, is_ours: bool) -> Shown:

@@ -14,6 +14,7 @@ from ..collect import collect_simulated
 from ..dataset import Dataset, collections_of
 from ..errors import DatasetError
 from ..evaluate import (
+    BASELINES,
     Answered,
     LearningPoint,
     TileCosts,
@@ -33,7 +34,7 @@ REFIT_ROWS = 2000
 
 _SEED = 18
 _GROUPS = {"pair": "the pair (n, k) of the point", "shape": "the shape (m, n, k) of the point"}
-_METHODS = ("ours", "study", "roofline", "nearest")
+_METHODS = ("ours", *BASELINES)
 
 
 @dataclass(frozen=True)
