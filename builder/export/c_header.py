@@ -11,6 +11,7 @@ from gpperf_lite._forest import LARGEST_SUM
 from gpperf_lite._gemm import DTYPES
 
 from .answers import DEFAULT_CONFIDENCE, N_ANSWERS, answers_of
+from .bounds import bits_of_small_sizes
 from .c_tables import (
     CTables,
     add_answers,
@@ -59,7 +60,9 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
         *(_functions(form, one) for form, one in formulas.items()),
         filled(
             "answer.h",
-            DISPATCH_DESCRIBE=_dispatch(contents.forms, "describe", "ask, x, stride, physics"),
+            DISPATCH_DESCRIBE=_dispatch(
+                contents.forms, "describe", "ask, x, stride, physics, is_small"
+            ),
             DISPATCH_FINISH=_dispatch(contents.forms, "finish", "ask, physics, sums, out"),
         ),
         filled(
@@ -115,7 +118,9 @@ def _constants(contents: Contents, source: Source) -> str:
 def _structures(contents: Contents, formulas: dict[str, Formulas]) -> str:
     most = max(len(one.columns) for one in formulas.values())
     widths = max(len(rows_of(one.interval)) for one in contents.estimators)
+    bits = bits_of_small_sizes(formulas.values())
     constants = (
+        f"#define GPPERF__SMALL {2**bits if bits >= 0 else 0}\n"
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
         f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths} }};\n"
     )
@@ -184,7 +189,7 @@ def _functions(form: str, formulas: Formulas) -> str:
         (
             _function(
                 f"gpperf__describe_{form}",
-                f"{asked}float *x, size_t stride, gpperf__physics *physics",
+                f"{asked}float *x, size_t stride, gpperf__physics *physics, int is_small",
                 describe,
             ),
             _function(

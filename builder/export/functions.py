@@ -56,6 +56,23 @@ def _ends(statements: Statements, language: Language, formulas: Formulas) -> lis
     ]
 
 
+def _pairs(formulas: Formulas) -> dict[int, int]:
+    """Return the other one of each column that is divided with another, both ways.
+
+    They are quotients that nothing else needs.
+    """
+    roots = [*formulas.columns, *formulas.known.values(), *formulas.strays]
+    needed = {id(one) for node in in_order(roots) for one in node.args}
+    needed |= {id(one) for one in roots[len(formulas.columns) :]}
+    alone = [
+        number
+        for number, node in enumerate(formulas.columns)
+        if node.op == "/" and id(node) not in needed
+    ]
+    pairs = list(zip(alone[::2], alone[1::2], strict=False))
+    return dict(pairs) | {other: one for one, other in pairs}
+
+
 def _asked(nodes: Iterable[Node]) -> list[Node]:
     """Return the inputs that are of the question, not of a table of parameters."""
     return [one for one in in_order(nodes) if one.op == "input" and "[" not in one.value]
@@ -69,11 +86,20 @@ def describing(formulas: Formulas, language: Language) -> list[str]:
     times = _times(formulas)
     for one in _asked([*formulas.columns, *times.values(), *formulas.strays]):
         statements.give(one, language.member.format("ask", one.value))
-    columns = statements.need(formulas.columns)
+    pairs = _pairs(formulas) if language.quotients else {}
+    columns = {
+        number: statements.need(node.args if number in pairs else [node])
+        for number, node in enumerate(formulas.columns)
+    }
     named = statements.need(times.values())
     ends = _ends(statements, language, formulas)
     lines = statements.take()
-    lines += [language.column.format(number=n, text=text) for n, text in enumerate(columns)]
+    for number, texts in columns.items():
+        if number not in pairs:
+            lines += [language.column.format(number=number, text=texts[0])]
+        elif pairs[number] > number:
+            other = pairs[number]
+            lines += [language.quotients.format(number, *texts, other, *columns[other])]
     lines += [f"{physics[name]} = {text};" for name, text in zip(times, named, strict=True)]
     lines += [f"{physics['beyond']} = 1.0;", f"{outside} = 0;"]
     lines += ["if (" + " ||\n        ".join(f"{one} > {other}" for one, other in ends) + ") {"]

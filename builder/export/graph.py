@@ -11,18 +11,19 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-_FOLDED: dict[str, Callable[[float, float], float]] = {
+FOLDED: dict[str, Callable[..., float]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
     "/": operator.truediv,
-    "//": operator.floordiv,
+    "//": lambda one, more, other: (one + more) // other,
     "minimum": lambda one, other: one if one < other else other,
     "maximum": lambda one, other: one if one > other else other,
     ">": lambda one, other: float(one > other),
     "==": lambda one, other: float(one == other),
     "!=": lambda one, other: float(one != other),
 }
+"""Operations on numbers, as the runtime rounds them: "//" is (one + more) // other."""
 
 WHOLE = {"sum", "faded", "width", "least", "negated"}
 """Operations whose results are integers: sums of forests, and half-widths."""
@@ -78,7 +79,9 @@ class Node:
         return self.graph.node("/", other, self)
 
     def __floordiv__(self, other: Any) -> Node:
-        return self.graph.node("//", self, other)
+        # Of a sum, as those that round up are, its two parts are taken: exported code adds them its way.
+        parts = self.args if self.op == "+" else (self, 0.0)
+        return self.graph.node("//", *parts, other)
 
     def __gt__(self, other: Any) -> Node:
         return self.graph.node(">", self, other)
@@ -112,8 +115,8 @@ class Graph:
         """
         nodes = tuple(one if isinstance(one, Node) else self.constant(one) for one in args)
         values = [one.value for one in nodes if one.op == "constant"]
-        if len(values) == len(nodes) and op in _FOLDED:
-            return self.constant(_FOLDED[op](*values))
+        if len(values) == len(nodes) and op in FOLDED:
+            return self.constant(FOLDED[op](*values))
         if op in ("*", "/") and nodes[1].op == "constant" and nodes[1].value == 1.0:
             return nodes[0]
         if op == "*" and nodes[0].op == "constant" and nodes[0].value == 1.0:

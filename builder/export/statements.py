@@ -33,7 +33,8 @@ class Language:
 
     real, whole: declare a name. calls: texts of the operations that it calls. member: of a
     structure. column: gives a feature its place. outside: notes a way to lie outside. number: a
-    number, or an input that is one.
+    number, or an input that is one. quotients: gives two features their places, both of them
+    quotients; empty where they are divided one by one.
     """
 
     real: str
@@ -43,13 +44,14 @@ class Language:
     column: str
     outside: str
     number: str = "{}"
+    quotients: str = ""
 
 
 C = Language(
     "const double {} = {};",
     "const int32_t {} = {};",
     {
-        "//": "gpperf__floor_divide({0}, {1})",
+        "//": "gpperf__floor_divide({0}, {1}, {2}, is_small)",
         "octaves": "gpperf__octaves({0})",
         "faded": "gpperf__faded({0}, {1})",
         "width": "gpperf__width(intervals + head->{value}, {0}, ask)",
@@ -59,13 +61,14 @@ C = Language(
     "{}->{}",
     "x[{number} * stride] = (float){text};",
     "if ({text} > 1.0) physics->outside |= GPPERF_OUTSIDE_{way};",
+    quotients="gpperf__quotients(x + {0} * stride, {1}, {2}, x + {3} * stride, {4}, {5});",
 )
 VECTORS = Language(
     "const __m512d {} = {};",
     # Whole numbers are doubles as well: they are far below 2**53.
     "const __m512d {} = {};",
     {
-        "//": "gpperf__floor_divide_vbmi({0}, {1})",
+        "//": "gpperf__floor_divide_vbmi({0}, {1}, {2})",
         # Where both are equal it is the second one, as in Python.
         "minimum": "_mm512_min_pd({0}, {1})",
         "maximum": "_mm512_max_pd({0}, {1})",
@@ -94,7 +97,7 @@ JAVASCRIPT = Language(
     "const {} = {};",
     "const {} = {};",
     {
-        "//": "floorDivide({0}, {1})",
+        "//": "floorDivide({0} + {1}, {2})",
         "octaves": "octaves({0})",
         "faded": "Math.trunc({0} / {1})",
         "width": "width(head.{value}, {0}, {1})",

@@ -1,9 +1,23 @@
 /* ---- questions and answers ---- */
 
-GPPERF__INLINE void gpperf__physics_of(const gpperf__ask *ask, float *x, size_t stride, gpperf__physics *physics)
+GPPERF__INLINE void gpperf__describe(const gpperf__ask *ask, float *x, size_t stride,
+                                     gpperf__physics *physics, int is_small)
 {
     @DISPATCH_DESCRIBE@
     physics->outside |= ask->outside;
+}
+
+GPPERF__RARE static void gpperf__describe_large(const gpperf__ask *ask, float *x, size_t stride,
+                                                gpperf__physics *physics)
+{
+    gpperf__describe(ask, x, stride, physics, 0);
+}
+
+GPPERF__INLINE void gpperf__physics_of(const gpperf__ask *ask, float *x, size_t stride,
+                                       gpperf__physics *physics)
+{
+    if (ask->is_small) gpperf__describe(ask, x, stride, physics, 1);
+    else gpperf__describe_large(ask, x, stride, physics);
 }
 
 /* The largest part of the physical model's time: of equals the first. */
@@ -75,6 +89,7 @@ static int gpperf__sizes(const gpperf_gemm *gemm, gpperf__ask *ask)
     ask->n = gemm->n;
     ask->k = gemm->k;
     ask->batch = gemm->batch;
+    ask->is_small = (gemm->m | gemm->n | gemm->k | gemm->batch) < GPPERF__SMALL;
     return GPPERF_OK;
 }
 

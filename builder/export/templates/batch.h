@@ -247,15 +247,15 @@ GPPERF__VBMI static void gpperf__finish_vbmi(const gpperf__ask *ask, double(*tim
 }
 #endif
 
-/* The features and times of a block of rows; outside: bits of each. */
-static void gpperf__physics_of_rows(gpperf__ask *ask, double(*sizes)[64], int n, float(*x)[64],
-                                    double(*times)[64], uint32_t *outside)
+/* The features and times of a block of rows; outside: bits of each; large: a bit for each that is. */
+static void gpperf__physics_of_rows(gpperf__ask *ask, double(*sizes)[64], uint64_t large, int n,
+                                    float(*x)[64], double(*times)[64], uint32_t *outside)
 {
     uint64_t alone = ~(uint64_t)0; /* a bit for each row that is worked out on its own */
     int row;
 #ifdef GPPERF__X86
     if (gpperf__vectors() == 2) {
-        alone = 0;
+        alone = large;
         for (row = 0; row < n; row += 8)
             alone |= (uint64_t)gpperf__describe_vbmi(ask, sizes, row, x, times) << row;
     }
@@ -269,6 +269,7 @@ static void gpperf__physics_of_rows(gpperf__ask *ask, double(*sizes)[64], int n,
         ask->n = sizes[1][row];
         ask->k = sizes[2][row];
         ask->batch = sizes[3][row];
+        ask->is_small = !(large >> row & 1);
         gpperf__physics_of(ask, x[0] + row, 64, &physics);
 @PACK@
         outside[row] = physics.outside;
@@ -324,6 +325,7 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
 {
     float x[GPPERF__N_FEATURES][64];
     double sizes[4][64], times[8][64];
+    uint64_t large = 0;
     uint32_t outside[64];
     uint8_t bin[256][64];
     int32_t sums[3][64];
@@ -335,6 +337,7 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
         sizes[1][row] = ask->n;
         sizes[2][row] = ask->k;
         sizes[3][row] = ask->batch;
+        large |= (uint64_t)!ask->is_small << row;
     }
     n = row;
     /* Places without a row are computed as well, and thrown away. */
@@ -342,7 +345,7 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
         for (i = 0; i < 4; i++) sizes[i][row] = n ? sizes[i][0] : 1.0;
         for (i = 0; i < GPPERF__N_FEATURES; i++) x[i][row] = 0.0f;
     }
-    gpperf__physics_of_rows(ask, sizes, n, x, times, outside);
+    gpperf__physics_of_rows(ask, sizes, large, n, x, times, outside);
     memset(sums, 0, sizeof sums); /* of a forest that is not there */
     gpperf__sums_of_rows(ask->head->runtime, x, bin, sums[0]);
     if (ask->head->power >= 0) gpperf__sums_of_rows(ask->head->power, x, bin, sums[1]);

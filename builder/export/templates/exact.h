@@ -55,7 +55,9 @@
 
 #if defined(__GNUC__)
 #define GPPERF__INLINE __attribute__((always_inline)) static inline
+#define GPPERF__RARE __attribute__((noinline, cold))
 #else
+#define GPPERF__RARE
 #define GPPERF__INLINE static
 #endif
 

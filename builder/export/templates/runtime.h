@@ -8,20 +8,34 @@ static double gpperf__floor_divide_large(double one, double other)
     return quotient - whole > 0.5 ? whole + 1.0 : whole;
 }
 
-/* Whole numbers divided, and rounded down: by a constant as integers, for which no divider is needed. */
-GPPERF__INLINE double gpperf__floor_divide(double one, double other)
+/* (one + more) / other of whole numbers, rounded down. Of small sizes it is the nearest whole number to a
+   quotient that is (other - 1) / (2 * other) less, and no tie; a large number that is added leaves it. */
+GPPERF__INLINE double gpperf__floor_divide(double one, double more, double other, int is_small)
 {
-    if (!(one < 9007199254740992.0)) return gpperf__floor_divide_large(one, other);
-#if defined(__GNUC__)
-    if (__builtin_constant_p(other))
-        return (double)(int64_t)((uint64_t)(int64_t)one / (uint64_t)(int64_t)other);
+    GPPERF__EXACT
+    const double large = 6755399441055744.0, sum = one + more; /* 1.5 * 2**52 */
+    if (is_small) return ((one + (more - (other - 1.0) * 0.5)) * (1.0 / other) + large) - large;
+    if (!(sum < 9007199254740992.0)) return gpperf__floor_divide_large(sum, other);
+    return (double)(int64_t)(sum / other);
+}
+
+/* Two quotients, rounded to floats. */
+GPPERF__INLINE void gpperf__quotients(float *first, double one, double other, float *second, double more,
+                                      double another)
+{
+#ifdef GPPERF__X86
+    const __m128 both = _mm_cvtpd_ps(_mm_div_pd(_mm_set_pd(more, one), _mm_set_pd(another, other)));
+    _mm_store_ss(first, both);
+    _mm_store_ss(second, _mm_shuffle_ps(both, both, 1));
+#else
+    *first = (float)(one / other);
+    *second = (float)(more / another);
 #endif
-    return (double)(int64_t)(one / other);
 }
 
 static int32_t gpperf__faded(int32_t units, double beyond)
 {
-    return (int32_t)((double)units / beyond);
+    return beyond == 1.0 ? units : (int32_t)((double)units / beyond);
 }
 
 /* 2**(units / 8192): a table of the low bits, and a product for each of the high ones, in the order in

@@ -45,7 +45,7 @@ typedef struct gpperf__ask {
     gpperf__between between;
     double m, n, k, batch, reads_c, a_is_row_major, b_is_row_major, confidence;
     uint32_t outside;
-    int32_t kernel;
+    int32_t kernel, is_small;
 } gpperf__ask;
 
 typedef struct gpperf__stored {

@@ -64,23 +64,13 @@ GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int f
     }
 }
 
-/* Beyond 2**53 whole numbers are divided one by one. */
-GPPERF__VBMI static __m512d gpperf__floor_divide_each(__m512d one, __m512d other)
+/* Whole numbers of small sizes divided, and rounded down, as gpperf__floor_divide does. */
+GPPERF__VBMI GPPERF__INLINE __m512d gpperf__floor_divide_vbmi(__m512d one, __m512d more, __m512d other)
 {
-    double ones[8], others[8];
-    int i;
-    _mm512_storeu_pd(ones, one);
-    _mm512_storeu_pd(others, other);
-    for (i = 0; i < 8; i++) ones[i] = gpperf__floor_divide(ones[i], others[i]);
-    return _mm512_loadu_pd(ones);
-}
-
-/* Whole numbers divided, and rounded down; in place, where a power of two becomes a product. */
-GPPERF__VBMI GPPERF__INLINE __m512d gpperf__floor_divide_vbmi(__m512d one, __m512d other)
-{
-    if (_mm512_cmp_pd_mask(one, _mm512_set1_pd(9007199254740992.0), _CMP_GE_OQ))
-        return gpperf__floor_divide_each(one, other);
-    return _mm512_roundscale_pd(one / other, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    GPPERF__EXACT
+    const __m512d unit = _mm512_set1_pd(1.0), less = (other - unit) * _mm512_set1_pd(0.5);
+    return _mm512_roundscale_pd((one + (more - less)) * (unit / other),
+                                _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
 /* 2**(units / 8192) of whole numbers: the products of gpperf__octaves. */
