@@ -23,7 +23,7 @@ from .c_tables import (
     quoted,
 )
 from .contents import Contents, rows_of
-from .forests import forest_tables_of
+from .forests import ForestTables, columns_of, forest_tables_of
 from .functions import PHYSICS, describing, describing_rows, finishing, finishing_rows
 from .source import Source, card_of
 from .statements import C
@@ -46,12 +46,13 @@ class Header:
 def header_of(contents: Contents, source: Source, file: str) -> Header:
     """Return the header of a model; file: the name that it will have."""
     formulas = {form: formulas_of(contents, form) for form in contents.forms}
-    tables = _tables(contents, formulas)
+    forests = forest_tables_of(contents)
+    tables = _tables(contents, formulas, forests)
     parts = [
         _head(contents, source, file, tables.n_bytes),
         filled("api.h", CONSTANTS=_constants(contents, source), DTYPES=_dtype_names(DTYPES)),
         filled("exact.h"),
-        _structures(contents, formulas),
+        _structures(contents, formulas, forests),
         "\n".join(tables.lines),
         filled("runtime.h", LARGEST_SUM=str(LARGEST_SUM)),
         *([filled("least.h")] if contents.is_wide_outside else []),
@@ -115,26 +116,32 @@ def _constants(contents: Contents, source: Source) -> str:
     return "\n".join(lines)
 
 
-def _structures(contents: Contents, formulas: dict[str, Formulas]) -> str:
+def _structures(
+    contents: Contents, formulas: dict[str, Formulas], forests: Sequence[ForestTables]
+) -> str:
     most = max(len(one.columns) for one in formulas.values())
     widths = max(len(rows_of(one.interval)) for one in contents.estimators)
+    columns = max(len(one.feature) for one in columns_of(forests))
     bits = bits_of_small_sizes(formulas.values())
     constants = (
         f"#define GPPERF__SMALL {2**bits if bits >= 0 else 0}\n"
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
-        f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths} }};\n"
+        f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths}, "
+        f"GPPERF__MOST_COLUMNS = {columns} }};\n"
     )
     fields = ", ".join(PHYSICS)
     return constants + filled("structures.h", PHYSICS=fields)
 
 
-def _tables(contents: Contents, formulas: dict[str, Formulas]) -> CTables:
+def _tables(
+    contents: Contents, formulas: dict[str, Formulas], forests: Sequence[ForestTables]
+) -> CTables:
     tables = CTables()
     add_arithmetic(tables)
     for form, one in formulas.items():
         add_parameters(tables, form, one)
     add_intervals(tables, [one.interval for one in contents.estimators])
-    add_forests(tables, forest_tables_of(contents))
+    add_forests(tables, forests)
     add_heads(tables, contents, formulas)
     tables.add_texts("kernels", [kernel.name for kernel in contents.artefact.kernels])
     tables.add_texts("dtypes", list(DTYPES))

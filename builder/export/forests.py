@@ -1,12 +1,10 @@
-"""The tables of forests: questions in bytes, so that many are answered at a time.
+"""Forests as tables that exported code walks: questions as whole numbers, many at a time.
 
-A feature is put into a bin once: the number of thresholds of the forest that it is above. A
-question is then whether a bin is greater than a rank, a byte each. A feature with more than 255
+A feature is put into a bin once: the number of thresholds that it is above. A question is then
+whether a bin is greater than a rank, a byte each. Forests that are asked together share their bins:
+a column has the thresholds that any of them compares its feature with. A feature with more than 255
 thresholds is several columns, each with some of them. Trees are padded to a multiple of 64, whose
 questions are answered no, and thresholds of a column to a multiple of 16 with infinity.
-
-A column of more than 16 thresholds begins with 16 pivots: the last threshold of each block of 16
-but the last one, so that two blocks are looked at in place of all.
 
 The questions of a level stand side by side, tree by tree. In which order a tree asks them is its
 own: here those come first whose answer is nearly always the same, so that leaves that are met often
@@ -15,7 +13,7 @@ lie side by side in a cache.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from gpperf_lite._forest import Forest
 
-from .contents import Contents
+from .contents import Contents, Head
 
 TREES = 64
 """Trees of a block."""
@@ -33,29 +31,51 @@ THRESHOLDS = 16
 
 _MOST_IN_A_COLUMN = 255
 
+_MOST_SHARED = 64
+"""Columns that forests may share: as many bins as are looked up at once."""
+
 
 @dataclass(frozen=True)
-class ForestTables:
-    """One forest as tables.
+class ColumnTables:
+    """The columns that some forests look at.
 
     feature: of each column, an index into the features that are computed. count: of thresholds, of
-    each column. threshold: of all columns one after the other. column, rank: uint8 arrays of shape
-    (depth, n_padded_trees). leaves: int16 array of shape (n_trees, 2**depth).
+    each column. threshold: of all columns one after the other, each in blocks of 16.
     """
 
     feature: NDArray[np.uint8]
     count: NDArray[np.uint8]
     threshold: NDArray[np.float32]
+
+    @property
+    def n_blocks(self) -> NDArray[np.int64]:
+        """Blocks of thresholds of each column."""
+        return -(-self.count.astype(np.int64) // THRESHOLDS)
+
+    @property
+    def first_block(self) -> NDArray[np.int64]:
+        """The first block of each column."""
+        return np.cumsum(self.n_blocks) - self.n_blocks
+
+    def pivots(self, column: int) -> NDArray[np.float32]:
+        """Return the last threshold of each block of a column but the last: they tell the block."""
+        first, n_blocks = int(self.first_block[column]), int(self.n_blocks[column])
+        return self.threshold.reshape(-1, THRESHOLDS)[first : first + n_blocks - 1, -1]
+
+
+@dataclass(frozen=True)
+class ForestTables:
+    """One forest as tables.
+
+    columns: at which it looks. column, rank: uint8 arrays of shape (depth, n_padded_trees).
+    leaves: int16 array of shape (n_trees, 2**depth).
+    """
+
+    columns: ColumnTables
     column: NDArray[np.uint8]
     rank: NDArray[np.uint8]
     leaves: NDArray[np.int16]
     bias: int
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of all tables."""
-        tables = (self.feature, self.count, self.threshold, self.column, self.rank, self.leaves)
-        return sum(one.nbytes for one in tables)
 
 
 def forest_tables_of(contents: Contents) -> list[ForestTables]:
@@ -63,41 +83,81 @@ def forest_tables_of(contents: Contents) -> list[ForestTables]:
     found: dict[int, ForestTables] = {}
     for form in contents.forms:
         features, usual = contents.features_of(form), contents.usual_columns(form)
-        numbers = {number for head in contents.of_form(form) for number in head.estimators}
-        for number in numbers - {-1}:
-            found[number] = tables_of(contents.forests[number], features, usual)
+        for numbers in _asked_together(contents.of_form(form), contents.forests):
+            forests = [contents.forests[number] for number in numbers]
+            found |= zip(numbers, tables_of(forests, features, usual), strict=True)
     return [found[number] for number in range(len(contents.estimators))]
 
 
-def tables_of(forest: Forest, features: Sequence[int], usual: NDArray[np.float32]) -> ForestTables:
-    """Return the tables of a forest.
+def columns_of(tables: Iterable[ForestTables]) -> list[ColumnTables]:
+    """Return the columns of forests, those that are shared once."""
+    return list({id(one.columns): one.columns for one in tables}.values())
 
-    features: those that are computed, of which it sees some. usual: all features of usual
+
+def tables_of(
+    forests: Sequence[Forest], features: Sequence[int], usual: NDArray[np.float32]
+) -> list[ForestTables]:
+    """Return the tables of forests that share their columns.
+
+    features: those that are computed, of which they see some. usual: all features of usual
     questions, float32 array of shape (n_features, n_rows), by which levels are put in order.
 
     4096 trees of depth 8, the most that an artefact may have, need no more than 256 columns.
     """
-    unique = {
-        feature: np.unique(forest.threshold[forest.feature == feature])
-        for feature in np.unique(forest.feature).tolist()
-    }
-    columns = _columns(unique)
+    thresholds = _thresholds_of(forests)
+    columns = list(_columns(thresholds))
+    shared = ColumnTables(
+        np.array([features.index(feature) for feature, _ in columns], np.uint8),
+        np.array([len(part) for _, part in columns], np.uint8),
+        np.concatenate([_padded(part) for _, part in columns]),
+    )
     first = {feature: number for number, (feature, _) in reversed(list(enumerate(columns)))}
+    return [_tables_of(forest, shared, thresholds, first, usual) for forest in forests]
+
+
+def _asked_together(heads: Iterable[Head], forests: Sequence[Forest]) -> list[list[int]]:
+    """Return the numbers of forests by the columns that they share.
+
+    A forest joins the one of the runtime that is asked beside it first, where there is room.
+    """
+    groups: list[list[int]] = []
+    of_forest: dict[int, list[int]] = {}
+    for head in heads:
+        runtime, *others = (number for number in head.estimators if number >= 0)
+        for number in (runtime, *others):
+            if number in of_forest:
+                continue
+            group = of_forest.get(runtime, [])
+            both = _thresholds_of([forests[one] for one in (*group, number)])
+            if not group or len(list(_columns(both))) > _MOST_SHARED:
+                group = []
+                groups.append(group)
+            group.append(number)
+            of_forest[number] = group
+    return groups
+
+
+def _tables_of(
+    forest: Forest,
+    columns: ColumnTables,
+    thresholds: dict[int, NDArray[np.float32]],
+    first: dict[int, int],
+    usual: NDArray[np.float32],
+) -> ForestTables:
+    """Return the tables of one forest; first: the first column of each feature."""
     n_trees, depth = forest.feature.shape
     column = np.zeros((n_trees, depth), np.int64)
     rank = np.zeros((n_trees, depth), np.int64)
-    for feature, thresholds in unique.items():
+    for feature in np.unique(forest.feature).tolist():
         asked = forest.feature == feature
-        place = np.searchsorted(thresholds, forest.threshold[asked])
+        place = np.searchsorted(thresholds[feature], forest.threshold[asked])
         column[asked] = first[feature] + place // _MOST_IN_A_COLUMN
         rank[asked] = place % _MOST_IN_A_COLUMN
     yes = (usual[forest.feature] > forest.threshold[..., None]).mean(axis=2)
     order = np.argsort(-np.abs(yes - 0.5), axis=1, kind="stable")
     padded = -(-n_trees // TREES) * TREES
     return ForestTables(
-        np.array([features.index(feature) for feature, _ in columns], np.uint8),
-        np.array([len(part) for _, part in columns], np.uint8),
-        np.concatenate([_padded(part) for _, part in columns]),
+        columns,
         _by_level(np.take_along_axis(column, order, 1), padded, 0),
         _by_level(np.take_along_axis(rank, order, 1), padded, _MOST_IN_A_COLUMN),
         _leaves_in_order(forest.leaves, order),
@@ -105,28 +165,26 @@ def tables_of(forest: Forest, features: Sequence[int], usual: NDArray[np.float32
     )
 
 
-def _columns(unique: dict[int, NDArray[np.float32]]) -> list[tuple[int, NDArray[np.float32]]]:
-    """Return the feature and the thresholds of each column, both rising.
+def _thresholds_of(forests: Sequence[Forest]) -> dict[int, NDArray[np.float32]]:
+    """Return the thresholds with which forests compare each feature, both rising."""
+    feature = np.concatenate([one.feature.ravel() for one in forests])
+    threshold = np.concatenate([one.threshold.ravel() for one in forests])
+    return {one: np.unique(threshold[feature == one]) for one in np.unique(feature).tolist()}
 
-    unique: the thresholds of each feature, both rising.
-    """
-    return [
-        (feature, thresholds[start : start + _MOST_IN_A_COLUMN])
-        for feature, thresholds in unique.items()
-        for start in range(0, len(thresholds), _MOST_IN_A_COLUMN)
-    ]
+
+def _columns(
+    thresholds: dict[int, NDArray[np.float32]],
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield the feature and the thresholds of each column, both rising."""
+    for feature, every in thresholds.items():
+        for start in range(0, len(every), _MOST_IN_A_COLUMN):
+            yield feature, every[start : start + _MOST_IN_A_COLUMN]
 
 
 def _padded(thresholds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the thresholds of a column as a multiple of 16, after its pivots where it has them."""
+    """Return the thresholds of a column as a multiple of 16."""
     lacking = -len(thresholds) % THRESHOLDS
-    padded = np.concatenate([thresholds, np.full(lacking, np.inf, np.float32)])
-    if len(padded) == THRESHOLDS:
-        return padded
-    pivots = np.full(THRESHOLDS, np.inf, np.float32)
-    lasts = padded[THRESHOLDS - 1 : -1 : THRESHOLDS]
-    pivots[: len(lasts)] = lasts
-    return np.concatenate([pivots, padded])
+    return np.concatenate([thresholds, np.full(lacking, np.inf, np.float32)])
 
 
 def _by_level(values: NDArray[np.int64], n_padded: int, filler: int) -> NDArray[np.uint8]:

@@ -79,7 +79,7 @@ class Node:
         return self.graph.node("/", other, self)
 
     def __floordiv__(self, other: Any) -> Node:
-        # Of a sum, as those that round up are, its two parts are taken: exported code adds them its way.
+        # Of a sum, which those that round up are of, exported code adds the parts in its own way.
         parts = self.args if self.op == "+" else (self, 0.0)
         return self.graph.node("//", *parts, other)
 

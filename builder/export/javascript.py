@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import gpperf_lite
 from gpperf_lite._estimator import TIMED
@@ -17,7 +18,7 @@ from gpperf_lite._interval import Interval
 
 from .answers import FIGURES, Answer, answers_of
 from .contents import TIMED_NUMBERS, Contents, Head, bits_of, rows_of
-from .forests import ForestTables, forest_tables_of
+from .forests import THRESHOLDS, ColumnTables, ForestTables, columns_of, forest_tables_of
 from .functions import OUTSIDE, describing, finishing, outside_of
 from .source import Source, card_of
 from .statements import JAVASCRIPT
@@ -40,12 +41,13 @@ def module_of(contents: Contents, source: Source, file: str) -> tuple[str, int]:
     """Return the text of the module of a model, and the bytes of its tables."""
     formulas = {form: formulas_of(contents, form) for form in contents.forms}
     forests = forest_tables_of(contents)
-    n_bytes = sum(one.n_bytes for one in forests)
+    arrays = _arrays(forests, columns_of(forests))
+    n_bytes = sum(one.nbytes for one in arrays.values())
     formulas_text = ", ".join(f"[describe_{form}, finish_{form}]" for form in contents.forms)
     parts = [
         filled("head.mjs", **facts_of(contents, source, file, n_bytes, "// ")),
         *_exports(contents, source),
-        *_tables(contents, formulas, forests),
+        *_tables(contents, formulas, forests, arrays),
         filled("runtime.mjs"),
         filled("forests.mjs", LARGEST_SUM=str(LARGEST_SUM)),
         *(_functions(form, one) for form, one in formulas.items()),
@@ -79,20 +81,24 @@ def _exports(contents: Contents, source: Source) -> list[str]:
 
 
 def _tables(
-    contents: Contents, formulas: dict[str, Formulas], forests: Sequence[ForestTables]
+    contents: Contents,
+    formulas: dict[str, Formulas],
+    forests: Sequence[ForestTables],
+    arrays: dict[str, NDArray[Any]],
 ) -> list[str]:
     heads: dict[str, list[Any]] = {
         dtype: [None] * len(contents.artefact.kernels) for dtype in contents.defaults
     }
     for head in contents.heads:
         heads[head.dtype][head.kernel] = _head(head, contents, formulas[head.form])
-    most = max(len(one.columns) for one in formulas.values())
+    most, columns = max(len(one.columns) for one in formulas.values()), columns_of(forests)
     roots = powers_of_two(1 << np.arange(_BITS)).tolist()
     tables = {
         "N_FEATURES": str(most),
         "ROOTS": _json(roots),
         "INTERVALS": _json([_interval(one.interval) for one in contents.estimators]),
-        "FORESTS": _json(_forests(forests)),
+        "COLUMNS": _json(_columns(columns)),
+        "FORESTS": _json(_forests(forests, columns)),
         # What is not there is undefined, not null.
         "HEADS": _json(heads).replace("null", "undefined"),
         "DEFAULTS": _json(contents.defaults),
@@ -102,11 +108,25 @@ def _tables(
         "FIGURES": _json([camel(name) for name in FIGURES]),
         "ANSWERS": _json([_answer(one, contents) for one in answers_of(contents)]),
     }
-    for name, ctype in (("threshold", "<f4"), ("column", "u1"), ("rank", "u1"), ("leaves", "<i2")):
-        flat = np.concatenate([getattr(one, name).ravel() for one in forests])
-        tables[f"{name.upper()}_TEXT"] = _base64(flat.astype(ctype).tobytes())
+    tables |= {f"{name}_TEXT": _base64(one.tobytes()) for name, one in arrays.items()}
     tables["WASM_TEXT"] = _base64(bytes_of("forest.wasm"))
     return [f"const {name} = {text};" for name, text in tables.items()]
+
+
+def _arrays(
+    forests: Sequence[ForestTables], columns: Sequence[ColumnTables]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of all forests, one after the other, little-endian."""
+    parts: dict[str, tuple[str, Iterable[NDArray[Any]]]] = {
+        "THRESHOLD": ("<f4", (part for one in columns for part in _with_pivots(one))),
+        "COLUMN": ("u1", (one.column for one in forests)),
+        "RANK": ("u1", (one.rank for one in forests)),
+        "LEAVES": ("<i2", (one.leaves for one in forests)),
+    }
+    return {
+        name: np.concatenate([one.ravel() for one in some]).astype(ctype)
+        for name, (ctype, some) in parts.items()
+    }
 
 
 def _base64(values: bytes) -> str:
@@ -122,25 +142,44 @@ def _interval(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _forests(forests: Sequence[ForestTables]) -> list[dict[str, Any]]:
-    rows, leaf, threshold, question = [], 0, 0, 0
+def _with_pivots(columns: ColumnTables) -> Iterator[NDArray[np.float32]]:
+    """Yield the thresholds of each column, behind a block of its pivots where it has them."""
+    blocks = columns.threshold.reshape(-1, THRESHOLDS)
+    for column, first in enumerate(columns.first_block.tolist()):
+        pivots = columns.pivots(column)
+        if len(pivots):
+            yield np.pad(pivots, (0, THRESHOLDS - len(pivots)), constant_values=np.inf)
+        yield blocks[first : first + len(pivots) + 1].ravel()
+
+
+def _columns(columns: Sequence[ColumnTables]) -> list[dict[str, Any]]:
+    rows, first = [], 0
+    for one in columns:
+        place = {"firstThreshold": first}
+        rows.append({"features": one.feature.tolist(), "counts": one.count.tolist()} | place)
+        first += sum(map(len, _with_pivots(one)))
+    return rows
+
+
+def _forests(
+    forests: Sequence[ForestTables], columns: Sequence[ColumnTables]
+) -> list[dict[str, Any]]:
+    numbers = {id(one): number for number, one in enumerate(columns)}
+    rows, leaf, question = [], 0, 0
     for one in forests:
         depth, n_padded = one.column.shape
         rows.append(
             {
                 "firstLeaf": leaf,
-                "firstThreshold": threshold,
                 "firstQuestion": question,
+                "columns": numbers[id(one.columns)],
                 "bias": one.bias,
                 "nTrees": len(one.leaves),
                 "nPadded": n_padded,
                 "depth": depth,
-                "features": one.feature.tolist(),
-                "counts": one.count.tolist(),
             }
         )
-        leaf, threshold = leaf + one.leaves.size, threshold + one.threshold.size
-        question += one.column.size
+        leaf, question = leaf + one.leaves.size, question + one.column.size
     return rows
 
 

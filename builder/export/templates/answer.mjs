@@ -55,11 +55,7 @@ function answer(head, gemm, confidence) {
   };
   const [describe, finish] = FORMULAS[head.form];
   const physics = describe(head, ask);
-  const sums = {
-    runtime: sumOf(head.runtime),
-    power: head.power < 0 ? 0 : sumOf(head.power),
-    sustained: head.sustained < 0 ? 0 : sumOf(head.sustained),
-  };
+  const sums = sumsOf(head);
   const p = finish(head, ask, physics, sums);
   const { compute_s: compute, memory_s: memory, launch_s: launch } = physics;
   const largest = compute >= memory ? compute : memory;

@@ -18,16 +18,16 @@ GPPERF__VBMI GPPERF__INLINE __m512 gpperf__thresholds_at_vbmi(const float *thres
     return found;
 }
 
-/* The number of thresholds that each of 16 rows is above: pivots, which stand before them where there is
-   more than one block, tell the block, and halving the place in it. */
-GPPERF__VBMI GPPERF__INLINE __m512i gpperf__bins_of_16_vbmi(const float *threshold, int n_blocks,
-                                                            __m512 value)
+/* The number of thresholds that each of 16 rows is above: pivots tell the block, and halving the place
+   in it. */
+GPPERF__VBMI GPPERF__INLINE __m512i gpperf__bins_of_16_vbmi(const float *threshold, const float *pivot,
+                                                            int n_blocks, __m512 value)
 {
     __m512i bin = _mm512_setzero_si512();
     __mmask16 above;
     int block, step;
     for (block = 0; block < n_blocks - 1; block++) {
-        above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(threshold[block - 16]), _CMP_GT_OQ);
+        above = _mm512_cmp_ps_mask(value, _mm512_set1_ps(pivot[16 * block]), _CMP_GT_OQ);
         bin = _mm512_mask_add_epi32(bin, above, bin, _mm512_set1_epi32(16));
     }
     GPPERF__UNROLL
@@ -42,13 +42,13 @@ GPPERF__VBMI GPPERF__INLINE __m512i gpperf__bins_of_16_vbmi(const float *thresho
 }
 
 /* The bins of 64 rows in one column; n_blocks: of its thresholds. */
-GPPERF__VBMI GPPERF__INLINE void gpperf__bins_of_column_vbmi(const float *threshold, int n_blocks,
-                                                             const float *x, uint8_t *bin)
+GPPERF__VBMI GPPERF__INLINE void gpperf__bins_of_column_vbmi(const float *threshold, const float *pivot,
+                                                             int n_blocks, const float *x, uint8_t *bin)
 {
     int row;
     for (row = 0; row < 64; row += 16) {
         const __m512i bins =
-            gpperf__bins_of_16_vbmi(threshold, n_blocks, _mm512_loadu_ps(x + row));
+            gpperf__bins_of_16_vbmi(threshold, pivot, n_blocks, _mm512_loadu_ps(x + row));
         _mm_storeu_si128((__m128i *)(void *)(bin + row), _mm512_cvtepi32_epi8(bins));
     }
 }
@@ -69,24 +69,26 @@ GPPERF__VBMI static void gpperf__bins_of_few_vbmi(const float *threshold, int co
     }
 }
 
-GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
+GPPERF__VBMI static void gpperf__bins_of_rows_vbmi(const gpperf__columns *columns, float(*x)[64],
                                                    uint8_t(*bin)[64])
 {
-    const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *counts = gpperf__count + forest->first_column;
-    const float *threshold = gpperf__threshold + forest->first_threshold;
+    const uint8_t *feature = gpperf__feature + columns->first_column;
+    const uint8_t *counts = gpperf__count + columns->first_column;
+    const uint8_t *n_pivots = gpperf__n_pivots + columns->first_column / 16;
+    const float *threshold = gpperf__threshold + columns->first_threshold;
+    const float *pivots = gpperf__pivot + columns->first_pivot;
     int column;
-    for (column = 0; column < forest->n_columns; column++) {
+    for (column = 0; column < columns->n_columns; column++) {
         const int n_blocks = (counts[column] + 15) / 16;
-        const float *value = x[feature[column]];
-        threshold += n_blocks > 1 ? 16 : 0; /* behind the pivots */
+        const float *value = x[feature[column]], *pivot = pivots + column % 16;
         if (counts[column] <= 8) gpperf__bins_of_few_vbmi(threshold, counts[column], value, bin[column]);
-        else if (n_blocks == 1) gpperf__bins_of_column_vbmi(threshold, 1, value, bin[column]);
-        else if (n_blocks == 2) gpperf__bins_of_column_vbmi(threshold, 2, value, bin[column]);
-        else if (n_blocks == 3) gpperf__bins_of_column_vbmi(threshold, 3, value, bin[column]);
-        else if (n_blocks == 4) gpperf__bins_of_column_vbmi(threshold, 4, value, bin[column]);
-        else gpperf__bins_of_column_vbmi(threshold, n_blocks, value, bin[column]);
+        else if (n_blocks == 1) gpperf__bins_of_column_vbmi(threshold, pivot, 1, value, bin[column]);
+        else if (n_blocks == 2) gpperf__bins_of_column_vbmi(threshold, pivot, 2, value, bin[column]);
+        else if (n_blocks == 3) gpperf__bins_of_column_vbmi(threshold, pivot, 3, value, bin[column]);
+        else if (n_blocks == 4) gpperf__bins_of_column_vbmi(threshold, pivot, 4, value, bin[column]);
+        else gpperf__bins_of_column_vbmi(threshold, pivot, n_blocks, value, bin[column]);
         threshold += 16 * n_blocks;
+        if (column % 16 == 15) pivots += 16 * n_pivots[column / 16];
     }
 }
 
@@ -142,7 +144,7 @@ GPPERF__VBMI GPPERF__INLINE void gpperf__totals_of_rows_vbmi(const gpperf__fores
         sum1 = _mm512_add_epi32(sum1, _mm512_srai_epi32(_mm512_slli_epi32(odd, 16), 16));
         sum2 = _mm512_add_epi32(sum2, _mm512_srai_epi32(even, 16));
         sum3 = _mm512_add_epi32(sum3, _mm512_srai_epi32(odd, 16));
-        leaves += (ptrdiff_t)1 << depth;
+        leaves += ((ptrdiff_t)1 << depth) + (tree % 8 == 7 ? 32 : 0);
     }
     _mm512_i32scatter_epi32(sums, fourth, sum0, 4);
     _mm512_i32scatter_epi32(sums + 1, fourth, sum1, 4);
@@ -150,32 +152,28 @@ GPPERF__VBMI GPPERF__INLINE void gpperf__totals_of_rows_vbmi(const gpperf__fores
     _mm512_i32scatter_epi32(sums + 3, fourth, sum3, 4);
 }
 
-GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest, float(*x)[64],
-                                                   uint8_t(*bin)[64], int32_t *sums)
+GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest, uint8_t(*bin)[64],
+                                                   int32_t *sums)
 {
-    int row;
-    gpperf__bins_of_rows_vbmi(forest, x, bin);
     switch (forest->depth) {
     case 6: gpperf__totals_of_rows_vbmi(forest, 6, bin, sums); break;
     case 8: gpperf__totals_of_rows_vbmi(forest, 8, bin, sums); break;
     default: gpperf__totals_of_rows_vbmi(forest, forest->depth, bin, sums);
     }
-    for (row = 0; row < 64; row++) sums[row] = gpperf__cut(sums[row]);
 }
 
 #endif
 
-GPPERF__INLINE void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)[64],
-                                         uint8_t(*bin)[64])
+GPPERF__INLINE void gpperf__bins_of_rows_plain(const gpperf__columns *columns, float(*x)[64],
+                                               uint8_t(*bin)[64])
 {
-    const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *counts = gpperf__count + forest->first_column;
-    const float *threshold = gpperf__threshold + forest->first_threshold;
+    const uint8_t *feature = gpperf__feature + columns->first_column;
+    const uint8_t *counts = gpperf__count + columns->first_column;
+    const float *threshold = gpperf__threshold + columns->first_threshold;
     int column, i, row;
-    for (column = 0; column < forest->n_columns; column++) {
+    for (column = 0; column < columns->n_columns; column++) {
         const float *value = x[feature[column]];
         int32_t count[64];
-        threshold += counts[column] > 16 ? 16 : 0;
         memset(count, 0, sizeof count);
         for (i = 0; i < counts[column]; i++) {
             const float one = threshold[i];
@@ -186,14 +184,13 @@ GPPERF__INLINE void gpperf__bins_of_rows(const gpperf__forest *forest, float(*x)
     }
 }
 
-GPPERF__INLINE void gpperf__sums_of_rows_plain(const gpperf__forest *forest, float(*x)[64],
-                                               uint8_t(*bin)[64], int32_t *sums)
+GPPERF__INLINE void gpperf__sums_of_rows_plain(const gpperf__forest *forest, uint8_t(*bin)[64],
+                                               int32_t *sums)
 {
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     const uint8_t *columns = gpperf__column + forest->first_question;
     const uint8_t *ranks = gpperf__rank + forest->first_question;
     int tree, level, row;
-    gpperf__bins_of_rows(forest, x, bin);
     for (row = 0; row < 64; row++) sums[row] = forest->bias;
     for (tree = 0; tree < forest->n_trees; tree++) {
         uint8_t leaf[64];
@@ -204,30 +201,63 @@ GPPERF__INLINE void gpperf__sums_of_rows_plain(const gpperf__forest *forest, flo
             for (row = 0; row < 64; row++) leaf[row] = (uint8_t)(2 * leaf[row] + (one[row] > rank));
         }
         for (row = 0; row < 64; row++) sums[row] += leaves[leaf[row]];
-        leaves += (ptrdiff_t)1 << forest->depth;
+        leaves += ((ptrdiff_t)1 << forest->depth) + (tree % 8 == 7 ? 32 : 0);
     }
-    for (row = 0; row < 64; row++) sums[row] = gpperf__cut(sums[row]);
 }
 
 #ifdef GPPERF__X86
 /* The same code, for a compiler that may use AVX2. */
-GPPERF__AVX2 static void gpperf__sums_of_rows_avx2(const gpperf__forest *forest, float(*x)[64],
-                                                   uint8_t(*bin)[64], int32_t *sums)
+GPPERF__AVX2 static void gpperf__bins_of_rows_avx2(const gpperf__columns *columns, float(*x)[64],
+                                                   uint8_t(*bin)[64])
 {
-    gpperf__sums_of_rows_plain(forest, x, bin, sums);
+    gpperf__bins_of_rows_plain(columns, x, bin);
+}
+
+GPPERF__AVX2 static void gpperf__sums_of_rows_avx2(const gpperf__forest *forest, uint8_t(*bin)[64],
+                                                   int32_t *sums)
+{
+    gpperf__sums_of_rows_plain(forest, bin, sums);
 }
 #endif
 
-static void gpperf__sums_of_rows(int estimator, float(*x)[64], uint8_t(*bin)[64], int32_t *sums)
+static void gpperf__bins_of_rows(const gpperf__columns *columns, float(*x)[64], uint8_t(*bin)[64])
 {
-    const gpperf__forest *forest = gpperf__forests + estimator;
 #ifdef GPPERF__X86
     const int vectors = gpperf__vectors();
-    if (vectors == 2) gpperf__sums_of_rows_vbmi(forest, x, bin, sums);
-    else if (vectors == 1) gpperf__sums_of_rows_avx2(forest, x, bin, sums);
+    if (vectors == 2) gpperf__bins_of_rows_vbmi(columns, x, bin);
+    else if (vectors == 1) gpperf__bins_of_rows_avx2(columns, x, bin);
     else
 #endif
-        gpperf__sums_of_rows_plain(forest, x, bin, sums);
+        gpperf__bins_of_rows_plain(columns, x, bin);
+}
+
+/* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
+static void gpperf__sums_of_rows(const gpperf__head *head, float(*x)[64], int32_t(*sums)[64])
+{
+    const int32_t asked[3] = {head->runtime, head->power, head->sustained};
+#ifdef GPPERF__X86
+    const int vectors = gpperf__vectors();
+#endif
+    uint8_t bin[256][64];
+    int32_t known = -1;
+    int i, row;
+    memset(sums[0], 0, 3 * sizeof sums[0]);
+    for (i = 0; i < 3; i++) {
+        const gpperf__forest *forest;
+        if (asked[i] < 0) continue;
+        forest = gpperf__forests + asked[i];
+        if (forest->columns != known) {
+            known = forest->columns;
+            gpperf__bins_of_rows(gpperf__shared + known, x, bin);
+        }
+#ifdef GPPERF__X86
+        if (vectors == 2) gpperf__sums_of_rows_vbmi(forest, bin, sums[i]);
+        else if (vectors == 1) gpperf__sums_of_rows_avx2(forest, bin, sums[i]);
+        else
+#endif
+            gpperf__sums_of_rows_plain(forest, bin, sums[i]);
+        for (row = 0; row < 64; row++) sums[i][row] = gpperf__cut(sums[i][row]);
+    }
 }
 
 #ifdef GPPERF__X86
@@ -327,7 +357,6 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
     double sizes[4][64], times[8][64];
     uint64_t large = 0;
     uint32_t outside[64];
-    uint8_t bin[256][64];
     int32_t sums[3][64];
     int row, i;
     for (row = 0; row < n; row++) {
@@ -346,10 +375,7 @@ static int gpperf__block(const gpperf_gemm *gemms, int n, gpperf__ask *ask, gppe
         for (i = 0; i < GPPERF__N_FEATURES; i++) x[i][row] = 0.0f;
     }
     gpperf__physics_of_rows(ask, sizes, large, n, x, times, outside);
-    memset(sums, 0, sizeof sums); /* of a forest that is not there */
-    gpperf__sums_of_rows(ask->head->runtime, x, bin, sums[0]);
-    if (ask->head->power >= 0) gpperf__sums_of_rows(ask->head->power, x, bin, sums[1]);
-    if (ask->head->sustained >= 0) gpperf__sums_of_rows(ask->head->sustained, x, bin, sums[2]);
+    gpperf__sums_of_rows(ask->head, x, sums);
     gpperf__answers_of_rows(ask, times, sums, outside, n, out);
     return n;
 }

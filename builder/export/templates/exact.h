@@ -50,14 +50,16 @@
 #else
 #define GPPERF__UNROLL _Pragma("GCC unroll 8")
 #endif
-#define GPPERF__VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,popcnt")))
+#define GPPERF__VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi")))
 #endif
 
 #if defined(__GNUC__)
 #define GPPERF__INLINE __attribute__((always_inline)) static inline
 #define GPPERF__RARE __attribute__((noinline, cold))
+#define GPPERF__LINES __attribute__((aligned(64)))
 #else
 #define GPPERF__RARE
+#define GPPERF__LINES
 #define GPPERF__INLINE static
 #endif
 

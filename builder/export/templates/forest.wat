@@ -1,7 +1,7 @@
 ;; SPDX-License-Identifier: Apache-2.0
 ;;
-;; The sum of a forest, with vectors of 16 bytes: whole numbers and comparisons alone, so that it is
-;; the same as without. forest.wasm is this file, as wasmtime.wat2wasm(text) assembles it.
+;; The bins of columns and the sum of a forest, with vectors of 16 bytes: whole numbers and comparisons
+;; alone, so that they are the same as without. forest.wasm is this file, as wasmtime.wat2wasm(text) assembles it.
 ;;
 ;; Memory: at 0 the features of a question, at 512 the bins of columns, at 768 the leaves of 16 trees;
 ;; behind them tables, which builder/export/forests.py describes.
@@ -9,7 +9,7 @@
   (import "gpperf" "memory" (memory 1))
 
   ;; Bins: how many thresholds of each column its feature is above.
-  (func $bins (param $feature i32) (param $count i32) (param $threshold i32) (param $n_columns i32)
+  (func (export "bins") (param $feature i32) (param $count i32) (param $threshold i32) (param $n_columns i32)
     (local $bin i32) (local $last i32) (local $n i32) (local $from i32) (local $at i32)
     (local $value v128)
     (local.set $bin (i32.const 512))
@@ -17,7 +17,7 @@
     (loop $column
       (local.set $n (i32.load8_u (local.get $count)))
       (local.set $value (v128.load32_splat (i32.shl (i32.load8_u (local.get $feature)) (i32.const 2))))
-      ;; Of more than 16, pivots come first: the last threshold of each block of 16.
+      ;; Of more than 16, pivots come first: the last threshold of each block of 16 but the last.
       (local.set $from (i32.const -16))
       (local.set $at (local.get $threshold))
       (if (i32.gt_u (local.get $n) (i32.const 16))
@@ -50,7 +50,7 @@
 
   ;; The sum of the leaves of all trees, of which there are a multiple of 16.
   (func (export "sum")
-    (param $feature i32) (param $count i32) (param $threshold i32) (param $n_columns i32)
+    (param $n_columns i32)
     (param $column i32) (param $rank i32) (param $leaves i32)
     (param $n_trees i32) (param $n_padded i32) (param $depth i32)
     (result i32)
@@ -58,8 +58,6 @@
     (local $sum i32) (local $question i32)
     (local $asked v128) (local $bin v128) (local $leaf v128) (local $bins0 v128) (local $bins1 v128)
     (local $bins2 v128)
-    (call $bins
-      (local.get $feature) (local.get $count) (local.get $threshold) (local.get $n_columns))
     (local.set $bins0 (v128.load offset=512 (i32.const 0)))
     (local.set $bins1 (v128.load offset=528 (i32.const 0)))
     (local.set $bins2 (v128.load offset=544 (i32.const 0)))

@@ -5,8 +5,8 @@ const COLUMN = bytesOf(COLUMN_TEXT);
 const RANK = bytesOf(RANK_TEXT);
 const LEAF = bytesOf(LEAVES_TEXT);
 
-// Two ways to sum up forests. Each has the place for the features of a question, and a function of the
-// number of a forest that looks at them.
+// Two ways to sum up forests. Each has the place for the features of a question, a function of a number
+// of columns that puts these into bins, and one of the number of a forest that looks at the bins.
 
 // With the vectors of WebAssembly; undefined where an engine lacks them or a page forbids them.
 function withVectors() {
@@ -16,12 +16,12 @@ function withVectors() {
   // Trees are taken by 16: there are leaves of 0 behind the last one.
   const sizes = FORESTS.map((one) => (one.nTrees + 16) << (one.depth + 1));
   const tables = [THRESHOLD, COLUMN, RANK];
-  // 1 kB for a question; of a forest 512 bytes for its columns; 1 kB that is read and not used.
+  // 1 kB for a question; up to 512 bytes for the columns of a forest; 1 kB that is read and not used.
   const size = [...sizes, ...tables.map((one) => one.length)].reduce((sum, one) => sum + one + 512, 2048);
   const memory = new WebAssembly.Memory({ initial: (size + 65535) >> 16 });
-  let sum;
+  let bins, sum;
   try {
-    ({ sum } = new WebAssembly.Instance(new WebAssembly.Module(code), { gpperf: { memory } }).exports);
+    ({ bins, sum } = new WebAssembly.Instance(new WebAssembly.Module(code), { gpperf: { memory } }).exports);
   } catch {
     return; // a page whose policy allows no WebAssembly
   }
@@ -33,17 +33,20 @@ function withVectors() {
     return end - length;
   };
   const [threshold, column, rank] = tables.map((table) => put(table));
+  const columns = COLUMNS.map(({ features, counts, firstThreshold }) => [
+    ...[put(features), put(counts), threshold + 4 * firstThreshold, features.length],
+  ]);
   const forests = FORESTS.map((one, number) => {
-    const { firstLeaf, nTrees, nPadded, depth, features, counts } = one;
+    const { firstLeaf, nTrees, nPadded, depth } = one;
     const leaves = LEAF.subarray(2 * firstLeaf, 2 * (firstLeaf + (nTrees << depth)));
     return [
-      ...[put(features), put(counts), threshold + 4 * one.firstThreshold, features.length],
-      ...[column + one.firstQuestion, rank + one.firstQuestion, put(leaves, sizes[number])],
-      ...[nTrees, nPadded, depth],
+      ...[COLUMNS[one.columns].features.length, column + one.firstQuestion, rank + one.firstQuestion],
+      ...[put(leaves, sizes[number]), nTrees, nPadded, depth],
     ];
   });
   return {
     features: new Float32Array(memory.buffer, 0, N_FEATURES),
+    findBins: (number) => bins(...columns[number]),
     total: (number) => sum(...forests[number]),
   };
 }
@@ -75,15 +78,18 @@ function withoutVectors() {
   const forests = FORESTS.map((one) => ({
     nTrees: one.nTrees,
     depth: one.depth,
-    features: Uint8Array.from(one.features),
-    counts: Uint8Array.from(one.counts),
-    thresholds: threshold.subarray(one.firstThreshold),
     columns: eight(COLUMN, one, 0),
     ranks: eight(RANK, one, 255),
     leaves: leaf.subarray(one.firstLeaf, one.firstLeaf + (one.nTrees << one.depth)),
   }));
+  const columnsOf = COLUMNS.map((one) => ({
+    features: Uint8Array.from(one.features),
+    counts: Uint8Array.from(one.counts),
+    thresholds: threshold.subarray(one.firstThreshold),
+  }));
   // The number of thresholds of each column that its feature is above: they rise, so by halves.
-  const findBins = ({ features, counts, thresholds }) => {
+  const findBins = (number) => {
+    const { features, counts, thresholds } = columnsOf[number];
     let start = 0;
     for (let column = 0; column < features.length; column++) {
       const value = bits[features[column]];
@@ -100,7 +106,6 @@ function withoutVectors() {
   };
   const total = (number) => {
     const { nTrees, depth, columns, ranks, leaves } = forests[number];
-    findBins(forests[number]);
     let sum = 0;
     for (let tree = 0, q = 0; tree < nTrees; tree++, q += 8) {
       // The sign of a difference is the answer. Written out, it takes half of the time.
@@ -117,13 +122,22 @@ function withoutVectors() {
     }
     return sum;
   };
-  return { features, total };
+  return { features, findBins, total };
 }
 
-// The features of a question, and the sum of a forest over them, cut as a correction is.
-const { features: X, total } = withVectors() ?? withoutVectors();
+// The features of a question, and the sums of forests over them, cut as corrections are.
+const { features: X, findBins, total } = withVectors() ?? withoutVectors();
 const BIASES = FORESTS.map((one) => one.bias);
+const COLUMNS_OF = FORESTS.map((one) => one.columns);
+let known = -1; // the columns whose bins are there
 
 function sumOf(number) {
+  if (number < 0) return 0;
+  if (COLUMNS_OF[number] !== known) findBins((known = COLUMNS_OF[number]));
   return Math.min(Math.max(BIASES[number] + total(number), -@LARGEST_SUM@), @LARGEST_SUM@);
+}
+
+function sumsOf({ runtime, power, sustained }) {
+  known = -1; // the question is another one
+  return { runtime: sumOf(runtime), power: sumOf(power), sustained: sumOf(sustained) };
 }

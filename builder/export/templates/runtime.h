@@ -117,16 +117,15 @@ static int32_t gpperf__cut(int32_t sum)
 }
 
 /* The number of thresholds of each column that its feature is above. */
-static void gpperf__bins(const gpperf__forest *forest, const float *x, uint8_t *bin)
+static void gpperf__bins(const gpperf__columns *columns, const float *x, uint8_t *bin)
 {
-    const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *counts = gpperf__count + forest->first_column;
-    const float *threshold = gpperf__threshold + forest->first_threshold;
+    const uint8_t *feature = gpperf__feature + columns->first_column;
+    const uint8_t *counts = gpperf__count + columns->first_column;
+    const float *threshold = gpperf__threshold + columns->first_threshold;
     int column, block, i;
-    for (column = 0; column < forest->n_columns; column++) {
+    for (column = 0; column < columns->n_columns; column++) {
         const float value = x[feature[column]];
         int32_t count = 0;
-        threshold += counts[column] > 16 ? 16 : 0; /* the pivots */
         for (block = 0; block < counts[column]; block += 16, threshold += 16)
             for (i = 0; i < 16; i++) count += value > threshold[i];
         bin[column] = (uint8_t)count;

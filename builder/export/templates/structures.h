@@ -14,9 +14,14 @@ typedef struct gpperf__interval {
     int32_t first_edge, first_confidence, first_width, n_edges, n_confidences;
 } gpperf__interval;
 
+/* Columns that forests share: padded to groups of 16, whose pivots stand side by side. */
+typedef struct gpperf__columns {
+    int32_t first_column, first_threshold, first_pivot, n_columns;
+} gpperf__columns;
+
 typedef struct gpperf__forest {
-    int32_t first_leaf, first_threshold, first_question, first_column;
-    int32_t bias, n_trees, n_padded, n_columns, depth;
+    int32_t first_leaf, first_question;
+    int32_t columns, bias, n_trees, n_padded, depth;
 } gpperf__forest;
 
 /* A kernel in a dtype: rows of the tables of parameters; estimators, -1 for none; bits of layouts. */

@@ -1,44 +1,63 @@
-/* The sum of one forest, cut as a correction is. */
-static int32_t gpperf__sum(int estimator, const float *x, int vectors)
+/* The sum of one forest, not cut, of the bins of its columns. */
+static int32_t gpperf__total(const gpperf__forest *forest, const uint8_t *bin, int vectors)
 {
-    const gpperf__forest *forest = gpperf__forests + estimator;
     const int depth = forest->depth;
-    uint8_t bin[256], leaf[64];
+    uint8_t leaf[64];
     int32_t sum = forest->bias, sum1 = 0, sum2 = 0, sum3 = 0;
+    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     int first, i;
-#ifndef GPPERF__X86
-    (void)vectors;
-#else
-    if (vectors == 2 && forest->n_columns <= 128) return gpperf__cut(gpperf__total_vbmi(forest, x));
-    memset(bin, 0, sizeof bin); /* vectors look at all of it */
-    if (vectors > 0) gpperf__bins_avx2(forest, x, bin);
-    else
-#endif
-        gpperf__bins(forest, x, bin);
     for (first = 0; first < forest->n_trees; first += 64) {
-        const int16_t *leaves = gpperf__leaf + forest->first_leaf + ((ptrdiff_t)first << depth);
         const int n = forest->n_trees - first < 64 ? forest->n_trees - first : 64;
 #ifdef GPPERF__X86
         if (vectors > 0) gpperf__leaves_avx2(forest, first, bin, leaf);
         else
 #endif
             gpperf__leaves(forest, first, bin, leaf);
-        for (i = 0; i + 4 <= n; i += 4, leaves += (ptrdiff_t)4 << depth) {
+        /* Trees are padded to a multiple of 16; behind eight of them lies a line that is empty. */
+        for (i = 0; i < n; i += 4) {
             sum += leaves[leaf[i]];
             sum1 += leaves[(1 << depth) + leaf[i + 1]];
             sum2 += leaves[(2 << depth) + leaf[i + 2]];
             sum3 += leaves[(3 << depth) + leaf[i + 3]];
+            leaves += ((ptrdiff_t)4 << depth) + (i & 4 ? 32 : 0);
         }
-        for (; i < n; i++, leaves += (ptrdiff_t)1 << depth) sum += leaves[leaf[i]];
     }
-    return gpperf__cut(sum + sum1 + sum2 + sum3);
+    (void)vectors;
+    return sum + sum1 + sum2 + sum3;
 }
 
-/* The sums of all forests of a head; 0 of one that is not there. */
+/* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
 static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__sums *sums)
 {
     const int vectors = gpperf__vectors();
-    sums->runtime = gpperf__sum(head->runtime, x, vectors);
-    sums->power = head->power < 0 ? 0 : gpperf__sum(head->power, x, vectors);
-    sums->sustained = head->sustained < 0 ? 0 : gpperf__sum(head->sustained, x, vectors);
+    const int32_t asked[3] = {head->runtime, head->power, head->sustained};
+    int32_t told[3] = {0, 0, 0}, known = -1;
+    uint8_t bin[256];
+    int i;
+#ifdef GPPERF__X86
+    if (vectors == 2 && GPPERF__MOST_COLUMNS <= 128) {
+        gpperf__sums_of_vbmi(head, x, sums);
+        return;
+    }
+    memset(bin, 0, sizeof bin); /* vectors look at all of it */
+#endif
+    for (i = 0; i < 3; i++) {
+        const gpperf__forest *forest;
+        const gpperf__columns *columns;
+        if (asked[i] < 0) continue;
+        forest = gpperf__forests + asked[i];
+        columns = gpperf__shared + forest->columns;
+        if (forest->columns != known) {
+            known = forest->columns;
+#ifdef GPPERF__X86
+            if (vectors > 0) gpperf__bins_avx2(columns, x, bin);
+            else
+#endif
+                gpperf__bins(columns, x, bin);
+        }
+        told[i] = gpperf__cut(gpperf__total(forest, bin, vectors));
+    }
+    sums->runtime = told[0];
+    sums->power = told[1];
+    sums->sustained = told[2];
 }

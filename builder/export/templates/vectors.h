@@ -7,22 +7,22 @@ static int gpperf__vectors(void)
 {
 #if GPPERF_SIMD > 1
     if (__builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("bmi"))
         return 2;
 #endif
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") ? 1 : 0;
 }
 
-GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__forest *forest, const float *x, uint8_t *bin)
+GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__columns *columns, const float *x, uint8_t *bin)
 {
-    const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *counts = gpperf__count + forest->first_column;
-    const float *threshold = gpperf__threshold + forest->first_threshold;
+    const uint8_t *feature = gpperf__feature + columns->first_column;
+    const uint8_t *counts = gpperf__count + columns->first_column;
+    const float *threshold = gpperf__threshold + columns->first_threshold;
     int column, block;
-    for (column = 0; column < forest->n_columns; column++) {
+    for (column = 0; column < columns->n_columns; column++) {
         const __m256 value = _mm256_set1_ps(x[feature[column]]);
         int count = 0;
-        threshold += counts[column] > 16 ? 16 : 0;
         for (block = 0; block < counts[column]; block += 16, threshold += 16) {
             const __m256 low = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold), _CMP_GT_OQ);
             const __m256 high = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold + 8), _CMP_GT_OQ);
@@ -40,6 +40,7 @@ GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int f
     const uint8_t *columns = gpperf__column + forest->first_question + first;
     const uint8_t *ranks = gpperf__rank + forest->first_question + first;
     const __m256i most = _mm256_set1_epi8(0x70);
+    const int n_columns = gpperf__shared[forest->columns].n_columns;
     int half, level, start;
     for (half = 0; half < 64; half += 32) {
         __m256i leaves = _mm256_setzero_si256();
@@ -48,7 +49,7 @@ GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int f
             const __m256i column = _mm256_loadu_si256((const __m256i *)(const void *)(columns + at));
             const __m256i rank = _mm256_loadu_si256((const __m256i *)(const void *)(ranks + at));
             __m256i found = _mm256_setzero_si256(), no;
-            for (start = 0; start < forest->n_columns; start += 16) {
+            for (start = 0; start < n_columns; start += 16) {
                 const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bin + start));
                 /* 0 ... 15 of these columns; others have the high bit, and give 0. */
                 const __m256i mine = _mm256_xor_si256(column, _mm256_set1_epi8((char)start));
@@ -108,45 +109,82 @@ GPPERF__VBMI static __m512d gpperf__sums_at_vbmi(const int32_t *sums)
     return _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(const void *)sums));
 }
 
-/* The sum of a forest of up to 128 columns, not cut: bins, then 64 questions at a time, then the leaves
-   of 16 trees at a time. depth: of the forest. */
-GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *forest, int depth,
-                                                          const float *x)
+/* The bins of eight columns, a byte each; the thresholds of a block that a value is not above are the
+   last ones, and never none. */
+GPPERF__VBMI GPPERF__INLINE int64_t gpperf__bins_of_8_vbmi(const float *threshold, const int32_t *at,
+                                                           const float *x)
 {
-    const uint8_t *feature = gpperf__feature + forest->first_column;
-    const uint8_t *counts = gpperf__count + forest->first_column;
-    const float *threshold = gpperf__threshold + forest->first_threshold;
-    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
-    const __m512i one = _mm512_set1_epi8(1);
-    /* Where the leaves of 16 trees begin. */
-    const __m512i begin = _mm512_sllv_epi32(
-        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(depth));
-    __m512i low, high, sum = _mm512_setzero_si512();
-    uint8_t bin[128];
-    int column, first, level, part;
-    _mm512_storeu_si512(bin, sum);
-    _mm512_storeu_si512(bin + 64, sum);
-    for (column = 0; column < forest->n_columns; column++) {
-        const __m512 value = _mm512_set1_ps(x[feature[column]]);
-        int from = 0;
-        if (counts[column] > 16) {
-            from = 16 * __builtin_popcount(
-                            _mm512_cmp_ps_mask(value, _mm512_loadu_ps(threshold), _CMP_GT_OQ));
-            threshold += 16;
-        }
-        bin[column] = (uint8_t)(from + __builtin_popcount(_mm512_cmp_ps_mask(
-                                           value, _mm512_loadu_ps(threshold + from), _CMP_GT_OQ)));
-        threshold += (counts[column] + 15) / 16 * 16;
+    uint64_t bins = 0;
+    int i;
+    GPPERF__UNROLL
+    for (i = 0; i < 8; i++) {
+        const __mmask16 rest =
+            _mm512_cmp_ps_mask(_mm512_set1_ps(x[i]), _mm512_loadu_ps(threshold + at[i]), _CMP_NGT_UQ);
+        bins |= (uint64_t)_tzcnt_u32(rest | 65536u) << 8 * i;
     }
-    low = _mm512_loadu_si512(bin);
-    high = _mm512_loadu_si512(bin + 64);
+    return (int64_t)bins;
+}
+
+/* The bins of up to 128 columns, 64 in each vector. Pivots tell at once of 16 columns in which of its
+   blocks of thresholds each of them must look. */
+GPPERF__VBMI static void gpperf__bins_vbmi(const gpperf__columns *columns, const float *x, __m512i *bins)
+{
+    const float *threshold = gpperf__threshold + columns->first_threshold;
+    const float *pivot = gpperf__pivot + columns->first_pivot;
+    const __m512i step = _mm512_set1_epi32(16);
+    int32_t GPPERF__LINES at[128];
+    float GPPERF__LINES values[128];
+    __m128i above[8];
+    int first = columns->first_column, group, i;
+    for (group = 0; 16 * group < columns->n_columns; group++, first += 16) {
+        const __m512i feature = _mm512_cvtepu8_epi32(
+            _mm_loadu_si128((const __m128i *)(const void *)(gpperf__feature + first)));
+        const __m512i begin = _mm512_cvtepu16_epi32(
+            _mm256_loadu_si256((const __m256i *)(const void *)(gpperf__first_block + first)));
+        const __m512 value = _mm512_i32gather_ps(feature, x, 4);
+        __m512i block = _mm512_setzero_si512();
+        for (i = 0; i < gpperf__n_pivots[first / 16]; i++, pivot += 16) {
+            const __mmask16 is_above = _mm512_cmp_ps_mask(value, _mm512_loadu_ps(pivot), _CMP_GT_OQ);
+            block = _mm512_mask_add_epi32(block, is_above, block, step);
+        }
+        _mm512_storeu_ps(values + 16 * group, value);
+        _mm512_storeu_si512(at + 16 * group, _mm512_add_epi32(_mm512_slli_epi32(begin, 4), block));
+        above[group] = _mm512_cvtepi32_epi8(block);
+    }
+    bins[0] = bins[1] = _mm512_setzero_si512();
+    for (group = 0; 16 * group < columns->n_columns; group++) {
+        const __mmask8 here = (__mmask8)(3 << 2 * (group % 4));
+        const __m128i rest = _mm_set_epi64x(
+            gpperf__bins_of_8_vbmi(threshold, at + 16 * group + 8, values + 16 * group + 8),
+            gpperf__bins_of_8_vbmi(threshold, at + 16 * group, values + 16 * group));
+        bins[group / 4] =
+            _mm512_mask_broadcast_i64x2(bins[group / 4], here, _mm_add_epi8(above[group], rest));
+    }
+}
+
+/* The sum of a forest, not cut: 64 questions at a time, then the leaves of 16 trees at a time. depth: of
+   the forest; is_wide: it has more than 64 columns. */
+GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *forest, int depth,
+                                                          int is_wide, const __m512i *bins)
+{
+    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
+    const __m512i one = _mm512_set1_epi8(1), half = _mm512_set1_epi32(16);
+    /* Where the leaves of 16 trees begin: behind eight of them lies a line that is empty. */
+    const __m512i begin = _mm512_add_epi32(
+        _mm512_sllv_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                          _mm512_set1_epi32(depth)),
+        _mm512_maskz_mov_epi32(65280, _mm512_set1_epi32(32)));
+    __m512i sum = _mm512_setzero_si512();
+    int first, level, part;
     for (first = 0; first < forest->n_trees; first += 64) {
         const uint8_t *asked = gpperf__column + forest->first_question + first;
         const uint8_t *rank = gpperf__rank + forest->first_question + first;
         __m512i leaf = _mm512_setzero_si512();
         GPPERF__UNROLL
         for (level = 0; level < depth; level++) {
-            const __m512i found = _mm512_permutex2var_epi8(low, _mm512_loadu_si512(asked), high);
+            const __m512i column = _mm512_loadu_si512(asked);
+            const __m512i found = is_wide ? _mm512_permutex2var_epi8(bins[0], column, bins[1])
+                                          : _mm512_permutexvar_epi8(column, bins[0]);
             const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
             leaf = _mm512_add_epi8(leaf, leaf);
             leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
@@ -154,27 +192,49 @@ GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *
             rank += forest->n_padded;
         }
         for (part = 0; part < 64 && first + part < forest->n_trees; part += 16) {
-            const int n = forest->n_trees - first - part;
-            const __mmask16 mine = (__mmask16)(n < 16 ? (1 << n) - 1 : 65535);
             const __m512i place = _mm512_add_epi32(begin, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(leaf)));
-            /* 32 bits from where a leaf is: the lower half of them. */
-            const __m512i both = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), mine, place, leaves, 2);
-            sum = _mm512_add_epi32(sum, _mm512_srai_epi32(_mm512_slli_epi32(both, 16), 16));
+            /* Two leaves, of which the second one is in the upper half. */
+            const __m512i both = _mm512_i32gather_epi32(_mm512_srli_epi32(place, 1), leaves, 4);
+            const __m512i shift = _mm512_andnot_si512(_mm512_slli_epi32(place, 4), half);
+            sum = _mm512_add_epi32(sum, _mm512_srai_epi32(_mm512_sllv_epi32(both, shift), 16));
             leaf = _mm512_shuffle_i32x4(leaf, leaf, 0x39);
-            leaves += (ptrdiff_t)16 << depth;
+            leaves += ((ptrdiff_t)16 << depth) + 64;
         }
     }
     return _mm512_reduce_add_epi32(sum) + forest->bias;
 }
 
 /* Compilers write out the levels of the depths that are usual. */
-GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const float *x)
+GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const __m512i *bins)
 {
-    switch (forest->depth) {
-    case 6: return gpperf__total_of_vbmi(forest, 6, x);
-    case 8: return gpperf__total_of_vbmi(forest, 8, x);
-    default: return gpperf__total_of_vbmi(forest, forest->depth, x);
+    const int depth = forest->depth;
+    if (gpperf__shared[forest->columns].n_columns > 64)
+        return gpperf__total_of_vbmi(forest, depth, 1, bins);
+    if (depth == 8) return gpperf__total_of_vbmi(forest, 8, 0, bins);
+    if (depth == 6) return gpperf__total_of_vbmi(forest, 6, 0, bins);
+    return gpperf__total_of_vbmi(forest, depth, 0, bins);
+}
+
+/* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
+GPPERF__VBMI static void gpperf__sums_of_vbmi(const gpperf__head *head, const float *x, gpperf__sums *sums)
+{
+    const int32_t asked[3] = {head->runtime, head->power, head->sustained};
+    int32_t told[3] = {0, 0, 0}, known = -1;
+    __m512i bins[2];
+    int i;
+    for (i = 0; i < 3; i++) {
+        const gpperf__forest *forest;
+        if (asked[i] < 0) continue;
+        forest = gpperf__forests + asked[i];
+        if (forest->columns != known) {
+            known = forest->columns;
+            gpperf__bins_vbmi(gpperf__shared + known, x, bins);
+        }
+        told[i] = gpperf__cut(gpperf__total_vbmi(forest, bins));
     }
+    sums->runtime = told[0];
+    sums->power = told[1];
+    sums->sustained = told[2];
 }
 
 #else
