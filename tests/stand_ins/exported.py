@@ -14,7 +14,8 @@ import pytest
 
 from builder.export import export
 from gpperf_lite._artefact import Artefact, write
-from gpperf_lite._features import FEATURES
+from gpperf_lite._features import ALL_FEATURES, FEATURES
+from gpperf_lite._forest import Forest
 from gpperf_lite._interval import Interval
 from gpperf_lite._kernel import LIBRARY, Kernel
 from stand_ins.artefacts import (
@@ -79,7 +80,26 @@ def narrow_artefact() -> Artefact:
     return small._replace(estimators=(runtime._replace(interval=wide), *others))
 
 
+def wide_artefact(n_trees: int) -> Artefact:
+    """Return the artefact of known kernels, one forest of which looks at many thresholds.
+
+    Of 300 trees it needs more than 64 columns, of 2,700 more than 128.
+    """
+    kernels, dice = kernels_artefact(), np.random.default_rng(n_trees)
+    first, second = kernels.estimators
+    shape = (n_trees, 8)
+    forest = Forest(
+        dice.integers(0, len(ALL_FEATURES), shape).astype(np.uint8),
+        np.exp2(dice.uniform(-3.0, 17.0, shape)).astype(np.float32),
+        dice.integers(-9, 10, (n_trees, 256)).astype(np.int16),
+        3,
+    )
+    return kernels._replace(estimators=(first._replace(forest=forest), second))
+
+
 ARTEFACTS = {
+    "wide": lambda: wide_artefact(300),
+    "widest": lambda: wide_artefact(2_700),
     "small": small_artefact,
     "narrow": narrow_artefact,
     "kernels": kernels_artefact,

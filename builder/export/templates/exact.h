@@ -36,8 +36,8 @@
 #endif
 #endif
 
-/* Vectors that are used where the processor has them: 2 for AVX-512 VBMI, AVX2 and others, 1 for AVX2
-   at most, 0 for none. The answers are the same. */
+/* Vectors that are used where the processor has them: 2 for AVX-512 VBMI, AVX2, NEON and others, 1 for
+   AVX2 and NEON at most, 0 for none. The answers are the same. */
 #ifndef GPPERF_SIMD
 #define GPPERF_SIMD 2
 #endif
@@ -51,6 +51,9 @@
 #define GPPERF__UNROLL _Pragma("GCC unroll 8")
 #endif
 #define GPPERF__VBMI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,bmi")))
+#elif GPPERF_SIMD > 0 && defined(__aarch64__) && defined(__ARM_NEON) && defined(__GNUC__)
+#define GPPERF__NEON 1
+#include <arm_neon.h>
 #endif
 
 #if defined(__GNUC__)

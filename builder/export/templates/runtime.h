@@ -116,32 +116,42 @@ static int32_t gpperf__cut(int32_t sum)
     return sum > @LARGEST_SUM@ ? @LARGEST_SUM@ : sum < -@LARGEST_SUM@ ? -@LARGEST_SUM@ : sum;
 }
 
-/* The number of thresholds of each column that its feature is above. */
-static void gpperf__bins(const gpperf__columns *columns, const float *x, uint8_t *bin)
+/* The number of thresholds of each column that its feature is above. Pivots tell in which of its blocks of
+   thresholds a column must look, of 16 columns at once, which compilers turn into vectors. */
+GPPERF__INLINE void gpperf__bins_plain(const gpperf__columns *columns, const float *x, uint8_t *bin)
 {
-    const uint8_t *feature = gpperf__feature + columns->first_column;
-    const uint8_t *counts = gpperf__count + columns->first_column;
     const float *threshold = gpperf__threshold + columns->first_threshold;
-    int column, block, i;
-    for (column = 0; column < columns->n_columns; column++) {
-        const float value = x[feature[column]];
-        int32_t count = 0;
-        for (block = 0; block < counts[column]; block += 16, threshold += 16)
-            for (i = 0; i < 16; i++) count += value > threshold[i];
-        bin[column] = (uint8_t)count;
+    const float *pivot = gpperf__pivot + columns->first_pivot;
+    int first, row, i, j;
+    for (first = 0; first < columns->n_columns; first += 16) {
+        const int column = columns->first_column + first;
+        float value[16];
+        int32_t block[16];
+        for (i = 0; i < 16; i++) value[i] = x[gpperf__feature[column + i]];
+        for (i = 0; i < 16; i++) block[i] = 0;
+        for (row = 0; row < gpperf__n_pivots[column / 16]; row++, pivot += 16)
+            for (i = 0; i < 16; i++) block[i] += value[i] > pivot[i];
+        for (i = 0; i < 16; i++) {
+            const float *some = threshold + 16 * (gpperf__first_block[column + i] + block[i]), one = value[i];
+            int32_t count = 16 * block[i];
+            for (j = 0; j < 16; j++) count += one > some[j];
+            bin[first + i] = (uint8_t)count;
+        }
     }
 }
 
-/* The leaf of each of 64 trees. */
-static void gpperf__leaves(const gpperf__forest *forest, int first, const uint8_t *bin, uint8_t *leaf)
+/* The leaf of each of 64 trees of up to 8 levels. All bins are looked up first: the rest compilers turn
+   into vectors, which had to wait for bytes that were just written. */
+GPPERF__INLINE void gpperf__leaves_plain(const gpperf__forest *forest, int first, const uint8_t *bin,
+                                         uint8_t *leaf)
 {
     const uint8_t *column = gpperf__column + forest->first_question + first;
     const uint8_t *rank = gpperf__rank + forest->first_question + first;
+    uint8_t found[8][64];
     int level, i;
+    for (level = 0; level < forest->depth; level++, column += forest->n_padded)
+        for (i = 0; i < 64; i++) found[level][i] = bin[column[i]];
     memset(leaf, 0, 64);
-    for (level = 0; level < forest->depth; level++) {
-        for (i = 0; i < 64; i++) leaf[i] = (uint8_t)(2 * leaf[i] + (bin[column[i]] > rank[i]));
-        column += forest->n_padded;
-        rank += forest->n_padded;
-    }
+    for (level = 0; level < forest->depth; level++, rank += forest->n_padded)
+        for (i = 0; i < 64; i++) leaf[i] = (uint8_t)(2 * leaf[i] + (found[level][i] > rank[i]));
 }

@@ -1,18 +1,43 @@
-/* The sum of one forest, not cut, of the bins of its columns. */
+/* ---- the forests of one question ---- */
+
+/* The bins of columns; vectors look at all 256 of them. */
+static void gpperf__bins(const gpperf__columns *columns, const float *x, uint8_t *bin, int vectors)
+{
+    memset(bin, 0, 256);
+    (void)vectors;
+#ifdef GPPERF__X86
+    if (vectors > 0) gpperf__bins_avx2(columns, x, bin);
+    else
+#endif
+        gpperf__bins_plain(columns, x, bin);
+}
+
+/* The leaf of each of 64 trees. */
+static void gpperf__leaves(const gpperf__forest *forest, int first, const uint8_t *bin, uint8_t *leaf,
+                           int vectors)
+{
+    (void)vectors;
+#if defined(GPPERF__X86)
+    if (vectors > 0) gpperf__leaves_avx2(forest, first, bin, leaf);
+    else
+#elif defined(GPPERF__NEON)
+    if (vectors > 0) gpperf__leaves_neon(forest, first, bin, leaf);
+    else
+#endif
+        gpperf__leaves_plain(forest, first, bin, leaf);
+}
+
+/* The sum of a forest, not cut, of the bins of its columns. */
 static int32_t gpperf__total(const gpperf__forest *forest, const uint8_t *bin, int vectors)
 {
+    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     const int depth = forest->depth;
     uint8_t leaf[64];
     int32_t sum = forest->bias, sum1 = 0, sum2 = 0, sum3 = 0;
-    const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     int first, i;
     for (first = 0; first < forest->n_trees; first += 64) {
         const int n = forest->n_trees - first < 64 ? forest->n_trees - first : 64;
-#ifdef GPPERF__X86
-        if (vectors > 0) gpperf__leaves_avx2(forest, first, bin, leaf);
-        else
-#endif
-            gpperf__leaves(forest, first, bin, leaf);
+        gpperf__leaves(forest, first, bin, leaf, vectors);
         /* Trees are padded to a multiple of 16; behind eight of them lies a line that is empty. */
         for (i = 0; i < n; i += 4) {
             sum += leaves[leaf[i]];
@@ -22,7 +47,6 @@ static int32_t gpperf__total(const gpperf__forest *forest, const uint8_t *bin, i
             leaves += ((ptrdiff_t)4 << depth) + (i & 4 ? 32 : 0);
         }
     }
-    (void)vectors;
     return sum + sum1 + sum2 + sum3;
 }
 
@@ -39,21 +63,14 @@ static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__su
         gpperf__sums_of_vbmi(head, x, sums);
         return;
     }
-    memset(bin, 0, sizeof bin); /* vectors look at all of it */
 #endif
     for (i = 0; i < 3; i++) {
         const gpperf__forest *forest;
-        const gpperf__columns *columns;
         if (asked[i] < 0) continue;
         forest = gpperf__forests + asked[i];
-        columns = gpperf__shared + forest->columns;
         if (forest->columns != known) {
             known = forest->columns;
-#ifdef GPPERF__X86
-            if (vectors > 0) gpperf__bins_avx2(columns, x, bin);
-            else
-#endif
-                gpperf__bins(columns, x, bin);
+            gpperf__bins(gpperf__shared + known, x, bin, vectors);
         }
         told[i] = gpperf__cut(gpperf__total(forest, bin, vectors));
     }

@@ -1,4 +1,4 @@
-/* ---- the forests, with the vectors of x86-64 ---- */
+/* ---- the forests, with the vectors of x86-64, or of 64-bit Arm ---- */
 
 #ifdef GPPERF__X86
 
@@ -16,45 +16,75 @@ static int gpperf__vectors(void)
 
 GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__columns *columns, const float *x, uint8_t *bin)
 {
-    const uint8_t *feature = gpperf__feature + columns->first_column;
-    const uint8_t *counts = gpperf__count + columns->first_column;
     const float *threshold = gpperf__threshold + columns->first_threshold;
-    int column, block;
-    for (column = 0; column < columns->n_columns; column++) {
-        const __m256 value = _mm256_set1_ps(x[feature[column]]);
-        int count = 0;
-        for (block = 0; block < counts[column]; block += 16, threshold += 16) {
-            const __m256 low = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold), _CMP_GT_OQ);
-            const __m256 high = _mm256_cmp_ps(value, _mm256_loadu_ps(threshold + 8), _CMP_GT_OQ);
-            count += __builtin_popcount((unsigned)_mm256_movemask_ps(low));
-            count += __builtin_popcount((unsigned)_mm256_movemask_ps(high));
+    const float *pivot = gpperf__pivot + columns->first_pivot;
+    const int first = columns->first_column;
+    int32_t at[256];
+    float values[256];
+    int column, half, row;
+    for (column = 0; column < columns->n_columns; column += 16, pivot += 16 * row) {
+        for (half = 0; half < 16; half += 8) {
+            const int here = first + column + half;
+            const __m256i feature = _mm256_cvtepu8_epi32(
+                _mm_loadl_epi64((const __m128i *)(const void *)(gpperf__feature + here)));
+            const __m256 value = _mm256_i32gather_ps(x, feature, 4);
+            __m256i block = _mm256_cvtepu16_epi32(
+                _mm_loadu_si128((const __m128i *)(const void *)(gpperf__first_block + here)));
+            for (row = 0; row < gpperf__n_pivots[(first + column) / 16]; row++) {
+                const __m256 above = _mm256_cmp_ps(value, _mm256_loadu_ps(pivot + 16 * row + half), _CMP_GT_OQ);
+                block = _mm256_sub_epi32(block, _mm256_castps_si256(above)); /* what is true is -1 */
+            }
+            _mm256_storeu_ps(values + column + half, value);
+            _mm256_storeu_si256((__m256i *)(void *)(at + column + half), _mm256_slli_epi32(block, 4));
         }
-        bin[column] = (uint8_t)count;
+    }
+    for (column = 0; column < columns->n_columns; column++) {
+        const __m256 value = _mm256_set1_ps(values[column]);
+        const float *some = threshold + at[column];
+        const __m256 low = _mm256_cmp_ps(value, _mm256_loadu_ps(some), _CMP_GT_OQ);
+        const __m256 high = _mm256_cmp_ps(value, _mm256_loadu_ps(some + 8), _CMP_GT_OQ);
+        const int count = __builtin_popcount((unsigned)_mm256_movemask_ps(low)) +
+                          __builtin_popcount((unsigned)_mm256_movemask_ps(high));
+        bin[column] = (uint8_t)(at[column] - 16 * gpperf__first_block[first + column] + count);
     }
 }
 
-/* The leaf of each of 64 trees: bins are looked up 16 columns at a time. */
+/* The bins of 32 columns that are looked up among up to 64, 16 of them at a time. */
+GPPERF__AVX2 GPPERF__INLINE __m256i gpperf__found_avx2(const __m256i *bins, __m256i column)
+{
+    /* Bits 4 and 5 of a column, where they are the highest of a byte, tell of which 16 it is. */
+    const __m256i one = _mm256_slli_epi16(column, 3), other = _mm256_slli_epi16(column, 2);
+    const __m256i low = _mm256_blendv_epi8(_mm256_shuffle_epi8(bins[0], column),
+                                           _mm256_shuffle_epi8(bins[1], column), one);
+    const __m256i high = _mm256_blendv_epi8(_mm256_shuffle_epi8(bins[2], column),
+                                            _mm256_shuffle_epi8(bins[3], column), one);
+    return _mm256_blendv_epi8(low, high, other);
+}
+
+/* The leaf of each of 64 trees. */
 GPPERF__AVX2 static void gpperf__leaves_avx2(const gpperf__forest *forest, int first, const uint8_t *bin,
                                              uint8_t *leaf)
 {
     const uint8_t *columns = gpperf__column + forest->first_question + first;
     const uint8_t *ranks = gpperf__rank + forest->first_question + first;
-    const __m256i most = _mm256_set1_epi8(0x70);
     const int n_columns = gpperf__shared[forest->columns].n_columns;
-    int half, level, start;
+    __m256i bins[16];
+    int half, level, part;
+    for (part = 0; 64 * (part / 4) < n_columns; part++)
+        bins[part] = _mm256_broadcastsi128_si256(
+            _mm_loadu_si128((const __m128i *)(const void *)(bin + 16 * part)));
     for (half = 0; half < 64; half += 32) {
         __m256i leaves = _mm256_setzero_si256();
         for (level = 0; level < forest->depth; level++) {
             const int at = level * forest->n_padded + half;
             const __m256i column = _mm256_loadu_si256((const __m256i *)(const void *)(columns + at));
             const __m256i rank = _mm256_loadu_si256((const __m256i *)(const void *)(ranks + at));
-            __m256i found = _mm256_setzero_si256(), no;
-            for (start = 0; start < n_columns; start += 16) {
-                const __m128i some = _mm_loadu_si128((const __m128i *)(const void *)(bin + start));
-                /* 0 ... 15 of these columns; others have the high bit, and give 0. */
-                const __m256i mine = _mm256_xor_si256(column, _mm256_set1_epi8((char)start));
-                found = _mm256_or_si256(found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(some),
-                                                                   _mm256_adds_epu8(mine, most)));
+            __m256i found = gpperf__found_avx2(bins, column), no;
+            for (part = 4; 16 * part < n_columns; part += 4) {
+                const __m256i mine = _mm256_and_si256(column, _mm256_set1_epi8(63));
+                const __m256i whose = _mm256_sub_epi8(column, mine), its = _mm256_set1_epi8((char)(16 * part));
+                found = _mm256_blendv_epi8(found, gpperf__found_avx2(bins + part, mine),
+                                           _mm256_cmpeq_epi8(whose, its));
             }
             /* Equal to the lesser of both: it is not above. */
             no = _mm256_cmpeq_epi8(_mm256_min_epu8(found, rank), found);
@@ -235,6 +265,38 @@ GPPERF__VBMI static void gpperf__sums_of_vbmi(const gpperf__head *head, const fl
     sums->runtime = told[0];
     sums->power = told[1];
     sums->sustained = told[2];
+}
+
+#elif defined(GPPERF__NEON)
+
+static int gpperf__vectors(void)
+{
+    return 1;
+}
+
+/* The leaf of each of 64 trees: bins are looked up 64 columns at a time. */
+static void gpperf__leaves_neon(const gpperf__forest *forest, int first, const uint8_t *bin,
+                                uint8_t *leaf)
+{
+    const uint8_t *columns = gpperf__column + forest->first_question + first;
+    const uint8_t *ranks = gpperf__rank + forest->first_question + first;
+    const int n_columns = gpperf__shared[forest->columns].n_columns;
+    int part, level, start;
+    for (part = 0; part < 64; part += 16) {
+        uint8x16_t leaves = vdupq_n_u8(0);
+        for (level = 0; level < forest->depth; level++) {
+            const int at = level * forest->n_padded + part;
+            const uint8x16_t column = vld1q_u8(columns + at);
+            uint8x16_t found = vqtbl4q_u8(vld1q_u8_x4(bin), column);
+            /* A column that is not among these leaves what was found. */
+            for (start = 64; start < n_columns; start += 64)
+                found = vqtbx4q_u8(found, vld1q_u8_x4(bin + start),
+                                   vsubq_u8(column, vdupq_n_u8((uint8_t)start)));
+            /* What is true has all bits set: -1. */
+            leaves = vsubq_u8(vaddq_u8(leaves, leaves), vcgtq_u8(found, vld1q_u8(ranks + at)));
+        }
+        vst1q_u8(leaf + part, leaves);
+    }
 }
 
 #else

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stand_ins.exported import COMPILERS, artefact_file, header_file, tool
+from stand_ins.exported import ARTEFACTS, COMPILERS, artefact_file, header_file, tool
 
 import gpperf_lite as gp
 from builder.__main__ import main
@@ -16,6 +16,7 @@ from builder.errors import BuilderError
 from builder.export import check
 from builder.export.compiled import CompiledHeader, compiler_of
 from builder.export.contents import DTYPE_NUMBERS, contents_of
+from builder.export.forests import forest_tables_of
 from builder.export.queries import GEMM, PREDICTION, parity_of
 from builder.export.source import source_of
 from builder.export.timing import NOT_MEASURED, time_model
@@ -52,6 +53,16 @@ def test_a_model_of_one_s_own_answers_in_c_as_in_python(
 ) -> None:
     flags = ("-std=c99", "-O2", f"-DGPPERF_SIMD={simd}")
     parity(name, tmp_path, compiler, flags, 2_000)
+
+
+@pytest.mark.parametrize("simd", [0, 1, 2])
+@pytest.mark.parametrize(("name", "least"), [("wide", 65), ("widest", 129)])
+def test_forests_of_many_columns_answer_in_c_as_in_python(
+    name: str, least: int, simd: int, tmp_path: Path
+) -> None:
+    (first, *_) = forest_tables_of(contents_of(ARTEFACTS[name]()))
+    assert len(first.columns.feature) >= least
+    parity(name, tmp_path, "gcc", ("-std=c99", "-O1", f"-DGPPERF_SIMD={simd}"), 1_000)
 
 
 @pytest.mark.slow
