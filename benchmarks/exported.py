@@ -40,7 +40,12 @@ _SIZES = 20
 """GEMMs of single predictions, asked in turn."""
 
 _TURN_S = 0.02
-_FLAGS = {"C, -O2": ("-O2",), "C, -O2 -march=native": ("-O2", "-march=native")}
+_FLAGS = {
+    "C, -O2": ("-O2",),
+    "C, -O2 -march=native": ("-O2", "-march=native"),
+    "C, -O2, no AVX-512": ("-O2", "-DGPPERF_SIMD=1"),
+    "C, -O2, no vectors": ("-O2", "-DGPPERF_SIMD=0"),
+}
 
 _FOREST = """
 void bench_forest(void (*predict)(void *, int, float *), char *rows, int size, int n, int repeats)
@@ -131,7 +136,7 @@ def _rows(options: ExportedOptions, sizes: Floats) -> np.ndarray:
 
 
 def _harness(folder: Path, flags: tuple[str, ...]) -> CompiledHeader:
-    source = folder / f"harness{len(flags)}.c"
+    source = folder / f"harness{''.join(flags)}.c"
     source.write_text(HARNESS.format(header="model.h") + _FOREST)
     return CompiledHeader(source, folder, compiler_of(), ("-std=c99", *flags))
 
