@@ -18,7 +18,7 @@ That quotient is at least 1 / (2 * other) away from a tie, and its two roundings
 than 2**-52 of it.
 """
 
-_MOST_BITS = 31
+_MOST_BITS = 30
 _Ends = tuple[float, float]
 _ANY: _Ends = (float("-inf"), float("inf"))
 _MONOTONE = {"+", "-", "*", "//", "minimum", "maximum"}

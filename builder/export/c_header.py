@@ -124,6 +124,7 @@ def _structures(
     columns = max(len(one.feature) for one in columns_of(forests))
     bits = bits_of_small_sizes(formulas.values())
     constants = (
+        "/* Sizes below it are small: no whole number that is divided is too large. */\n"
         f"#define GPPERF__SMALL {2**bits if bits >= 0 else 0}\n"
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
         f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths}, "

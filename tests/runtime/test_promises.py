@@ -142,8 +142,9 @@ def test_the_order_of_rows_does_not_matter(name: str, data: st.DataObject) -> No
     model = built_in(name)
     random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     step = step_of(model)
-    m, n, k = (step * np.floor(np.exp2(random.uniform(0, 16, 1500))) for _ in range(3))
-    order = random.permutation(1500)
+    n_rows = 1500 if len(model.kernels) < 50 else 200  # of all kernels the best is sought
+    m, n, k = (step * np.floor(np.exp2(random.uniform(0, 16, n_rows))) for _ in range(3))
+    order = random.permutation(n_rows)
     straight = model.predict_batch(m, n, k, model.dtypes[0])
     shuffled = model.predict_batch(m[order], n[order], k[order], model.dtypes[0])
     assert np.array_equal(straight.runtime_s[order], shuffled.runtime_s)

@@ -22,7 +22,8 @@ GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__columns *columns, const
     int32_t at[256];
     float values[256];
     int column, half, row;
-    for (column = 0; column < columns->n_columns; column += 16, pivot += 16 * row) {
+    for (column = 0; column < columns->n_columns; column += 16) {
+        const int n_pivots = gpperf__n_pivots[(first + column) / 16];
         for (half = 0; half < 16; half += 8) {
             const int here = first + column + half;
             const __m256i feature = _mm256_cvtepu8_epi32(
@@ -30,13 +31,15 @@ GPPERF__AVX2 static void gpperf__bins_avx2(const gpperf__columns *columns, const
             const __m256 value = _mm256_i32gather_ps(x, feature, 4);
             __m256i block = _mm256_cvtepu16_epi32(
                 _mm_loadu_si128((const __m128i *)(const void *)(gpperf__first_block + here)));
-            for (row = 0; row < gpperf__n_pivots[(first + column) / 16]; row++) {
-                const __m256 above = _mm256_cmp_ps(value, _mm256_loadu_ps(pivot + 16 * row + half), _CMP_GT_OQ);
+            for (row = 0; row < n_pivots; row++) {
+                const __m256 some = _mm256_loadu_ps(pivot + 16 * row + half);
+                const __m256 above = _mm256_cmp_ps(value, some, _CMP_GT_OQ);
                 block = _mm256_sub_epi32(block, _mm256_castps_si256(above)); /* what is true is -1 */
             }
             _mm256_storeu_ps(values + column + half, value);
             _mm256_storeu_si256((__m256i *)(void *)(at + column + half), _mm256_slli_epi32(block, 4));
         }
+        pivot += 16 * n_pivots;
     }
     for (column = 0; column < columns->n_columns; column++) {
         const __m256 value = _mm256_set1_ps(values[column]);
