@@ -23,7 +23,7 @@ from .c_tables import (
     quoted,
 )
 from .contents import Contents, rows_of
-from .forests import ForestTables, columns_of, forest_tables_of
+from .forests import ForestTables, forest_tables_of
 from .functions import PHYSICS, describing, describing_rows, finishing, finishing_rows
 from .source import Source, card_of
 from .statements import C
@@ -52,7 +52,7 @@ def header_of(contents: Contents, source: Source, file: str) -> Header:
         _head(contents, source, file, tables.n_bytes),
         filled("api.h", CONSTANTS=_constants(contents, source), DTYPES=_dtype_names(DTYPES)),
         filled("exact.h"),
-        _structures(contents, formulas, forests),
+        _structures(contents, formulas),
         "\n".join(tables.lines),
         filled("runtime.h", LARGEST_SUM=str(LARGEST_SUM)),
         *([filled("least.h")] if contents.is_wide_outside else []),
@@ -116,19 +116,15 @@ def _constants(contents: Contents, source: Source) -> str:
     return "\n".join(lines)
 
 
-def _structures(
-    contents: Contents, formulas: dict[str, Formulas], forests: Sequence[ForestTables]
-) -> str:
+def _structures(contents: Contents, formulas: dict[str, Formulas]) -> str:
     most = max(len(one.columns) for one in formulas.values())
     widths = max(len(rows_of(one.interval)) for one in contents.estimators)
-    columns = max(len(one.feature) for one in columns_of(forests))
     bits = bits_of_small_sizes(formulas.values())
     constants = (
         "/* Sizes below it are small: no whole number that is divided is too large. */\n"
         f"#define GPPERF__SMALL {2**bits if bits >= 0 else 0}\n"
         f"enum {{ GPPERF__N_DTYPES = {len(DTYPES)}, GPPERF__N_FEATURES = {most}, "
-        f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths}, "
-        f"GPPERF__MOST_COLUMNS = {columns} }};\n"
+        f"GPPERF__FEW = {_FEW}, GPPERF__N_WIDTHS = {widths} }};\n"
     )
     fields = ", ".join(PHYSICS)
     return constants + filled("structures.h", PHYSICS=fields)

@@ -1,12 +1,25 @@
 /* ---- the forests of one question ---- */
 
+/* Vectors that columns are for: those of AVX-512 take up to 128 of them. */
+static int gpperf__vectors_for(const gpperf__columns *columns)
+{
+    const int vectors = gpperf__vectors();
+    return vectors == 2 && columns->n_columns > 128 ? 1 : vectors;
+}
+
 /* The bins of columns; vectors look at all 256 of them. */
 static void gpperf__bins(const gpperf__columns *columns, const float *x, uint8_t *bin, int vectors)
 {
-    memset(bin, 0, 256);
     (void)vectors;
 #ifdef GPPERF__X86
-    if (vectors > 0) gpperf__bins_avx2(columns, x, bin);
+    if (vectors == 2) {
+        gpperf__bins_vbmi(columns, x, bin);
+        return;
+    }
+#endif
+    memset(bin, 0, 256);
+#ifdef GPPERF__X86
+    if (vectors == 1) gpperf__bins_avx2(columns, x, bin);
     else
 #endif
         gpperf__bins_plain(columns, x, bin);
@@ -35,6 +48,9 @@ static int32_t gpperf__total(const gpperf__forest *forest, const uint8_t *bin, i
     uint8_t leaf[64];
     int32_t sum = forest->bias, sum1 = 0, sum2 = 0, sum3 = 0;
     int first, i;
+#ifdef GPPERF__X86
+    if (vectors == 2) return gpperf__total_vbmi(forest, bin);
+#endif
     for (first = 0; first < forest->n_trees; first += 64) {
         const int n = forest->n_trees - first < 64 ? forest->n_trees - first : 64;
         gpperf__leaves(forest, first, bin, leaf, vectors);
@@ -53,23 +69,17 @@ static int32_t gpperf__total(const gpperf__forest *forest, const uint8_t *bin, i
 /* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
 static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__sums *sums)
 {
-    const int vectors = gpperf__vectors();
     const int32_t asked[3] = {head->runtime, head->power, head->sustained};
     int32_t told[3] = {0, 0, 0}, known = -1;
-    uint8_t bin[256];
-    int i;
-#ifdef GPPERF__X86
-    if (vectors == 2 && GPPERF__MOST_COLUMNS <= 128) {
-        gpperf__sums_of_vbmi(head, x, sums);
-        return;
-    }
-#endif
+    uint8_t GPPERF__LINES bin[256];
+    int i, vectors = 0;
     for (i = 0; i < 3; i++) {
         const gpperf__forest *forest;
         if (asked[i] < 0) continue;
         forest = gpperf__forests + asked[i];
         if (forest->columns != known) {
             known = forest->columns;
+            vectors = gpperf__vectors_for(gpperf__shared + known);
             gpperf__bins(gpperf__shared + known, x, bin, vectors);
         }
         told[i] = gpperf__cut(gpperf__total(forest, bin, vectors));

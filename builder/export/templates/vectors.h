@@ -142,8 +142,8 @@ GPPERF__VBMI static __m512d gpperf__sums_at_vbmi(const int32_t *sums)
     return _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)(const void *)sums));
 }
 
-/* The bins of eight columns, a byte each; the thresholds of a block that a value is not above are the
-   last ones, and never none. */
+/* The bins of eight columns, a byte each: before the first threshold that a value is not above, or all 16,
+   lie those that it is above. */
 GPPERF__VBMI GPPERF__INLINE int64_t gpperf__bins_of_8_vbmi(const float *threshold, const int32_t *at,
                                                            const float *x)
 {
@@ -158,9 +158,9 @@ GPPERF__VBMI GPPERF__INLINE int64_t gpperf__bins_of_8_vbmi(const float *threshol
     return (int64_t)bins;
 }
 
-/* The bins of up to 128 columns, 64 in each vector. Pivots tell at once of 16 columns in which of its
-   blocks of thresholds each of them must look. */
-GPPERF__VBMI static void gpperf__bins_vbmi(const gpperf__columns *columns, const float *x, __m512i *bins)
+/* The bins of up to 128 columns. Pivots tell at once of 16 columns in which of its blocks of thresholds
+   each of them must look. */
+GPPERF__VBMI static void gpperf__bins_vbmi(const gpperf__columns *columns, const float *x, uint8_t *bin)
 {
     const float *threshold = gpperf__threshold + columns->first_threshold;
     const float *pivot = gpperf__pivot + columns->first_pivot;
@@ -168,6 +168,7 @@ GPPERF__VBMI static void gpperf__bins_vbmi(const gpperf__columns *columns, const
     int32_t GPPERF__LINES at[128];
     float GPPERF__LINES values[128];
     __m128i above[8];
+    __m512i bins[2];
     int first = columns->first_column, group, i;
     for (group = 0; 16 * group < columns->n_columns; group++, first += 16) {
         const __m512i feature = _mm512_cvtepu8_epi32(
@@ -193,13 +194,16 @@ GPPERF__VBMI static void gpperf__bins_vbmi(const gpperf__columns *columns, const
         bins[group / 4] =
             _mm512_mask_broadcast_i64x2(bins[group / 4], here, _mm_add_epi8(above[group], rest));
     }
+    _mm512_storeu_si512(bin, bins[0]);
+    _mm512_storeu_si512(bin + 64, bins[1]);
 }
 
 /* The sum of a forest, not cut: 64 questions at a time, then the leaves of 16 trees at a time. depth: of
    the forest; is_wide: it has more than 64 columns. */
 GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *forest, int depth,
-                                                          int is_wide, const __m512i *bins)
+                                                          int is_wide, const uint8_t *bin)
 {
+    const __m512i low = _mm512_loadu_si512(bin), high = _mm512_loadu_si512(bin + 64);
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     const __m512i one = _mm512_set1_epi8(1), half = _mm512_set1_epi32(16);
     /* Where the leaves of 16 trees begin: behind eight of them lies a line that is empty. */
@@ -216,8 +220,8 @@ GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *
         GPPERF__UNROLL
         for (level = 0; level < depth; level++) {
             const __m512i column = _mm512_loadu_si512(asked);
-            const __m512i found = is_wide ? _mm512_permutex2var_epi8(bins[0], column, bins[1])
-                                          : _mm512_permutexvar_epi8(column, bins[0]);
+            const __m512i found = is_wide ? _mm512_permutex2var_epi8(low, column, high)
+                                          : _mm512_permutexvar_epi8(column, low);
             const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
             leaf = _mm512_add_epi8(leaf, leaf);
             leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
@@ -238,36 +242,14 @@ GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *
 }
 
 /* Compilers write out the levels of the depths that are usual. */
-GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const __m512i *bins)
+GPPERF__VBMI static int32_t gpperf__total_vbmi(const gpperf__forest *forest, const uint8_t *bin)
 {
     const int depth = forest->depth;
     if (gpperf__shared[forest->columns].n_columns > 64)
-        return gpperf__total_of_vbmi(forest, depth, 1, bins);
-    if (depth == 8) return gpperf__total_of_vbmi(forest, 8, 0, bins);
-    if (depth == 6) return gpperf__total_of_vbmi(forest, 6, 0, bins);
-    return gpperf__total_of_vbmi(forest, depth, 0, bins);
-}
-
-/* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
-GPPERF__VBMI static void gpperf__sums_of_vbmi(const gpperf__head *head, const float *x, gpperf__sums *sums)
-{
-    const int32_t asked[3] = {head->runtime, head->power, head->sustained};
-    int32_t told[3] = {0, 0, 0}, known = -1;
-    __m512i bins[2];
-    int i;
-    for (i = 0; i < 3; i++) {
-        const gpperf__forest *forest;
-        if (asked[i] < 0) continue;
-        forest = gpperf__forests + asked[i];
-        if (forest->columns != known) {
-            known = forest->columns;
-            gpperf__bins_vbmi(gpperf__shared + known, x, bins);
-        }
-        told[i] = gpperf__cut(gpperf__total_vbmi(forest, bins));
-    }
-    sums->runtime = told[0];
-    sums->power = told[1];
-    sums->sustained = told[2];
+        return gpperf__total_of_vbmi(forest, depth, 1, bin);
+    if (depth == 8) return gpperf__total_of_vbmi(forest, 8, 0, bin);
+    if (depth == 6) return gpperf__total_of_vbmi(forest, 6, 0, bin);
+    return gpperf__total_of_vbmi(forest, depth, 0, bin);
 }
 
 #elif defined(GPPERF__NEON)
