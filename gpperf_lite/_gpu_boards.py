@@ -60,14 +60,13 @@ def _board(
 
 
 BOARDS = (
-    _board("a100_sxm", "a100", f"{_SXM4} / 80gb", "hbm2e", "the SXM board of 80 GB"),
+    # An A800 is an A100 with a slower NVLink.
+    _board("a100_sxm", "a100|a800", f"{_SXM4} / 80gb", "hbm2e", "the SXM board of 80 GB"),
     _board("a100_sxm_40gb", "a100", f"{_SXM4} / 40gb", "hbm2", "the SXM board of 40 GB"),
     _board("a100_pcie_40gb", "a100", "pcie / 40gb", "hbm2"),
-    _board("a100_pcie_80gb", "a100", "pcie / 80gb", "hbm2e"),
+    _board("a100_pcie_80gb", "a100|a800", "pcie / 80gb", "hbm2e"),
     # The label of Kubernetes on Google's machines, whose A100 of 80 GB has another.
     _board("a100_sxm_40gb", "tesla a100", "40gb", "", "Google's A100, the SXM board of 40 GB"),
-    _board("a800_sxm", "a800", _SXM4, "80gb hbm2e", "the SXM board of 80 GB"),
-    _board("a800_pcie_80gb", "a800", "pcie / 80gb", "hbm2e"),
     _board("h100_sxm", "h100", f"{_SXM5} mega 80gb+hbm3", "80gb hbm3", "the SXM board of 80 GB"),
     _board("h100_pcie", "h100", "pcie", "80gb hbm2e"),
     _board("h100_nvl", "h100", "nvl", "94gb hbm3 pcie"),

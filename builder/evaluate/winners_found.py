@@ -128,7 +128,7 @@ def _found(
 def _group(winner: Winner, held_out: str) -> str:
     """Return the name of those that are held out together; empty where it is not known.
 
-    A board is one GPU under all of its names, and so are two that are sold as an A100 and an A800.
+    A board is one GPU under all of its names, and so are an H100 and an H800.
     """
     gpu = winner.gpu
     if held_out == GPU:

@@ -20,7 +20,7 @@ _SAID = (
     "16 of an order. tile: its BLOCK_SIZE_M, _N and _K are the winner's, as the kernel runs "
     "them (no deeper than a block of scales). whole: GROUP_SIZE_M, num_warps and num_stages "
     "are, too. Held out of all that ours and the fixed orders learn from: the GPU, with boards "
-    "of the same SMs, clock and memory (A100 and A800, H100 and H800), or all GPUs of its major "
+    "of the same SMs, clock and memory (H100 and H800), or all GPUs of its major "
     "compute capability. ours: the ranker; runtime: predicted runtimes alone; fixed by m: the "
     "most frequent winners, first of the same m and precision; fixed: the most frequent "
     "winners; random: the expectation over all that fit. Equals stand before the winner; what "
