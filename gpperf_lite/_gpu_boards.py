@@ -60,11 +60,10 @@ def _board(
 
 
 BOARDS = (
-    # An A800 is an A100 with a slower NVLink.
-    _board("a100_sxm", "a100|a800", f"{_SXM4} / 80gb", "hbm2e", "the SXM board of 80 GB"),
+    _board("a100_sxm", "a100", f"{_SXM4} / 80gb", "hbm2e", "the SXM board of 80 GB"),
     _board("a100_sxm_40gb", "a100", f"{_SXM4} / 40gb", "hbm2", "the SXM board of 40 GB"),
     _board("a100_pcie_40gb", "a100", "pcie / 40gb", "hbm2"),
-    _board("a100_pcie_80gb", "a100|a800", "pcie / 80gb", "hbm2e"),
+    _board("a100_pcie_80gb", "a100", "pcie / 80gb", "hbm2e"),
     # The label of Kubernetes on Google's machines, whose A100 of 80 GB has another.
     _board("a100_sxm_40gb", "tesla a100", "40gb", "", "Google's A100, the SXM board of 40 GB"),
     _board("h100_sxm", "h100", f"{_SXM5} mega 80gb+hbm3", "80gb hbm3", "the SXM board of 80 GB"),
@@ -93,7 +92,6 @@ BOARDS = (
     _board("a10g", "a10g", "", "pcie 24gb gddr6"),
     _board("a40", "a40", "", "pcie 48gb gddr6"),
     _board("l4", "l4", "", "pcie 24gb gddr6"),
-    _board("l20", "l20", "", "pcie 48gb gddr6"),
     _board("l40", "l40", "", "pcie 48gb gddr6"),
     _board("l40s", "l40s", "", "pcie 48gb gddr6"),
     _board("rtx_a6000", "a6000", "", "rtx 48gb gddr6"),

@@ -128,18 +128,11 @@ def _found(
 def _group(winner: Winner, held_out: str) -> str:
     """Return the name of those that are held out together; empty where it is not known.
 
-    A board is one GPU under all of its names, and so are an H100 and an H800.
+    A board is one GPU under all of its names.
     """
-    gpu = winner.gpu
     if held_out == GPU:
-        return winner.device if gpu is None else _alike(gpu)
-    return "" if gpu is None else f"compute capability {gpu.compute_capability[0]}.x"
-
-
-def _alike(gpu: Gpu) -> str:
-    """Return the figures that boards have in common where only their names and links differ."""
-    memory = f"{gpu.memory_bytes:g} B {gpu.dram_bytes_per_s:g} B/s"
-    return f"{gpu.compute_capability} {gpu.sm_count} SMs {gpu.clock_hz:g} Hz {memory}"
+        return winner.device if winner.gpu is None else winner.gpu.name
+    return "" if winner.gpu is None else f"compute capability {winner.gpu.compute_capability[0]}.x"
 
 
 class _Fixed:

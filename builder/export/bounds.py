@@ -14,8 +14,9 @@ from .trace import QUESTION, Formulas
 LARGEST_NUMERATOR = 2.0**50
 """Below it, the nearest whole number to (one - (other - 1) / 2) / other is one // other.
 
-That quotient is at least 1 / (2 * other) away from a tie, and its two roundings move it by no more
-than 2**-52 of it.
+That quotient is at least 1 / (2 * other) away from a tie. Its two roundings move it by less than
+2**-51 of it: by less than 1 / (2 * other) where one is below 2**50, and where it is negative, thus
+above -1/2, if other is below 2**50 too.
 """
 
 _MOST_BITS = 30
@@ -36,15 +37,15 @@ def bits_of_small_sizes(formulas: Iterable[Formulas]) -> int:
 
 
 def _fits(formulas: Formulas, bits: int) -> bool:
-    """Return True where every floor division is of a numerator from 0 on that is not too large."""
+    """Return True where every floor division is of whole numbers that are not too large."""
     ends = _ends_of_inputs(formulas, 2.0**bits)
     known: dict[int, _Ends] = {}
     for node in in_order([*formulas.columns, *formulas.strays, *formulas.known.values()]):
         known[id(node)] = _ends_of(node, ends, known)
         if node.op == "//":
-            *parts, (least, _) = (known[id(one)] for one in node.args)
+            *parts, (least, most) = (known[id(one)] for one in node.args)
             low, high = (sum(ends) for ends in zip(*parts, strict=True))
-            if not (low >= 0.0 and high < LARGEST_NUMERATOR and least >= 1.0):
+            if not (low >= 0.0 and max(high, most) < LARGEST_NUMERATOR and least >= 1.0):
                 return False
     return True
 

@@ -12,11 +12,11 @@ from gpperf_lite._gemm import DTYPES
 
 from .answers import DEFAULT_CONFIDENCE, N_ANSWERS, answers_of
 from .bounds import bits_of_small_sizes
+from .c_forests import add_forests
 from .c_tables import (
     CTables,
     add_answers,
     add_arithmetic,
-    add_forests,
     add_heads,
     add_intervals,
     add_parameters,

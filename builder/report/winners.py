@@ -16,16 +16,15 @@ from ..evaluate import (
 from ..markdown import aligned, paragraph
 
 _SAID = (
-    "Share of the winners of real searches that are the first, among the first 4 and the first "
-    "16 of an order. tile: its BLOCK_SIZE_M, _N and _K are the winner's, as the kernel runs "
-    "them (no deeper than a block of scales). whole: GROUP_SIZE_M, num_warps and num_stages "
-    "are, too. Held out of all that ours and the fixed orders learn from: the GPU, with boards "
-    "of the same SMs, clock and memory (H100 and H800), or all GPUs of its major "
-    "compute capability. ours: the ranker; runtime: predicted runtimes alone; fixed by m: the "
-    "most frequent winners, first of the same m and precision; fixed: the most frequent "
-    "winners; random: the expectation over all that fit. Equals stand before the winner; what "
-    "is outside the search space is not found. Names of files do not tell the hidden size, "
-    "taken for 4096, nor the experts of a token, taken for 2 of up to 16 and for 8 of more."
+    "Share of the winners of real searches that are the first, among the first 4 and the first 16"
+    " of an order. tile: its BLOCK_SIZE_M, _N and _K are the winner's, as the kernel runs them "
+    "(no deeper than a block of scales). whole: GROUP_SIZE_M, num_warps and num_stages are, too. "
+    "Held out of all that ours and the fixed orders learn from: the GPU, or all GPUs of its major"
+    " compute capability. ours: the ranker; runtime: predicted runtimes alone; fixed by m: the "
+    "most frequent winners, first of the same m and precision; fixed: the most frequent winners; "
+    "random: the expectation over all that fit. Equals stand before the winner; what is outside "
+    "the search space is not found. Names of files do not tell the hidden size, taken for 4096, "
+    "nor the experts of a token, taken for 2 of up to 16 and for 8 of more."
 )
 
 _ALL = "all"

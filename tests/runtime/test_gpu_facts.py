@@ -94,7 +94,7 @@ def test_a_gpu_is_found_by_the_name_that_its_driver_reports(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["NVIDIA A100-SXM4-320GB", "NVIDIA A900 80GB PCIe", "RTX 4091", "H300", "", "é"]
+    "name", ["NVIDIA A100-SXM4-320GB", "NVIDIA A800 80GB PCIe", "RTX 4091", "H300", "", "é"]
 )
 def test_a_gpu_that_is_not_known_is_refused_with_what_to_do(name: str) -> None:
     with pytest.raises(UnknownGpuError, match="no facts of a GPU called") as caught:

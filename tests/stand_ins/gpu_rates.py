@@ -37,7 +37,6 @@ _SHARES = {
     # Its row is older than the rule, and its model was trained with the rates of sums in f16.
     "NVIDIA GeForce RTX 4070": {},
     "NVIDIA A10G": dict.fromkeys(_TENSOR, 0.5),
-    "NVIDIA L20": dict.fromkeys(_TENSOR, 0.5),
     "NVIDIA L40": dict.fromkeys(_TENSOR, 0.5),
     "NVIDIA H20": {**dict.fromkeys(_TENSOR, 0.25), "f64": 1 / 39},
     "NVIDIA H800": {"f64": 1 / 67},

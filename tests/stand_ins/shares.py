@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 EXPORT = "builder/export/"
 NODE = (f"{EXPORT}test_module.py",)
-COMPILED = (f"{EXPORT}test_header.py", f"{EXPORT}test_parity.py")
+COMPILED = tuple(f"{EXPORT}test_{one}.py" for one in ("header", "parity", "arithmetic", "arm"))
 
 
 def part_of(test: str) -> str:

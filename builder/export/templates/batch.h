@@ -129,13 +129,12 @@ GPPERF__VBMI GPPERF__INLINE void gpperf__totals_of_rows_vbmi(const gpperf__fores
         __m512i leaf = _mm512_setzero_si512(), even, odd;
         GPPERF__UNROLL
         for (level = 0; level < depth; level++) {
-            const __m512i asked = _mm512_loadu_si512(bin[*column]);
-            const __m512i ranks = _mm512_set1_epi32(gpperf__four_times[*rank]);
+            const ptrdiff_t at = (ptrdiff_t)level * forest->n_padded;
+            const __m512i asked = _mm512_loadu_si512(bin[column[at]]);
+            const __m512i ranks = _mm512_set1_epi32(gpperf__four_times[rank[at]]);
             const __mmask64 above = _mm512_cmpgt_epu8_mask(asked, ranks);
             leaf = _mm512_add_epi8(leaf, leaf);
             leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
-            column += forest->n_padded;
-            rank += forest->n_padded;
         }
         /* Of rows 0, 2, 4 ... and of rows 1, 3, 5 ...; then of every fourth one, from 0 to 3 on. */
         even = gpperf__look_up_vbmi(leaves, depth, _mm512_and_si512(leaf, _mm512_set1_epi16(255)));

@@ -19,7 +19,9 @@
 
 /* A product and a sum must not become one operation. gcc does not know C99's pragma for that; clang
    knows it inside of functions, and no pragma helps against its -ffp-contract=fast. */
-#if defined(__clang__)
+#if defined(__clang__) && __clang_major__ >= 13
+#define GPPERF__EXACT _Pragma("STDC FP_CONTRACT OFF") _Pragma("clang fp reassociate(off)")
+#elif defined(__clang__)
 #define GPPERF__EXACT _Pragma("STDC FP_CONTRACT OFF")
 #else
 #define GPPERF__EXACT

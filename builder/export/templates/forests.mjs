@@ -33,9 +33,9 @@ function withVectors() {
     return end - length;
   };
   const [threshold, column, rank] = tables.map((table) => put(table));
-  const columns = COLUMNS.map(({ features, counts, firstThreshold }) => [
-    ...[put(features), put(counts), threshold + 4 * firstThreshold, features.length],
-  ]);
+  const columns = COLUMNS.map(({ features, counts, firstThreshold }) => {
+    return [put(features), put(counts), threshold + 4 * firstThreshold, features.length];
+  });
   const forests = FORESTS.map((one, number) => {
     const { firstLeaf, nTrees, nPadded, depth } = one;
     const leaves = LEAF.subarray(2 * firstLeaf, 2 * (firstLeaf + (nTrees << depth)));

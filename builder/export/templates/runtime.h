@@ -149,9 +149,10 @@ GPPERF__INLINE void gpperf__leaves_plain(const gpperf__forest *forest, int first
     const uint8_t *rank = gpperf__rank + forest->first_question + first;
     uint8_t found[8][64];
     int level, i;
-    for (level = 0; level < forest->depth; level++, column += forest->n_padded)
-        for (i = 0; i < 64; i++) found[level][i] = bin[column[i]];
+    for (level = 0; level < forest->depth; level++)
+        for (i = 0; i < 64; i++) found[level][i] = bin[column[level * forest->n_padded + i]];
     memset(leaf, 0, 64);
-    for (level = 0; level < forest->depth; level++, rank += forest->n_padded)
-        for (i = 0; i < 64; i++) leaf[i] = (uint8_t)(2 * leaf[i] + (found[level][i] > rank[i]));
+    for (level = 0; level < forest->depth; level++)
+        for (i = 0; i < 64; i++)
+            leaf[i] = (uint8_t)(2 * leaf[i] + (found[level][i] > rank[level * forest->n_padded + i]));
 }

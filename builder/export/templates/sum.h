@@ -7,7 +7,7 @@ static int gpperf__vectors_for(const gpperf__columns *columns)
     return vectors == 2 && columns->n_columns > 128 ? 1 : vectors;
 }
 
-/* The bins of columns; vectors look at all 256 of them. */
+/* The bins of columns; vectors look at some behind the last one. */
 static void gpperf__bins(const gpperf__columns *columns, const float *x, uint8_t *bin, int vectors)
 {
     (void)vectors;

@@ -219,14 +219,13 @@ GPPERF__VBMI GPPERF__INLINE int32_t gpperf__total_of_vbmi(const gpperf__forest *
         __m512i leaf = _mm512_setzero_si512();
         GPPERF__UNROLL
         for (level = 0; level < depth; level++) {
-            const __m512i column = _mm512_loadu_si512(asked);
+            const ptrdiff_t at = (ptrdiff_t)level * forest->n_padded;
+            const __m512i column = _mm512_loadu_si512(asked + at);
             const __m512i found = is_wide ? _mm512_permutex2var_epi8(low, column, high)
                                           : _mm512_permutexvar_epi8(column, low);
-            const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank));
+            const __mmask64 above = _mm512_cmpgt_epu8_mask(found, _mm512_loadu_si512(rank + at));
             leaf = _mm512_add_epi8(leaf, leaf);
             leaf = _mm512_mask_add_epi8(leaf, above, leaf, one);
-            asked += forest->n_padded;
-            rank += forest->n_padded;
         }
         for (part = 0; part < 64 && first + part < forest->n_trees; part += 16) {
             const __m512i place = _mm512_add_epi32(begin, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(leaf)));
@@ -259,6 +258,17 @@ static int gpperf__vectors(void)
     return 1;
 }
 
+/* The bins of 64 columns: older compilers do not load four vectors at once. */
+GPPERF__INLINE uint8x16x4_t gpperf__bins_neon(const uint8_t *bin)
+{
+    uint8x16x4_t bins;
+    bins.val[0] = vld1q_u8(bin);
+    bins.val[1] = vld1q_u8(bin + 16);
+    bins.val[2] = vld1q_u8(bin + 32);
+    bins.val[3] = vld1q_u8(bin + 48);
+    return bins;
+}
+
 /* The leaf of each of 64 trees: bins are looked up 64 columns at a time. */
 static void gpperf__leaves_neon(const gpperf__forest *forest, int first, const uint8_t *bin,
                                 uint8_t *leaf)
@@ -272,10 +282,10 @@ static void gpperf__leaves_neon(const gpperf__forest *forest, int first, const u
         for (level = 0; level < forest->depth; level++) {
             const int at = level * forest->n_padded + part;
             const uint8x16_t column = vld1q_u8(columns + at);
-            uint8x16_t found = vqtbl4q_u8(vld1q_u8_x4(bin), column);
+            uint8x16_t found = vqtbl4q_u8(gpperf__bins_neon(bin), column);
             /* A column that is not among these leaves what was found. */
             for (start = 64; start < n_columns; start += 64)
-                found = vqtbx4q_u8(found, vld1q_u8_x4(bin + start),
+                found = vqtbx4q_u8(found, gpperf__bins_neon(bin + start),
                                    vsubq_u8(column, vdupq_n_u8((uint8_t)start)));
             /* What is true has all bits set: -1. */
             leaves = vsubq_u8(vaddq_u8(leaves, leaves), vcgtq_u8(found, vld1q_u8(ranks + at)));

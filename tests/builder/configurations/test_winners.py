@@ -32,7 +32,7 @@ def test_what_is_not_ranked_is_counted(tmp_path: Path) -> None:
     rows = [
         DENSE,
         DENSE | {"device": "AMD_Instinct_MI300X"},
-        DENSE | {"device": "NVIDIA_L20Y"},
+        DENSE | {"device": "NVIDIA_L20"},
         DENSE | {"dtype": "int4_w4a16"},
         DENSE | {"num_stages": None},
         DENSE | {"block": "128,64"},

@@ -182,7 +182,7 @@ def test_a_gpu_is_known_by_its_data_sheet() -> None:
 
 
 def test_a_gpu_without_a_data_sheet_is_in_order_too() -> None:
-    cuda = FakeCuda(name="NVIDIA L20Y", capability=(8, 9))
+    cuda = FakeCuda(name="NVIDIA L20", capability=(8, 9))
     found = gpu_findings(cuda=cuda)["GPU 0 architecture"]
     assert found.status == "ok"
     assert found.text.startswith("sm_89; its data sheet is not known")

@@ -77,13 +77,6 @@ def test_a_board_is_held_out_under_all_of_its_names(tmp_path: Path) -> None:
     assert found(path, "NVIDIA_H100").found["fixed", 4] == 0.0
 
 
-def test_boards_that_differ_in_name_alone_are_held_out_together(tmp_path: Path) -> None:
-    odd = {"BLOCK_SIZE_M": 256.0, "BLOCK_SIZE_N": 32.0}
-    table = [*rows("NVIDIA_H100_80GB_HBM3", **odd), *rows("NVIDIA_H800", **odd)]
-    path = write_winners(tmp_path / "w.parquet", [*table, *rows("NVIDIA_L40S")])
-    assert found(path, "NVIDIA_H800").found["fixed", 4] == 0.0
-
-
 def test_a_generation_is_held_out_whole(tmp_path: Path) -> None:
     odd = {"BLOCK_SIZE_M": 256.0, "BLOCK_SIZE_N": 32.0}
     table = [*rows("NVIDIA_L40S"), *rows("NVIDIA_H200", **odd), *rows("NVIDIA_H20", **odd)]
@@ -103,9 +96,9 @@ def test_what_is_not_in_the_search_space_is_not_found(tmp_path: Path) -> None:
 
 
 def test_winners_that_are_not_asked_for_are_counted(tmp_path: Path) -> None:
-    table = [*rows("NVIDIA_H200"), *rows("NVIDIA_B200"), *rows("NVIDIA_L20Y"), *rows("NVIDIA_GB10")]
+    table = [*rows("NVIDIA_H200"), *rows("NVIDIA_B200"), *rows("NVIDIA_L20"), *rows("NVIDIA_GB10")]
     report = winners_found(write_winners(tmp_path / "w.parquet", table))
-    assert report.without_sheet == {"NVIDIA_L20Y": 40}
+    assert report.without_sheet == {"NVIDIA_L20": 40}
     assert report.without_peak == {"NVIDIA_GB10": 40}
     assert {one.device for one in report.found} == {"NVIDIA_H200", "NVIDIA_B200"}
 
