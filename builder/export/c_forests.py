@@ -26,12 +26,11 @@ _GATHERED = 16
 def add_forests(tables: CTables, forests: Sequence[ForestTables]) -> None:
     """Add the forests of all estimators, in their order, and the columns at which they look."""
     columns = columns_of(forests)
-    _add_columns(tables, columns)
-    numbers = {id(one): number for number, one in enumerate(columns)}
+    _add_columns(tables, columns.items)
     rows, parts, at = [], [], np.zeros(2, np.int64)
     for one in forests:
         depth, n_padded = one.column.shape
-        number = numbers[id(one.columns)]
+        number = columns.number(one.columns)
         rows.append((*at.tolist(), number, one.bias, len(one.leaves), n_padded, depth))
         parts.append(_in_lines(one.leaves))
         at += (parts[-1].size, one.column.size)

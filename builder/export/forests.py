@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gpperf_lite._forest import Forest
 
-from .contents import Contents, Head
+from .contents import Contents, Head, Numbered
 
 TREES = 64
 """Trees of a block."""
@@ -47,12 +48,12 @@ class ColumnTables:
     count: NDArray[np.uint8]
     threshold: NDArray[np.float32]
 
-    @property
+    @cached_property
     def n_blocks(self) -> NDArray[np.int64]:
         """Blocks of thresholds of each column."""
         return -(-self.count.astype(np.int64) // THRESHOLDS)
 
-    @property
+    @cached_property
     def first_block(self) -> NDArray[np.int64]:
         """The first block of each column."""
         return np.cumsum(self.n_blocks) - self.n_blocks
@@ -89,9 +90,12 @@ def forest_tables_of(contents: Contents) -> list[ForestTables]:
     return [found[number] for number in range(len(contents.estimators))]
 
 
-def columns_of(tables: Iterable[ForestTables]) -> list[ColumnTables]:
-    """Return the columns of forests, those that are shared once."""
-    return list({id(one.columns): one.columns for one in tables}.values())
+def columns_of(tables: Iterable[ForestTables]) -> Numbered[ColumnTables]:
+    """Return the columns of forests, those that are shared once, and a number for each."""
+    found: Numbered[ColumnTables] = Numbered()
+    for one in tables:
+        found.number(one.columns)
+    return found
 
 
 def tables_of(

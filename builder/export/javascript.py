@@ -17,7 +17,7 @@ from gpperf_lite._forest import LARGEST_SUM, UNITS_PER_OCTAVE, powers_of_two
 from gpperf_lite._interval import Interval
 
 from .answers import FIGURES, Answer, answers_of
-from .contents import TIMED_NUMBERS, Contents, Head, bits_of, rows_of
+from .contents import TIMED_NUMBERS, Contents, Head, Numbered, bits_of, rows_of
 from .forests import THRESHOLDS, ColumnTables, ForestTables, columns_of, forest_tables_of
 from .functions import OUTSIDE, describing, finishing, outside_of
 from .source import Source, card_of
@@ -41,7 +41,7 @@ def module_of(contents: Contents, source: Source, file: str) -> tuple[str, int]:
     """Return the text of the module of a model, and the bytes of its tables."""
     formulas = {form: formulas_of(contents, form) for form in contents.forms}
     forests = forest_tables_of(contents)
-    arrays = _arrays(forests, columns_of(forests))
+    arrays = _arrays(forests, columns_of(forests).items)
     n_bytes = sum(one.nbytes for one in arrays.values())
     formulas_text = ", ".join(f"[describe_{form}, finish_{form}]" for form in contents.forms)
     parts = [
@@ -97,7 +97,7 @@ def _tables(
         "N_FEATURES": str(most),
         "ROOTS": _json(roots),
         "INTERVALS": _json([_interval(one.interval) for one in contents.estimators]),
-        "COLUMNS": _json(_columns(columns)),
+        "COLUMNS": _json(_columns(columns.items)),
         "FORESTS": _json(_forests(forests, columns)),
         # What is not there is undefined, not null.
         "HEADS": _json(heads).replace("null", "undefined"),
@@ -162,9 +162,8 @@ def _columns(columns: Sequence[ColumnTables]) -> list[dict[str, Any]]:
 
 
 def _forests(
-    forests: Sequence[ForestTables], columns: Sequence[ColumnTables]
+    forests: Sequence[ForestTables], columns: Numbered[ColumnTables]
 ) -> list[dict[str, Any]]:
-    numbers = {id(one): number for number, one in enumerate(columns)}
     rows, leaf, question = [], 0, 0
     for one in forests:
         depth, n_padded = one.column.shape
@@ -172,7 +171,7 @@ def _forests(
             {
                 "firstLeaf": leaf,
                 "firstQuestion": question,
-                "columns": numbers[id(one.columns)],
+                "columns": columns.number(one.columns),
                 "bias": one.bias,
                 "nTrees": len(one.leaves),
                 "nPadded": n_padded,

@@ -151,8 +151,7 @@ GPPERF__VBMI GPPERF__INLINE void gpperf__totals_of_rows_vbmi(const gpperf__fores
     _mm512_i32scatter_epi32(sums + 3, fourth, sum3, 4);
 }
 
-GPPERF__VBMI static void gpperf__sums_of_rows_vbmi(const gpperf__forest *forest, uint8_t(*bin)[64],
-                                                   int32_t *sums)
+GPPERF__VBMI static void gpperf__totals_vbmi(const gpperf__forest *forest, uint8_t(*bin)[64], int32_t *sums)
 {
     switch (forest->depth) {
     case 6: gpperf__totals_of_rows_vbmi(forest, 6, bin, sums); break;
@@ -183,8 +182,7 @@ GPPERF__INLINE void gpperf__bins_of_rows_plain(const gpperf__columns *columns, f
     }
 }
 
-GPPERF__INLINE void gpperf__sums_of_rows_plain(const gpperf__forest *forest, uint8_t(*bin)[64],
-                                               int32_t *sums)
+GPPERF__INLINE void gpperf__totals_plain(const gpperf__forest *forest, uint8_t(*bin)[64], int32_t *sums)
 {
     const int16_t *leaves = gpperf__leaf + forest->first_leaf;
     const uint8_t *columns = gpperf__column + forest->first_question;
@@ -212,10 +210,9 @@ GPPERF__AVX2 static void gpperf__bins_of_rows_avx2(const gpperf__columns *column
     gpperf__bins_of_rows_plain(columns, x, bin);
 }
 
-GPPERF__AVX2 static void gpperf__sums_of_rows_avx2(const gpperf__forest *forest, uint8_t(*bin)[64],
-                                                   int32_t *sums)
+GPPERF__AVX2 static void gpperf__totals_avx2(const gpperf__forest *forest, uint8_t(*bin)[64], int32_t *sums)
 {
-    gpperf__sums_of_rows_plain(forest, bin, sums);
+    gpperf__totals_plain(forest, bin, sums);
 }
 #endif
 
@@ -230,31 +227,33 @@ static void gpperf__bins_of_rows(const gpperf__columns *columns, float(*x)[64], 
         gpperf__bins_of_rows_plain(columns, x, bin);
 }
 
+/* The sums of 64 rows of one forest, not cut. */
+static void gpperf__totals(const gpperf__forest *forest, uint8_t(*bin)[64], int32_t *sums)
+{
+#ifdef GPPERF__X86
+    const int vectors = gpperf__vectors();
+    if (vectors == 2) gpperf__totals_vbmi(forest, bin, sums);
+    else if (vectors == 1) gpperf__totals_avx2(forest, bin, sums);
+    else
+#endif
+        gpperf__totals_plain(forest, bin, sums);
+}
+
 /* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
 static void gpperf__sums_of_rows(const gpperf__head *head, float(*x)[64], int32_t(*sums)[64])
 {
-    const int32_t asked[3] = {head->runtime, head->power, head->sustained};
-#ifdef GPPERF__X86
-    const int vectors = gpperf__vectors();
-#endif
     uint8_t bin[256][64];
     int32_t known = -1;
     int i, row;
     memset(sums[0], 0, 3 * sizeof sums[0]);
     for (i = 0; i < 3; i++) {
-        const gpperf__forest *forest;
-        if (asked[i] < 0) continue;
-        forest = gpperf__forests + asked[i];
+        const gpperf__forest *forest = gpperf__forest_of(head, i);
+        if (forest == NULL) continue;
         if (forest->columns != known) {
             known = forest->columns;
             gpperf__bins_of_rows(gpperf__shared + known, x, bin);
         }
-#ifdef GPPERF__X86
-        if (vectors == 2) gpperf__sums_of_rows_vbmi(forest, bin, sums[i]);
-        else if (vectors == 1) gpperf__sums_of_rows_avx2(forest, bin, sums[i]);
-        else
-#endif
-            gpperf__sums_of_rows_plain(forest, bin, sums[i]);
+        gpperf__totals(forest, bin, sums[i]);
         for (row = 0; row < 64; row++) sums[i][row] = gpperf__cut(sums[i][row]);
     }
 }

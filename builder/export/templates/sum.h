@@ -66,17 +66,22 @@ static int32_t gpperf__total(const gpperf__forest *forest, const uint8_t *bin, i
     return sum + sum1 + sum2 + sum3;
 }
 
+/* The forest of the runtime, the power or the sustained runtime; NULL where it is not there. */
+GPPERF__INLINE const gpperf__forest *gpperf__forest_of(const gpperf__head *head, int target)
+{
+    const int32_t numbers[3] = {head->runtime, head->power, head->sustained};
+    return numbers[target] < 0 ? NULL : gpperf__forests + numbers[target];
+}
+
 /* The sums of all forests of a head, cut as corrections are; 0 of one that is not there. */
 static void gpperf__sums_of(const gpperf__head *head, const float *x, gpperf__sums *sums)
 {
-    const int32_t asked[3] = {head->runtime, head->power, head->sustained};
     int32_t told[3] = {0, 0, 0}, known = -1;
     uint8_t GPPERF__LINES bin[256];
     int i, vectors = 0;
     for (i = 0; i < 3; i++) {
-        const gpperf__forest *forest;
-        if (asked[i] < 0) continue;
-        forest = gpperf__forests + asked[i];
+        const gpperf__forest *forest = gpperf__forest_of(head, i);
+        if (forest == NULL) continue;
         if (forest->columns != known) {
             known = forest->columns;
             vectors = gpperf__vectors_for(gpperf__shared + known);

@@ -64,7 +64,10 @@ class Emulated:
         arguments = [how, str(kernel), repr(confidence)]
         given = np.ascontiguousarray(rows, GEMM).tobytes()
         told = subprocess.run(
-            [tool("qemu-aarch64"), self.program, *arguments], input=given, stdout=-1, check=True
+            [tool("qemu-aarch64"), self.program, *arguments],
+            input=given,
+            stdout=subprocess.PIPE,
+            check=True,
         )
         return np.frombuffer(told.stdout, PREDICTION)
 

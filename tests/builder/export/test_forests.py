@@ -75,7 +75,7 @@ def test_the_tables_give_the_sums_of_forests_that_share_their_columns(
     rows = dice.integers(-510, 510, (6, 40)).astype(np.float32)
     features = sorted({one for forest in forests for one in forest.feature.ravel().tolist()})
     found = tables_of(forests, features, rows)
-    assert len(columns_of(found)) == 1
+    assert len(columns_of(found).items) == 1
     for forest, tables in zip(forests, found, strict=True):
         assert summed(tables, rows[features]).tolist() == forest.totals_of(rows).tolist()
         assert tables.column.shape[1] % TREES == 0
@@ -116,7 +116,7 @@ def partners(contents: Contents) -> list[set[int]]:
     tables = forest_tables_of(contents)
     return [
         {number for number, one in enumerate(tables) if one.columns is columns}
-        for columns in columns_of(tables)
+        for columns in columns_of(tables).items
     ]
 
 
